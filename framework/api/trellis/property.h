@@ -1,0 +1,69 @@
+// property.h: RFC 9622 properties by name. Layers answer what they know; the rest goes to the layer below.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "trellis/clock.h"
+#include "trellis/traits.h"
+
+namespace trellis {
+
+/// A property's value. Enumerations travel as their RFC words ("Low Latency/Interactive"); "Disabled" and "Unlimited"
+/// as Duration::max() and UINT64_MAX.
+using PropertyValue = std::variant<bool, std::uint64_t, double, Duration, std::string>;
+
+/// A property that the framework knows; T is the alternative of PropertyValue that it takes.
+template <class T>
+struct Property {
+  std::string_view name;   ///< compared without case
+  bool read_only = false;  ///< get only
+  bool entangled = true;   ///< shared by the members of a connection group
+};
+
+/// Order among the Connections of a group; lower goes first, 100 by default (RFC 9622 section 8.1.2).
+inline constexpr Property<std::uint64_t> kConnPriority{"connPriority", false, false};
+/// How long data may stay unacknowledged before the Connection fails; Disabled by default (RFC 9622 section 8.1.3, RFC 5482).
+inline constexpr Property<Duration> kConnTimeout{"connTimeout"};
+/// Idle time after which a keep-alive packet is sent; Disabled by default (RFC 9622 section 8.1.4).
+inline constexpr Property<Duration> kKeepAliveTimeout{"keepAliveTimeout"};
+/// How the members of a group share (RFC 9622 section 8.1.5).
+inline constexpr Property<std::string> kConnScheduler{"connScheduler"};
+/// What the traffic is like; sets the DSCP (RFC 9622 section 8.1.6, RFC 4594).
+inline constexpr Property<std::string> kConnCapacityProfile{"connCapacityProfile"};
+/// Handover, Interactive or Aggregate (RFC 9622 section 8.1.7).
+inline constexpr Property<std::string> kMultipathPolicy{"multipathPolicy"};
+/// How many Connections a group may have (RFC 9622 section 8.1.9).
+inline constexpr Property<std::uint64_t> kGroupConnLimit{"groupConnLimit"};
+/// Upper bound of the sending rate in bits per second (RFC 9622 section 8.1.8).
+inline constexpr Property<std::uint64_t> kMaxSendRate{"maxSendRate"};
+/// Least checksum coverage in bytes that a received message must have (RFC 9622 section 8.1.1).
+inline constexpr Property<std::uint64_t> kRecvChecksumLen{"recvChecksumLen"};
+/// Largest message in bytes that is sent without fragmentation or segmentation (RFC 9622 section 8.1.11.3).
+inline constexpr Property<std::uint64_t> kSingularTransmissionMsgMaxLen{"singularTransmissionMsgMaxLen", true};
+/// Largest message in bytes that can be sent (RFC 9622 section 8.1.11.4).
+inline constexpr Property<std::uint64_t> kSendMsgMaxLen{"sendMsgMaxLen", true};
+/// Largest message in bytes that can be received (RFC 9622 section 8.1.11.5).
+inline constexpr Property<std::uint64_t> kRecvMsgMaxLen{"recvMsgMaxLen", true};
+/// The user timeout to advertise to the peer by the TCP option (RFC 9622 section 8.2.1, RFC 5482).
+inline constexpr Property<Duration> kTcpUserTimeoutValue{"tcp.userTimeoutValue"};
+/// Whether the TCP user timeout option is used; false by default (RFC 9622 section 8.2.2).
+inline constexpr Property<bool> kTcpUserTimeoutEnabled{"tcp.userTimeoutEnabled"};
+/// Whether connTimeout may change by the peer's option; true by default (RFC 9622 section 8.2.3).
+inline constexpr Property<bool> kTcpUserTimeoutChangeable{"tcp.userTimeoutChangeable"};
+/// Smoothed round-trip time.
+inline constexpr Property<Duration> kRoundTripTime{"_trellis.rtt", true};
+/// Number of the stream on its multiplexer.
+inline constexpr Property<std::uint64_t> kStreamId{"_trellis.streamId", true, false};
+
+/// What the application wants, after the policy has been applied to it (RFC 9622 section 6.2).
+struct Requirements {
+  Face face = Face::message;  ///< the data unit that the application uses
+  FeatureSet require;         ///< a stack without one of them is not used
+  FeatureSet prohibit;        ///< a stack with one of them that cannot be turned off is not used
+  FeatureSet prefer;          ///< ranks stacks
+  FeatureSet avoid;           ///< ranks stacks
+};
+
+}  // namespace trellis

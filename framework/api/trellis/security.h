@@ -1,0 +1,66 @@
+// security.h: the application's SecurityParameters (RFC 9622 section 6.3), as the security layers read them.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "trellis/result.h"
+
+namespace trellis {
+
+/// A DER-encoded object.
+using Der = std::vector<std::byte>;
+
+/// A certificate chain or raw key of ours, with its private key.
+struct Identity {
+  std::vector<Der> chain;  ///< leaf first
+  Der private_key;         ///< PKCS #8; empty: sign() does it (a key in hardware)
+  /// Signs `data` with the algorithm of that TLS name; synchronous, because no library can wait.
+  std::function<Result<Der>(std::string_view algorithm, std::span<const std::byte> data)> sign;
+};
+
+/// An external pre-shared key.
+struct PresharedKey {
+  std::string identity;        ///< sent in clear
+  std::string hash;            ///< "SHA-256" or "SHA-384"
+  std::vector<std::byte> key;  ///< secret
+};
+
+/// Who the peer says it is; valid during the call that passes it.
+struct PeerIdentity {
+  std::span<const Der> chain;  ///< leaf first; empty: raw key or PSK
+  std::string_view host;       ///< whom we meant to reach
+  bool valid;                  ///< what the usual check said
+};
+
+/// Security parameters. Immutable once used; shared by all leaves of a race and all connections of a listener or group.
+struct Security {
+  std::uint64_t id = 0;                           ///< same id, same content: key for a plugin's cache of parsed objects
+  std::vector<Identity> server_identities;        ///< what a server shows, best first
+  std::vector<Identity> client_identities;        ///< what a client shows when asked
+  std::vector<Der> trusted;                       ///< trust anchors; empty: what the policy's options say
+  std::vector<Der> pinned;                        ///< public keys (SPKI) of which the peer must have one
+  std::vector<PresharedKey> preshared_keys;       ///< external keys
+  std::vector<std::string> alpn;                  ///< application protocols, best first
+  std::vector<std::string> groups;                ///< key exchange groups; empty: the layer's safe defaults
+  std::vector<std::string> ciphers;               ///< cipher suites; empty: the layer's safe defaults
+  std::vector<std::string> signatures;            ///< signature algorithms; empty: the layer's safe defaults
+  std::uint16_t version_floor = 0x0304;           ///< lowest TLS version; 0x0304 is TLS 1.3
+
+  /// A question that is still open; destroying it forgets the answer.
+  struct Question {
+    virtual ~Question() = default;
+  };
+  /// Called once on the loop, never inside verify().
+  using Answer = std::function<void(Result<void>)>;
+  /// The application's own check of the peer. Establishment waits for the answer: no ready() and no data before it.
+  /// Null: the usual check decides alone.
+  std::function<std::unique_ptr<Question>(const PeerIdentity&, Answer)> verify;
+};
+
+}  // namespace trellis

@@ -1,0 +1,47 @@
+// streams.h: a layer with several ports above (QUIC, TCPLS, SCTP). Everything above is made per stream.
+//
+// Life of a stream: open_stream() or accept_stream() -> data both ways -> each direction ends by finish() or by an
+// abort -> host.stream_closed(), after which the port is gone. A stream needs no ready(): while the peer's
+// limit does not allow it yet, it has no credit.
+#pragma once
+#include "trellis/protocol.h"
+
+namespace trellis {
+
+/// What kind of stream.
+struct StreamArgs {
+  Face face = Face::bytestream;  ///< one connection may carry several faces: streams next to datagrams
+  bool can_send = true;          ///< this host may send
+  bool can_receive = true;       ///< this host may receive
+};
+
+/// A direction of a stream, as this host sees it.
+enum class Direction : std::uint8_t { sending, receiving, both };
+
+/// What the engine does for a multiplexer.
+class StreamHost {
+ public:
+  /// The peer opened a stream: a port that becomes a Connection of the group. Empty: refused, reset it.
+  virtual UpperPort accept_stream(const StreamArgs&) noexcept = 0;
+  /// The peer ended a direction abruptly: receiving (RESET_STREAM) or sending (STOP_SENDING).
+  virtual void stream_aborted(UpperPort, Direction, Error) noexcept = 0;
+  /// What was pushed still goes up; no call for this port follows.
+  virtual void stream_closed(UpperPort) noexcept = 0;
+
+ protected:
+  ~StreamHost() = default;
+};
+
+/// What a multiplexer does for the engine.
+class StreamLayer {
+ public:
+  /// Opens a stream on a port that the engine made (Connection::clone()).
+  virtual Result<void> open_stream(UpperPort, const StreamArgs&) noexcept = 0;
+  /// Ends a direction abruptly; what was queued on it is gone already.
+  virtual void abort_stream(UpperPort, Direction, std::uint64_t code) noexcept = 0;
+
+ protected:
+  ~StreamLayer() = default;
+};
+
+}  // namespace trellis
