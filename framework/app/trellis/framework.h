@@ -1,0 +1,53 @@
+// framework.h: plugins and policies, loaded once and shared by all loops of an application.
+//
+//   auto loop = trellis::make_loop();                       // outlives the framework
+//   auto framework = trellis::Framework::create({});        // the default policy
+//   auto connection = trellis::Preconnection(**framework).remote({"example.net", 7000}).initiate(*loop, on_ready);
+//   loop->run();
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "trellis/executor.h"
+#include "trellis/protocol.h"
+
+namespace trellis {
+
+/// What to load.
+struct FrameworkOptions {
+  std::vector<std::string> policies;            ///< XML files, one profile each; empty: the shipped default.xml
+  std::vector<std::string> plugin_directories;  ///< searched after the policy's and before the defaults
+  /// Receives log lines of layers and of the framework, on the loop they happen on; null: dropped.
+  std::function<void(Severity, std::string_view who, std::string_view text)> log;
+};
+
+/// A plugin that was opened.
+struct LoadedPlugin {
+  std::string name;     ///< as in its descriptor
+  std::string version;  ///< as in its descriptor
+  std::string file;     ///< where it was found
+};
+
+struct FrameworkCore;  // core/framework_core.h
+
+/// Plugins and policies. Thread-safe. Destroyed after its Connections and Listeners and before its loops, when no loop
+/// runs any more.
+class Framework {
+ public:
+  /// Reads the policies, opens the plugins that they name and checks all their stacks. Errors are one line, with
+  /// file:line where they come from a policy.
+  static Result<std::unique_ptr<Framework>> create(FrameworkOptions options);
+  ~Framework();
+  std::vector<LoadedPlugin> plugins() const;      ///< opened so far, in the order of opening
+  std::vector<std::string> profiles() const;      ///< names of the loaded policies, the default one first
+  FrameworkCore& core() noexcept { return *core_; }  ///< for the framework's own parts
+
+ private:
+  explicit Framework(std::unique_ptr<FrameworkCore> core);
+  std::unique_ptr<FrameworkCore> core_;
+};
+
+}  // namespace trellis

@@ -1,0 +1,71 @@
+// preconnection.h: what an application says before it connects or listens (RFC 9622 section 6).
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "trellis/connection.h"
+#include "trellis/framework.h"
+#include "trellis/listener.h"
+
+namespace trellis {
+
+/// Endpoints, properties and security parameters of Connections to come. initiate() and listen() copy it: later changes
+/// do not touch what they made (IMPL-2, IMPL-7). Used on one thread.
+class Preconnection {
+ public:
+  explicit Preconnection(Framework& framework) : framework_(&framework) {}
+
+  Preconnection& remote(Endpoint endpoint);                 ///< whom to reach; required for initiate()
+  Preconnection& local(Endpoint endpoint);                  ///< our side; port 0: the system chooses
+  Preconnection& interface_name(std::string name);          ///< use this interface only
+  Preconnection& family(Address::Family family);            ///< use addresses of this family only; none: both
+  Preconnection& profile(std::string_view name);            ///< which policy; default: the first one loaded
+  Preconnection& stack(std::string_view layers);            ///< only this stack, top first: "length-prefix/tcp"
+  Preconnection& face(Face face);                           ///< what the application sends; none: what the stack offers
+  Preconnection& require(Feature feature);                  ///< narrows the policy
+  Preconnection& prohibit(Feature feature);                 ///< narrows the policy
+  Preconnection& prefer(Feature feature);                   ///< ranks what the policy allows
+  Preconnection& avoid(Feature feature);                    ///< ranks what the policy allows
+  Preconnection& security(std::shared_ptr<const Security> parameters);   ///< certificates, trust, ALPN
+  Preconnection& set(std::string_view property, PropertyValue value);    ///< set on each new Connection before it is ready
+  Preconnection& connect_timeout(Duration timeout);         ///< until ready; default: the policy's
+
+  /// Establishes. Returns at once; destroying the Connection cancels. `ready` is called once, later. `early` may travel
+  /// with the first packets if it is safely replayable, else it is sent when ready (RFC 9622: InitiateWithSend).
+  [[nodiscard]] Connection initiate(Executor& loop, Connection::Done ready, Message early = {.data = {}, .end = false});
+  /// Listens on one loop. With several loops (Executor::loops() > 1) the port is shared: listen once on each.
+  [[nodiscard]] Listener listen(Executor& loop, ListenerEvents events);
+  /// co_await preconnection.initiate_async(loop): a Connection that is ready.
+  auto initiate_async(Executor& loop) {
+    auto pending = std::make_shared<Connection>();
+    return await_callback<Result<Connection>>(
+        [this, &loop, pending](auto resume) {
+          *pending = initiate(loop, [pending, resume = std::move(resume)](Result<void> how) mutable {
+            if (how) resume(Result<Connection>(std::move(*pending)));
+            else resume(Result<Connection>(std::unexpected(std::move(how).error())));
+          });
+        },
+        [pending] { *pending = {}; });
+  }
+
+  /// What was said, for the framework's own parts.
+  struct Wishes {
+    Endpoint remote{}, local{};
+    std::string interface_name{}, profile{}, stack{};
+    Address::Family family = Address::Family::none;
+    Face face = Face::none;
+    FeatureSet require{}, prohibit{}, prefer{}, avoid{};
+    std::shared_ptr<const Security> security{};
+    std::vector<std::pair<std::string, PropertyValue>> properties{};
+    Duration connect_timeout{};
+  };
+
+ private:
+  Framework* framework_;
+  Wishes wishes_;
+};
+
+}  // namespace trellis
