@@ -1,0 +1,63 @@
+# trellis_add_plugin(name SOURCES <files> [LIBRARIES <libraries>])
+#
+# Builds plugins/<name>.so below the build folder and installs it to lib/trellis/plugins. By the names of the files next
+# to the plugin:
+#   conformance_test.cc   <name>_conformance, a test of all that the plugin claims (label conformance)
+#   *_test.cc             <name>_tests, unit tests of its insides with GoogleTest (label <name>)
+#   *_fuzz.cc             one libFuzzer program each, when TRELLIS_FUZZ is on
+# Unit tests and fuzzers are linked with the plugin's own objects.
+function(trellis_add_plugin name)
+  cmake_parse_arguments(PARSE_ARGV 1 plugin "" "" "SOURCES;LIBRARIES")
+  if(NOT plugin_SOURCES OR plugin_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "trellis_add_plugin(${name} SOURCES <files> [LIBRARIES <libraries>]): ${plugin_UNPARSED_ARGUMENTS}")
+  endif()
+
+  add_library(${name} MODULE ${plugin_SOURCES})
+  target_link_libraries(${name} PRIVATE Trellis::api ${plugin_LIBRARIES})
+  target_compile_options(${name} PRIVATE -Wall -Wextra -Wconversion)
+  # Nodelete: the framework never unloads a plugin, and neither shall the end of a process.
+  target_link_options(${name} PRIVATE -Wl,-z,now -Wl,-z,nodelete)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # Unique symbols would join the globals of plugins that must not know of each other.
+    target_compile_options(${name} PRIVATE -fno-gnu-unique)
+    # Clang's sanitizers leave their symbols to the program, so there this check must be off.
+    target_link_options(${name} PRIVATE -Wl,--no-undefined)
+  endif()
+  set_target_properties(${name} PROPERTIES
+    PREFIX "" SUFFIX ".so"
+    LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/plugins"
+    CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON)
+  install(TARGETS ${name} LIBRARY DESTINATION lib/trellis/plugins)
+
+  file(GLOB tests CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*_test.cc")
+  file(GLOB fuzzers CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*_fuzz.cc")
+  set(conformance "${CMAKE_CURRENT_SOURCE_DIR}/conformance_test.cc")
+
+  if(conformance IN_LIST tests)
+    list(REMOVE_ITEM tests "${conformance}")
+    if(TARGET Trellis::conformance AND NOT TRELLIS_FUZZ)
+      add_executable(${name}_conformance "${conformance}")
+      target_link_libraries(${name}_conformance PRIVATE Trellis::conformance)
+      target_compile_definitions(${name}_conformance PRIVATE TRELLIS_PLUGIN_FILE="$<TARGET_FILE:${name}>")
+      add_dependencies(${name}_conformance ${name})
+      add_test(NAME conformance.${name} COMMAND ${name}_conformance)
+      set_tests_properties(conformance.${name} PROPERTIES LABELS "conformance;${name}" TIMEOUT 300)
+    endif()
+  endif()
+
+  if(tests AND NOT TRELLIS_FUZZ)
+    find_package(GTest REQUIRED)
+    include(GoogleTest)
+    add_executable(${name}_tests ${tests} $<TARGET_OBJECTS:${name}>)
+    target_link_libraries(${name}_tests PRIVATE Trellis::api ${plugin_LIBRARIES} GTest::gmock GTest::gtest_main)
+    gtest_discover_tests(${name}_tests DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${name} TIMEOUT 120)
+  endif()
+
+  if(TRELLIS_FUZZ)
+    foreach(source IN LISTS fuzzers)
+      cmake_path(GET source STEM fuzzer)
+      add_executable(${fuzzer} "${source}" $<TARGET_OBJECTS:${name}>)
+      target_link_libraries(${fuzzer} PRIVATE Trellis::api ${plugin_LIBRARIES} -fsanitize=fuzzer)
+    endforeach()
+  endif()
+endfunction()
