@@ -1,0 +1,40 @@
+// compose.h: from a stack as written to a stack that can be opened, or to the reason why it cannot.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/option_values.h"
+#include "core/registry.h"
+#include "core/stack_spec.h"
+#include "core/stack_traits.h"
+#include "trellis/protocol.h"
+
+namespace trellis {
+
+/// A layer with its settings read.
+struct ComposedLayer {
+  std::string name;
+  OptionValues options;                      ///< outlives the protocol, which may refer to its texts
+  std::unique_ptr<const Protocol> protocol;  ///< framers are wrapped (core/framer_layer.h)
+  LayerTraits traits;                        ///< for the face that it offers in this stack
+};
+
+/// A stack that fits together. Immutable; shared by all Connections that use it, on all loops.
+struct ComposedStack {
+  std::string name;
+  std::string text;                    ///< "length-prefix/tcp"
+  std::vector<ComposedLayer> layers;   ///< bottom first
+  StackTraits traits;
+  std::uint32_t headroom = 0;          ///< as in traits
+  std::uint32_t tailroom = 0;          ///< as in traits
+  int acceptor = -1;                   ///< index of the topmost layer that accepts; -1: the stack cannot listen
+  std::vector<std::string> plugins;    ///< names of the plugins behind it, bottom first, each once
+};
+
+/// Opens the plugins of a stack, reads their settings and fits the layers together so that the top offers `wanted`;
+/// Face::none: the first of bytestream, message, datagram that works. Errors begin with file:line where the stack has it.
+Result<std::shared_ptr<const ComposedStack>> compose(Registry& registry, const StackSpec& stack, Face wanted);
+
+}  // namespace trellis

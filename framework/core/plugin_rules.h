@@ -1,0 +1,34 @@
+// plugin_rules.h: which plugins may be opened, as the <plugins> element of a policy says.
+#pragma once
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "trellis/result.h"
+
+namespace trellis {
+
+/// One <allow>.
+struct AllowRule {
+  std::string plugin;  ///< a plugin's name, or "*" for all
+  std::string sha256;  ///< 64 lower-case hexadecimal digits of the file; empty: any file
+};
+
+/// The <plugins> of one policy.
+struct PluginRules {
+  std::string policy;                ///< its file, for messages
+  std::vector<std::string> search;   ///< directories, absolute
+  std::vector<AllowRule> allow;      ///< empty: every plugin is allowed
+};
+
+/// Whether any of the rule sets allows a plugin of this name; no sets at all allow everything.
+/// Errors as in elf_descriptor.h: "found X, expected Y: what to do".
+Result<void> check_allowed(std::span<const PluginRules> rules, std::string_view plugin);
+
+/// Whether a rule set pins this plugin's file. Pins of one set are alternatives (two versions); every set that has
+/// some must agree, because one file serves all policies of an application.
+bool is_pinned(std::span<const PluginRules> rules, std::string_view plugin);
+Result<void> check_pins(std::span<const PluginRules> rules, std::string_view plugin, std::string_view sha256);
+
+}  // namespace trellis

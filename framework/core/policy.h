@@ -1,0 +1,56 @@
+// policy.h: a policy file (policies/policy.xsd) as checked values. Whether its plugins, settings and stacks exist and
+// fit is found out when the stacks are composed; the values carry file and line for that.
+//
+// The reader is strict: unknown elements, attributes and words are refused with "file:line: message".
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/option_values.h"
+#include "core/plugin_rules.h"
+#include "core/stack_spec.h"
+#include "trellis/clock.h"
+#include "trellis/property.h"
+#include "trellis/result.h"
+
+namespace trellis {
+
+inline constexpr std::size_t kPolicyBytesMax = 1 << 20;
+
+/// <limits>: what one Connection may use.
+struct PolicyLimits {
+  Duration connect_timeout = std::chrono::seconds(15);  ///< from Initiate to failure
+  std::uint32_t candidates = 16;                        ///< leaves of the candidate tree
+  std::uint32_t attempts_at_once = 4;
+  std::uint32_t send_buffer = 1 << 20;                  ///< bytes
+  std::uint32_t receive_buffer = 1 << 20;               ///< bytes
+};
+
+/// A plugin that the policy names, with settings.
+struct PluginUse {
+  std::string name;
+  std::vector<OptionText> options;
+  std::string where;  ///< "file:line"
+};
+
+struct Policy {
+  std::string file;
+  std::string name;
+  std::string summary;
+  PluginRules plugins;
+  /// Face::none: the policy does not say; the stacks decide.
+  Requirements requirements{.face = Face::none, .require = {}, .prohibit = {}, .prefer = {}, .avoid = {}};
+  std::vector<StackSpec> stacks;  ///< best first; at least one
+  PolicyLimits limits;
+  std::optional<PluginUse> resolver;  ///< none: the framework's default
+};
+
+Result<Policy> load_policy(const std::string& path);
+
+/// `file` is for messages, and relative search directories are taken from where it lies.
+Result<Policy> parse_policy(std::string_view xml, const std::string& file);
+
+}  // namespace trellis
