@@ -72,9 +72,9 @@ class MessageRef {
   }
   ~MessageRef() {
     if (info_ == nullptr || --info_->references != 0) return;
-    info_->references = 1;  // reporting may look at the message: keep it alive meanwhile
+    info_->references = 1;  // whoever hears the report may keep the message
     info_->report(Fate::sent);
-    info_->release(info_);
+    if (--info_->references == 0) info_->release(info_);
   }
   explicit operator bool() const noexcept { return info_ != nullptr; }  ///< false: all defaults, nobody waits
   bool operator==(const MessageRef&) const = default;

@@ -94,7 +94,8 @@ class Layer {
   /// Sends what was taken, says goodbye to the peer, then host.closed(). What is queued above was offered before.
   virtual void close(const CloseArgs&) noexcept = 0;
 
-  /// Data from below. Take chunks by moving them; what stays is offered again. An empty batch tells of finished().
+  /// Data from below. Take chunks by moving them; what stays is offered again. from.finished(): nothing follows what is in
+  /// the batch, so ask it after taking; it is also told by a call with an empty batch.
   virtual void on_up(LowerPort from, Batch& batch) noexcept = 0;
   virtual void on_credit(LowerPort) noexcept {}  ///< the layer below takes more
   virtual void on_deadline() noexcept {}         ///< the deadline has passed
@@ -105,7 +106,7 @@ class Layer {
 /// One layer of one connection.
 class ProtocolInstance : public Layer {
  public:
-  /// Data from above. Before ready(): take replayable chunks or nothing. An empty batch tells of finished().
+  /// Data from above. Before ready(): take replayable chunks or nothing. from.finished() as in on_up().
   virtual void on_down(UpperPort from, Batch& batch) noexcept = 0;
   virtual void on_credit(UpperPort) noexcept {}  ///< the layer above takes more
   using Layer::on_credit;

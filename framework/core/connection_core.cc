@@ -1,0 +1,402 @@
+#include "core/connection_core.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "core/establishment.h"
+#include "core/listener_core.h"
+#include "core/local_interface.h"
+
+namespace trellis {
+namespace {
+
+constexpr int kDeliveriesPerRound = 256;  // messages of one Connection before others have their turn
+
+}  // namespace
+
+struct ConnectionCore::Rare final : Alarm {
+  struct News {
+    Notice notice;
+    Error detail;
+  };
+  explicit Rare(ConnectionCore& owner) : core(owner) {}
+  void on_alarm() noexcept override { core.turn_.deliver(core); }  // a lifetime has ended
+
+  ConnectionCore& core;
+  Connection::Noticed noticed;
+  std::move_only_function<void(const Error&)> failed;
+  Connection::Done closed;
+  Connection::Done room;  // of send_when_writable
+  std::vector<News> news;
+  Ledger* ledger = nullptr;
+};
+
+ConnectionCore::ConnectionCore(Turn& turn, Face face, const ConnectionLimits& limits)
+    : turn_(turn), inbox_(face), limits_(limits), face_(face) {}
+
+ConnectionCore::~ConnectionCore() {
+  if (rare_ && rare_->ledger != nullptr) rare_->ledger->leave();
+}
+
+ConnectionCore::Rare& ConnectionCore::rare() {
+  if (!rare_) rare_ = std::make_unique<Rare>(*this);
+  return *rare_;
+}
+
+Ledger& ConnectionCore::ledger() {
+  Rare& r = rare();
+  if (r.ledger == nullptr) {
+    r.ledger = Ledger::make([this] { turn_.deliver(*this); },
+                            [this](Notice notice, const Error& detail) { stack_noticed(notice, detail); });
+  }
+  return *r.ledger;
+}
+
+// ---- establishing
+
+void ConnectionCore::establishing(Establishment& by, Connection::Done ready) noexcept {
+  establishment_ = &by;
+  ready_ = std::move(ready);
+}
+
+void ConnectionCore::bind(Stack& stack, std::string_view node) noexcept {
+  establishment_ = nullptr;
+  stack_ = &stack;
+  node_ = node;
+  stack.give_to(*this);
+  stack_ready();
+}
+
+void ConnectionCore::establish_failed(Error error) noexcept {
+  establishment_ = nullptr;
+  end(std::make_unique<Error>(std::move(error)));
+}
+
+void ConnectionCore::accepted_by(ListenerCore& listener, Stack& stack, std::uint32_t place) noexcept {
+  listener_ = &listener;
+  listener_place_ = place;
+  stack_ = &stack;
+}
+
+void ConnectionCore::listener_gone() noexcept {
+  listener_ = nullptr;
+  gone();
+}
+
+void ConnectionCore::stack_ready() noexcept {
+  if (state_ == ConnectionState::establishing) state_ = ConnectionState::established;
+  tell_ready_ = true;
+  push_on();
+  if (receiving_) demand();
+  turn_.deliver(*this);
+}
+
+// ---- sending
+
+bool ConnectionCore::send(Slice&& data, bool end) {
+  put(Chunk{.data = std::move(data), .end_of_message = end});
+  return writable();
+}
+
+bool ConnectionCore::send(Message&& message, Connection::Sent sent) {
+  Chunk chunk{.data = std::move(message.data), .end_of_message = message.end};
+  if (sent || message.properties != MessageProperties{}) chunk.info = ledger().record(message.properties, std::move(sent));
+  if (ended_ || finished_) {
+    const Error why{Reason::invalid_argument, 0, "core", "nothing can be sent after the final message or the end of the Connection"};
+    if (chunk.info) chunk.info->report(Fate::failed, &why);
+    else stack_noticed(Notice::soft_error, why);
+    return true;
+  }
+  put(std::move(chunk));
+  if (message.final) finish();
+  return writable();
+}
+
+void ConnectionCore::put(Chunk chunk) noexcept {
+  if (ended_ || finished_) return;
+  if (stack_ != nullptr && state_ != ConnectionState::establishing && outbox_.empty() && stack_->top().credit() > 0 &&
+      !(chunk.info && chunk.info->expires <= turn_.executor().now())) {
+    return stack_->top().push(std::move(chunk));
+  }
+  outbox_.add(std::move(chunk));
+  watch_expiry();
+}
+
+void ConnectionCore::push_on() noexcept {
+  if (outbox_.first_expiry() <= turn_.executor().now()) outbox_.expire(turn_.executor().now());
+  if (!outbox_.empty()) outbox_.release(stack_->top());
+  end_sending_if_due();
+}
+
+void ConnectionCore::end_sending_if_due() noexcept {
+  if (!finished_ || finish_told_ || stack_ == nullptr || state_ == ConnectionState::establishing || !outbox_.empty()) return;
+  finish_told_ = true;
+  stack_->top().finish();
+}
+
+void ConnectionCore::watch_expiry() noexcept {
+  if (outbox_.first_expiry() != TimePoint::max()) rare().arm(turn_.executor(), outbox_.first_expiry());
+}
+
+void ConnectionCore::send_when_writable(Slice data, bool end, Connection::Done done) {
+  const bool room = send(std::move(data), end);
+  rare().room = std::move(done);
+  if (room || ended_) turn_.deliver(*this);  // the callback may not fire inside this call
+}
+
+void ConnectionCore::finish() noexcept {
+  finished_ = true;
+  end_sending_if_due();
+}
+
+bool ConnectionCore::writable() noexcept {
+  const bool room = !ended_ && state_ == ConnectionState::established &&
+                    (outbox_.empty() ? stack_->top().credit() > 0 : outbox_.bytes() < limits_.send_buffer);
+  if (!room) want_writable_ = true;
+  return room;
+}
+
+void ConnectionCore::on_credit() noexcept {
+  if (state_ == ConnectionState::establishing) return;
+  push_on();
+  if (!want_writable_ || !writable()) return;
+  want_writable_ = false;
+  tell_writable_ = true;
+  turn_.deliver(*this);
+}
+
+// ---- receiving
+
+void ConnectionCore::receive(std::size_t at_least, std::size_t at_most, Connection::Received hear) {
+  assert(!receiving_ && "one receive at a time");
+  at_least_ = std::max<std::size_t>(at_least, 1);
+  at_most_ = std::max<std::size_t>(at_most, 1);
+  receiver_ = std::move(hear);
+  receiving_ = true;
+  if (!delivering_) demand();
+}
+
+// Refilled only when half of the window is used: fewer and larger reads.
+void ConnectionCore::demand() noexcept {
+  if (!inbox_.empty() || inbox_.ended() || ended_) turn_.deliver(*this);
+  if (stack_ == nullptr || ended_ || inbox_.ended()) return;
+  const LowerPort top = stack_->top();
+  const std::size_t window = limits_.receive_buffer;
+  const std::size_t have = top.granted() + inbox_.charge();
+  if (have * 2 <= window) stack_->top().grant(window - have);
+}
+
+void ConnectionCore::cancel_receive() noexcept {
+  receiving_ = false;
+  receiver_ = {};
+}
+
+void ConnectionCore::on_up(Batch& batch, bool finished) noexcept {
+  if (gone_ || state_ == ConnectionState::closing) return batch.clear();
+  inbox_.add(batch);
+  if (finished) inbox_.end();
+  if (receiving_) turn_.deliver(*this);
+}
+
+// ---- the end
+
+void ConnectionCore::on_notice(Connection::Noticed hear) { rare().noticed = std::move(hear); }
+
+void ConnectionCore::on_failed(std::move_only_function<void(const Error&)> hear) {
+  rare().failed = std::move(hear);
+  if (ended_ && failure_ && !failure_told_) turn_.deliver(*this);
+}
+
+void ConnectionCore::close(Connection::Done done) noexcept {
+  rare().closed = std::move(done);
+  if (ended_) return turn_.deliver(*this);
+  if (closing_asked_) return;
+  closing_asked_ = true;
+  cancel_receive();
+  if (state_ == ConnectionState::establishing) {  // nothing was promised to the peer yet
+    return end(std::make_unique<Error>(Error{Reason::canceled, 0, "core", "closed before it was established"}));
+  }
+  state_ = ConnectionState::closing;
+  outbox_.release(stack_->top(), true);
+  end_sending_if_due();
+  stack_->close();
+}
+
+void ConnectionCore::abort(std::uint64_t code) noexcept {
+  if (ended_) return;
+  auto why = std::make_unique<Error>(Error{Reason::canceled, code, "core", "aborted by this side"});
+  if (rare_ && rare_->ledger != nullptr) rare_->ledger->fail_open(*why);
+  if (stack_ != nullptr) {
+    stack_->abort(code);
+    stack_ = nullptr;
+  }
+  end(std::move(why));
+}
+
+void ConnectionCore::gone() noexcept {
+  if (std::exchange(gone_, true)) return;
+  cancel_receive();
+  writable_ = {};
+  ready_ = {};
+  if (rare_) {
+    rare_->noticed = {};
+    rare_->failed = {};
+    rare_->closed = {};
+    rare_->room = {};
+  }
+  if (listener_ != nullptr) std::exchange(listener_, nullptr)->forget(*this);
+  if (state_ == ConnectionState::closing) return;  // a graceful close goes on; end() retires
+  abort(0);
+  turn_.retire(*this);
+}
+
+void ConnectionCore::let_go_of_stack() noexcept {
+  if (stack_ != nullptr) std::exchange(stack_, nullptr)->leave();
+}
+
+void ConnectionCore::end(std::unique_ptr<Error> why) noexcept {
+  if (std::exchange(ended_, true)) return;
+  state_ = ConnectionState::closed;
+  failure_ = std::move(why);
+  if (establishment_ != nullptr) std::exchange(establishment_, nullptr)->cancel();
+  if (rare_ && rare_->ledger != nullptr) {
+    rare_->ledger->fail_open(failure_ ? *failure_ : Error{Reason::canceled, 0, "core", "the Connection was closed"});
+    rare_->disarm();
+  }
+  outbox_.clear();
+  let_go_of_stack();
+  if (gone_) turn_.retire(*this);
+  else turn_.deliver(*this);
+}
+
+void ConnectionCore::stack_failed(Error error) noexcept { end(std::make_unique<Error>(std::move(error))); }
+
+void ConnectionCore::stack_closed() noexcept {
+  if (!closing_asked_) inbox_.end();  // the peer ended it cleanly
+  end(nullptr);
+}
+
+void ConnectionCore::stack_noticed(Notice notice, Error detail) noexcept {
+  if (!rare_ || !rare_->noticed) return;  // nobody listens
+  rare_->news.push_back({notice, std::move(detail)});
+  turn_.deliver(*this);
+}
+
+// ---- application callbacks, between the up and the down pass
+
+void ConnectionCore::deliver() noexcept {
+  if (gone_) return;
+  delivering_ = true;
+  if (deliver_ready() && deliver_notices()) {
+    deliver_writable();
+    if (!gone_) deliver_messages();
+    if (!gone_ && ended_) deliver_end();
+  }
+  delivering_ = false;
+}
+
+// False: there is nobody left to tell anything.
+bool ConnectionCore::deliver_ready() noexcept {
+  if (listener_ != nullptr) {
+    if (ended_) {  // failed before the application knew of it
+      std::exchange(listener_, nullptr)->forget(*this);
+      gone_ = true;
+      turn_.retire(*this);
+      return false;
+    }
+    if (!std::exchange(tell_ready_, false)) return false;
+    std::exchange(listener_, nullptr)->established(*this);
+    tell_ready_ = false;
+    return !gone_;
+  }
+  if (ready_ && (tell_ready_ || ended_)) {
+    auto hear = std::exchange(ready_, {});
+    if (ended_ && !tell_ready_) failure_told_ = true;
+    hear(tell_ready_ || !failure_ ? Result<void>{} : Result<void>(std::unexpected(*failure_)));
+  }
+  tell_ready_ = false;
+  return !gone_;
+}
+
+bool ConnectionCore::deliver_notices() noexcept {
+  if (!rare_) return true;
+  if (outbox_.first_expiry() <= turn_.executor().now()) {
+    outbox_.expire(turn_.executor().now());
+    watch_expiry();
+    end_sending_if_due();
+  }
+  if (rare_->ledger != nullptr && rare_->ledger->news()) rare_->ledger->deliver();
+  for (std::size_t i = 0; i < rare_->news.size() && !gone_ && rare_->noticed; ++i) {
+    const Rare::News news = std::move(rare_->news[i]);
+    rare_->noticed(news.notice, news.detail);
+  }
+  rare_->news.clear();
+  return !gone_;
+}
+
+void ConnectionCore::deliver_writable() noexcept {
+  if (rare_ && rare_->room && (ended_ || writable())) {
+    auto hear = std::exchange(rare_->room, {});
+    hear(ended_ && failure_ ? Result<void>(std::unexpected(*failure_)) : Result<void>{});
+    if (gone_) return;
+  }
+  if (!std::exchange(tell_writable_, false) || !writable_) return;
+  auto hear = std::exchange(writable_, {});
+  hear();
+  if (!gone_ && !writable_) writable_ = std::move(hear);  // it stays until it is replaced
+}
+
+void ConnectionCore::deliver_messages() noexcept {
+  for (int n = 0; receiving_; ++n) {
+    if (n == kDeliveriesPerRound) return turn_.deliver(*this);
+    Message message;
+    const std::size_t limit = ended_ || inbox_.ended() ? 0 : limits_.receive_buffer;  // 0: nothing more can come
+    const bool found = inbox_.next(at_least_, at_most_, limit, turn_.executor().pool(), message);
+    if (!found && !ended_ && !inbox_.ended()) break;
+    receiving_ = false;
+    auto hear = std::exchange(receiver_, {});
+    if (found) {
+      hear(std::move(message));
+    } else if (failure_ && !inbox_.ended()) {
+      hear(std::unexpected(*failure_));
+    } else {
+      message.final = true;
+      hear(std::move(message));
+    }
+    if (gone_ || !found) return;
+  }
+  if (receiving_) demand();
+}
+
+void ConnectionCore::deliver_end() noexcept {
+  if (rare_ && rare_->closed) {
+    auto hear = std::exchange(rare_->closed, {});
+    failure_told_ = true;
+    hear(failure_ ? Result<void>(std::unexpected(*failure_)) : Result<void>{});
+    if (gone_) return;
+  }
+  if (!failure_ || failure_told_ || !rare_ || !rare_->failed) return;
+  failure_told_ = true;
+  auto hear = std::exchange(rare_->failed, {});
+  hear(*failure_);
+}
+
+// ---- properties
+
+std::string_view ConnectionCore::interface_name() const {
+  if (stack_ == nullptr) return {};
+  std::string& name = stack_->route().path.interface_name;
+  if (name.empty()) name = interface_of(stack_->route().local);
+  return name;
+}
+
+Result<PropertyValue> ConnectionCore::get(std::string_view name) noexcept {
+  if (stack_ == nullptr) return fail(Reason::invalid_argument, "no stack is bound: the Connection is not established");
+  return stack_->get(name, stack_->depth() - 1);
+}
+Result<void> ConnectionCore::set(std::string_view name, const PropertyValue& value) noexcept {
+  if (stack_ == nullptr) return fail(Reason::invalid_argument, "no stack is bound: the Connection is not established");
+  return stack_->set(name, value, stack_->depth() - 1);
+}
+
+}  // namespace trellis

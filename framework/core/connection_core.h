@@ -1,0 +1,117 @@
+// connection_core.h: the engine's side of a Connection: queues in both directions, demand, events, the bound stack.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/fates.h"
+#include "core/inbox.h"
+#include "core/outbox.h"
+#include "core/stack.h"
+#include "trellis/connection.h"
+
+namespace trellis {
+
+class Establishment;
+class ListenerCore;
+
+/// What a Connection holds at most, in bytes, and how it is set up.
+struct ConnectionLimits {
+  std::uint32_t receive_buffer = 262144;
+  std::uint32_t send_buffer = 0;             // queued before send() says pause, besides what the stack takes
+  std::uint32_t headroom = 0, tailroom = 0;  // of the stacks that it may be bound to
+};
+
+class ConnectionCore final : public TurnMember, public StackOwner {
+ public:
+  ConnectionCore(Turn& turn, Face face, const ConnectionLimits& limits);
+  ~ConnectionCore() override;
+
+  // From Establishment and ListenerCore.
+  void establishing(Establishment& by, Connection::Done ready) noexcept;
+  void bind(Stack& stack, std::string_view node) noexcept;  // ready: the winner
+  void establish_failed(Error) noexcept;
+  void ready_callback(Connection::Done ready) noexcept { ready_ = std::move(ready); }
+  void accepted_by(ListenerCore& listener, Stack& stack, std::uint32_t place) noexcept;
+  void moved_in_listener(std::uint32_t place) noexcept { listener_place_ = place; }
+  std::uint32_t listener_place() const noexcept { return listener_place_; }
+  void listener_gone() noexcept;
+  Connection handle() noexcept { return Connection(*this); }
+
+  // From the application, through Connection.
+  Slice allocate(std::uint32_t size) { return turn_.executor().pool().allocate(limits_.headroom, size, limits_.tailroom); }
+  bool send(Message&& message, Connection::Sent sent);
+  bool send(Slice&& data, bool end);
+  void send_when_writable(Slice data, bool end, Connection::Done done);
+  void finish() noexcept;
+  bool writable() noexcept;
+  void on_writable(std::move_only_function<void()> hear) { writable_ = std::move(hear); }
+  void receive(std::size_t at_least, std::size_t at_most, Connection::Received);
+  void cancel_receive() noexcept;
+  void on_notice(Connection::Noticed);
+  void on_failed(std::move_only_function<void(const Error&)> hear);
+  void close(Connection::Done) noexcept;
+  void abort(std::uint64_t code) noexcept;
+  void gone() noexcept;  // the handle was destroyed
+  Result<PropertyValue> get(std::string_view name) noexcept;
+  Result<void> set(std::string_view name, const PropertyValue&) noexcept;
+
+  ConnectionState state() const noexcept { return state_; }
+  std::string_view stack_name() const noexcept { return stack_ != nullptr ? stack_->composed().text : std::string_view(); }
+  Address local() const noexcept { return stack_ != nullptr ? stack_->route().local : Address{}; }
+  Address remote() const noexcept { return stack_ != nullptr ? stack_->route().remote : Address{}; }
+  std::string_view interface_name() const;
+  Face face() const noexcept { return face_; }
+  std::string_view node() const noexcept { return node_; }
+  Turn& turn() noexcept { return turn_; }
+
+  // StackOwner
+  void on_up(Batch& batch, bool finished) noexcept override;
+  void on_credit() noexcept override;
+  void stack_ready() noexcept override;
+  void stack_failed(Error) noexcept override;
+  void stack_closed() noexcept override;
+  void stack_noticed(Notice, Error) noexcept override;
+
+  // TurnMember
+  void deliver() noexcept override;
+
+ private:
+  struct Rare;  // what most Connections never use, and pay one pointer for
+  Rare& rare();
+  Ledger& ledger();
+  void put(Chunk chunk) noexcept;
+  void push_on() noexcept;
+  void end_sending_if_due() noexcept;
+  void watch_expiry() noexcept;
+  void demand() noexcept;
+  bool deliver_ready() noexcept;
+  bool deliver_notices() noexcept;
+  void deliver_writable() noexcept;
+  void deliver_messages() noexcept;
+  void deliver_end() noexcept;
+  void end(std::unique_ptr<Error> why) noexcept;
+  void let_go_of_stack() noexcept;
+
+  Turn& turn_;
+  Stack* stack_ = nullptr;
+  Establishment* establishment_ = nullptr;
+  ListenerCore* listener_ = nullptr;
+  Outbox outbox_;
+  Inbox inbox_;
+  Connection::Received receiver_;
+  std::move_only_function<void()> writable_;
+  Connection::Done ready_;
+  std::unique_ptr<Rare> rare_;
+  std::unique_ptr<Error> failure_;
+  std::size_t at_least_ = 0, at_most_ = 0;
+  std::string node_;
+  std::uint32_t listener_place_ = 0;
+  ConnectionLimits limits_;
+  Face face_;
+  ConnectionState state_ = ConnectionState::establishing;
+  bool tell_ready_ = false, tell_writable_ = false, want_writable_ = false, receiving_ = false, delivering_ = false;
+  bool finished_ = false, finish_told_ = false, gone_ = false, ended_ = false, failure_told_ = false, closing_asked_ = false;
+};
+
+}  // namespace trellis

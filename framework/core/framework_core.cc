@@ -1,0 +1,203 @@
+#include "core/framework_core.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/nearest.h"
+#include "core/plugin_path.h"
+
+namespace trellis {
+namespace {
+
+Requirements merge(const Policy& policy, const Preconnection::Wishes& wishes) {
+  Requirements r = policy.requirements;  // what the application says can only narrow the policy
+  if (wishes.face != Face::none) r.face = wishes.face;
+  r.require = r.require | wishes.require;
+  r.prohibit = r.prohibit | wishes.prohibit;
+  r.prefer = r.prefer | wishes.prefer;
+  r.avoid = r.avoid | wishes.avoid;
+  return r;
+}
+
+constexpr Feature kLastFeature = Feature::soft_errors;
+
+int rank(const ComposedStack& stack, const Requirements& r) {
+  int points = 0;
+  for (unsigned i = 0; i <= static_cast<unsigned>(kLastFeature); ++i) {
+    const auto feature = static_cast<Feature>(i);
+    if (!stack.traits.have.has(feature)) continue;
+    if (r.prefer.has(feature)) points += 100;  // Avoid only breaks ties (IMPL-16)
+    if (r.avoid.has(feature)) points -= 1;
+  }
+  return points;
+}
+
+Result<void> check_equivalence(const Profile& profile) {
+  for (std::size_t i = 1; i < profile.stacks.size(); ++i) {
+    const ComposedStack& a = *profile.stacks[0];
+    const ComposedStack& b = *profile.stacks[i];
+    if (auto same = equivalent(a.traits, b.traits, profile.policy.requirements, false); !same) {
+      return fail(Reason::configuration, profile.policy.stacks[i].where + ": stack '" + b.name + "' cannot stand in for '" +
+                                             a.name + "': " + same.error().detail);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+FrameworkCore::FrameworkCore(FrameworkOptions given, std::vector<PluginRules> rules)
+    : options(std::move(given)), registry(plugin_directories(rules, options.plugin_directories), rules) {}
+
+Result<void> FrameworkCore::load(std::vector<Policy> policies) {
+  for (Policy& policy : policies) {
+    Profile profile{.policy = std::move(policy), .stacks = {}};
+    for (const StackSpec& spec : profile.policy.stacks) {
+      auto composed = compose(registry, spec, profile.policy.requirements.face);
+      if (!composed) return fail(std::move(composed));
+      if (auto fits = satisfies((*composed)->traits, profile.policy.requirements); !fits) {
+        return fail(Reason::configuration,
+                    spec.where + ": stack '" + spec.name + "' does not do what the policy requires: " + fits.error().detail);
+      }
+      profile.stacks.push_back(std::move(*composed));
+    }
+    if (auto same = check_equivalence(profile); !same) return same;
+    profiles.push_back(std::move(profile));
+  }
+  return {};
+}
+
+Result<const Profile*> FrameworkCore::profile(std::string_view name) const {
+  if (name.empty()) return &profiles.front();
+  std::vector<std::string> names;
+  for (const Profile& profile : profiles) {
+    if (profile.policy.name == name) return &profile;
+    names.push_back(profile.policy.name);
+  }
+  std::string known;
+  for (const std::string& one : names) known += (known.empty() ? "" : ", ") + one;
+  return fail(Reason::invalid_argument, "no profile '" + std::string(name) + "' is loaded; loaded: " + known);
+}
+
+Result<std::shared_ptr<const ComposedStack>> FrameworkCore::stack(const std::string& text, Face face) {
+  const std::lock_guard lock(mutex_);
+  auto& cached = stacks_[{text, face}];
+  if (cached) return cached;
+  const auto spec = parse_stack(text);
+  if (!spec) return fail(Result<StackSpec>(spec));
+  auto composed = compose(registry, *spec, face);
+  if (composed) cached = *composed;
+  return composed;
+}
+
+Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
+  auto chosen = profile(wishes.profile);
+  if (!chosen) return fail(std::move(chosen));
+  const Policy& policy = (*chosen)->policy;
+  Requirements requirements = merge(policy, wishes);
+  Plan plan;
+  if (!wishes.stack.empty()) {
+    // Somebody named the stack: that decides the face; what the policy requires of its own stacks does not apply.
+    auto composed = stack(wishes.stack, wishes.face);
+    if (!composed) return fail(std::move(composed));
+    requirements.face = (*composed)->traits.face;
+    requirements.require = wishes.require;
+    requirements.prohibit = wishes.prohibit;
+    plan.stacks.push_back(std::move(*composed));
+  } else {
+    plan.stacks = (*chosen)->stacks;
+  }
+  std::string why;
+  std::erase_if(plan.stacks, [&](const auto& stack) {
+    const auto fits = satisfies(stack->traits, requirements);
+    if (!fits) why += (why.empty() ? "" : "; ") + stack->text + ": " + fits.error().detail;
+    return !fits;
+  });
+  if (plan.stacks.empty()) return fail(Reason::unsupported, "no stack of the policy '" + policy.name + "' does what is required: " + why);
+  if (!requirements.prefer.empty() || !requirements.avoid.empty()) {
+    std::ranges::stable_sort(plan.stacks, std::greater(), [&](const auto& stack) { return rank(*stack, requirements); });
+  }
+  plan.face = plan.stacks.front()->traits.face;
+  std::erase_if(plan.stacks, [&](const auto& stack) { return stack->traits.face != plan.face; });
+  plan.wishes = wishes;
+  plan.connect_timeout = wishes.connect_timeout > Duration{} ? wishes.connect_timeout : policy.limits.connect_timeout;
+  plan.candidates = policy.limits.candidates;
+  plan.limits.receive_buffer = policy.limits.receive_buffer;
+  plan.limits.send_buffer = policy.limits.send_buffer;
+  for (const auto& stack : plan.stacks) {
+    plan.limits.headroom = std::max(plan.limits.headroom, stack->headroom);
+    plan.limits.tailroom = std::max(plan.limits.tailroom, stack->tailroom);
+  }
+  if (policy.resolver) plan.resolver = policy.resolver->name;
+  return plan;
+}
+
+Result<Resolver*> FrameworkCore::resolver(Plan& plan) {
+  auto found = registry.resolver(plan.resolver);
+  if (!found) return found;
+  const Result<const Profile*> chosen = profile(plan.wishes.profile);
+  const auto& use = (*chosen)->policy.resolver;
+  auto values = OptionValues::check("resolver " + plan.resolver, (*found)->options(), use ? use->options : std::vector<OptionText>{});
+  if (!values) return fail(std::move(values));
+  plan.resolver_options = std::move(*values);
+  return found;
+}
+
+Turn& FrameworkCore::turn(Executor& executor) {
+  const std::lock_guard lock(mutex_);
+  for (auto& [known, turn] : turns_) {
+    if (known == &executor) return *turn;
+  }
+  turns_.emplace_back(&executor, std::make_unique<Turn>(executor, options.log));
+  return *turns_.back().second;
+}
+
+Result<std::string> default_policy_file() {
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  std::string tried;
+  for (const char* place : {"../policies/default.xml", "../share/trellis/policies/default.xml"}) {
+    const std::string file = (program / place).lexically_normal();
+    if (std::filesystem::exists(file, error)) return file;
+    tried += (tried.empty() ? "" : " and ") + file;
+  }
+  return fail(Reason::configuration, "no default policy was found at " + tried + ": name a policy file");
+}
+
+Result<std::unique_ptr<Framework>> Framework::create(FrameworkOptions options) {
+  if (options.policies.empty()) {
+    auto file = default_policy_file();
+    if (!file) return fail(std::move(file));
+    options.policies.push_back(std::move(*file));
+  }
+  std::vector<Policy> policies;
+  std::vector<PluginRules> rules;
+  for (const std::string& file : options.policies) {
+    auto policy = load_policy(file);
+    if (!policy) return fail(std::move(policy));
+    rules.push_back(policy->plugins);
+    policies.push_back(std::move(*policy));
+  }
+  auto core = std::make_unique<FrameworkCore>(std::move(options), std::move(rules));
+  if (auto loaded = core->load(std::move(policies)); !loaded) return fail(std::move(loaded));
+  return std::unique_ptr<Framework>(new Framework(std::move(core)));
+}
+
+Framework::Framework(std::unique_ptr<FrameworkCore> core) : core_(std::move(core)) {}
+Framework::~Framework() = default;
+
+std::vector<LoadedPlugin> Framework::plugins() const {
+  std::vector<LoadedPlugin> loaded;
+  for (const PluginEntry& entry : core_->registry.files()) {
+    if (entry.opened) loaded.push_back({entry.info.name, entry.info.version, entry.file});
+  }
+  return loaded;
+}
+
+std::vector<std::string> Framework::profiles() const {
+  std::vector<std::string> names;
+  for (const Profile& profile : core_->profiles) names.push_back(profile.policy.name);
+  return names;
+}
+
+}  // namespace trellis

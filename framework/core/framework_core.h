@@ -1,0 +1,64 @@
+// framework_core.h: what all loops share: plugins, policies and their stacks; and each loop's Turn.
+#pragma once
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/compose.h"
+#include "core/connection_core.h"
+#include "core/policy.h"
+#include "core/registry.h"
+#include "core/turn.h"
+#include "trellis/preconnection.h"
+#include "trellis/resolver.h"
+
+namespace trellis {
+
+using StackList = std::vector<std::shared_ptr<const ComposedStack>>;
+
+/// A loaded policy with its stacks, best first.
+struct Profile {
+  Policy policy;
+  StackList stacks;
+};
+
+/// What one Preconnection comes to: everything that establishing or listening needs, copied.
+struct Plan {
+  Preconnection::Wishes wishes;
+  StackList stacks;          // usable and equivalent, best first; at least one
+  Face face = Face::none;    // of all of them
+  Duration connect_timeout{};
+  std::size_t candidates = 16;
+  ConnectionLimits limits;
+  std::string resolver = "system";
+  OptionValues resolver_options;
+};
+
+struct FrameworkCore {
+  FrameworkCore(FrameworkOptions options, std::vector<PluginRules> rules);
+
+  Result<void> load(std::vector<Policy> policies);
+  /// What the wishes come to under their profile. Errors name what no stack offers.
+  Result<Plan> plan(const Preconnection::Wishes& wishes);
+  Result<Resolver*> resolver(Plan& plan);  // fills plan.resolver_options
+  Turn& turn(Executor& executor);
+
+  FrameworkOptions options;
+  Registry registry;
+  std::vector<Profile> profiles;
+
+ private:
+  Result<const Profile*> profile(std::string_view name) const;
+  Result<std::shared_ptr<const ComposedStack>> stack(const std::string& text, Face face);
+
+  std::mutex mutex_;
+  std::vector<std::pair<Executor*, std::unique_ptr<Turn>>> turns_;
+  std::map<std::pair<std::string, Face>, std::shared_ptr<const ComposedStack>> stacks_;  // composed from text
+};
+
+/// The shipped default policy: beside the program in the build tree, or where `cmake --install` puts it.
+Result<std::string> default_policy_file();
+
+}  // namespace trellis

@@ -1,0 +1,87 @@
+// listener_core.h: the engine's side of a Listener: an acceptor in its slot, and the Connections on their way to being ready.
+#pragma once
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/connection_core.h"
+#include "core/framework_core.h"
+#include "trellis/listener.h"
+
+namespace trellis {
+
+class ListenerCore final : public TurnMember, public Slot, public AcceptHost {
+ public:
+  ListenerCore(Turn& turn, Plan plan, ListenerEvents events);
+  ~ListenerCore() override;
+  void begin() noexcept;
+  void fail_later(Error) noexcept;  // it never began
+  Listener handle() noexcept { return Listener(*this); }
+
+  // From the application, through Listener.
+  Address local() const noexcept { return local_; }
+  std::string_view stack() const noexcept { return composed_ ? std::string_view(composed_->text) : std::string_view(); }
+  void stop() noexcept;
+  void limit(std::uint64_t n) noexcept { limit_ = n; }
+  void accept(std::move_only_function<void(Result<Connection>)>);
+  void cancel_accept() noexcept { waiter_ = {}; }
+  void gone() noexcept;
+
+  // From the Connections on their way.
+  void established(ConnectionCore&) noexcept;
+  void forget(ConnectionCore&) noexcept;
+
+  // AcceptHost
+  Executor& executor() noexcept override { return turn_->executor(); }
+  State& state() noexcept override;
+  const Security& security() noexcept override;
+  void log(Severity, std::string_view text) noexcept override;
+  void deadline(TimePoint at) noexcept override { request_deadline(at); }
+  void wake() noexcept override { request_wake(); }
+  void failed(Error) noexcept override;
+  void listening(const Address& local) noexcept override;
+  void closed() noexcept override;
+  Seat* seat(const Address& peer, LowerPort lower) noexcept override;
+  void seated(Seat*, std::unique_ptr<ProtocolInstance>) noexcept override;
+  void attach(ProtocolInstance&, LowerPort) noexcept override {}
+  void refuse(LowerPort) noexcept override {}
+  void forward(unsigned, const Chunk&) noexcept override {}
+
+  // Slot
+  Layer& layer() noexcept override { return *acceptor_; }
+  void down(UpperPort, Batch&) noexcept override {}
+  void upper_credit(UpperPort) noexcept override {}
+
+  // TurnMember
+  void advance() noexcept override;
+  void deliver() noexcept override;
+  bool quiet() const noexcept override { return idle() && instances_ == 0; }
+  bool outlives() const noexcept override { return true; }
+
+ private:
+  struct Opening {  // between seat() and seated()
+    ConnectionCore& connection;
+    Stack& stack;
+    Seat seat;
+    Address peer;
+  };
+  Plan plan_;
+  std::shared_ptr<const ComposedStack> composed_;
+  ListenerEvents events_;
+  std::unique_ptr<Acceptor> acceptor_;
+  Endpoint anyone_{};
+  Route route_;
+  std::optional<OpenArgs> args_;
+  std::optional<Opening> opening_;
+  std::vector<ConnectionCore*> pending_;     // not ready yet
+  std::deque<Connection> waiting_;           // ready, nobody has taken them yet
+  std::move_only_function<void(Result<Connection>)> waiter_;
+  std::optional<Error> failure_;
+  Address local_{};
+  std::uint64_t limit_ = UINT64_MAX;
+  std::uint32_t instances_ = 0;  // layers that refer to the acceptor
+  bool tell_listening_ = false, tell_failed_ = false, stopped_ = false, gone_ = false;
+};
+
+}  // namespace trellis

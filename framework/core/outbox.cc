@@ -1,0 +1,81 @@
+#include "core/outbox.h"
+
+namespace trellis {
+namespace {
+
+bool expired(const Chunk& chunk, TimePoint now) { return chunk.info && chunk.info->expires <= now; }
+void give_up(Chunk& chunk) {
+  if (chunk.info) chunk.info->report(Fate::expired);
+}
+
+}  // namespace
+
+void Outbox::add(Chunk chunk) {
+  const bool begins = std::exchange(last_ended_, chunk.end_of_message);
+  if (begins) dropping_ = false;
+  if (dropping_) return give_up(chunk);
+  bytes_ += chunk.data.size();
+  if (chunk.info) {
+    first_expiry_ = std::min(first_expiry_, chunk.info->expires);
+    if (begins && chunk.end_of_message && !chunk.info->ordered && !queue_.empty()) return insert_by_priority(std::move(chunk));
+  }
+  queue_.add(std::move(chunk));
+}
+
+void Outbox::insert_by_priority(Chunk chunk) {
+  const auto urgency = [](const Chunk& c) { return c.info ? c.info->priority : MessageProperties{}.priority; };
+  const std::uint32_t mine = chunk.info->priority;
+  Batch rest;
+  bool placed = false;
+  bool begins = !front_begun_;
+  while (!queue_.empty()) {
+    Chunk next = queue_.pop();
+    if (!placed && begins && urgency(next) > mine) {
+      rest.add(std::move(chunk));
+      placed = true;
+    }
+    begins = next.end_of_message;
+    rest.add(std::move(next));
+  }
+  if (!placed) rest.add(std::move(chunk));
+  queue_.append(rest);
+}
+
+void Outbox::release(LowerPort to, bool all) {
+  while (!queue_.empty() && (all || to.credit() > 0)) {
+    Chunk chunk = queue_.pop();
+    front_begun_ = !chunk.end_of_message;
+    bytes_ -= chunk.data.size();
+    to.push(std::move(chunk));
+  }
+  if (queue_.empty()) first_expiry_ = TimePoint::max();
+}
+
+void Outbox::clear() noexcept {
+  queue_.clear();
+  bytes_ = 0;
+}
+
+void Outbox::expire(TimePoint now) {
+  if (first_expiry_ > now) return;
+  first_expiry_ = TimePoint::max();
+  Batch keep;
+  bool begins = !front_begun_;
+  bool drop = false;
+  while (!queue_.empty()) {
+    Chunk chunk = queue_.pop();
+    if (begins) drop = expired(chunk, now);
+    begins = chunk.end_of_message;
+    if (drop) {
+      bytes_ -= chunk.data.size();
+      give_up(chunk);
+      continue;
+    }
+    if (chunk.info && chunk.info->expires > now) first_expiry_ = std::min(first_expiry_, chunk.info->expires);
+    keep.add(std::move(chunk));
+  }
+  dropping_ = drop && !last_ended_;
+  queue_.append(keep);
+}
+
+}  // namespace trellis

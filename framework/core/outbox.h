@@ -1,0 +1,32 @@
+// outbox.h: messages that the application has sent and the stack has no credit for yet. Only here can a message still
+// expire or be overtaken: what has been pushed to the stack belongs to its layers.
+#pragma once
+#include "trellis/port.h"
+
+namespace trellis {
+
+class Outbox {
+ public:
+  /// Adds a message or a part. One that is not `ordered` goes before queued messages of lower urgency (IMPL-52).
+  void add(Chunk chunk);
+  /// Pushes while the port has credit, or everything when `all`.
+  void release(LowerPort to, bool all = false);
+  /// Drops messages whose lifetime has ended and of which nothing was released (IMPL-51).
+  void expire(TimePoint now);
+  void clear() noexcept;
+  std::size_t bytes() const noexcept { return bytes_; }
+  bool empty() const noexcept { return queue_.empty(); }
+  TimePoint first_expiry() const noexcept { return first_expiry_; }  // max(): none; may be too early
+
+ private:
+  void insert_by_priority(Chunk chunk);
+
+  Batch queue_;
+  std::size_t bytes_ = 0;
+  TimePoint first_expiry_ = TimePoint::max();
+  bool front_begun_ = false;   // the first part of the message at the front was released
+  bool last_ended_ = true;     // the last chunk that was added ended its message
+  bool dropping_ = false;      // the message that is being added has expired: drop its other parts too
+};
+
+}  // namespace trellis

@@ -1,0 +1,166 @@
+// preconnection.cc: the application's objects as thin handles on the engine's.
+#include "trellis/preconnection.h"
+
+#include "core/address_text.h"
+#include "core/establishment.h"
+#include "core/framework_core.h"
+#include "core/listener_core.h"
+
+namespace trellis {
+
+Preconnection& Preconnection::remote(Endpoint endpoint) {
+  wishes_.remote = std::move(endpoint);
+  return *this;
+}
+Preconnection& Preconnection::local(Endpoint endpoint) {
+  if (!endpoint.address && !endpoint.host.empty()) {
+    endpoint.address = parse_address(endpoint.host, endpoint.port).value_or(Address{});
+  }
+  if (endpoint.address && endpoint.port == 0) endpoint.port = endpoint.address.port;
+  wishes_.local = std::move(endpoint);
+  return *this;
+}
+Preconnection& Preconnection::interface_name(std::string name) {
+  wishes_.interface_name = std::move(name);
+  return *this;
+}
+Preconnection& Preconnection::family(Address::Family family) {
+  wishes_.family = family;
+  return *this;
+}
+Preconnection& Preconnection::profile(std::string_view name) {
+  wishes_.profile = name;
+  return *this;
+}
+Preconnection& Preconnection::stack(std::string_view layers) {
+  wishes_.stack = layers;
+  return *this;
+}
+Preconnection& Preconnection::face(Face face) {
+  wishes_.face = face;
+  return *this;
+}
+Preconnection& Preconnection::require(Feature feature) {
+  wishes_.require = wishes_.require | FeatureSet{feature};
+  return *this;
+}
+Preconnection& Preconnection::prohibit(Feature feature) {
+  wishes_.prohibit = wishes_.prohibit | FeatureSet{feature};
+  return *this;
+}
+Preconnection& Preconnection::prefer(Feature feature) {
+  wishes_.prefer = wishes_.prefer | FeatureSet{feature};
+  return *this;
+}
+Preconnection& Preconnection::avoid(Feature feature) {
+  wishes_.avoid = wishes_.avoid | FeatureSet{feature};
+  return *this;
+}
+Preconnection& Preconnection::security(std::shared_ptr<const Security> parameters) {
+  wishes_.security = std::move(parameters);
+  return *this;
+}
+Preconnection& Preconnection::set(std::string_view property, PropertyValue value) {
+  wishes_.properties.emplace_back(property, std::move(value));
+  return *this;
+}
+Preconnection& Preconnection::connect_timeout(Duration timeout) {
+  wishes_.connect_timeout = timeout;
+  return *this;
+}
+
+namespace {
+
+Result<void> check_remote(const Preconnection::Wishes& wishes) {
+  const Endpoint& remote = wishes.remote;
+  if (!remote.address && remote.host.empty()) return fail(Reason::invalid_argument, "no remote endpoint was given");
+  if (remote.port == 0 && remote.address.port == 0) {
+    return fail(Reason::invalid_argument, "the remote endpoint " + remote.host + " has no port");
+  }
+  if (!wishes.local.host.empty() && !wishes.local.address) {
+    return fail(Reason::invalid_argument, "the local endpoint '" + wishes.local.host + "' is not an address");
+  }
+  if (wishes.require.intersects(wishes.prohibit)) {
+    return fail(Reason::invalid_argument, "the same feature is required and prohibited");
+  }
+  return {};
+}
+
+}  // namespace
+
+Connection Preconnection::initiate(Executor& loop, Connection::Done ready, Message early) {
+  FrameworkCore& framework = framework_->core();
+  Turn& turn = framework.turn(loop);
+  auto plan = framework.plan(wishes_);
+  if (const auto checked = check_remote(wishes_); !checked) plan = std::unexpected(checked.error());
+  const Face face = plan ? plan->face : Face::bytestream;
+  auto& core = turn.make<ConnectionCore>(turn, face, plan ? plan->limits : ConnectionLimits{});
+  Connection connection = core.handle();
+  if (early.data.size() != 0 || early.final || early.end) core.send(std::move(early), {});
+  if (!plan) {
+    core.ready_callback(std::move(ready));
+    core.establish_failed(std::move(plan).error());
+    return connection;
+  }
+  auto& establishment = turn.make<Establishment>(framework, turn, std::move(*plan), core);
+  core.establishing(establishment, std::move(ready));
+  establishment.begin();
+  return connection;
+}
+
+Listener Preconnection::listen(Executor& loop, ListenerEvents events) {
+  FrameworkCore& framework = framework_->core();
+  Turn& turn = framework.turn(loop);
+  auto plan = framework.plan(wishes_);
+  if (plan && !wishes_.local.host.empty() && !wishes_.local.address) {
+    plan = fail(Reason::invalid_argument, "the local endpoint '" + wishes_.local.host + "' is not an address");
+  }
+  const bool usable = plan.has_value();
+  auto& core = turn.make<ListenerCore>(turn, usable ? std::move(*plan) : Plan{}, std::move(events));
+  if (usable) core.begin();
+  else core.fail_later(std::move(plan).error());
+  return core.handle();
+}
+
+Listener::~Listener() {
+  if (core_ != nullptr) core_->gone();
+}
+Address Listener::local() const { return core_->local(); }
+std::string_view Listener::stack() const { return core_->stack(); }
+void Listener::stop() { core_->stop(); }
+void Listener::new_connection_limit(std::uint64_t n) { core_->limit(n); }
+void Listener::accept(std::move_only_function<void(Result<Connection>)> hear) { core_->accept(std::move(hear)); }
+void Listener::cancel_accept() { core_->cancel_accept(); }
+
+Connection::~Connection() {
+  if (core_ != nullptr) core_->gone();
+}
+Slice Connection::allocate(std::uint32_t size) { return core_->allocate(size); }
+bool Connection::send(Message message, Sent sent) { return core_->send(std::move(message), std::move(sent)); }
+bool Connection::send(Slice data, bool end) { return core_->send(std::move(data), end); }
+void Connection::send_when_writable(Slice data, bool end, Done done) {
+  core_->send_when_writable(std::move(data), end, std::move(done));
+}
+void Connection::finish() { core_->finish(); }
+bool Connection::writable() const { return core_->writable(); }
+void Connection::on_writable(std::move_only_function<void()> hear) { core_->on_writable(std::move(hear)); }
+void Connection::receive(std::size_t at_least, std::size_t at_most, Received hear) {
+  core_->receive(at_least, at_most, std::move(hear));
+}
+void Connection::cancel_receive() { core_->cancel_receive(); }
+void Connection::on_notice(Noticed hear) { core_->on_notice(std::move(hear)); }
+void Connection::on_failed(std::move_only_function<void(const Error&)> hear) { core_->on_failed(std::move(hear)); }
+void Connection::close(Done done) { core_->close(std::move(done)); }
+void Connection::abort(std::uint64_t code) { core_->abort(code); }
+Result<PropertyValue> Connection::get(std::string_view name) const { return core_->get(name); }
+Result<void> Connection::set(std::string_view name, const PropertyValue& value) { return core_->set(name, value); }
+ConnectionState Connection::state() const { return core_->state(); }
+Face Connection::face() const { return core_->face(); }
+std::string_view Connection::node() const { return core_->node(); }
+Executor& Connection::executor() const { return core_->turn().executor(); }
+std::string_view Connection::stack() const { return core_->stack_name(); }
+Address Connection::local() const { return core_->local(); }
+Address Connection::remote() const { return core_->remote(); }
+std::string_view Connection::interface_name() const { return core_->interface_name(); }
+
+}  // namespace trellis

@@ -1,0 +1,234 @@
+#include "core/turn.h"
+
+#include <bit>
+
+namespace trellis {
+
+void Slot::request_wake() noexcept {
+  wanted_ = true;
+  turn_->wake(*this);
+}
+void Slot::request_deadline(TimePoint at) noexcept { arm(turn_->executor(), at); }
+void Slot::on_alarm() noexcept {
+  expired_ = true;
+  turn_->wake(*this);
+}
+
+Turn::Turn(Executor& executor, const Log& log) : executor_(executor), log_(log) {
+  schedule_.turn = this;
+  schedule_.schedule.begin = [](Schedule& s) noexcept {
+    Turn& turn = *reinterpret_cast<OwnSchedule&>(s).turn;  // the schedule is OwnSchedule's first member
+    turn.executor_.queue(turn);
+  };
+}
+
+Turn::~Turn() {
+  for (const bool last : {false, true}) {
+    for (auto& member : members_) {
+      if (member != nullptr && member->outlives() == last) member.reset();
+    }
+  }
+}
+
+void Turn::advance(TurnMember& member) noexcept {
+  if (!std::exchange(member.to_advance_, true)) to_advance_.push_back(&member);
+  schedule_.schedule.wake();
+}
+void Turn::deliver(TurnMember& member) noexcept {
+  if (!std::exchange(member.to_deliver_, true)) to_deliver_.push_back(&member);
+  schedule_.schedule.wake();
+}
+void Turn::adopt(std::unique_ptr<TurnMember> member) {
+  member->place_ = static_cast<std::uint32_t>(members_.size());
+  members_.push_back(std::move(member));
+}
+void Turn::retire(TurnMember& member) noexcept {
+  if (!std::exchange(member.retired_, true)) retired_.push_back(&member);
+  schedule_.schedule.wake();
+}
+void Turn::wake(Slot& slot) noexcept {
+  if (!std::exchange(slot.woken_, true)) slot.next_woken_ = std::exchange(woken_, &slot);
+  schedule_.schedule.wake();
+}
+
+bool Turn::work() const noexcept {
+  const Schedule& s = schedule_.schedule;
+  return (s.up_levels | s.down_levels | flush_levels_) != 0 || woken_ != nullptr || !to_advance_.empty() ||
+         !to_deliver_.empty();
+}
+
+void Turn::run() noexcept {
+  schedule_.schedule.awake = true;
+  int rounds = 0;
+  do round();
+  while (++rounds < kRoundsPerTurn && work());
+  destroy_retired();
+  schedule_.schedule.awake = work();
+  if (schedule_.schedule.awake) executor_.again(*this);  // budget spent: fairness before throughput
+}
+
+void Turn::round() noexcept {
+  if (woken_ != nullptr) wake_pass();
+  if (!to_advance_.empty()) advance_pass();
+  if (schedule_.schedule.up_levels != 0) up_pass();
+  if (!to_deliver_.empty()) deliver_pass();
+  down_pass();
+}
+
+void Turn::wake_pass() noexcept {
+  Slot* slot = std::exchange(woken_, nullptr);
+  while (slot != nullptr) {
+    Slot& s = *slot;
+    slot = std::exchange(s.next_woken_, nullptr);
+    s.woken_ = false;
+    const bool expired = std::exchange(s.expired_, false);
+    const bool wanted = std::exchange(s.wanted_, false);
+    if (s.active() && expired) s.layer().on_deadline();
+    if (s.active() && wanted) s.layer().on_wake();
+    offer_again(s);
+    want_flush(s);
+  }
+}
+
+void Turn::advance_pass() noexcept {
+  advancing_.swap(to_advance_);
+  for (TurnMember* member : advancing_) {
+    member->to_advance_ = false;
+    member->advance();
+  }
+  advancing_.clear();
+}
+
+void Turn::deliver_pass() noexcept {
+  delivering_.swap(to_deliver_);
+  for (TurnMember* member : delivering_) {
+    member->to_deliver_ = false;
+    member->deliver();
+  }
+  delivering_.clear();
+}
+
+void Turn::up_pass() noexcept {
+  Schedule& s = schedule_.schedule;
+  while (s.up_levels != 0) {
+    const int level = std::countr_zero(s.up_levels);  // lowest first: what a layer pushes is moved in the same pass
+    s.up_levels &= s.up_levels - 1;
+    Link* link = std::exchange(s.up[level], nullptr);
+    while (link != nullptr) {
+      auto& visited = static_cast<EngineLink&>(*link);
+      link = std::exchange(visited.up.next, nullptr);
+      visited.up.queued = false;
+      visit_up(visited);
+    }
+  }
+}
+
+void Turn::visit_up(EngineLink& link) noexcept {
+  const bool news = !link.up.batch.empty() || (link.up.finished && !link.told_up);
+  if (link.upper == nullptr) {
+    if (std::exchange(link.down.refilled, false)) link.top->on_credit();
+    if (news) {
+      link.told_up = link.up.finished;
+      link.top->on_up(link.up.batch, link.up.finished);
+    }
+    return;
+  }
+  Slot& slot = *link.upper;
+  if (!slot.active()) return;  // revisit() comes when it has opened
+  if (std::exchange(link.down.refilled, false)) {
+    slot.layer().on_credit(LowerPort(link));
+    if (slot.above != nullptr && !slot.above->down.batch.empty()) slot.above->visit_below();
+  }
+  if (news && slot.active()) {
+    slot.layer().on_up(LowerPort(link), link.up.batch);
+    link.told_up = link.up.finished && link.up.batch.empty();
+  }
+  want_flush(slot);
+}
+
+void Turn::down_pass() noexcept {
+  Schedule& s = schedule_.schedule;
+  for (std::uint32_t levels; (levels = s.down_levels | flush_levels_) != 0;) {
+    const int level = 31 - std::countl_zero(levels);  // highest first
+    s.down_levels &= ~(1u << level);
+    Link* link = std::exchange(s.down[level], nullptr);
+    while (link != nullptr) {
+      auto& visited = static_cast<EngineLink&>(*link);
+      link = std::exchange(visited.down.next, nullptr);
+      visited.down.queued = false;
+      visit_down(visited);
+    }
+    flush(static_cast<std::uint8_t>(level));
+  }
+}
+
+void Turn::visit_down(EngineLink& link) noexcept {
+  Slot& slot = *link.lower;
+  if (!slot.active()) return;  // revisit() comes when it has opened
+  if (std::exchange(link.up.refilled, false)) {
+    slot.upper_credit(UpperPort(link));
+    if (slot.below != nullptr && !slot.below->up.batch.empty()) slot.below->visit_above();
+  }
+  if (slot.active() && (!link.down.batch.empty() || (link.down.finished && !link.told_down))) {
+    slot.down(UpperPort(link), link.down.batch);
+    link.told_down = link.down.finished && link.down.batch.empty() && slot.ready;
+  }
+  if (link.watch_drain && link.down.batch.empty()) slot.drained();
+  want_flush(slot);
+}
+
+void Turn::offer_again(Slot& slot) noexcept {
+  if (!slot.active()) return;
+  if (slot.above != nullptr && !slot.above->down.batch.empty()) slot.above->visit_below();
+  if (slot.below != nullptr && !slot.below->up.batch.empty()) slot.below->visit_above();
+}
+
+void Turn::revisit(Slot& slot) noexcept {
+  if (slot.above != nullptr) {
+    EngineLink& link = *slot.above;
+    if (!link.down.batch.empty() || link.up.refilled || (link.down.finished && !link.told_down)) link.visit_below();
+  }
+  if (slot.below != nullptr) {
+    EngineLink& link = *slot.below;
+    if (!link.up.batch.empty() || link.down.refilled || (link.up.finished && !link.told_up)) link.visit_above();
+  }
+  want_flush(slot);
+}
+
+void Turn::want_flush(Slot& slot) noexcept {
+  if (!slot.active() || std::exchange(slot.to_flush_, true)) return;
+  slot.next_flush_ = std::exchange(flush_[slot.level_], &slot);
+  flush_levels_ |= 1u << slot.level_;
+  schedule_.schedule.wake();
+}
+
+void Turn::flush(std::uint8_t level) noexcept {
+  flush_levels_ &= ~(1u << level);
+  Slot* slot = std::exchange(flush_[level], nullptr);
+  while (slot != nullptr) {
+    Slot& s = *slot;
+    slot = std::exchange(s.next_flush_, nullptr);
+    s.to_flush_ = false;
+    if (s.active()) s.layer().flush();
+  }
+}
+
+void Turn::destroy_retired() noexcept {
+  // Destroying a member may retire others, so the list is walked by index; what is not quiet waits for the next turn.
+  for (std::size_t i = 0; i < retired_.size();) {
+    TurnMember& member = *retired_[i];
+    if (member.to_advance_ || member.to_deliver_ || !member.quiet()) {
+      ++i;
+      continue;
+    }
+    retired_[i] = retired_.back();
+    retired_.pop_back();
+    const std::uint32_t place = member.place_;
+    const std::unique_ptr<TurnMember> gone = std::move(members_[place]);
+    members_[place] = std::move(members_.back());
+    members_.pop_back();
+    if (place < members_.size()) members_[place]->place_ = place;
+  }
+}
+
+}  // namespace trellis
