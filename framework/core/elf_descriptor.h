@@ -36,9 +36,6 @@ struct PluginInfo {
 };
 std::string_view to_string(Maturity maturity) noexcept;
 
-/// Letters, digits and single hyphens between them, lower case, beginning with a letter.
-bool is_kebab_case(std::string_view word) noexcept;
-
 /// Bytes to read a descriptor from.
 class ByteSource {
  public:
