@@ -109,7 +109,7 @@ class ProtocolInstance : public Layer {
   /// Data from above. Before ready(): take replayable chunks or nothing. from.finished() as in on_up().
   virtual void on_down(UpperPort from, Batch& batch) noexcept = 0;
   virtual void on_credit(UpperPort) noexcept {}  ///< the layer above takes more
-  using Layer::on_credit;
+  using Layer::on_credit;  ///< of the layer below
 
   /// Answers a property. Unanswered (unsupported) questions go to the layer below.
   virtual Result<PropertyValue> get(UpperPort, std::string_view) noexcept { return fail(Reason::unsupported); }
@@ -159,7 +159,7 @@ class ProtocolKind {
 /// `static Result<std::unique_ptr<Protocol>> make(const Options&)`.
 template <class P>
 std::unique_ptr<ProtocolKind> kind(std::string_view name, std::span<const OptionSpec> options = {}) {
-  struct Kind final : ProtocolKind {
+  struct Kind final : ProtocolKind {  ///< answers for P
     std::string_view own_name;
     std::span<const OptionSpec> own_options;
     std::string_view name() const noexcept override { return own_name; }
