@@ -1,0 +1,287 @@
+#include "tcp_instance.h"
+
+#include <netinet/tcp.h>
+
+#include <algorithm>
+
+namespace trellis {
+namespace {
+
+constexpr const char* kLayer = "tcp";
+constexpr std::size_t kLastWords = 8 << 20;    // bytes that the kernel may still hold when nothing more can come
+constexpr std::size_t kDrainBytes = 256 << 10; // to drop at once while waiting for the peer's end
+constexpr std::uint8_t kKernelEstablished = 1; // tcpi_state: TCP_ESTABLISHED
+
+}  // namespace
+
+TcpInstance::TcpInstance(const Seat& seat, const TcpSettings& settings, std::unique_ptr<Socket> accepted)
+    : host_(seat.host), upper_(seat.upper), settings_(settings), properties_(settings), socket_(std::move(accepted)) {}
+
+void TcpInstance::open(const OpenArgs& args) noexcept {
+  route_ = &args.route;
+  remote_ = args.remote.address;
+  if (socket_ != nullptr) return established();  // accepted; it has inherited the listening socket's options
+  if (!remote_) {
+    return host_.failed({Reason::unresolved, 0, kLayer, "connect to " + args.remote.host + ": it has no address yet"});
+  }
+  if (auto begun = connect(settings_.fast_open); !begun) host_.failed(trying(peer(), std::move(begun.error()), kLayer));
+}
+
+Result<void> TcpInstance::connect(bool fast_open) {
+  auto socket = host_.executor().sockets().open({.kind = SocketSpec::Kind::stream,
+                                                 .role = SocketSpec::Role::connect,
+                                                 .family = remote_.family,
+                                                 .local = route_->local,
+                                                 .interface_name = route_->path.interface_name});
+  if (!socket) return fail(std::move(socket));
+  socket_ = std::move(*socket);
+  watch_.forget();
+  if (auto done = properties_.apply(*socket_, remote_.family); !done) {
+    host_.log(Severity::warning, "an option of the socket was not set: " + done.error().detail);
+  }
+  const bool may_wait = fast_open && prepare_fast_open();
+  auto connected = socket_->connect(remote_);
+  if (!connected) return fail(std::move(connected));
+  if (!*connected) return watch_.set(*socket_, *this, Ready::writable);
+  if (!may_wait || !handshake_waits()) {
+    established();
+    return {};
+  }
+  // Layers above push their early data in this turn. If there is none the deadline starts a usual handshake.
+  stage_ = Stage::early;
+  open_credit();
+  host_.early();
+  host_.deadline(host_.executor().now());
+  return {};
+}
+
+bool TcpInstance::prepare_fast_open() noexcept { return set_option(*socket_, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1).has_value(); }
+
+// With a cookie at hand the kernel says "connected" and sends the SYN together with the first data.
+bool TcpInstance::handshake_waits() noexcept {
+  auto info = get_option<tcp_info>(*socket_, IPPROTO_TCP, TCP_INFO);
+  return info && info->tcpi_state != kKernelEstablished;
+}
+
+void TcpInstance::check_connected() noexcept {
+  auto connected = socket_->connected();
+  if (!connected) return lost(trying(peer(), std::move(connected.error()), kLayer));
+  if (*connected) established();
+}
+
+void TcpInstance::established() noexcept {
+  stage_ = Stage::open;
+  open_credit();
+  route_->local = socket_->local();
+  route_->remote = remote_;
+  if (sent_early_) report_early();
+  host_.ready();
+}
+
+void TcpInstance::report_early() noexcept {
+  auto info = get_option<tcp_info>(*socket_, IPPROTO_TCP, TCP_INFO);
+  const bool taken = info && (info->tcpi_options & TCPI_OPT_SYN_DATA) != 0;
+  host_.notify(taken ? Notice::early_accepted : Notice::early_refused);
+}
+
+void TcpInstance::send_early(Batch& batch) noexcept {
+  if (sent_early_) return;
+  while (!batch.empty() && batch.front().info && batch.front().info->replayable) early_.add(batch.pop());
+  if (early_.empty()) return;
+  sent_early_ = true;
+  host_.deadline(TimePoint::max());
+  auto io = socket_->send(early_);
+  if (!io) return lost(trying(peer(), std::move(io.error()), kLayer));
+  give_back(io->bytes);
+  check_connected();
+  if (stage_ != Stage::early || error_ != nullptr) return;
+  if (auto done = watch_.set(*socket_, *this, Ready::writable); !done) lost(std::move(done.error()));
+}
+
+void TcpInstance::on_down(UpperPort from, Batch& batch) noexcept {
+  if (stage_ == Stage::early) return send_early(batch);
+  if (stage_ != Stage::open || error_ != nullptr) return;
+  if (!early_.empty()) send(early_);
+  if (early_.empty()) send(batch);
+  if (error_ != nullptr || !batch.empty() || !early_.empty()) return;
+  if (from.finished()) finish_sending();
+  try_close();
+}
+
+void TcpInstance::send(Batch& batch) noexcept {
+  while (!batch.empty() && !blocked_) {
+    auto io = socket_->send(batch);
+    if (!io) return lost(std::move(io.error()));
+    give_back(io->bytes);
+    blocked_ = io->blocked;
+  }
+  want_writable_ = want_writable_ || blocked_;
+}
+
+void TcpInstance::open_credit() noexcept {
+  if (!std::exchange(has_credit_, true)) upper_.grant(settings_.send_queue);
+}
+
+// Credit goes back by halves of the queue, because each grant costs a visit of the layer above.
+void TcpInstance::give_back(std::size_t bytes) noexcept {
+  owed_ += bytes;
+  if (owed_ * 2 >= settings_.send_queue) upper_.grant(std::exchange(owed_, 0));
+}
+
+void TcpInstance::finish_sending() noexcept {
+  if (std::exchange(finished_, true)) return;
+  if (auto done = socket_->finish(); !done) lost(std::move(done.error()));
+}
+
+void TcpInstance::on_ready(Socket&, Ready what) noexcept {
+  switch (stage_) {
+    case Stage::connecting:
+    case Stage::early: return check_connected();
+    case Stage::draining: return drain();
+    case Stage::done:
+    case Stage::over: return;
+    case Stage::open: break;
+  }
+  if (error_ != nullptr) return;
+  if (any(what, Ready::failed)) return broken();
+  if (any(what, Ready::writable)) {
+    blocked_ = false;
+    want_writable_ = !upper_.empty() || !early_.empty();
+    if (want_writable_) host_.wake();
+  }
+  if (any(what, Ready::readable)) {
+    readable_ = true;
+    read();
+  }
+  watch();
+}
+
+// Reads once. A full read means that more may wait: that is read by on_wake(), so that others get their turn.
+void TcpInstance::read() noexcept {
+  const std::size_t credit = upper_.credit();
+  if (!readable_ || ended_ || credit == 0) return;
+  auto io = socket_->receive(in_, std::min(credit, settings_.read_bytes));
+  if (!in_.empty()) upper_.push(in_);
+  if (!io) return lost(std::move(io.error()));
+  if (io->end) {
+    ended_ = true;
+    readable_ = false;
+    return upper_.finish();
+  }
+  readable_ = !io->blocked;
+  if (!readable_) return;
+  if (upper_.credit() > 0) return host_.wake();
+  readable_ = !any(watch_.now(), Ready::readable);  // where input is watched an event will tell whether there is more
+}
+
+void TcpInstance::on_credit(UpperPort) noexcept {
+  if (stage_ == Stage::open && error_ == nullptr) read();
+}
+
+void TcpInstance::on_wake() noexcept {
+  if (error_ != nullptr) {
+    stage_ = Stage::over;
+    socket_.reset();
+    return host_.failed(std::move(*error_));
+  }
+  if (stage_ == Stage::open) return read();
+  if (stage_ < Stage::done) return;
+  socket_.reset();
+  if (stage_ == Stage::over) host_.closed();
+}
+
+void TcpInstance::on_deadline() noexcept {
+  if (stage_ == Stage::draining) {  // the peer keeps its side open; all of ours is with the kernel
+    stage_ = Stage::over;
+    return host_.wake();
+  }
+  if (stage_ != Stage::early || sent_early_) return;
+  stage_ = Stage::connecting;
+  if (auto begun = connect(false); !begun) host_.failed(trying(peer(), std::move(begun.error()), kLayer));
+}
+
+void TcpInstance::flush() noexcept {
+  if (stage_ == Stage::open) watch();
+}
+
+void TcpInstance::watch() noexcept {
+  if (error_ != nullptr || socket_ == nullptr) return;
+  Ready what = want_writable_ ? Ready::writable : Ready::none;
+  if (!ended_ && watch_.input(upper_.credit() > 0, readable_)) what = what | Ready::readable;
+  if (auto done = watch_.set(*socket_, *this, what); !done) lost(std::move(done.error()));
+}
+
+// The kernel keeps what has arrived before a reset, and some of it may never have been asked for.
+void TcpInstance::read_last_words() noexcept {
+  for (std::size_t read = 0; read < kLastWords;) {
+    auto io = socket_->receive(in_, kLastWords - read);
+    if (!io || io->bytes == 0) return;
+    read += io->bytes;
+    upper_.push(in_);
+  }
+}
+
+void TcpInstance::broken() noexcept {
+  auto state = socket_->connected();
+  if (!state) return lost(std::move(state.error()));
+  // Both sides have finished. The kernel would report that for ever, so the socket goes, with or without demand.
+  if (!ended_) {
+    read_last_words();
+    ended_ = true;
+    upper_.finish();
+  }
+  stage_ = Stage::done;
+  host_.wake();
+}
+
+void TcpInstance::lost(Error error) noexcept {
+  if (error_ != nullptr || stage_ == Stage::over) return;
+  if (stage_ == Stage::open && !ended_) read_last_words();
+  error.layer = kLayer;
+  error_ = std::make_unique<Error>(std::move(error));
+  host_.wake();
+}
+
+void TcpInstance::close(const CloseArgs& args) noexcept {
+  if (args.abort || stage_ != Stage::open) {
+    if (socket_ != nullptr) {
+      socket_->reset();
+      socket_.reset();
+    }
+    stage_ = Stage::over;
+    return host_.closed();
+  }
+  closing_ = true;
+  try_close();
+}
+
+void TcpInstance::try_close() noexcept {
+  if (!closing_ || stage_ != Stage::open || !upper_.empty() || !early_.empty()) return;
+  finish_sending();
+  if (error_ != nullptr) return;
+  stage_ = ended_ ? Stage::over : Stage::draining;
+  if (ended_) return host_.wake();
+  host_.deadline(host_.executor().now() + settings_.close_timeout);
+  if (auto done = watch_.set(*socket_, *this, Ready::readable); !done) lost(std::move(done.error()));
+}
+
+// Closing a socket with unread input makes the kernel send a reset, which destroys what is still on its way to the peer.
+void TcpInstance::drain() noexcept {
+  if (error_ != nullptr) return;
+  auto io = socket_->receive(in_, kDrainBytes);
+  in_.clear();
+  if (!io) return lost(std::move(io.error()));
+  if (!io->end) return;
+  stage_ = Stage::over;
+  host_.wake();
+}
+
+Result<PropertyValue> TcpInstance::get(UpperPort, std::string_view name) noexcept {
+  return properties_.get(socket_.get(), name);
+}
+
+Result<void> TcpInstance::set(UpperPort, std::string_view name, const PropertyValue& value) noexcept {
+  return properties_.set(socket_.get(), remote_.family, name, value);
+}
+
+}  // namespace trellis

@@ -1,0 +1,38 @@
+// tcp_properties.h: the RFC 9622 properties of one TCP connection, as socket options.
+//
+// What the kernel cannot do is refused and never ignored: Linux does not send the user timeout option of RFC 5482, and
+// TCP always covers all bytes with its checksum.
+#pragma once
+#include "../kernel_socket.h"
+#include "tcp_settings.h"
+
+namespace trellis {
+
+class TcpProperties {
+ public:
+  explicit TcpProperties(const TcpSettings& settings);
+  /// Brings a new socket to what the policy asks for. Goes on after an error and returns the first one.
+  Result<void> apply(Socket& socket, Address::Family family) const;
+  /// `socket`: null while there is none.
+  Result<PropertyValue> get(Socket* socket, std::string_view name) const;
+  Result<void> set(Socket* socket, Address::Family family, std::string_view name, const PropertyValue& value);
+
+ private:
+  Result<void> set_connection_timeout(Socket* socket, const PropertyValue& value);
+  Result<void> set_keep_alive(Socket* socket, const PropertyValue& value);
+  Result<void> set_profile(Socket* socket, Address::Family family, const PropertyValue& value);
+  Result<void> set_rate(Socket* socket, const PropertyValue& value);
+  Result<void> set_user_timeout(std::string_view name, const PropertyValue& value);
+  Result<void> apply_keep_alive(Socket& socket) const;
+  Result<void> apply_profile(Socket& socket, Address::Family family) const;
+
+  const TcpSettings& settings_;
+  Duration connection_timeout_;          // max(): disabled
+  Duration keep_alive_;                  // max(): disabled
+  Duration advertised_timeout_;          // would be sent, if the kernel could
+  std::uint64_t rate_ = UINT64_MAX;      // bits per second
+  const CapacityProfile* profile_ = kCapacityProfiles;
+  bool timeout_changeable_ = true;       // by the peer's option
+};
+
+}  // namespace trellis
