@@ -24,13 +24,13 @@ struct ComposedLayer {
 /// A stack that fits together. Immutable; shared by all Connections that use it, on all loops.
 struct ComposedStack {
   std::string name;
-  std::string text;                    ///< "length-prefix/tcp"
-  std::vector<ComposedLayer> layers;   ///< bottom first
+  std::string text;                   ///< "length-prefix/tcp"
+  std::vector<ComposedLayer> layers;  ///< bottom first
   StackTraits traits;
-  std::uint32_t headroom = 0;          ///< as in traits
-  std::uint32_t tailroom = 0;          ///< as in traits
-  int acceptor = -1;                   ///< index of the topmost layer that accepts; -1: the stack cannot listen
-  std::vector<std::string> plugins;    ///< names of the plugins behind it, bottom first, each once
+  std::uint32_t headroom = 0;        ///< as in traits
+  std::uint32_t tailroom = 0;        ///< as in traits
+  int acceptor = -1;                 ///< index of the topmost layer that accepts; -1: the stack cannot listen
+  std::vector<std::string> plugins;  ///< names of the plugins behind it, bottom first, each once
 };
 
 /// Opens the plugins of a stack, reads their settings and fits the layers together so that the top offers `wanted`;

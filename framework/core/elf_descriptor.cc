@@ -32,7 +32,7 @@ struct Machine {
   std::string_view name;
 };
 constexpr Machine kMachines[] = {
-    {EM_X86_64, "x86-64"}, {EM_AARCH64, "AArch64"}, {EM_RISCV, "RISC-V"},      {EM_PPC64, "PowerPC64"},
+    {EM_X86_64, "x86-64"}, {EM_AARCH64, "AArch64"}, {EM_RISCV, "RISC-V"},        {EM_PPC64, "PowerPC64"},
     {EM_S390, "S/390"},    {EM_386, "x86"},         {EM_LOONGARCH, "LoongArch"}, {EM_ARM, "ARM"},
 };
 
@@ -78,7 +78,8 @@ Result<Elf64_Ehdr> read_header(const ByteSource& file) {
   }
   if (!read_value(file, 0, header)) return refuse("half an ELF header", "a whole one", kDamaged);
   if (header.e_ident[EI_CLASS] != ELFCLASS64) return refuse("an ELF file that is not of 64 bits", "ELF64", kRebuild);
-  if (header.e_ident[EI_DATA] != kEndian) return refuse("an ELF file of the other byte order", "this machine's", kRebuild);
+  if (header.e_ident[EI_DATA] != kEndian)
+    return refuse("an ELF file of the other byte order", "this machine's", kRebuild);
   if (header.e_machine != kMachine) {
     return refuse("a file for machine " + machine_name(header.e_machine), machine_name(kMachine), kRebuild);
   }
@@ -90,7 +91,8 @@ Result<Elf64_Ehdr> read_header(const ByteSource& file) {
 }
 
 Result<std::vector<Elf64_Shdr>> read_sections(const ByteSource& file, const Elf64_Ehdr& header) {
-  if (header.e_shnum == 0) return refuse("no section table", "one with " + std::string(kSection), "do not strip it off");
+  if (header.e_shnum == 0)
+    return refuse("no section table", "one with " + std::string(kSection), "do not strip it off");
   if (header.e_shentsize != sizeof(Elf64_Shdr) || header.e_shnum > kSectionsMax) {
     return refuse(std::format("{} sections of {} bytes", header.e_shnum, header.e_shentsize),
                   std::format("at most {} of {}", kSectionsMax, sizeof(Elf64_Shdr)), kDamaged);
@@ -147,11 +149,12 @@ Result<Provided> read_provided(std::string_view word) {
   const auto* const known = std::ranges::find(kKinds, kind);
   if (known == std::end(kKinds)) {
     return fail(Reason::configuration,
-                std::format("found {} in what it provides, {}", quoted(word), expected_one_of(kind, kKinds)), 0, kLayer);
+                std::format("found {} in what it provides, {}", in_quotes(word), expected_one_of(kind, kKinds)), 0,
+                kLayer);
   }
   const std::string_view name = colon == std::string_view::npos ? std::string_view() : word.substr(colon + 1);
   if (!is_kebab_case(name)) {
-    return refuse(quoted(word) + " in what it provides", "\"KIND:name\" with a name in lower case and hyphens",
+    return refuse(in_quotes(word) + " in what it provides", "\"KIND:name\" with a name in lower case and hyphens",
                   "correct its TRELLIS_PLUGIN");
   }
   return Provided{static_cast<PluginKind>(known - std::begin(kKinds)), std::string(name)};
@@ -179,7 +182,9 @@ Result<std::vector<Provided>> read_provides(std::string_view text) {
 
 std::string_view to_string(PluginKind kind) noexcept { return kKinds[static_cast<std::size_t>(kind)]; }
 
-std::string to_string(const Provided& provided) { return std::format("{}:{}", to_string(provided.kind), provided.name); }
+std::string to_string(const Provided& provided) {
+  return std::format("{}:{}", to_string(provided.kind), provided.name);
+}
 
 std::string_view to_string(Maturity maturity) noexcept {
   switch (maturity) {
@@ -225,8 +230,9 @@ Result<PluginDescriptor> read_descriptor(const ByteSource& file) {
     return refuse("a descriptor that does not begin with \"TRELLIS\"", "one that TRELLIS_PLUGIN makes", kDamaged);
   }
   if (descriptor.size < sizeof descriptor || descriptor.size > section->sh_size) {
-    return refuse(std::format("a descriptor that claims {} bytes in a section of {}", descriptor.size, section->sh_size),
-                  std::format("{} or more, inside the section", sizeof descriptor), kDamaged);
+    return refuse(
+        std::format("a descriptor that claims {} bytes in a section of {}", descriptor.size, section->sh_size),
+        std::format("{} or more, inside the section", sizeof descriptor), kDamaged);
   }
   return descriptor;
 }
@@ -239,7 +245,7 @@ Result<void> check_abi(const PluginDescriptor& descriptor) {
   const auto toolchain = text_of(descriptor.toolchain);
   if (!toolchain) return bad_text("toolchain");
   if (*toolchain != kToolchain) {
-    return refuse("toolchain " + quoted(*toolchain), quoted(kToolchain),
+    return refuse("toolchain " + in_quotes(*toolchain), in_quotes(kToolchain),
                   "build the plugin with the same C++ standard library");
   }
   return {};
@@ -257,7 +263,7 @@ Result<PluginInfo> read_info(const PluginDescriptor& descriptor) {
   if (!provides) return bad_text("list of what it provides");
   if (!summary) return bad_text("summary");
   if (!is_kebab_case(*name)) {
-    return refuse("plugin name " + quoted(*name), "lower case and hyphens", "correct its TRELLIS_PLUGIN");
+    return refuse("plugin name " + in_quotes(*name), "lower case and hyphens", "correct its TRELLIS_PLUGIN");
   }
   if (descriptor.maturity > static_cast<std::uint32_t>(Maturity::stable)) {
     return refuse(std::format("maturity {}", descriptor.maturity), "0, 1 or 2", kDamaged);

@@ -1,7 +1,7 @@
 // plugin_loader.h: from a file to what its plugin offers, refusing in this order:
 //   1. file or directory that somebody else can write     2. no ELF of this machine with a descriptor
 //   3. other ABI or toolchain                             4. not allowed by the policy, or another file than pinned
-//   5. (registry: only plugins that something names get further)
+//   5. (registry.h: only what something names gets further)
 //   6. the dynamic linker refuses it                      7. it registers something else than it said
 // A refusal is one line: "FILE: found X, expected Y: what to do".
 //
@@ -34,21 +34,23 @@ struct PluginKinds {
   std::vector<std::unique_ptr<RacingPolicy>> racing;
   std::vector<std::unique_ptr<StateStore>> stores;
 };
+/// The names in it, sorted.
+std::vector<Provided> provided_by(const PluginKinds& kinds);
 
-/// A file that passed the checks that need no code of it to run (1 to 3, and the allowed names of 4).
-struct InspectedPlugin {
-  std::string file;  ///< as found
-  PluginDescriptor descriptor;
-  PluginInfo info;
+/// What a file came to without running any code of it: steps 1 to 3, and the names of 4.
+struct PluginInspection {
+  std::string file;               ///< as found
+  PluginDescriptor descriptor{};  ///< valid when described
+  PluginInfo info;                ///< valid when described
+  bool described = false;         ///< the descriptor was read and understood
+  std::string refusal;            ///< one line; empty: nothing speaks against opening it
 };
+PluginInspection inspect_plugin(const std::string& file, std::span<const PluginRules> rules);
 
-/// Steps 1 to 4 without the pin. `info` is filled as soon as it is known, also when the plugin is refused later.
-Result<InspectedPlugin> inspect_plugin(const std::string& file, std::span<const PluginRules> rules, PluginInfo* info);
+/// Steps 1 to 3 once more, because time has passed, then the pin, the dynamic linker and registration.
+Result<PluginKinds> load_plugin(const PluginInspection& plugin, std::span<const PluginRules> rules);
 
-/// All steps again, since time has passed, then the pin, opening and registration.
-Result<PluginKinds> load_plugin(const InspectedPlugin& plugin, std::span<const PluginRules> rules);
-
-/// Step 7 alone, for plugins that are linked into the application. Errors: "found X, expected Y: what to do".
-Result<PluginKinds> register_plugin(const std::function<void(Registrar&)>& body, std::span<const Provided> provides);
+/// Runs a registration and collects what it adds. Errors: "found X, expected Y: what to do", without a file.
+Result<PluginKinds> collect_kinds(const std::function<void(Registrar&)>& body);
 
 }  // namespace trellis

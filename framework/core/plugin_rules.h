@@ -17,18 +17,20 @@ struct AllowRule {
 
 /// The <plugins> of one policy.
 struct PluginRules {
-  std::string policy;                ///< its file, for messages
-  std::vector<std::string> search;   ///< directories, absolute
-  std::vector<AllowRule> allow;      ///< empty: every plugin is allowed
+  std::string policy;               ///< its file, for messages
+  std::vector<std::string> search;  ///< directories, absolute
+  std::vector<AllowRule> allow;     ///< empty: every plugin is allowed
 };
 
-/// Whether any of the rule sets allows a plugin of this name; no sets at all allow everything.
-/// Errors as in elf_descriptor.h: "found X, expected Y: what to do".
+/// Whether any of the rule sets allows a plugin of this name; no sets at all allow everything. An application that
+/// loads several policies may use what any of them allows. Errors: "found X, expected Y: what to do".
 Result<void> check_allowed(std::span<const PluginRules> rules, std::string_view plugin);
 
-/// Whether a rule set pins this plugin's file. Pins of one set are alternatives (two versions); every set that has
-/// some must agree, because one file serves all policies of an application.
+/// Whether a rule set pins this plugin's file.
 bool is_pinned(std::span<const PluginRules> rules, std::string_view plugin);
+
+/// Compares the file's hash with the pins. Pins of one set are alternatives (two versions); every set that has some
+/// must agree, because one file serves all policies of an application.
 Result<void> check_pins(std::span<const PluginRules> rules, std::string_view plugin, std::string_view sha256);
 
 }  // namespace trellis

@@ -28,13 +28,13 @@ struct PluginEntry {
   PluginInfo info;                 ///< what it says of itself
   std::string refusal;             ///< one line; empty: usable, as far as known before it is opened
   bool opened = false;             ///< its code is in the process and registered
-  std::vector<Settings> settings;  ///< only of an opened plugin
+  std::vector<Settings> settings;  ///< only of an opened plugin; state stores have none
 };
 
 class Registry {
  public:
   /// Reads the descriptors of all files named *.so in the directories (plugin_path.h), sorted by name; runs nothing.
-  /// The first of two with one name wins.
+  /// Of two plugins with one name, or that provide the same, the first wins.
   explicit Registry(std::vector<std::string> directories = {}, std::vector<PluginRules> rules = {});
   ~Registry();
   Registry(const Registry&) = delete;
@@ -50,26 +50,30 @@ class Registry {
   Result<StateStore*> store(std::string_view name);
 
   /// A word of "length-prefix/tcp": protocols and framers share one name space.
-  using Layered = std::variant<const ProtocolKind*, const FramerKind*>;
-  Result<Layered> layer(std::string_view name);
+  using LayerKind = std::variant<const ProtocolKind*, const FramerKind*>;
+  Result<LayerKind> layer(std::string_view name);
 
   /// Adds a plugin that is linked into the application (and the fakes of tests): `body` registers what it provides.
   /// It wins over files that were not opened yet and that provide the same.
   Result<void> link(std::string plugin, const std::function<void(Registrar&)>& body);
 
-  std::vector<PluginEntry> files() const;                          ///< everything found, in the order of search
-  std::vector<std::string> names(PluginKind kind) const;           ///< usable names, sorted
-  std::string provider(PluginKind kind, std::string_view name) const;  ///< name of the plugin; empty: none
+  std::vector<PluginEntry> files() const;                 ///< everything found, in the order of search
+  std::vector<std::string> names(PluginKind kind) const;  ///< usable names, sorted
+  /// Name of the plugin behind a name; empty: none.
+  std::string provider(PluginKind kind, std::string_view name) const;
   const std::vector<std::string>& directories() const noexcept { return directories_; }
 
  private:
   struct Record;
   void scan(const std::string& directory);
-  void inspect(const std::string& file);
-  void claim(std::size_t record);
-  Result<Record*> open(PluginKind kind, std::string_view name);
-  Result<void> load(Record& record);
-  Error unknown(PluginKind kind, std::string_view name) const;
+  void claim(Record& record);
+  void withdraw(Record& record, std::string refusal);
+  bool usable(const Provided& provided) const { return providers_.contains(provided); }
+  bool mentioned(const Provided& provided) const;
+  Result<Record*> open(const Provided& provided);
+  const Record* refused(const Provided& provided) const;
+  Error unknown(std::string_view what, std::string_view name, std::span<const PluginKind> kinds) const;
+  std::vector<std::string_view> words(std::span<const PluginKind> kinds) const;
   template <class T>
   Result<T*> find(PluginKind kind, std::string_view name, std::vector<std::unique_ptr<T>> PluginKinds::* list);
 
@@ -77,7 +81,7 @@ class Registry {
   const std::vector<PluginRules> rules_;
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Record>> records_;
-  std::map<Provided, Record*> providers_;
+  std::map<Provided, Record*> providers_;  // of usable plugins
 };
 
 }  // namespace trellis

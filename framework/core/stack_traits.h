@@ -13,14 +13,14 @@ namespace trellis {
 
 /// The traits of its layers, folded from the bottom to the top.
 struct StackTraits {
-  Face face = Face::none;     ///< offered to the application
-  FeatureSet have;            ///< features at the top
-  FeatureSet switchable;      ///< of `have`: can be turned off
-  SecurityProfile security;   ///< of the topmost layer that has one: it protects what the application sees
-  unsigned headroom = 0;      ///< bytes that all layers prepend to a chunk at most
-  unsigned tailroom = 0;      ///< bytes that they append at most
+  Face face = Face::none;    ///< offered to the application
+  FeatureSet have;           ///< features at the top
+  FeatureSet switchable;     ///< of `have`: can be turned off
+  SecurityProfile security;  ///< of the topmost layer that has one: it protects what the application sees
+  unsigned headroom = 0;     ///< bytes that all layers prepend to a chunk at most
+  unsigned tailroom = 0;     ///< bytes that they append at most
   unsigned handshake_rtts = 0;
-  bool one_loop = false;      ///< some layer can live on one loop only
+  bool one_loop = false;  ///< some layer can live on one loop only
 };
 
 /// One layer's name and traits.

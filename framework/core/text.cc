@@ -6,7 +6,7 @@
 namespace trellis {
 namespace {
 
-constexpr std::size_t kQuotedMax = 80;
+constexpr std::size_t kQuotedBytesMax = 80;
 
 struct Range {
   unsigned char least, most;
@@ -88,9 +88,9 @@ std::string printable(std::string_view text) {
   return shown;
 }
 
-std::string quoted(std::string_view text) {
-  if (text.size() <= kQuotedMax) return '"' + printable(text) + '"';
-  std::size_t end = kQuotedMax;
+std::string in_quotes(std::string_view text) {
+  if (text.size() <= kQuotedBytesMax) return '"' + printable(text) + '"';
+  std::size_t end = kQuotedBytesMax;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // not inside a character
   return '"' + printable(text.substr(0, end)) + "…\"";
 }

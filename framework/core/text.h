@@ -15,7 +15,7 @@ bool is_printable(std::string_view text) noexcept;
 bool is_kebab_case(std::string_view word) noexcept;
 
 /// The text in double quotes for a message of one line: what is not printable becomes '?', long texts are cut.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 /// A file's name for a message of one line: what is not printable becomes '?'.
 std::string printable(std::string_view text);

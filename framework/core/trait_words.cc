@@ -10,15 +10,24 @@ namespace {
 constexpr std::string_view kFaces[] = {"datagram", "bytestream", "message"};
 
 constexpr std::string_view kFeatures[] = {
-    "reliability",         "ordering",
-    "boundaries",          "full-integrity-check",
-    "congestion-control",  "flow-control",
-    "confidentiality",     "peer-authentication",
-    "forward-secrecy",     "multistreaming",
-    "per-message-reliability", "per-message-order",
-    "partial-delivery",    "zero-rtt",
-    "path-migration",      "multipath",
-    "keepalive",           "half-close",
+    "reliability",
+    "ordering",
+    "boundaries",
+    "full-integrity-check",
+    "congestion-control",
+    "flow-control",
+    "confidentiality",
+    "peer-authentication",
+    "forward-secrecy",
+    "multistreaming",
+    "per-message-reliability",
+    "per-message-order",
+    "partial-delivery",
+    "zero-rtt",
+    "path-migration",
+    "multipath",
+    "keepalive",
+    "half-close",
     "soft-errors",
 };
 static_assert(std::size(kFeatures) == static_cast<std::size_t>(Feature::soft_errors) + 1);

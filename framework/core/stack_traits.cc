@@ -1,0 +1,87 @@
+#include "core/stack_traits.h"
+
+#include <format>
+
+#include "core/trait_words.h"
+
+namespace trellis {
+namespace {
+
+constexpr const char* kLayer = "compose";
+
+std::unexpected<Error> misfit(std::string detail) { return fail(Reason::configuration, std::move(detail), 0, kLayer); }
+
+/// Why a layer cannot stand where it stands.
+std::string wrong_face(std::string_view name, Face wanted, Face offered, std::string_view below) {
+  if (wanted == Face::none) return std::format("{} is a bottom layer and cannot stand on {}", name, below);
+  if (below.empty()) {
+    return std::format("{} needs a layer below it that offers the face {}: the stack ends with it", name,
+                       to_string(wanted));
+  }
+  return std::format("{} does not fit on {}: wrong face, it needs {} and gets {}", name, below, to_string(wanted),
+                     to_string(offered));
+}
+
+}  // namespace
+
+Result<StackTraits> fold(std::span<const NamedTraits> bottom_up) {
+  if (bottom_up.empty()) return misfit("a stack needs at least one layer");
+  StackTraits stack;
+  std::string_view below;
+  for (const auto& [name, layer] : bottom_up) {
+    if (layer.below != stack.face || (layer.below == Face::none && !below.empty())) {
+      return misfit(wrong_face(name, layer.below, stack.face, below));
+    }
+    if (!stack.have.contains(layer.needs)) {
+      return misfit(std::format("{} needs {}, which the layers below it do not provide", name,
+                                to_string(layer.needs - stack.have)));
+    }
+    stack.have = (stack.have | layer.adds) - layer.removes;
+    stack.switchable = (stack.switchable | layer.switchable) - layer.removes;
+    if (!layer.security.family.empty()) stack.security = layer.security;
+    stack.face = layer.above;
+    stack.headroom += layer.headroom;
+    stack.tailroom += layer.tailroom;
+    stack.handshake_rtts += layer.handshake_rtts;
+    stack.one_loop = stack.one_loop || layer.one_loop;
+    below = name;
+  }
+  return stack;
+}
+
+Result<void> satisfies(const StackTraits& stack, const Requirements& requirements) {
+  const auto lacks = [](std::string detail) { return fail(Reason::unsupported, std::move(detail), 0, kLayer); };
+  if (requirements.face != Face::none && stack.face != requirements.face) {
+    return lacks(std::format("offers the face {}, the application uses {}", to_string(stack.face),
+                             to_string(requirements.face)));
+  }
+  if (const FeatureSet missing = requirements.require - stack.have; !missing.empty()) {
+    return lacks("lacks what is required: " + to_string(missing));
+  }
+  const FeatureSet fixed = stack.have - stack.switchable;
+  if (fixed.intersects(requirements.prohibit)) {
+    const FeatureSet allowed = fixed - requirements.prohibit;
+    return lacks("has what is prohibited and cannot be turned off: " + to_string(fixed - allowed));
+  }
+  return {};
+}
+
+Result<void> equivalent(const StackTraits& a, const StackTraits& b, const Requirements& requirements,
+                        bool security_declared_equal) {
+  if (auto fits = satisfies(a, requirements); !fits) return fits;
+  if (auto fits = satisfies(b, requirements); !fits) return fits;
+  const auto differ = [](std::string detail) { return fail(Reason::authentication, std::move(detail), 0, kLayer); };
+  if (a.face != b.face) {
+    return fail(Reason::unsupported,
+                std::format("one offers the face {}, the other {}", to_string(a.face), to_string(b.face)), 0, kLayer);
+  }
+  if (a.security.family.empty() != b.security.family.empty()) {
+    return differ("one is secure and the other is not: never equivalent");
+  }
+  if (a.security != b.security && !security_declared_equal) {
+    return differ("security differs and the policy does not declare it equal");
+  }
+  return {};
+}
+
+}  // namespace trellis
