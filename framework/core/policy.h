@@ -25,8 +25,8 @@ struct PolicyLimits {
   Duration connect_timeout = std::chrono::seconds(15);  ///< from Initiate to failure
   std::uint32_t candidates = 16;                        ///< leaves of the candidate tree
   std::uint32_t attempts_at_once = 4;
-  std::uint32_t send_buffer = 1 << 20;                  ///< bytes
-  std::uint32_t receive_buffer = 1 << 20;               ///< bytes
+  std::uint32_t send_buffer = 1 << 20;     ///< bytes
+  std::uint32_t receive_buffer = 1 << 20;  ///< bytes
 };
 
 /// A plugin that the policy names, with settings.

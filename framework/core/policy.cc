@@ -1,0 +1,237 @@
+// policy.cc: one small function for each element of a policy.
+#include "core/policy.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <format>
+
+#include "core/policy_xml.h"
+#include "core/text.h"
+#include "core/trait_words.h"
+
+namespace trellis {
+namespace {
+
+constexpr std::string_view kNamespace = "urn:trellis:policy:1";
+
+// The same numbers stand in policies/policy.xsd.
+constexpr std::uint32_t kTimeoutMax = 3'600'000;
+constexpr std::uint32_t kCandidatesMax = 256;
+constexpr std::uint32_t kAttemptsMax = 64;
+constexpr std::uint32_t kBufferLeast = 4096;
+constexpr std::uint32_t kBufferMax = 1 << 30;
+
+void read_option(const XmlElement& element, std::vector<OptionText>& out) {
+  element.attributes({"name", "value"});
+  element.no_children();
+  OptionText option{element.word("name"), {}, element.where()};
+  if (!element.has("value")) element.fault("found <option> without attribute \"value\", expected it");
+  option.value = element.value("value");
+  if (std::ranges::contains(out, option.name, &OptionText::name)) {
+    element.fault(std::format("found option {} twice, expected it once", in_quotes(option.name)));
+  }
+  out.push_back(std::move(option));
+}
+
+XmlElement::Child options_into(std::vector<OptionText>& out) {
+  return {"option", [&out](const XmlElement& option) { read_option(option, out); }};
+}
+
+void read_search(const XmlElement& element, const std::filesystem::path& base, PluginRules& out) {
+  element.attributes({"directory"});
+  element.no_children();
+  const std::string directory = element.text("directory");
+  if (!directory.empty()) out.search.push_back((base / directory).lexically_normal());
+}
+
+bool is_sha256(std::string_view text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+void read_allow(const XmlElement& element, PluginRules& out) {
+  element.attributes({"plugin", "sha256"});
+  element.no_children();
+  AllowRule rule;
+  rule.plugin = element.text("plugin");
+  if (rule.plugin != "*") rule.plugin = element.word("plugin");
+  if (element.has("sha256")) {
+    rule.sha256 = element.text("sha256");
+    if (!is_sha256(rule.sha256)) {
+      element.fault_in("sha256", std::format("found sha256={}, expected 64 hexadecimal digits as sha256sum prints them",
+                                             in_quotes(rule.sha256)));
+    }
+    if (rule.plugin == "*") element.fault("found a pin for plugin=\"*\", expected one plugin: one hash fits one file");
+  }
+  out.allow.push_back(std::move(rule));
+}
+
+void read_plugins(const XmlElement& element, const std::filesystem::path& base, PluginRules& out) {
+  element.attributes({});
+  element.children({{"search", [&](const XmlElement& child) { read_search(child, base, out); }},
+                    {"allow", [&](const XmlElement& child) { read_allow(child, out); }}});
+}
+
+void read_requirements(const XmlElement& element, Requirements& out) {
+  element.attributes({"face"});
+  if (element.has("face")) out.face = face_of(element.word("face", face_words())).value_or(Face::none);
+  FeatureSet seen;
+  const auto into = [&](FeatureSet& set) {
+    return [&](const XmlElement& child) {
+      child.attributes({"feature"});
+      child.no_children();
+      const auto feature = feature_of(child.word("feature", feature_words()));
+      if (!feature) return;
+      if (seen.has(*feature)) {
+        child.fault(std::format("found feature \"{}\" twice, expected it once", to_string(*feature)));
+      }
+      seen = seen | FeatureSet{*feature};
+      set = set | FeatureSet{*feature};
+    };
+  };
+  element.children({{"require", into(out.require)},
+                    {"prohibit", into(out.prohibit)},
+                    {"prefer", into(out.prefer)},
+                    {"avoid", into(out.avoid)}});
+}
+
+void read_layer(const XmlElement& element, StackSpec& out) {
+  element.attributes({"protocol", "framer"});
+  LayerSpec layer{.kind = LayerSpec::Kind::protocol, .name = {}, .where = element.where()};
+  if (element.has("protocol") == element.has("framer")) {
+    element.fault("found <layer> with both or neither of \"protocol\" and \"framer\", expected one of them");
+  }
+  if (element.has("framer")) layer.kind = LayerSpec::Kind::framer;
+  layer.name = element.word(element.has("framer") ? "framer" : "protocol");
+  element.children({options_into(layer.options)});
+  out.layers.push_back(std::move(layer));
+}
+
+void read_stack(const XmlElement& element, std::vector<StackSpec>& out) {
+  element.attributes({"name"});
+  StackSpec stack{.name = element.word("name"), .layers = {}, .where = element.where()};
+  element.children({{"layer", [&](const XmlElement& layer) { read_layer(layer, stack); }, kLayersMax}});
+  if (stack.layers.empty()) element.fault("found <stack> without a <layer>, expected at least one");
+  if (std::ranges::contains(out, stack.name, &StackSpec::name)) {
+    element.fault(std::format("found stack {} twice, expected another name", in_quotes(stack.name)));
+  }
+  out.push_back(std::move(stack));
+}
+
+void read_stacks(const XmlElement& element, std::vector<StackSpec>& out) {
+  element.attributes({});
+  element.children({{"stack", [&](const XmlElement& stack) { read_stack(stack, out); }}});
+  if (out.empty()) element.fault("found <stacks> without a <stack>, expected at least one");
+}
+
+void read_limits(const XmlElement& element, PolicyLimits& out) {
+  element.attributes(
+      {"connect-timeout-ms", "candidates", "attempts-at-once", "send-buffer-bytes", "receive-buffer-bytes"});
+  element.no_children();
+  const auto timeout = static_cast<std::uint32_t>(out.connect_timeout / std::chrono::milliseconds(1));
+  out.connect_timeout = std::chrono::milliseconds(element.number("connect-timeout-ms", 1, kTimeoutMax, timeout));
+  out.candidates = element.number("candidates", 1, kCandidatesMax, out.candidates);
+  out.attempts_at_once = element.number("attempts-at-once", 1, kAttemptsMax, out.attempts_at_once);
+  out.send_buffer = element.number("send-buffer-bytes", kBufferLeast, kBufferMax, out.send_buffer);
+  out.receive_buffer = element.number("receive-buffer-bytes", kBufferLeast, kBufferMax, out.receive_buffer);
+}
+
+void read_resolver(const XmlElement& element, std::optional<PluginUse>& out) {
+  element.attributes({"name"});
+  out = PluginUse{element.word("name"), {}, element.where()};
+  element.children({options_into(out->options)});
+}
+
+void read_policy(const XmlElement& element, Policy& out) {
+  element.attributes({"xmlns", "name", "summary"});
+  if (const std::string space = element.text("xmlns"); !space.empty() && space != kNamespace) {
+    element.fault_in("xmlns", std::format("found xmlns={}, expected \"{}\"", in_quotes(space), kNamespace));
+  }
+  out.name = element.word("name");
+  out.summary = element.value("summary");
+  std::error_code error;
+  const std::filesystem::path base = std::filesystem::absolute(out.file, error).parent_path();
+  element.children({
+      {"plugins", [&](const XmlElement& child) { read_plugins(child, base, out.plugins); }, 1},
+      {"requirements", [&](const XmlElement& child) { read_requirements(child, out.requirements); }, 1},
+      {"resolver", [&](const XmlElement& child) { read_resolver(child, out.resolver); }, 1},
+      {"stacks", [&](const XmlElement& child) { read_stacks(child, out.stacks); }, 1},
+      {"limits", [&](const XmlElement& child) { read_limits(child, out.limits); }, 1},
+  });
+  if (out.stacks.empty()) element.fault("found <policy> without <stacks>, expected the stacks that may be used");
+}
+
+std::unexpected<Error> unreadable(const std::string& path, std::string_view found, std::string_view expected,
+                                  int code = 0) {
+  return fail(Reason::configuration, std::format("{}: found {}, expected {}", printable(path), found, expected),
+              static_cast<std::uint64_t>(code), "policy");
+}
+
+class OpenFile {
+ public:
+  // Nonblocking, because opening a named pipe would wait for its writer.
+  explicit OpenFile(const std::string& path) : descriptor_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  ~OpenFile() {
+    if (descriptor_ >= 0) close(descriptor_);
+  }
+  int get() const { return descriptor_; }
+
+ private:
+  int descriptor_;
+};
+
+Result<std::string> read_file(const std::string& path) {
+  const OpenFile file(path);
+  struct stat status{};
+  if (file.get() < 0 || fstat(file.get(), &status) != 0) {
+    const int code = errno;
+    return unreadable(path, std::format("no file to read ({})", std::strerror(code)), "a policy: check the path", code);
+  }
+  if (S_ISDIR(status.st_mode)) return unreadable(path, "a directory", "a policy: name a file in it");
+  if (!S_ISREG(status.st_mode)) return unreadable(path, "a device, pipe or socket", "a policy in a regular file");
+  // One byte more than there should be, so that too much is noticed.
+  std::string text(std::min(static_cast<std::size_t>(status.st_size), kPolicyBytesMax) + 1, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t got = read(file.get(), text.data() + size, text.size() - size);
+    if (got < 0)
+      return unreadable(path, std::format("an unreadable file ({})", std::strerror(errno)), "a policy", errno);
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
+  }
+  if (size == text.size() && size <= kPolicyBytesMax) {
+    return unreadable(path, "a file that grows while it is read", "one that is complete: try again");
+  }
+  text.resize(size);
+  return text;
+}
+
+}  // namespace
+
+Result<Policy> parse_policy(std::string_view xml, const std::string& file) {
+  if (xml.size() > kPolicyBytesMax) {
+    return unreadable(file, std::format("more than {} bytes", kPolicyBytesMax), "a policy: this is something else");
+  }
+  Policy policy;
+  policy.file = file;
+  policy.plugins.policy = file;
+  XmlFile reader(file);
+  read_xml(reader, xml, "policy", [&](const XmlElement& root) { read_policy(root, policy); });
+  if (reader.error()) return std::unexpected(*reader.error());
+  return policy;
+}
+
+Result<Policy> load_policy(const std::string& path) {
+  auto text = read_file(path);
+  if (!text) return fail(std::move(text));
+  return parse_policy(*text, path);
+}
+
+}  // namespace trellis
