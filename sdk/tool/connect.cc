@@ -1,0 +1,112 @@
+// connect.cc: `trellis connect`: standard input to a peer, what comes back to standard output.
+#include <optional>
+
+#include "commands.h"
+#include "endpoint_text.h"
+#include "pump.h"
+#include "transport.h"
+#include "trellis/loop.h"
+
+namespace trellis::tool {
+
+namespace {
+
+struct Wanted {
+  Transport transport;
+  Endpoint remote;
+  std::optional<Endpoint> local;
+  Duration timeout{};
+};
+
+Arguments make_arguments() {
+  Arguments arguments("connect", "HOST:PORT",
+                      "Sends standard input to a peer and writes what comes back to standard output. The end of the input is "
+                      "passed on to the peer; the command ends when both directions have ended. On message stacks each "
+                      "read from the input is one message, under the framer \"line\" each line.");
+  arguments.value("timeout", "S", "seconds until it must be connected (default: the policy's)")
+      .value("local", "ADDRESS", "our address, with or without a port");
+  Transport::declare(arguments);
+  arguments.footer(
+      "An IPv6 address is written in brackets: [::1]:7000.\n"
+      "Exits with 0 when done, 1 for a wrong command line, 2 when it could not connect, 3 when the connection (or standard "
+      "input or output) broke, 4 when the peer is not who it must be, 5 when a policy or a plugin was refused.");
+  return arguments;
+}
+
+Result<Wanted> understand(const Arguments& arguments) {
+  Wanted wanted;
+  auto transport = Transport::from(arguments);
+  if (!transport) return fail(std::move(transport));
+  wanted.transport = std::move(*transport);
+  if (arguments.operands().size() != 1)
+    return fail(Reason::invalid_argument, "expected one HOST:PORT, found " + std::to_string(arguments.operands().size()) + " operands");
+  auto remote = parse_remote(arguments.operands().front());
+  if (!remote) return fail(std::move(remote));
+  wanted.remote = std::move(*remote);
+  if (arguments.has("local")) {
+    auto local = parse_local(arguments.text("local"));
+    if (!local) return fail(std::move(local));
+    wanted.local = std::move(*local);
+  }
+  if (arguments.has("timeout")) {
+    const auto seconds = parse_seconds("timeout", arguments.text("timeout"));
+    if (!seconds) return std::unexpected(seconds.error());
+    wanted.timeout = to_duration(*seconds);
+  }
+  return wanted;
+}
+
+// The whole life of the connection; the result is the process's.
+Task<void> carry(const Wanted& wanted, Preconnection& preconnection, Loop& loop, const Report& report, ExitCode& code) {
+  const TimePoint began = loop.now();
+  Result<Connection> connection = co_await preconnection.initiate_async(loop);
+  if (!connection) {
+    code = report.error(connection.error(), kNotConnected);
+    co_return loop.stop();
+  }
+  connection->on_notice([&report](Notice notice, const Error& detail) {
+    if (notice == Notice::soft_error) report.warning(detail.layer, detail.detail);
+  });
+  if (wanted.transport.verbose) {
+    auto fields = Report::describe(*connection);
+    fields.emplace_back("ms", std::chrono::duration<double, std::milli>(loop.now() - began).count());
+    report.event(stderr, "connected", fields);
+  }
+  Result<void> how;
+  {
+    Pump pump(*connection, wanted.transport.patience_with(*connection));
+    how = co_await pump.carry();
+  }
+  if (how) how = co_await connection->close_async();
+  code = how ? kDone : report.error(how.error(), kBroken);
+  loop.stop();
+}
+
+}  // namespace
+
+int connect(std::span<char* const> words) {
+  Arguments arguments = make_arguments();
+  const auto parsed = arguments.parse(words);
+  const Report report("connect", arguments.has("json"));
+  if (!parsed) return report.usage(parsed.error());
+  if (arguments.has("help")) return std::fputs(arguments.help().c_str(), stdout) < 0 ? kBroken : kDone;
+  const auto wanted = understand(arguments);
+  if (!wanted) return report.usage(wanted.error());
+
+  const auto loop = make_loop();
+  const auto framework = wanted->transport.load(report);
+  if (!framework) return report.error(framework.error(), kRefused);
+  Preconnection preconnection(**framework);
+  wanted->transport.apply(preconnection);
+  preconnection.remote(wanted->remote);
+  if (wanted->local) preconnection.local(*wanted->local);
+  if (wanted->timeout > Duration{}) preconnection.connect_timeout(wanted->timeout);
+
+  ExitCode code = kDone;
+  Task<void> task = carry(*wanted, preconnection, *loop, report, code);
+  task.start();
+  loop->run();
+  return code;
+}
+
+}  // namespace trellis::tool

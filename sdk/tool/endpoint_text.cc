@@ -1,0 +1,103 @@
+// endpoint_text.cc: see endpoint_text.h.
+#include "endpoint_text.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/text.h"
+#include "trellis/address_text.h"
+
+namespace trellis::tool {
+
+namespace {
+
+constexpr std::size_t kLabelMost = 63, kNameMost = 253;  // RFC 1035 section 2.3.4
+
+std::unexpected<Error> malformed(std::string_view what, std::string_view text, std::string_view expected) {
+  return fail(Reason::invalid_argument,
+              "malformed " + std::string(what) + " " + quoted(text) + ": expected " + std::string(expected));
+}
+
+bool is_name(std::string_view host) {
+  if (host.ends_with('.')) host.remove_suffix(1);
+  if (host.empty() || host.size() > kNameMost) return false;
+  std::size_t label = 0;
+  for (const char c : host) {
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    if (c == '.' ? label == 0 : !letter) return false;
+    label = c == '.' ? 0 : label + 1;
+    if (label > kLabelMost) return false;
+  }
+  return label > 0;
+}
+
+// A name's last label is never a number (RFC 3696 section 2), so this can only be meant as an IPv4 address.
+bool looks_like_ipv4(std::string_view host) {
+  const std::string_view last = host.substr(host.rfind('.') + 1);
+  return !last.empty() && std::ranges::all_of(last, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+Result<Endpoint> endpoint_of(std::string_view host, std::uint16_t port, bool ipv6) {
+  Endpoint endpoint{.host = std::string(host), .port = port};
+  const auto address = parse_address(host, port);
+  if (address && (address->family == Address::Family::ipv6) == ipv6) {
+    endpoint.address = *address;
+    return endpoint;
+  }
+  if (ipv6 && host.contains('%')) return malformed("address", host, "an IPv6 address, % and an interface of this host");
+  if (ipv6) return malformed("address", host, "an IPv6 address such as 2001:db8::1");
+  if (looks_like_ipv4(host)) return malformed("address", host, "an IPv4 address such as 192.0.2.1");
+  if (!is_name(host)) return malformed("name", host, "letters, digits, hyphens and dots (other alphabets in their xn-- form)");
+  return endpoint;
+}
+
+}  // namespace
+
+Result<std::uint16_t> parse_port(std::string_view text, std::uint16_t least) {
+  unsigned port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  const bool number = !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+  const std::string range = std::to_string(least) + " to 65535";
+  if (!number) return malformed("port", text, "a number from " + range);
+  if (error != std::errc() || port > UINT16_MAX || port < least)
+    return fail(Reason::invalid_argument, "port " + std::string(text) + " is out of range: expected " + range);
+  return static_cast<std::uint16_t>(port);
+}
+
+Result<Endpoint> parse_remote(std::string_view text) {
+  const bool bracketed = text.starts_with('[');
+  const std::size_t bracket = bracketed ? text.find(']') : 0;
+  const std::size_t colon = bracket == std::string_view::npos ? bracket : text.find(':', bracket);
+  if (bracket == std::string_view::npos || (bracketed && colon != bracket + 1))
+    return malformed("endpoint", text, "[ADDRESS]:PORT");
+  if (colon == std::string_view::npos) return malformed("endpoint", text, "HOST:PORT");
+  if (!bracketed && text.find(':', colon + 1) != std::string_view::npos)
+    return malformed("endpoint", text, "HOST:PORT; an IPv6 address is written in brackets, as in [::1]:7000");
+  if (!bracketed && colon == 0) return malformed("endpoint", text, "a host in front of the port, HOST:PORT");
+  const auto port = parse_port(text.substr(colon + 1), 1);
+  if (!port) return std::unexpected(port.error());
+  return endpoint_of(bracketed ? text.substr(1, bracket - 1) : text.substr(0, colon), *port, bracketed);
+}
+
+Result<Endpoint> parse_local(std::string_view text) {
+  const bool bracketed = text.starts_with('[');
+  const bool plain_ipv6 = !bracketed && std::ranges::count(text, ':') > 1;
+  const std::size_t colon = plain_ipv6 ? std::string_view::npos : text.find(':', bracketed ? text.find(']') : 0);
+  std::string_view host = text.substr(0, colon);
+  std::uint16_t number = 0;
+  if (colon != std::string_view::npos) {
+    const auto port = parse_port(text.substr(colon + 1), 0);
+    if (!port) return std::unexpected(port.error());
+    number = *port;
+  }
+  if (bracketed) {
+    if (!host.ends_with(']')) return malformed("address", text, "ADDRESS or [ADDRESS]:PORT");
+    host = host.substr(1, host.size() - 2);
+  }
+  auto endpoint = endpoint_of(host, number, bracketed || plain_ipv6);
+  if (endpoint && !endpoint->address)
+    return malformed("address", text, "an address of this host such as 127.0.0.1 or ::1, not a name");
+  return endpoint;
+}
+
+}  // namespace trellis::tool

@@ -1,0 +1,79 @@
+// main.cc: the `trellis` command: finds the command that was asked for.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "commands.h"
+#include "exit_code.h"
+#include "trellis/abi.h"
+
+namespace {
+
+using trellis::tool::Command;
+
+constexpr Command kCommands[] = {
+    {"connect", "carry standard input to a peer and what comes back to standard output", trellis::tool::connect},
+    {"listen", "wait for peers: join one with standard input and output, or serve many", trellis::tool::listen},
+    {"plugins", "list the plugins that are found, and why some are refused", trellis::tool::plugins},
+};
+
+// A standard descriptor that is closed would be given to the next file that is opened. In its place comes /dev/null,
+// opened so that reading ends at once and writing fails, as if it were closed.
+void fill_standard_descriptors() {
+  for (int descriptor = 0; descriptor <= 2; ++descriptor) {
+    if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDONLY) != descriptor) std::abort();
+  }
+}
+
+int usage(std::FILE* to) {
+  std::fputs("usage: trellis COMMAND [options]\n\n", to);
+  for (const Command& command : kCommands) std::fprintf(to, "  %-9s %s\n", command.name, command.summary);
+  std::fputs("\n  help COMMAND, COMMAND --help   what a command does, and its options\n", to);
+  std::fputs("  --version                      the version, and what plugins must be built with\n", to);
+  return to == stdout ? trellis::tool::kDone : trellis::tool::kUsage;
+}
+
+int version() {
+  std::printf("trellis %s (plugins: ABI %u, %s)\n", TRELLIS_VERSION, trellis::kAbi, trellis::kToolchain);
+  return trellis::tool::kDone;
+}
+
+int dispatch(std::vector<char*> words) {
+  static char help_option[] = "--help";
+  if (words.empty()) return usage(stderr);
+  std::string_view name = words.front();
+  if (name == "--version") return version();
+  if (name == "help" || name == "--help" || name == "-h") {
+    if (words.size() == 1) return usage(stdout);
+    name = words[1];
+    words = {words[1], help_option};
+  }
+  const auto* found = std::ranges::find(kCommands, name, &Command::name);
+  if (found != std::end(kCommands)) return found->run(std::span(words).subspan(1));
+  std::fprintf(stderr, "trellis: there is no command \"%s\"\n", std::string(name).c_str());
+  return usage(stderr);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  fill_standard_descriptors();
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is an error of write(2), which is reported
+  const int code = dispatch(std::vector<char*>(argv + std::min(argc, 1), argv + argc));
+  if (std::fflush(stdout) == 0 || code != trellis::tool::kDone) return code;
+  std::perror("trellis: cannot write standard output");
+  return trellis::tool::kBroken;
+} catch (const std::exception& thrown) {
+  std::fprintf(stderr, "trellis: unexpected: %s\n", thrown.what());
+  return trellis::tool::kBroken;
+}

@@ -1,0 +1,90 @@
+#include "report.h"
+
+#include <Poco/JSON/Object.h>
+
+#include <format>
+#include <sstream>
+
+#include "trellis/address_text.h"
+
+namespace trellis::tool {
+
+namespace {
+
+void put_line(std::FILE* to, const std::string& line) {
+  std::fprintf(to, "%s\n", line.c_str());
+  std::fflush(to);
+}
+
+std::string to_text(const Report::Value& value) {
+  if (const auto* text = std::get_if<std::string>(&value)) return text->empty() ? "-" : *text;
+  if (const auto* number = std::get_if<double>(&value)) return std::format("{:.1f}", *number);
+  return std::to_string(std::get<std::int64_t>(value));
+}
+
+Poco::JSON::Object to_json(const Report::Fields& fields) {
+  Poco::JSON::Object object(Poco::JSON_PRESERVE_KEY_ORDER);
+  for (const auto& [name, value] : fields) std::visit([&](const auto& v) { object.set(name, v); }, value);
+  return object;
+}
+
+std::string one_line(const Poco::JSON::Object& object) {
+  std::ostringstream out;
+  object.stringify(out);
+  return out.str();
+}
+
+std::string sentence(const Error& error) {
+  std::string text = error.detail.empty() ? std::string(to_string(error.reason)) : error.detail;
+  const bool said = std::string_view(error.layer) == "core" || text.starts_with(std::string(error.layer) + ":");
+  return said ? text : std::string(error.layer) + ": " + text;
+}
+
+}  // namespace
+
+void Report::event(std::FILE* to, std::string_view name, const Fields& fields) const {
+  if (json_) {
+    Fields all{{"event", std::string(name)}};
+    all.insert(all.end(), fields.begin(), fields.end());
+    return put_line(to, one_line(to_json(all)));
+  }
+  std::string line(name);
+  for (const auto& [key, value] : fields) line += ' ' + key + '=' + to_text(value);
+  put_line(to, line);
+}
+
+Report::Fields Report::describe(const Connection& connection) {
+  return {{"stack", std::string(connection.stack())},
+          {"remote", trellis::to_text(connection.remote())},
+          {"local", trellis::to_text(connection.local())},
+          {"path", std::string(connection.interface_name())},
+          {"node", std::string(connection.node())}};
+}
+
+ExitCode Report::error(const Error& error, ExitCode otherwise) const {
+  const ExitCode code = exit_code(error, otherwise);
+  if (!json_) {
+    put_line(stderr, "trellis " + command_ + ": " + sentence(error));
+    return code;
+  }
+  event(stderr, "error",
+        {{"reason", std::string(to_string(error.reason))},
+         {"layer", std::string(error.layer)},
+         {"code", static_cast<std::int64_t>(error.code)},
+         {"detail", sentence(error)},
+         {"exit", static_cast<std::int64_t>(code)}});
+  return code;
+}
+
+ExitCode Report::usage(const Error& error) const {
+  this->error(error, kUsage);
+  if (!json_) put_line(stderr, "See: trellis " + command_ + " --help");
+  return kUsage;
+}
+
+void Report::warning(std::string_view who, std::string_view text) const {
+  if (json_) return event(stderr, "notice", {{"layer", std::string(who)}, {"detail", std::string(text)}});
+  put_line(stderr, "trellis " + command_ + ": " + std::string(who) + ": " + std::string(text));
+}
+
+}  // namespace trellis::tool

@@ -1,0 +1,39 @@
+// report.h: what a command says about itself, for people as text and for programs as JSON, one line each.
+#pragma once
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "exit_code.h"
+#include "trellis/connection.h"
+
+namespace trellis::tool {
+
+/// Says what happened. Text goes out as "trellis COMMAND: …" or "EVENT key=value …", JSON as one object per line.
+class Report {
+ public:
+  using Value = std::variant<std::string, double, std::int64_t>;
+  using Fields = std::vector<std::pair<std::string, Value>>;
+
+  Report(std::string_view command, bool json) : command_(command), json_(json) {}
+
+  /// A line for scripts: `connected stack=tcp remote=…`, or {"event":"connected","stack":"tcp",…}.
+  void event(std::FILE* to, std::string_view name, const Fields& fields) const;
+  /// The stack and the addresses of a Connection, for event().
+  static Fields describe(const Connection& connection);
+  /// What failed, on standard error; returns what the process exits with.
+  ExitCode error(const Error& error, ExitCode otherwise) const;
+  /// A wrong command line, on standard error, and where to read on.
+  ExitCode usage(const Error& error) const;
+  /// Something that ends nothing, on standard error.
+  void warning(std::string_view who, std::string_view text) const;
+
+ private:
+  std::string command_;
+  bool json_;
+};
+
+}  // namespace trellis::tool

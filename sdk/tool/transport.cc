@@ -1,0 +1,72 @@
+#include "transport.h"
+
+#include <net/if.h>
+
+namespace trellis::tool {
+
+namespace {
+
+constexpr Duration kDatagramPatience = std::chrono::seconds(1);
+
+}  // namespace
+
+Duration to_duration(double seconds) { return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds)); }
+
+void Transport::declare(Arguments& arguments) {
+  arguments.value("policy", "FILE", "the policy that chooses the stack (default: the shipped default.xml)", "stack")
+      .value("stack", "LAYERS", "use this stack instead, top first: tcp, length-prefix/tcp, udp", "stack")
+      .value("interface", "IF", "use this interface only")
+      .value("wait", "S",
+             "seconds to wait for a silent peer after the end of the input (default: for ever; 1 for datagrams, "
+             "whose sender cannot say that it has finished)")
+      .flag("ipv4", "4", "IPv4 only", "family")
+      .flag("ipv6", "6", "IPv6 only", "family")
+      .flag("json", "", "report in JSON, one object per line")
+      .flag("verbose", "v", "report each connection on standard error");
+}
+
+Result<Transport> Transport::from(const Arguments& arguments) {
+  Transport said{.policy = arguments.text("policy"),
+                 .stack = arguments.text("stack"),
+                 .interface_name = arguments.text("interface"),
+                 .json = arguments.has("json"),
+                 .verbose = arguments.has("verbose")};
+  if (arguments.has("ipv4")) said.family = Address::Family::ipv4;
+  if (arguments.has("ipv6")) said.family = Address::Family::ipv6;
+  for (const char* option : {"policy", "stack", "interface"}) {
+    if (arguments.has(option) && arguments.text(option).empty())
+      return fail(Reason::invalid_argument, std::string("--") + option + " needs a value");
+  }
+  if (arguments.has("interface") && if_nametoindex(said.interface_name.c_str()) == 0)
+    return fail(Reason::invalid_argument, "this host has no interface \"" + said.interface_name + "\"");
+  if (arguments.has("wait")) {
+    const auto seconds = parse_seconds("wait", arguments.text("wait"));
+    if (!seconds) return std::unexpected(seconds.error());
+    said.patience = to_duration(*seconds);
+  }
+  return said;
+}
+
+Result<std::unique_ptr<Framework>> Transport::load(const Report& report) const {
+  FrameworkOptions options;
+  if (!policy.empty()) options.policies.push_back(policy);
+  if (verbose) {
+    options.log = [&report](Severity severity, std::string_view who, std::string_view text) {
+      if (severity != Severity::trace) report.warning(who, text);
+    };
+  }
+  return Framework::create(std::move(options));
+}
+
+void Transport::apply(Preconnection& preconnection) const {
+  if (!stack.empty()) preconnection.stack(stack);
+  if (!interface_name.empty()) preconnection.interface_name(interface_name);
+  if (family != Address::Family::none) preconnection.family(family);
+}
+
+Duration Transport::patience_with(const Connection& connection) const {
+  if (patience > Duration{}) return patience;
+  return connection.face() == Face::datagram ? kDatagramPatience : Duration{};
+}
+
+}  // namespace trellis::tool

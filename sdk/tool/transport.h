@@ -1,0 +1,36 @@
+// transport.h: the options that `connect` and `listen` share, and what they come to.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "arguments.h"
+#include "report.h"
+#include "trellis/framework.h"
+#include "trellis/preconnection.h"
+
+namespace trellis::tool {
+
+/// What the command line says about policy, stack and addresses.
+struct Transport {
+  std::string policy, stack, interface_name;
+  Address::Family family = Address::Family::none;
+  Duration patience{};  ///< zero: not said
+  bool json = false, verbose = false;
+
+  /// Adds the options to a command.
+  static void declare(Arguments& arguments);
+  /// Reads them. Errors: invalid_argument.
+  static Result<Transport> from(const Arguments& arguments);
+
+  /// Loads policy and plugins. With -v log lines go to the report, which must outlive the framework.
+  Result<std::unique_ptr<Framework>> load(const Report& report) const;
+  /// Tells a Preconnection what was said here.
+  void apply(Preconnection& preconnection) const;
+  /// How long a silent peer is waited for after the end of the input (Pump).
+  Duration patience_with(const Connection& connection) const;
+};
+
+/// The way a number of seconds from the command line becomes a Duration.
+Duration to_duration(double seconds);
+
+}  // namespace trellis::tool
