@@ -148,7 +148,7 @@ void read_resolver(const XmlElement& element, std::optional<PluginUse>& out) {
 }
 
 void read_policy(const XmlElement& element, Policy& out) {
-  element.attributes({"xmlns", "name", "summary"});
+  element.attributes({"xmlns", "name", "summary", "xmlns:xsi", "xsi:schemaLocation"});  // the last two are for editors
   if (const std::string space = element.text("xmlns"); !space.empty() && space != kNamespace) {
     element.fault_in("xmlns", std::format("found xmlns={}, expected \"{}\"", in_quotes(space), kNamespace));
   }
