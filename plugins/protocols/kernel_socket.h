@@ -1,14 +1,13 @@
-// kernel_socket.h: what the plugins over kernel sockets share: names of properties, socket options, words for addresses,
-// the DSCP of a capacity profile, and when to wait for input. Compiled into each of them.
+// kernel_socket.h: what the plugins over kernel sockets share: names of properties, socket options, the DSCP of a
+// capacity profile, waiting and listening. Compiled into each of them.
 #pragma once
-#include <arpa/inet.h>
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <array>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "trellis/executor.h"
 #include "trellis/property.h"
@@ -19,24 +18,6 @@ namespace trellis {
 inline bool same_name(std::string_view a, std::string_view b) noexcept {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
   return std::ranges::equal(a, b, [lower](char x, char y) { return lower(x) == lower(y); });
-}
-
-/// "192.0.2.1:80" or "[2001:db8::1]:80".
-inline std::string to_text(const Address& address) {
-  if (!address) return "no address";
-  const bool ipv6 = address.family == Address::Family::ipv6;
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  inet_ntop(ipv6 ? AF_INET6 : AF_INET, address.ip.data(), text.data(), text.size());
-  const std::string scope = address.scope != 0 ? "%" + std::to_string(address.scope) : "";
-  const std::string host = ipv6 ? "[" + (text.data() + scope) + "]" : text.data();
-  return host + ":" + std::to_string(address.port);
-}
-
-/// Says what was tried in front of what went wrong: "connect to 127.0.0.1:1: Connection refused".
-inline Error trying(std::string_view what, Error error, const char* layer) {
-  error.layer = layer;
-  error.detail = std::string(what) + ": " + (error.detail.empty() ? std::string(to_string(error.reason)) : error.detail);
-  return error;
 }
 
 /// setsockopt with a plain value.
@@ -91,16 +72,9 @@ inline std::unexpected<Error> wrong_value(std::string_view name, std::string_vie
   return fail(Reason::invalid_argument, std::string(name) + " must be " + std::string(expected), 0, layer);
 }
 
-/// What a socket is watched for. Changing that costs a system call, so input stays watched while nobody wants it, until
-/// some comes: a reader that asks anew for each message then costs nothing.
+/// What a socket is watched for; asks the socket only when that changes.
 class SocketWatch {
  public:
-  /// Whether to watch for input. `pending`: some is known to wait in the kernel, so no event is needed to learn it.
-  bool input(bool wanted, bool pending) const noexcept {
-    return any(now_, Ready::readable) ? wanted || !pending : wanted && !pending;
-  }
-  Ready now() const noexcept { return now_; }
-  /// Watches for just that, and in any case for failures. No-op when it is so already.
   Result<void> set(Socket& socket, SocketEvents& who, Ready what) noexcept {
     if (begun_ && what == now_) return {};
     begun_ = true;
@@ -114,5 +88,36 @@ class SocketWatch {
   Ready now_ = Ready::none;
   bool begun_ = false;
 };
+
+/// Opens what a listener needs: one socket at the address that was asked for, or, where none was, one of each family at
+/// the same port, IPv6 first. `open` makes a bound socket: Result<std::unique_ptr<Socket>>(const Address&).
+template <class Open>
+Result<std::vector<std::unique_ptr<Socket>>> open_listeners(const Address& asked, Open open) {
+  std::vector<std::unique_ptr<Socket>> sockets;
+  const auto add = [&](const Address& at) -> Result<void> {
+    auto socket = open(at);
+    if (!socket) return fail(std::move(socket));
+    sockets.push_back(std::move(*socket));
+    return {};
+  };
+  Result<void> done;
+  if (asked) {
+    done = add(asked);
+    if (!done) return fail(std::move(done));
+    return sockets;
+  }
+  // The port that the system has chosen for IPv6 may be taken for IPv4: then another one is tried.
+  constexpr int kTries = 8;
+  for (int i = 0; i < (asked.port == 0 ? kTries : 1); ++i) {
+    sockets.clear();
+    done = add({.family = Address::Family::ipv6, .port = asked.port});
+    const bool no_ipv6 = !done && (done.error().reason == Reason::unsupported || done.error().reason == Reason::unreachable);
+    if (!done && !no_ipv6) continue;
+    const std::uint16_t port = no_ipv6 ? asked.port : sockets.front()->local().port;
+    done = add({.family = Address::Family::ipv4, .port = port});
+    if (done) return sockets;
+  }
+  return fail(std::move(done));
+}
 
 }  // namespace trellis

@@ -33,7 +33,7 @@ class Tcp final : public Protocol {
   }
 
  private:
-  TcpSettings settings_;
+  TcpLayerSettings settings_;
 };
 
 }  // namespace

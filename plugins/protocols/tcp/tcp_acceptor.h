@@ -1,6 +1,7 @@
 // tcp_acceptor.h: a listening TCP socket. Every connection that the kernel accepts gets a seat.
 #pragma once
 #include <memory>
+#include <vector>
 
 #include "../kernel_socket.h"
 #include "tcp_settings.h"
@@ -11,7 +12,7 @@ namespace trellis {
 class TcpAcceptor final : public Acceptor, private SocketEvents {
  public:
   /// `settings` outlive it.
-  TcpAcceptor(AcceptHost& host, const TcpSettings& settings) : host_(host), settings_(settings) {}
+  TcpAcceptor(AcceptHost& host, const TcpLayerSettings& settings) : host_(host), settings_(settings) {}
 
   void open(const OpenArgs&) noexcept override;
   void close(const CloseArgs&) noexcept override;
@@ -19,16 +20,21 @@ class TcpAcceptor final : public Acceptor, private SocketEvents {
   void on_wake() noexcept override;
 
  private:
+  struct Door {  // one for each address that is listened on
+    std::unique_ptr<Socket> socket;
+    SocketWatch watch;
+  };
   void on_ready(Socket&, Ready) noexcept override;
-  Result<void> listen(const OpenArgs& args);
+  Result<std::unique_ptr<Socket>> listen(const Address& at, const Path& path);
   void accept() noexcept;
-  bool accept_one() noexcept;
+  bool accept_at(Socket& socket) noexcept;
   void pause() noexcept;
+  Result<void> watch(Ready what) noexcept;
+  void give_up(Error error) noexcept;
 
   AcceptHost& host_;
-  const TcpSettings& settings_;
-  std::unique_ptr<Socket> socket_;
-  SocketWatch watch_;
+  const TcpLayerSettings& settings_;
+  std::vector<Door> doors_;
   bool more_ = false;     // the last visit ended with peers still waiting
   bool starved_ = false;  // descriptors ran out, and none was accepted since
 };

@@ -3,18 +3,19 @@
 #include <netinet/tcp.h>
 
 #include <algorithm>
+#include <cerrno>
 
 namespace trellis {
 namespace {
 
 constexpr const char* kLayer = "tcp";
-constexpr std::size_t kLastWords = 8 << 20;    // bytes that the kernel may still hold when nothing more can come
+constexpr std::size_t kLastWords = 8 << 20;    // bytes of a broken connection that are still delivered, whatever the demand
 constexpr std::size_t kDrainBytes = 256 << 10; // to drop at once while waiting for the peer's end
 constexpr std::uint8_t kKernelEstablished = 1; // tcpi_state: TCP_ESTABLISHED
 
 }  // namespace
 
-TcpInstance::TcpInstance(const Seat& seat, const TcpSettings& settings, std::unique_ptr<Socket> accepted)
+TcpInstance::TcpInstance(const Seat& seat, const TcpLayerSettings& settings, std::unique_ptr<Socket> accepted)
     : host_(seat.host), upper_(seat.upper), settings_(settings), properties_(settings), socket_(std::move(accepted)) {}
 
 void TcpInstance::open(const OpenArgs& args) noexcept {
@@ -24,7 +25,7 @@ void TcpInstance::open(const OpenArgs& args) noexcept {
   if (!remote_) {
     return host_.failed({Reason::unresolved, 0, kLayer, "connect to " + args.remote.host + ": it has no address yet"});
   }
-  if (auto begun = connect(settings_.fast_open); !begun) host_.failed(trying(peer(), std::move(begun.error()), kLayer));
+  if (auto begun = connect(settings_.fast_open); !begun) refused(std::move(begun.error()));
 }
 
 Result<void> TcpInstance::connect(bool fast_open) {
@@ -55,6 +56,11 @@ Result<void> TcpInstance::connect(bool fast_open) {
   return {};
 }
 
+void TcpInstance::refused(Error error) noexcept {
+  error.layer = kLayer;
+  host_.failed(std::move(error));
+}
+
 bool TcpInstance::prepare_fast_open() noexcept { return set_option(*socket_, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1).has_value(); }
 
 // With a cookie at hand the kernel says "connected" and sends the SYN together with the first data.
@@ -65,7 +71,7 @@ bool TcpInstance::handshake_waits() noexcept {
 
 void TcpInstance::check_connected() noexcept {
   auto connected = socket_->connected();
-  if (!connected) return lost(trying(peer(), std::move(connected.error()), kLayer));
+  if (!connected) return lost(std::move(connected.error()));
   if (*connected) established();
 }
 
@@ -91,7 +97,7 @@ void TcpInstance::send_early(Batch& batch) noexcept {
   sent_early_ = true;
   host_.deadline(TimePoint::max());
   auto io = socket_->send(early_);
-  if (!io) return lost(trying(peer(), std::move(io.error()), kLayer));
+  if (!io) return lost(std::move(io.error()));
   give_back(io->bytes);
   check_connected();
   if (stage_ != Stage::early || error_ != nullptr) return;
@@ -138,7 +144,6 @@ void TcpInstance::on_ready(Socket&, Ready what) noexcept {
     case Stage::connecting:
     case Stage::early: return check_connected();
     case Stage::draining: return drain();
-    case Stage::done:
     case Stage::over: return;
     case Stage::open: break;
   }
@@ -169,9 +174,7 @@ void TcpInstance::read() noexcept {
     return upper_.finish();
   }
   readable_ = !io->blocked;
-  if (!readable_) return;
-  if (upper_.credit() > 0) return host_.wake();
-  readable_ = !any(watch_.now(), Ready::readable);  // where input is watched an event will tell whether there is more
+  if (readable_ && upper_.credit() > 0) host_.wake();
 }
 
 void TcpInstance::on_credit(UpperPort) noexcept {
@@ -185,9 +188,9 @@ void TcpInstance::on_wake() noexcept {
     return host_.failed(std::move(*error_));
   }
   if (stage_ == Stage::open) return read();
-  if (stage_ < Stage::done) return;
+  if (stage_ != Stage::over) return;
   socket_.reset();
-  if (stage_ == Stage::over) host_.closed();
+  host_.closed();
 }
 
 void TcpInstance::on_deadline() noexcept {
@@ -197,7 +200,7 @@ void TcpInstance::on_deadline() noexcept {
   }
   if (stage_ != Stage::early || sent_early_) return;
   stage_ = Stage::connecting;
-  if (auto begun = connect(false); !begun) host_.failed(trying(peer(), std::move(begun.error()), kLayer));
+  if (auto begun = connect(false); !begun) refused(std::move(begun.error()));
 }
 
 void TcpInstance::flush() noexcept {
@@ -207,7 +210,7 @@ void TcpInstance::flush() noexcept {
 void TcpInstance::watch() noexcept {
   if (error_ != nullptr || socket_ == nullptr) return;
   Ready what = want_writable_ ? Ready::writable : Ready::none;
-  if (!ended_ && watch_.input(upper_.credit() > 0, readable_)) what = what | Ready::readable;
+  if (!ended_ && upper_.credit() > 0) what = what | Ready::readable;
   if (auto done = watch_.set(*socket_, *this, what); !done) lost(std::move(done.error()));
 }
 
@@ -223,15 +226,11 @@ void TcpInstance::read_last_words() noexcept {
 
 void TcpInstance::broken() noexcept {
   auto state = socket_->connected();
-  if (!state) return lost(std::move(state.error()));
-  // Both sides have finished. The kernel would report that for ever, so the socket goes, with or without demand.
-  if (!ended_) {
-    read_last_words();
-    ended_ = true;
-    upper_.finish();
+  if (state && *state) {  // news of the socket that do not end it
+    readable_ = true;
+    return read();
   }
-  stage_ = Stage::done;
-  host_.wake();
+  lost(state ? Error{Reason::reset, ECONNRESET, kLayer, "the connection was reset"} : std::move(state.error()));
 }
 
 void TcpInstance::lost(Error error) noexcept {

@@ -15,7 +15,7 @@ namespace trellis {
 class TcpInstance final : public ProtocolInstance, private SocketEvents {
  public:
   /// `settings` outlive it. `accepted`: null on the active side.
-  TcpInstance(const Seat& seat, const TcpSettings& settings, std::unique_ptr<Socket> accepted = nullptr);
+  TcpInstance(const Seat& seat, const TcpLayerSettings& settings, std::unique_ptr<Socket> accepted = nullptr);
 
   void open(const OpenArgs&) noexcept override;
   void close(const CloseArgs&) noexcept override;
@@ -34,11 +34,11 @@ class TcpInstance final : public ProtocolInstance, private SocketEvents {
     early,       // the SYN waits for data to carry
     open,
     draining,    // closed by us; what the peer still sends is dropped
-    done,        // both sides have finished; close() was not called yet
     over,
   };
   void on_ready(Socket&, Ready what) noexcept override;
   Result<void> connect(bool fast_open);
+  void refused(Error error) noexcept;
   bool prepare_fast_open() noexcept;
   bool handshake_waits() noexcept;
   void check_connected() noexcept;
@@ -56,11 +56,10 @@ class TcpInstance final : public ProtocolInstance, private SocketEvents {
   void try_close() noexcept;
   void drain() noexcept;
   void watch() noexcept;
-  std::string peer() const { return "connect to " + to_text(remote_); }
 
   LayerHost& host_;
   UpperPort upper_;
-  const TcpSettings& settings_;
+  const TcpLayerSettings& settings_;
   TcpProperties properties_;
   std::unique_ptr<Socket> socket_;
   Route* route_ = nullptr;

@@ -45,7 +45,7 @@ Result<void> apply_rate(Socket& socket, std::uint64_t bits) {
 
 }  // namespace
 
-TcpProperties::TcpProperties(const TcpSettings& settings)
+TcpProperties::TcpProperties(const TcpLayerSettings& settings)
     : settings_(settings),
       connection_timeout_(or_disabled(settings.user_timeout)),
       keep_alive_(or_disabled(settings.keep_alive)),

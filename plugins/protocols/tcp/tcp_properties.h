@@ -10,7 +10,7 @@ namespace trellis {
 
 class TcpProperties {
  public:
-  explicit TcpProperties(const TcpSettings& settings);
+  explicit TcpProperties(const TcpLayerSettings& settings);
   /// Brings a new socket to what the policy asks for. Goes on after an error and returns the first one.
   Result<void> apply(Socket& socket, Address::Family family) const;
   /// `socket`: null while there is none.
@@ -26,7 +26,7 @@ class TcpProperties {
   Result<void> apply_keep_alive(Socket& socket) const;
   Result<void> apply_profile(Socket& socket, Address::Family family) const;
 
-  const TcpSettings& settings_;
+  const TcpLayerSettings& settings_;
   Duration connection_timeout_;          // max(): disabled
   Duration keep_alive_;                  // max(): disabled
   Duration advertised_timeout_;          // would be sent, if the kernel could

@@ -61,7 +61,7 @@ constexpr OptionSpec kOptions[] = {
 
 std::span<const OptionSpec> tcp_options() noexcept { return kOptions; }
 
-TcpSettings::TcpSettings(const Options& options)
+TcpLayerSettings::TcpLayerSettings(const Options& options)
     : no_delay(options.flag("no-delay")),
       fast_open(options.flag("fast-open")),
       send_queue(static_cast<std::size_t>(options.number("send-queue-bytes"))),

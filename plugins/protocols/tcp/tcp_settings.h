@@ -13,8 +13,8 @@ namespace trellis {
 std::span<const OptionSpec> tcp_options() noexcept;
 
 /// Options as values. 0 means: not given, the kernel decides.
-struct TcpSettings {
-  explicit TcpSettings(const Options& options);
+struct TcpLayerSettings {
+  explicit TcpLayerSettings(const Options& options);
 
   bool no_delay;
   bool fast_open;

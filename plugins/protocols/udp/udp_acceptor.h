@@ -1,0 +1,75 @@
+// udp_acceptor.h: a listening UDP socket. The first datagram of a new pair of addresses makes a peer (RFC 9623 section
+// 4.7.2). Who spoofs addresses can make many, so their number, their memory and their life are bounded.
+#pragma once
+#include <list>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "trellis/listen.h"
+#include "udp_peer.h"
+
+namespace trellis {
+
+/// One address that is listened on.
+struct UdpDoor {
+  std::unique_ptr<Socket> socket;
+  SocketWatch watch;
+  Batch out;                       // datagrams of all peers, sent together
+  std::vector<UdpPeer*> waiting;   // for room to send
+  bool blocked = false;            // the socket takes no more
+  bool readable = false;           // more is known to wait in the kernel
+};
+
+class UdpAcceptor final : public Acceptor, private SocketEvents {
+ public:
+  /// `settings` outlive it.
+  UdpAcceptor(AcceptHost& host, const UdpLayerSettings& settings) : host_(host), settings_(settings) {}
+
+  void open(const OpenArgs&) noexcept override;
+  void close(const CloseArgs&) noexcept override;
+  void on_deadline() noexcept override;
+  void on_wake() noexcept override;
+  void unseated(ProtocolInstance&) noexcept override;
+
+  // For the peers.
+  const UdpLayerSettings& settings() const noexcept { return settings_; }
+  /// False: the peer is told by room() when there is some.
+  bool has_room(UdpDoor& door, UdpPeer& peer) noexcept;
+  void send(UdpDoor& door) noexcept;
+  void active(UdpPeer& peer) noexcept;
+
+ private:
+  struct FlowHash {
+    std::size_t operator()(const UdpFlow& flow) const noexcept {
+      return std::hash<Address>{}(flow.remote) ^ (std::hash<Address>{}(flow.local) * 31);
+    }
+  };
+  void on_ready(Socket&, Ready what) noexcept override;
+  Result<std::unique_ptr<Socket>> listen(const Address& at, const Path& path);
+  void read(UdpDoor& door) noexcept;
+  void deliver(UdpDoor& door, Chunk&& chunk) noexcept;
+  UdpPeer* find(const UdpFlow& flow) noexcept;
+  void admit(UdpDoor& door, const UdpFlow& flow, Chunk&& chunk) noexcept;
+  void watch(UdpDoor& door) noexcept;
+  void watch_idleness() noexcept;
+  void report_losses() noexcept;
+
+  AcceptHost& host_;
+  const UdpLayerSettings& settings_;
+  std::vector<std::unique_ptr<UdpDoor>> doors_;
+  std::unordered_map<UdpFlow, UdpPeer*, FlowHash> peers_;
+  std::list<UdpPeer*> by_activity_;   // the most idle first
+  UdpPeer* last_ = nullptr;           // whom the datagram before came from
+  Batch in_;                          // only inside a call; keeps its memory
+  std::uint64_t refused_ = 0;         // new peers beyond the limit, since the last report
+  std::uint64_t dropped_ = 0;         // datagrams for applications that are too slow, since the last report
+  TimePoint reported_at_{};
+  bool reported_ = false;
+  bool watching_idleness_ = false;
+  bool keep_segments_ = false;        // the layer above the peers takes GRO batches
+  bool closing_ = false;
+};
+
+}  // namespace trellis

@@ -1,0 +1,87 @@
+#include "udp_peer.h"
+
+#include "udp_acceptor.h"
+
+namespace trellis {
+
+UdpPeer::UdpPeer(const Seat& seat, UdpAcceptor& acceptor, UdpDoor& door, const UdpFlow& flow)
+    : host_(seat.host), upper_(seat.upper), acceptor_(acceptor), door_(door), flow_(flow), to_(new_message()) {
+  to_->remote = flow.remote;
+  to_->local = flow.local;
+}
+
+UdpPeer::~UdpPeer() { acceptor_.unseated(*this); }
+
+void UdpPeer::open(const OpenArgs& args) noexcept {
+  route_ = &args.route;
+  args.route.remote = flow_.remote;
+  if (flow_.local) args.route.local = flow_.local;
+  host_.ready();
+  upper_.grant(acceptor_.settings().send_queue);
+  hand_up();
+}
+
+bool UdpPeer::take(Chunk&& chunk) noexcept {
+  if (over_) return true;
+  const std::size_t charge = upper_.charge(chunk);
+  if (inbox_charge_ + charge > acceptor_.settings().peer_queue && !inbox_.empty()) return false;
+  inbox_charge_ += charge;
+  inbox_.add(std::move(chunk));
+  hand_up();
+  return true;
+}
+
+void UdpPeer::hand_up() noexcept {
+  if (route_ == nullptr) return;  // not open yet
+  while (!inbox_.empty() && upper_.credit() > 0) {
+    inbox_charge_ -= upper_.charge(inbox_.front());
+    upper_.push(inbox_.pop());
+  }
+}
+
+void UdpPeer::on_down(UpperPort, Batch& batch) noexcept {
+  if (over_) return;
+  if (!batch.empty()) acceptor_.active(*this);
+  while (!batch.empty() && acceptor_.has_room(door_, *this)) {
+    Chunk chunk = batch.pop();
+    if (!chunk.info) chunk.info = to_;
+    if (!chunk.info->remote) chunk.info->remote = flow_.remote;
+    if (!chunk.info->local) chunk.info->local = flow_.local;
+    forbid_splitting(chunk);
+    door_.out.add(std::move(chunk));
+  }
+  if (!batch.empty()) return;
+  if (const std::size_t more = refill(acceptor_.settings().send_queue, upper_.granted())) upper_.grant(more);
+}
+
+// All visits to peers come before the first flush of a turn: that one sends what all of them have.
+void UdpPeer::flush() noexcept { acceptor_.send(door_); }
+
+void UdpPeer::close(const CloseArgs&) noexcept {
+  acceptor_.send(door_);
+  over_ = true;
+  host_.closed();
+}
+
+void UdpPeer::end_idle() noexcept {
+  over_ = true;
+  host_.closed();
+}
+
+UdpPlace UdpPeer::place() const noexcept {
+  return {.settings = acceptor_.settings(),
+          .socket = nullptr,
+          .family = flow_.remote.family,
+          .mtu = route_ != nullptr ? route_->path.mtu : Path{}.mtu,
+          .shared = true};
+}
+
+Result<PropertyValue> UdpPeer::get(UpperPort, std::string_view name) noexcept {
+  return get_udp(place(), *profile_, name);
+}
+
+Result<void> UdpPeer::set(UpperPort, std::string_view name, const PropertyValue& value) noexcept {
+  return set_udp(place(), profile_, name, value);
+}
+
+}  // namespace trellis

@@ -1,0 +1,61 @@
+// udp_peer.h: one peer of a UDP listener. It has no socket: datagrams come from and go to its acceptor's.
+#pragma once
+#include <list>
+
+#include "trellis/protocol.h"
+#include "udp_socket.h"
+
+namespace trellis {
+
+class UdpAcceptor;
+struct UdpDoor;
+
+/// What tells the peers of a listener apart.
+struct UdpFlow {
+  Address remote{};
+  Address local{};
+  bool operator==(const UdpFlow&) const = default;
+};
+
+class UdpPeer final : public ProtocolInstance {
+ public:
+  /// `acceptor` outlives it.
+  UdpPeer(const Seat& seat, UdpAcceptor& acceptor, UdpDoor& door, const UdpFlow& flow);
+  ~UdpPeer() override;
+
+  void open(const OpenArgs&) noexcept override;
+  void close(const CloseArgs&) noexcept override;
+  void on_up(LowerPort, Batch&) noexcept override {}
+  void on_down(UpperPort, Batch&) noexcept override;
+  void on_credit(UpperPort) noexcept override { hand_up(); }
+  void flush() noexcept override;
+  Result<PropertyValue> get(UpperPort, std::string_view name) noexcept override;
+  Result<void> set(UpperPort, std::string_view name, const PropertyValue& value) noexcept override;
+
+  // For the acceptor.
+  bool take(Chunk&& chunk) noexcept;  ///< false: dropped, because the application is too slow
+  void room() noexcept { host_.wake(); }  ///< the socket takes datagrams again
+  void end_idle() noexcept;               ///< nothing was heard of it or sent to it for too long
+  bool takes_segments() const noexcept { return upper_.takes_segments(); }
+  const UdpFlow& flow() const noexcept { return flow_; }
+  TimePoint active_at{};                       ///< when a datagram last came or went
+  std::list<UdpPeer*>::iterator by_activity;   ///< its place in the acceptor's list
+
+ private:
+  void hand_up() noexcept;
+  UdpPlace place() const noexcept;
+
+  LayerHost& host_;
+  UpperPort upper_;
+  UdpAcceptor& acceptor_;
+  UdpDoor& door_;
+  const UdpFlow flow_;
+  MessageRef to_;               // the addresses of every datagram that has no info of its own
+  Batch inbox_;                 // waits for the application
+  std::size_t inbox_charge_ = 0;
+  const Route* route_ = nullptr;
+  const CapacityProfile* profile_ = kCapacityProfiles;
+  bool over_ = false;
+};
+
+}  // namespace trellis

@@ -1,0 +1,57 @@
+// udp_socket.h: what connections of their own and the peers of a listener share: the socket's options, the RFC 9622
+// properties, and sending a batch.
+#pragma once
+#include <functional>
+
+#include "../kernel_socket.h"
+#include "udp_settings.h"
+
+namespace trellis {
+
+/// Sets the options of the policy. An error means that the socket must not be used; what only could not be tuned is
+/// told to `warn`.
+Result<void> prepare_udp(Socket& socket, Address::Family family, const UdpLayerSettings& settings,
+                         const std::function<void(std::string_view)>& warn);
+
+/// What a property is asked of.
+struct UdpPlace {
+  const UdpLayerSettings& settings;
+  Socket* socket;           // null: it has none yet
+  Address::Family family;
+  std::uint32_t mtu;        // of the path, where the socket does not know it
+  bool shared;              // with other peers of a listener
+};
+Result<PropertyValue> get_udp(const UdpPlace& place, const CapacityProfile& profile, std::string_view name);
+Result<void> set_udp(const UdpPlace& place, const CapacityProfile*& profile, std::string_view name, const PropertyValue& value);
+
+/// Sends until the batch is empty or the socket takes no more: then true. Errors end nothing: those of earlier datagrams
+/// (ICMP) are told to `soft` (an Error), and a datagram that the socket refuses for ever fails alone.
+template <class Soft>
+bool send_datagrams(Socket& socket, Batch& batch, Soft soft) noexcept {
+  constexpr int kErrorsMost = 8;
+  for (int errors = 0; !batch.empty();) {
+    auto io = socket.send(batch);
+    if (io && io->blocked) return true;
+    if (io) continue;
+    if (++errors == kErrorsMost && !batch.empty()) {
+      const Chunk refused = batch.pop();
+      if (refused.info) refused.info->report(Fate::failed, &io.error());
+      errors = 0;
+    }
+    soft(std::move(io.error()));
+  }
+  return false;
+}
+
+/// For a datagram, not to be split by the transport is not to be fragmented by the network (IMPL-60): the socket refuses
+/// what does not fit.
+inline void forbid_splitting(Chunk& chunk) noexcept {
+  if (chunk.info && chunk.info->no_segmentation) chunk.info->no_fragmentation = true;
+}
+
+/// What to grant so that the window above reaches its level; nothing while half of it is left.
+inline std::size_t refill(std::size_t level, std::size_t granted) noexcept {
+  return granted * 2 <= level ? level - granted : 0;
+}
+
+}  // namespace trellis
