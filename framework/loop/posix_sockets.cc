@@ -1,0 +1,233 @@
+// posix_sockets.cc: see posix_sockets.h.
+#include "loop/posix_sockets.h"
+
+#include <net/if.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+
+#include "loop/datagram_scratch.h"
+#include "loop/datagram_socket.h"
+#include "loop/libevent_loop.h"
+#include "loop/socket_address.h"
+#include "loop/socket_error.h"
+#include "loop/stream_socket.h"
+
+namespace trellis {
+
+namespace {
+
+int set_flag(int descriptor, int level, int option) noexcept {
+  const int one = 1;
+  return setsockopt(descriptor, level, option, &one, sizeof one);
+}
+
+/// The options that must be there before bind(); returns what was being done when it failed, or null.
+const char* prepare(int descriptor, const SocketSpec& spec) {
+  const bool connects = spec.role == SocketSpec::Role::connect;
+  // Without it an IPv6 socket would also get IPv4 peers, as mapped addresses that equal no address of a path or
+  // candidate, and would take the port from an IPv4 socket beside it.
+  if (spec.family == Address::Family::ipv6 && !connects && set_flag(descriptor, IPPROTO_IPV6, IPV6_V6ONLY) < 0)
+    return "set IPV6_V6ONLY";
+  // A restarted server must not wait for the last one's connections to leave TIME_WAIT.
+  if (spec.role == SocketSpec::Role::listen && spec.kind == SocketSpec::Kind::stream &&
+      set_flag(descriptor, SOL_SOCKET, SO_REUSEADDR) < 0)
+    return "set SO_REUSEADDR";
+  if (spec.share_port && set_flag(descriptor, SOL_SOCKET, SO_REUSEPORT) < 0) return "set SO_REUSEPORT";
+  // Choosing the port only in connect() lets one local port serve many remote addresses.
+  if (connects && spec.kind == SocketSpec::Kind::stream && spec.local && spec.local.port == 0)
+    set_flag(descriptor, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
+  if (!spec.interface_name.empty()) {
+    const std::string name(spec.interface_name);
+    if (setsockopt(descriptor, SOL_SOCKET, SO_BINDTODEVICE, name.data(), static_cast<socklen_t>(name.size())) < 0)
+      return "bind to an interface";
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+PosixSockets::PosixSockets(LibeventLoop& loop) noexcept : loop_(loop) {}
+
+PosixSockets::~PosixSockets() = default;
+
+void PosixSockets::end() noexcept {
+  if (open_ == 0) return;
+  std::fprintf(stderr, "trellis: a loop ends while %zu of its sockets are open: destroy connections and listeners first\n",
+               open_);
+  std::abort();
+}
+
+DatagramScratch& PosixSockets::datagrams(bool segments) {
+  auto& scratch = segments ? segments_ : datagrams_;
+  if (scratch == nullptr) scratch = std::make_unique<DatagramScratch>(loop_.pool(), segments);
+  return *scratch;
+}
+
+Result<std::unique_ptr<Socket>> PosixSockets::open(const SocketSpec& spec) noexcept {
+  const bool datagram = spec.kind == SocketSpec::Kind::datagram;
+  if (spec.family == Address::Family::none || (spec.local && spec.local.family != spec.family))
+    return fail(Reason::invalid_argument, "open a socket: its family is unset or differs from that of its local address",
+                0, "socket");
+  const int type = (datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const int descriptor = ::socket(kernel_family(spec.family), type, spec.protocol);
+  if (descriptor < 0) return std::unexpected(socket_error(errno, "open a socket"));
+  std::unique_ptr<Socket> socket;
+  if (datagram) {
+    socket = std::make_unique<DatagramSocket>(*this, descriptor, spec);
+  } else {
+    socket = std::make_unique<StreamSocket>(*this, descriptor);
+  }
+  if (const char* doing = prepare(descriptor, spec)) {
+    const int error = errno;
+    const std::string on = spec.interface_name.empty() ? "" : " (" + std::string(spec.interface_name) + ")";
+    return std::unexpected(socket_error(error, doing + on));
+  }
+  SocketAddress address;
+  const socklen_t length = to_kernel(spec.local, address);
+  if (length != 0 && ::bind(descriptor, &address.any, length) < 0)
+    return std::unexpected(socket_error(errno, "bind to " + describe(spec.local)));
+  return socket;
+}
+
+PosixSocket::PosixSocket(PosixSockets& owner, int descriptor, const Address& peer, short when_idle) noexcept
+    : owner_(owner), remote_(peer), descriptor_(descriptor), when_idle_(when_idle), connected_(bool(peer)) {
+  ++owner_.open_;
+}
+
+PosixSocket::~PosixSocket() {
+  if (registered_ != 0) event_del(&event_);
+  ::close(descriptor_);
+  --owner_.open_;
+}
+
+std::unexpected<Error> PosixSocket::failure(int error, std::string doing) const {
+  if (remote_) doing += " " + describe(remote_);
+  return std::unexpected(socket_error(error, doing));
+}
+
+std::unexpected<Error> PosixSocket::final_failure(int error, std::string doing) {
+  if (final_error_ == 0) final_error_ = error;
+  return failure(final_error_, std::move(doing));
+}
+
+Result<bool> PosixSocket::connect(const Address& remote) noexcept {
+  SocketAddress address;
+  const socklen_t length = to_kernel(remote, address);
+  if (length == 0) return fail(Reason::invalid_argument, "connect: the address is unset", 0, "socket");
+  remote_ = remote;
+  remote_.hop_limit = 0;
+  if (const int hops = remote.hop_limit; hops != 0) {
+    const bool v6 = remote.family == Address::Family::ipv6;
+    setsockopt(descriptor_, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_UNICAST_HOPS : IP_TTL, &hops, sizeof hops);
+  }
+  if (::connect(descriptor_, &address.any, length) == 0) return connected_ = true;
+  // EINTR: connecting goes on, as after EINPROGRESS.
+  if (errno != EINPROGRESS && errno != EINTR) return final_failure(errno, "connect to");
+  // On loopback the handshake is over by now: asking saves a poll, and to others it costs nothing beside the round trip.
+  SocketAddress peer;
+  socklen_t size = sizeof peer;
+  connected_ = getpeername(descriptor_, &peer.any, &size) == 0;
+  return connected_;
+}
+
+Result<bool> PosixSocket::connected() noexcept {
+  if (final_error_ != 0) return final_failure(final_error_, "connect to");
+  SocketAddress peer;
+  socklen_t size = sizeof peer;
+  if (getpeername(descriptor_, &peer.any, &size) == 0) return connected_ = true;
+  const int error = take_error();
+  if (error != 0) return final_failure(error, connected_ ? "connection to" : "connect to");
+  return false;
+}
+
+int PosixSocket::take_error() noexcept {
+  int error = 0;
+  socklen_t size = sizeof error;
+  getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &error, &size);
+  return error;
+}
+
+void PosixSocket::reset() noexcept {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  setsockopt(descriptor_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+Address PosixSocket::local() const noexcept {
+  SocketAddress address;
+  socklen_t size = sizeof address;
+  if (getsockname(descriptor_, &address.any, &size) < 0) return {};
+  const Address local = from_kernel(address);
+  return local.port == 0 && is_wildcard(local) ? Address{} : local;
+}
+
+Result<void> PosixSocket::set(int level, int option, std::span<const std::byte> value) noexcept {
+  if (setsockopt(descriptor_, level, option, value.data(), static_cast<socklen_t>(value.size())) == 0) return {};
+  return std::unexpected(socket_error(errno, "set option " + std::to_string(level) + "/" + std::to_string(option)));
+}
+
+Result<std::size_t> PosixSocket::get(int level, int option, std::span<std::byte> value) noexcept {
+  socklen_t length = static_cast<socklen_t>(value.size());
+  if (getsockopt(descriptor_, level, option, value.data(), &length) == 0) return length;
+  return std::unexpected(socket_error(errno, "get option " + std::to_string(level) + "/" + std::to_string(option)));
+}
+
+short PosixSocket::wanted_events() const noexcept {
+  short events = 0;
+  if (any(interest_, Ready::readable) && !ended_) events |= EV_READ;
+  if (any(interest_, Ready::writable)) events |= EV_WRITE;
+  if (events != 0) return events | EV_PERSIST;
+  // Once is enough: after a reset the socket stays in that state, and each registration would report it again.
+  return failed_ || when_idle_ == 0 ? 0 : when_idle_ | EV_ET | EV_PERSIST;
+}
+
+Result<void> PosixSocket::watch(SocketEvents& who, Ready interest) noexcept {
+  watcher_ = &who;
+  interest_ = interest;
+  const short wanted = wanted_events();
+  // Only reading is given up: leave it. If something does arrive before reading is wanted again, see stirred().
+  const short writing = any(interest, Ready::writable) ? EV_WRITE : 0;
+  const bool reads = (registered_ & EV_READ) != 0 && (registered_ & EV_ET) == 0;
+  if (reads && !any(interest, Ready::readable) && (registered_ & EV_WRITE) == writing) return {};
+  return register_for(wanted);
+}
+
+Result<void> PosixSocket::register_for(short events) noexcept {
+  if (events == registered_) return {};
+  if (registered_ != 0) event_del(&event_);  // libevent refuses to mix edges and levels on one descriptor
+  registered_ = 0;
+  if (events == 0) return {};
+  event_assign(&event_, loop().base(), descriptor_, events, on_event, this);
+  if (event_add(&event_, nullptr) != 0) return failure(errno, "watch");
+  registered_ = events;
+  return {};
+}
+
+void PosixSocket::on_event(evutil_socket_t, short what, void* self) noexcept {
+  auto& socket = *static_cast<PosixSocket*>(self);
+  socket.loop().begin_turn();
+  Ready ready = Ready::none;
+  if ((what & EV_READ) != 0 && any(socket.interest_, Ready::readable) && !socket.ended_) ready = Ready::readable;
+  if ((what & EV_WRITE) != 0 && any(socket.interest_, Ready::writable)) ready = ready | Ready::writable;
+  if (ready == Ready::none) return socket.stirred();
+  socket.watcher_->on_ready(socket, ready);  // may destroy the socket
+}
+
+void PosixSocket::stirred() noexcept {
+  // poll() and not SO_ERROR: that would clear the error, which receive() or send() shall return.
+  pollfd state{.fd = descriptor_, .events = 0, .revents = 0};
+  const bool error = ::poll(&state, 1, 0) == 1 && (state.revents & POLLERR) != 0;
+  if (!error || failed_) {
+    (void)register_for(wanted_events());  // cannot fail for want of memory: less is wanted than before
+    return;
+  }
+  failed_ = true;
+  (void)register_for(0);
+  watcher_->on_ready(*this, Ready::failed);  // may destroy the socket
+}
+
+}  // namespace trellis
