@@ -7,7 +7,6 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <new>
 #include <span>
 #include <utility>
 #include <vector>
@@ -37,16 +36,18 @@ class Slice {
   }
   Slice& operator=(Slice&& o) noexcept {
     if (this != &o) {
-      this->~Slice();
-      new (this) Slice(std::move(o));
+      let_go();
+      block_ = std::exchange(o.block_, nullptr);
+      offset_ = o.offset_;
+      size_ = o.size_;
+      shared_ = o.shared_;
+      o.size_ = 0;
     }
     return *this;
   }
   Slice(const Slice&) = delete;  // sharing is explicit
   Slice& operator=(const Slice&) = delete;
-  ~Slice() {
-    if (block_ != nullptr && --block_->references == 0) block_->release(block_);
-  }
+  ~Slice() { let_go(); }
 
   std::uint32_t size() const noexcept { return size_; }                           ///< bytes
   std::span<const std::byte> bytes() const noexcept { return {begin(), size_}; }  ///< to read
@@ -105,6 +106,9 @@ class Slice {
 
  private:
   static constexpr std::uint32_t kSizeMask = 0x7fffffffu;
+  void let_go() noexcept {
+    if (block_ != nullptr && --block_->references == 0) block_->release(block_);
+  }
   bool exclusive() const noexcept { return block_ != nullptr && block_->references == 1; }
   std::byte* begin() const noexcept { return block_ == nullptr ? nullptr : block_->data + offset_; }
   Slice reference(std::uint32_t offset, std::uint32_t n) noexcept {
