@@ -151,10 +151,9 @@ void Establishment::on_alarm() noexcept {
 }
 
 void Establishment::attempt_failed(Error error) noexcept {
-  const bool final = error.reason == Reason::authentication;  // never falls back to something else
   failures_.push_back(std::move(error));
   ++next_remote_;
-  if (final || turn_.executor().now() >= deadline_) return give_up();
+  if (turn_.executor().now() >= deadline_) return give_up();
   turn_.advance(*this);
 }
 

@@ -1,0 +1,65 @@
+#include "core/candidate_tree.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace trellis {
+
+CandidateTree::CandidateTree(Candidate root, const TreeLimits& limits) : limits_(limits) {
+  nodes_.emplace_back().candidate = std::move(root);
+}
+
+NodeIndex CandidateTree::add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank) {
+  assert((!nodes_[parent].branch || *nodes_[parent].branch == branch) && "a parent branches in one way");
+  if (nodes_[parent].children.size() >= limits_.children || nodes_.size() >= limits_.nodes) return kNoNode;
+  const auto index = static_cast<NodeIndex>(nodes_.size());
+  CandidateNode node;
+  node.candidate = std::move(candidate);
+  node.parent = parent;
+  node.rank = rank;
+  node.number = ++nodes_[parent].numbered;
+  node.rtts_left = node.candidate.rtts;
+  nodes_[parent].branch = branch;
+  nodes_.push_back(std::move(node));
+  place(parent, index);
+  return index;
+}
+
+// In front of the first child that waits and has a higher rank: what has started keeps its place.
+void CandidateTree::place(NodeIndex parent, NodeIndex child) {
+  std::vector<NodeIndex>& children = nodes_[parent].children;
+  const auto behind = std::ranges::find_if(children, [&](NodeIndex other) {
+    return nodes_[other].state == Child::State::waiting && nodes_[other].rank > nodes_[child].rank;
+  });
+  children.insert(behind, child);
+}
+
+void CandidateTree::rerank(NodeIndex child, std::int64_t rank) {
+  CandidateNode& node = nodes_[child];
+  node.rank = rank;
+  if (node.state != Child::State::waiting) return;
+  std::erase(nodes_[node.parent].children, child);
+  place(node.parent, child);
+}
+
+bool CandidateTree::remove(NodeIndex child) {
+  if (nodes_[child].state != Child::State::waiting) return false;
+  std::erase(nodes_[nodes_[child].parent].children, child);
+  nodes_[child].state = Child::State::canceled;
+  return true;
+}
+
+NodeIndex CandidateTree::child(NodeIndex parent, ChildId number) const noexcept {
+  for (const NodeIndex i : nodes_[parent].children) {
+    if (nodes_[i].number == number) return i;
+  }
+  return kNoNode;
+}
+
+std::string CandidateTree::name(NodeIndex i) const {
+  std::string name = std::to_string(nodes_[i].number);
+  while ((i = nodes_[i].parent) != kNoNode) name = std::to_string(nodes_[i].number) + "." + name;
+  return name;
+}
+
+}  // namespace trellis

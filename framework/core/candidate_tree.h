@@ -1,0 +1,72 @@
+// candidate_tree.h: everything that could be tried for one Connection, as a tree (RFC 9623 section 4.1).
+//
+// Nodes are numbered 1, 1.1, 1.2.1 in the order in which they were added; a number never changes. The order in which
+// children are tried is another one: best first, and only children that have not started move.
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "trellis/path.h"
+#include "trellis/racing.h"
+
+namespace trellis {
+
+/// Index of a node in its tree; stable.
+using NodeIndex = std::uint32_t;
+inline constexpr NodeIndex kRoot = 0;
+inline constexpr NodeIndex kNoNode = UINT32_MAX;
+
+/// What a node stands for; each part may still be open.
+struct Candidate {
+  Endpoint remote{};      // a name, or an address
+  Path path{};            // id 0: any
+  int stack = -1;         // index into the stacks of the plan; -1: any
+  Duration expected{};    // time to ready learnt from history; zero: unknown
+  std::uint8_t rtts = 0;  // round trips that its stack needs
+};
+
+struct CandidateNode {
+  Candidate candidate = {};
+  NodeIndex parent = kNoNode;
+  std::uint32_t number = 1;               // within the parent, from 1; its ChildId
+  std::int64_t rank = 0;                  // place among its siblings: lower is tried first
+  std::optional<Branch> branch = {};      // how it branches; none: a leaf
+  std::vector<NodeIndex> children = {};   // best first
+  std::uint32_t numbered = 0;             // children numbered so far
+  Child::State state = Child::State::waiting;
+  std::uint8_t rtts_left = 0;
+  TimePoint started_at{}, answered_at{}, ended_at{};
+  std::optional<Error> failure = {};
+};
+
+/// What a tree may grow to (RACE-92, RACE-93).
+struct TreeLimits {
+  std::size_t children = 32;  // of one node
+  std::size_t nodes = 128;
+};
+
+class CandidateTree {
+ public:
+  CandidateTree(Candidate root, const TreeLimits& limits = {});
+  /// Adds a child at its place by rank; kNoNode: a limit is reached. A parent branches in exactly one way.
+  NodeIndex add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank);
+  /// Gives a child another rank; it moves only if it has not started.
+  void rerank(NodeIndex child, std::int64_t rank);
+  /// Forgets a child that has not started (an answer that was withdrawn).
+  bool remove(NodeIndex child);
+
+  CandidateNode& operator[](NodeIndex i) noexcept { return nodes_[i]; }
+  const CandidateNode& operator[](NodeIndex i) const noexcept { return nodes_[i]; }
+  std::size_t size() const noexcept { return nodes_.size(); }
+  bool leaf(NodeIndex i) const noexcept { return !nodes_[i].branch; }
+  NodeIndex child(NodeIndex parent, ChildId number) const noexcept;  // kNoNode: there is none
+  std::string name(NodeIndex i) const;                                // "1.2.1"
+
+ private:
+  void place(NodeIndex parent, NodeIndex child);
+  std::vector<CandidateNode> nodes_;
+  TreeLimits limits_;
+};
+
+}  // namespace trellis

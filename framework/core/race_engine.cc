@@ -1,0 +1,320 @@
+#include "core/race_engine.h"
+
+#include <algorithm>
+
+namespace trellis {
+namespace {
+
+constexpr Duration kWakeLeast = std::chrono::milliseconds(1);  // a plan that wakes in the past must not spin
+
+std::string_view event_word(RaceEvent event) {
+  switch (event) {
+    case RaceEvent::begin: return "first";
+    case RaceEvent::children_changed: return "new candidates";
+    case RaceEvent::answered: return "a sibling was answered";
+    case RaceEvent::ready: return "a sibling is ready";
+    case RaceEvent::failed: return "a sibling failed";
+    case RaceEvent::wake: return "delay over";
+  }
+  return "";
+}
+
+bool active(Child::State s) { return s == Child::State::started || s == Child::State::answered; }
+
+}  // namespace
+
+std::string_view to_string(RaceStep::Kind kind) noexcept {
+  switch (kind) {
+    case RaceStep::Kind::added: return "added";
+    case RaceStep::Kind::dropped: return "dropped";
+    case RaceStep::Kind::started: return "started";
+    case RaceStep::Kind::waiting: return "waiting";
+    case RaceStep::Kind::resolved: return "resolved";
+    case RaceStep::Kind::answered: return "answered";
+    case RaceStep::Kind::ready: return "ready";
+    case RaceStep::Kind::failed: return "failed";
+    case RaceStep::Kind::canceled: return "canceled";
+    case RaceStep::Kind::ignored: return "ignored";
+  }
+  return "";
+}
+
+RaceEngine::RaceEngine(Candidate root, const RaceLimits& limits, const BranchRacing (&racing)[3], RaceActions& actions)
+    : tree_(std::move(root), limits.tree), limits_(limits), actions_(actions) {
+  std::ranges::copy(racing, racing_);
+  parents_.resize(1);
+}
+
+RaceEngine::Parent& RaceEngine::parent(NodeIndex node) {
+  if (parents_.size() <= node) parents_.resize(tree_.size());
+  return parents_[node];
+}
+
+void RaceEngine::note(TimePoint now, RaceStep::Kind kind, NodeIndex node, std::string_view why, const Error* error,
+                      TimePoint until) {
+  if (!tracing_) return;
+  RaceStep step{.at = now, .kind = kind, .node = tree_.name(node), .why = std::string(why), .until = until};
+  if (error != nullptr) step.error = *error;
+  trace_.push_back(std::move(step));
+}
+
+void RaceEngine::begin(TimePoint now) {
+  begun_at_ = now;
+  start(now, kRoot, "asked for");
+  rearm();
+}
+
+NodeIndex RaceEngine::add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank,
+                          std::string_view why) {
+  if (over_) return kNoNode;  // updates after the end are not for this Connection (RACE-48)
+  const NodeIndex added = tree_.add(parent, branch, std::move(candidate), rank);
+  if (added != kNoNode) note(now, RaceStep::Kind::added, added, why);
+  else note(now, RaceStep::Kind::dropped, parent, std::string("a child, because the tree is full: ") + std::string(why));
+  return added;
+}
+
+void RaceEngine::withdraw(TimePoint now, NodeIndex child) {
+  if (!over_ && tree_.remove(child)) note(now, RaceStep::Kind::canceled, child, "withdrawn");
+}
+
+void RaceEngine::pending(NodeIndex node, bool ipv6, bool ipv4, bool service) {
+  Parent& p = parent(node);
+  p.ipv6_pending = ipv6;
+  p.ipv4_pending = ipv4;
+  p.service_pending = service;
+}
+
+void RaceEngine::children_changed(TimePoint now, NodeIndex node) {
+  if (over_ || !active(tree_[node].state)) return;
+  if (!parent(node).race && tree_[node].branch) {  // the first children: now it is known how the node branches
+    const BranchRacing& racing = racing_[static_cast<std::size_t>(*tree_[node].branch)];
+    parent(node).race = racing.policy->begin(*tree_[node].branch, *racing.options);
+    decide(now, node, RaceEvent::begin, 0);
+  } else if (parent(node).race) {
+    decide(now, node, RaceEvent::children_changed, 0);
+  }
+  keep_going(now, node);
+  rearm();
+}
+
+void RaceEngine::expansion_failed(TimePoint now, NodeIndex node, Error error) {
+  if (over_ || !active(tree_[node].state)) return;
+  pending(node, false, false, false);
+  if (tree_[node].children.empty()) fail_node(now, node, std::move(error));
+  else children_changed(now, node);
+  rearm();
+}
+
+void RaceEngine::start(TimePoint now, NodeIndex node, std::string_view why) {
+  tree_[node].state = Child::State::started;
+  tree_[node].started_at = now;
+  note(now, RaceStep::Kind::started, node, why);
+  const Candidate& c = tree_[node].candidate;
+  if (c.remote.address && c.stack >= 0 && c.path.id != 0) {
+    ++attempts_;
+    actions_.start_leaf(node);
+  } else {
+    actions_.expand(node);
+  }
+}
+
+void RaceEngine::decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId about) {
+  if (over_) return;
+  view_.clear();
+  for (const NodeIndex i : tree_[node].children) {
+    const CandidateNode& c = tree_[i];
+    view_.push_back({.id = c.number, .state = c.state, .ipv6 = c.candidate.remote.address.family == Address::Family::ipv6,
+                     .rtts_left = c.rtts_left, .started_at = c.started_at, .answered_at = c.answered_at,
+                     .expected = c.candidate.expected,
+                     .failure = c.failure ? std::optional(c.failure->reason) : std::nullopt});
+  }
+  Parent& p = parent(node);
+  const RaceView view{.branch = *tree_[node].branch, .now = now, .begun_at = tree_[node].started_at, .children = view_,
+                      .ipv6_pending = p.ipv6_pending, .ipv4_pending = p.ipv4_pending, .service_pending = p.service_pending};
+  p.wake = TimePoint::max();
+  execute(now, node, event, p.race->decide(event, about, view));
+}
+
+void RaceEngine::execute(TimePoint now, NodeIndex node, RaceEvent event, RacePlan plan) {
+  if (plan.wake) {
+    parent(node).wake = std::max(*plan.wake, now + kWakeLeast);
+    note(now, RaceStep::Kind::waiting, node, "next decision", nullptr, parent(node).wake);
+  }
+  for (const ChildId id : plan.cancel) {
+    const NodeIndex child = tree_.child(node, id);
+    if (child == kNoNode || !(active(tree_[child].state) || tree_[child].state == Child::State::waiting)) {
+      note(now, RaceStep::Kind::ignored, node, "the plan cancels child " + std::to_string(id) + ", which is not there or has ended");
+      continue;
+    }
+    cancel_node(now, child, "by the racing policy");
+  }
+  for (const ChildId id : plan.start) {
+    if (over_) return;
+    const NodeIndex child = tree_.child(node, id);
+    if (child == kNoNode || tree_[child].state != Child::State::waiting) {
+      note(now, RaceStep::Kind::ignored, node, "the plan starts child " + std::to_string(id) + ", which is not there or not waiting");
+      continue;
+    }
+    start_child(now, node, child, event_word(event));
+  }
+}
+
+void RaceEngine::start_child(TimePoint now, NodeIndex, NodeIndex child, std::string_view why) {
+  const Candidate& c = tree_[child].candidate;
+  const bool leaf = c.remote.address && c.stack >= 0 && c.path.id != 0;
+  if (leaf && attempts_ >= limits_.attempts_at_once) {
+    if (std::ranges::find(deferred_, child) != deferred_.end()) return;
+    note(now, RaceStep::Kind::ignored, child, "not yet: as many attempts as allowed are running");
+    deferred_.push_back(child);
+    return;
+  }
+  start(now, child, why);
+}
+
+void RaceEngine::run_deferred(TimePoint now) {
+  while (!over_ && !deferred_.empty() && attempts_ < limits_.attempts_at_once) {
+    const NodeIndex next = deferred_.front();
+    deferred_.erase(deferred_.begin());
+    if (tree_[next].state == Child::State::waiting) start(now, next, "an attempt has ended");
+  }
+}
+
+bool RaceEngine::running(NodeIndex node) const noexcept {
+  return std::ranges::any_of(tree_[node].children, [&](NodeIndex i) {
+    return active(tree_[i].state) || std::ranges::find(deferred_, i) != deferred_.end();
+  });
+}
+
+// Whatever a racing policy forgets: a node with nothing running, nothing planned and something to try goes on, and one
+// with nothing to try has failed.
+void RaceEngine::keep_going(TimePoint now, NodeIndex node) {
+  while (!over_ && active(tree_[node].state) && !running(node)) {
+    const Parent& p = parent(node);
+    if (p.expanding()) return;
+    const auto& children = tree_[node].children;
+    const auto waiting = std::ranges::find_if(children, [&](NodeIndex i) { return tree_[i].state == Child::State::waiting; });
+    if (waiting == children.end()) return fail_node(now, node, summary(node));
+    if (p.wake != TimePoint::max()) return;
+    note(now, RaceStep::Kind::ignored, node, "the plan stops here, but a candidate is left");
+    start_child(now, node, *waiting, "left by the racing policy");
+  }
+}
+
+Error RaceEngine::summary(NodeIndex node) const {
+  const Error* first = nullptr;
+  std::size_t failures = 0;
+  for (const NodeIndex i : tree_[node].children) {
+    if (!tree_[i].failure) continue;
+    ++failures;
+    const bool decides = tree_[i].failure->reason == Reason::authentication;
+    if (first == nullptr || (decides && first->reason != Reason::authentication)) first = &*tree_[i].failure;
+  }
+  if (first == nullptr) return {Reason::unreachable, 0, "core", "there was nothing to try"};
+  return *first;
+}
+
+void RaceEngine::fail_node(TimePoint now, NodeIndex node, Error error) {
+  CandidateNode& n = tree_[node];
+  n.state = Child::State::failed;
+  n.ended_at = now;
+  n.failure = std::move(error);
+  parent(node).wake = TimePoint::max();
+  note(now, RaceStep::Kind::failed, node, tree_.leaf(node) ? "the attempt failed" : "nothing below it is left", &*n.failure);
+  if (node != kRoot) return child_ended(now, n.parent, node);
+  over_ = true;
+  rearm();
+  actions_.lost(*tree_[kRoot].failure);
+}
+
+void RaceEngine::child_ended(TimePoint now, NodeIndex parent_node, NodeIndex child) {
+  if (over_ || !active(tree_[parent_node].state)) return;
+  decide(now, parent_node, RaceEvent::failed, tree_[child].number);
+  keep_going(now, parent_node);
+}
+
+void RaceEngine::leaf_answered(TimePoint now, NodeIndex leaf, unsigned rtts_left) {
+  if (over_ || tree_[leaf].state != Child::State::started) return;
+  note(now, RaceStep::Kind::answered, leaf, std::to_string(rtts_left) + " round trips left");
+  for (NodeIndex i = leaf; i != kNoNode; i = tree_[i].parent) {
+    if (tree_[i].state != Child::State::started) break;
+    tree_[i].state = Child::State::answered;
+    tree_[i].answered_at = now;
+    tree_[i].rtts_left = static_cast<std::uint8_t>(rtts_left);
+    if (tree_[i].parent != kNoNode) decide(now, tree_[i].parent, RaceEvent::answered, tree_[i].number);
+  }
+  rearm();
+}
+
+void RaceEngine::leaf_ready(TimePoint now, NodeIndex leaf) {
+  if (over_ || !active(tree_[leaf].state)) return;
+  over_ = true;
+  for (NodeIndex i = leaf; i != kNoNode; i = tree_[i].parent) {
+    tree_[i].state = Child::State::ready;
+    tree_[i].ended_at = now;
+    note(now, RaceStep::Kind::ready, i, i == leaf ? "established" : "a candidate below it is");
+  }
+  for (NodeIndex i = 0; i < tree_.size(); ++i) {
+    if (active(tree_[i].state)) cancel_node(now, i, "another one was faster");
+  }
+  deferred_.clear();
+  rearm();
+  actions_.won(leaf);
+}
+
+void RaceEngine::leaf_failed(TimePoint now, NodeIndex leaf, Error error) {
+  if (over_ || !active(tree_[leaf].state)) return;
+  --attempts_;
+  fail_node(now, leaf, std::move(error));
+  run_deferred(now);
+  rearm();
+}
+
+void RaceEngine::cancel_node(TimePoint now, NodeIndex node, std::string_view why) {
+  CandidateNode& n = tree_[node];
+  const bool was_active = active(n.state);
+  n.state = Child::State::canceled;
+  n.ended_at = now;
+  note(now, RaceStep::Kind::canceled, node, why);
+  if (!was_active) return;
+  if (n.candidate.remote.address && n.candidate.stack >= 0 && n.candidate.path.id != 0) {
+    --attempts_;
+    actions_.cancel_leaf(node);
+    return;
+  }
+  parent(node).wake = TimePoint::max();
+  actions_.abandon(node);
+  for (const NodeIndex child : std::vector(tree_[node].children)) {
+    if (active(tree_[child].state)) cancel_node(now, child, why);
+  }
+}
+
+void RaceEngine::cancel(TimePoint now, std::string_view why) {
+  if (std::exchange(over_, true)) return;
+  for (NodeIndex i = 0; i < tree_.size(); ++i) {
+    if (active(tree_[i].state)) cancel_node(now, i, why);
+  }
+  deferred_.clear();
+  rearm();
+}
+
+void RaceEngine::wake(TimePoint now) {
+  armed_ = TimePoint::max();
+  for (NodeIndex i = 0; i < parents_.size() && !over_; ++i) {
+    if (parents_[i].wake > now) continue;
+    decide(now, i, RaceEvent::wake, 0);
+    keep_going(now, i);
+  }
+  rearm();
+}
+
+void RaceEngine::rearm() {
+  TimePoint first = TimePoint::max();
+  if (!over_) {
+    for (const Parent& p : parents_) first = std::min(first, p.wake);
+  }
+  if (first == armed_) return;
+  armed_ = first;
+  actions_.wake_at(first);
+}
+
+}  // namespace trellis

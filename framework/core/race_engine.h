@@ -1,0 +1,101 @@
+// race_engine.h: executes the plans of racing policies on a candidate tree, and carries success and failure to the root.
+//
+// One Race per started parent. The engine owns time: one alarm for the earliest of all wake-ups, so timers of different
+// parents never influence each other. It knows nothing of stacks, names and paths: RaceActions does what it says.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "core/candidate_tree.h"
+#include "core/race_trace.h"
+
+namespace trellis {
+
+/// Does what the engine says and reports back through the engine's functions, at once or later.
+class RaceActions {
+ public:
+  virtual void start_leaf(NodeIndex leaf) noexcept = 0;      // then leaf_answered, leaf_ready or leaf_failed
+  virtual void cancel_leaf(NodeIndex leaf) noexcept = 0;     // started; silent
+  virtual void expand(NodeIndex node) noexcept = 0;          // adds children through RaceEngine::add, then settled()
+  virtual void abandon(NodeIndex node) noexcept = 0;         // stops expanding
+  virtual void wake_at(TimePoint when) noexcept = 0;         // then RaceEngine::wake; max(): never
+  virtual void won(NodeIndex leaf) noexcept = 0;             // once; all others are canceled
+  virtual void lost(const Error& error) noexcept = 0;        // once; nothing is left to try
+
+ protected:
+  ~RaceActions() = default;
+};
+
+/// The racing policy and its settings for one kind of branch.
+struct BranchRacing {
+  const RacingPolicy* policy = nullptr;
+  const Options* options = nullptr;
+};
+
+struct RaceLimits {
+  TreeLimits tree;
+  std::size_t attempts_at_once = 8;
+};
+
+class RaceEngine {
+ public:
+  /// `racing` by Branch. All references outlive the engine.
+  RaceEngine(Candidate root, const RaceLimits& limits, const BranchRacing (&racing)[3], RaceActions& actions);
+  void begin(TimePoint now);
+
+  // What RaceActions reports.
+  /// A new child; `why` describes it in the trace. kNoNode: a limit is reached, and the trace says so.
+  NodeIndex add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank, std::string_view why);
+  void withdraw(TimePoint now, NodeIndex child);
+  void pending(NodeIndex node, bool ipv6, bool ipv4, bool service);  // what expand() still waits for
+  void children_changed(TimePoint now, NodeIndex parent);            // after add, withdraw, rerank, pending
+  void expansion_failed(TimePoint now, NodeIndex node, Error error); // it has no children, and will not have any
+  void leaf_answered(TimePoint now, NodeIndex leaf, unsigned rtts_left);
+  void leaf_ready(TimePoint now, NodeIndex leaf);
+  void leaf_failed(TimePoint now, NodeIndex leaf, Error error);
+  void wake(TimePoint now);
+  void cancel(TimePoint now, std::string_view why);  // the whole race
+
+  CandidateTree& tree() noexcept { return tree_; }
+  const CandidateTree& tree() const noexcept { return tree_; }
+  const RaceTrace& trace() const noexcept { return trace_; }
+  bool over() const noexcept { return over_; }
+  void keep_trace(bool keep) noexcept { tracing_ = keep; }  // simulations of millions of races do without
+
+ private:
+  struct Parent {  // a started node that branches
+    std::unique_ptr<Race> race;
+    TimePoint wake = TimePoint::max();
+    bool ipv6_pending = false, ipv4_pending = false, service_pending = false;
+    bool expanding() const noexcept { return ipv6_pending || ipv4_pending || service_pending; }
+  };
+  void start(TimePoint now, NodeIndex node, std::string_view why);
+  void decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId about);
+  void execute(TimePoint now, NodeIndex node, RaceEvent event, RacePlan plan);
+  void start_child(TimePoint now, NodeIndex parent, NodeIndex child, std::string_view why);
+  void keep_going(TimePoint now, NodeIndex node);
+  void child_ended(TimePoint now, NodeIndex parent, NodeIndex child);
+  void fail_node(TimePoint now, NodeIndex node, Error error);
+  void cancel_node(TimePoint now, NodeIndex node, std::string_view why);
+  void run_deferred(TimePoint now);
+  void rearm();
+  bool running(NodeIndex node) const noexcept;
+  Error summary(NodeIndex node) const;
+  void note(TimePoint now, RaceStep::Kind kind, NodeIndex node, std::string_view why, const Error* error = nullptr,
+            TimePoint until = {});
+  Parent& parent(NodeIndex node);
+
+  CandidateTree tree_;
+  RaceLimits limits_;
+  BranchRacing racing_[3];
+  RaceActions& actions_;
+  std::vector<Parent> parents_;       // by NodeIndex; empty for leaves
+  std::vector<NodeIndex> deferred_;   // leaves that wait for a free place among the attempts
+  std::vector<Child> view_;           // scratch
+  RaceTrace trace_;
+  TimePoint begun_at_{}, armed_ = TimePoint::max();
+  std::size_t attempts_ = 0;
+  bool over_ = false, tracing_ = true;
+};
+
+}  // namespace trellis
