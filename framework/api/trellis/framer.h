@@ -16,7 +16,7 @@ class Framer {
   /// Called for each part of a message that is sent, in order. `first`: a message begins; `size`: the whole message's
   /// bytes, 0 while unknown (never unknown when Framing::needs_size()). Appends what goes down to `out`; prefers
   /// part.data.prepend() over a new chunk and keeps part.info on all chunks. An Error refuses the message, which then
-  /// fails alone; only a `first` part may be refused.
+  /// fails alone; only a `first` part may be refused, or any part when Framing::needs_size().
   virtual Result<void> frame(Chunk part, bool first, std::size_t size, Batch& out) noexcept = 0;
 
   /// What to do with the bytes at the front: drop `skip`, then deliver `deliver` bytes, which need not have arrived
