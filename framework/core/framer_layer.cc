@@ -9,7 +9,9 @@ namespace {
 constexpr const char* kLayer = "framer";
 
 // What to grant so that a window reaches its level; nothing while half of it is left, since a grant costs a visit.
-std::size_t refill(std::size_t level, std::size_t granted) noexcept { return granted * 2 <= level ? level - granted : 0; }
+std::size_t refill(std::size_t level, std::size_t granted) noexcept {
+  return granted * 2 <= level ? level - granted : 0;
+}
 
 bool same_name(std::string_view a, std::string_view b) noexcept {
   return std::ranges::equal(a, b, [](char x, char y) {
@@ -23,7 +25,8 @@ bool says_size(std::string_view name) noexcept {
 
 class FramerProtocol final : public Protocol {
  public:
-  FramerProtocol(std::string name, std::unique_ptr<Framing> framing) : name_(std::move(name)), framing_(std::move(framing)) {}
+  FramerProtocol(std::string name, std::unique_ptr<Framing> framing)
+      : name_(std::move(name)), framing_(std::move(framing)) {}
   LayerTraits traits(Face above) const noexcept override {
     if (above != Face::message) return {.above = Face::none};
     return {.above = Face::message,
@@ -68,16 +71,13 @@ void FramerSender::take(Chunk part) noexcept {
   if (first) {
     bytes_ = 0;
     dropped_.reset();
-    if (part.info && part.info->expires != TimePoint::max() && part.info->expires <= host_.executor().now()) {
-      give_up(Fate::expired, {Reason::timed_out, 0, kLayer, name_ + ": the message's lifetime ended before it was sent"});
-    }
   }
   bytes_ += part.data.size();
   if (dropped_ == nullptr && bytes_ > framing_.largest()) {
     refuse_size(!first && !framing_.needs_size());
   }
   if (dropped_ != nullptr) {
-    if (part.info) part.info->report(fate_, dropped_.get());
+    if (part.info) part.info->report(Fate::failed, dropped_.get());
     return;
   }
   if (first && ends) return frame(std::move(part), true, part.data.size());
@@ -91,15 +91,15 @@ void FramerSender::refuse_size(bool begun) noexcept {
             name_ + ": a message of " + std::to_string(bytes_) + " bytes or more; at most " +
                 std::to_string(framing_.largest()) + " bytes are allowed"};
   if (begun) host_.failed(why);  // parts of it have left, and the peer would take what follows for the rest
-  give_up(Fate::failed, std::move(why));
+  give_up(std::move(why));
 }
 
 void FramerSender::frame(Chunk part, bool first, std::size_t size) noexcept {
   const MessageRef info = part.info;
   auto done = framer_.frame(std::move(part), first, size, framed_);
   if (done) return;
-  give_up(Fate::failed, std::move(done.error()));
-  if (info) info->report(fate_, dropped_.get());
+  give_up(std::move(done.error()));
+  if (info) info->report(Fate::failed, dropped_.get());
 }
 
 void FramerSender::frame_gathered() noexcept {
@@ -108,8 +108,7 @@ void FramerSender::frame_gathered() noexcept {
 }
 
 // Nothing of the message has left: a framer refuses first parts only, or is given the whole message at once.
-void FramerSender::give_up(Fate fate, Error why) noexcept {
-  fate_ = fate;
+void FramerSender::give_up(Error why) noexcept {
   dropped_ = std::make_unique<Error>(std::move(why));
   settle(framed_);
   settle(gathered_);
@@ -117,14 +116,14 @@ void FramerSender::give_up(Fate fate, Error why) noexcept {
 
 void FramerSender::settle(Batch& parts) noexcept {
   for (Chunk& part : parts) {
-    if (part.info) part.info->report(fate_, dropped_.get());
+    if (part.info) part.info->report(Fate::failed, dropped_.get());
   }
   parts.clear();
 }
 
 void FramerSender::drop_unfinished() noexcept {
   if (at_start_ || dropped_ != nullptr) return;
-  give_up(Fate::failed, {Reason::canceled, 0, kLayer, name_ + ": sending ended in the middle of the message"});
+  give_up({Reason::canceled, 0, kLayer, name_ + ": sending ended in the middle of the message"});
 }
 
 void FramerSender::push_framed() noexcept {
@@ -149,7 +148,7 @@ Result<void> FramerReceiver::receive(Batch& batch) noexcept {
   return {};
 }
 
-// Below, a byte is a byte; above, each chunk costs kLeastCharge: without that floor a header would come in single bytes.
+// Below a byte is a byte, above each chunk costs kLeastCharge: without that floor a header would come byte by byte.
 void FramerReceiver::grant() noexcept {
   if (upper_.credit() == 0) return;
   if (const std::size_t more = refill(std::max(upper_.credit(), kLeastCharge), lower_.granted())) lower_.grant(more);
@@ -253,10 +252,11 @@ void FramerReceiver::push(Chunk part) noexcept {
 Result<void> FramerReceiver::check_end(const Batch& left) const noexcept {
   if (in_message_ || in_piece_) {
     const bool size_known = in_piece_ && piece_.end;
-    return fail(Reason::protocol_violation,
-                sentence("the peer ended in the middle of a message: got " + std::to_string(bytes_) +
-                         (size_known ? " of " + std::to_string(bytes_ + piece_.deliver) + " bytes" : " bytes and no end")),
-                0, kLayer);
+    return fail(
+        Reason::protocol_violation,
+        sentence("the peer ended in the middle of a message: got " + std::to_string(bytes_) +
+                 (size_known ? " of " + std::to_string(bytes_ + piece_.deliver) + " bytes" : " bytes and no end")),
+        0, kLayer);
   }
   if (left.empty()) return {};
   return fail(Reason::protocol_violation,

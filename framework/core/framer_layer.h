@@ -31,7 +31,7 @@ class FramerSender {
   void refuse_size(bool begun) noexcept;
   void frame(Chunk part, bool first, std::size_t size) noexcept;
   void frame_gathered() noexcept;
-  void give_up(Fate fate, Error why) noexcept;
+  void give_up(Error why) noexcept;
   void settle(Batch& parts) noexcept;
   void push_framed() noexcept;
   void grant() noexcept;
@@ -47,7 +47,6 @@ class FramerSender {
   std::size_t bytes_ = 0;           // of the message so far
   bool at_start_ = true;            // the next part begins a message
   std::unique_ptr<Error> dropped_;  // why the rest of the message is dropped; null: it is not
-  Fate fate_ = Fate::failed;        // of what is dropped
 };
 
 /// The direction to the application: bytes become messages, or parts of them where a message is larger than a window.
@@ -55,8 +54,8 @@ class FramerReceiver {
  public:
   FramerReceiver(const Seat& seat, const std::string& name, const Framing& framing, Framer& framer)
       : upper_(seat.upper), lower_(seat.lower), name_(name), framing_(framing), framer_(framer) {}
-  Result<void> receive(Batch& batch) noexcept;   // takes what the layer above has credit for
-  void grant() noexcept;                         // asks the layer below for what the layer above wants
+  Result<void> receive(Batch& batch) noexcept;               // takes what the layer above has credit for
+  void grant() noexcept;                                     // asks the layer below for what the layer above wants
   Result<void> check_end(const Batch& left) const noexcept;  // the peer has finished: may it, here?
 
  private:

@@ -111,7 +111,8 @@ Result<std::vector<std::unique_ptr<Socket>>> open_listeners(const Address& asked
   for (int i = 0; i < (asked.port == 0 ? kTries : 1); ++i) {
     sockets.clear();
     done = add({.family = Address::Family::ipv6, .port = asked.port});
-    const bool no_ipv6 = !done && (done.error().reason == Reason::unsupported || done.error().reason == Reason::unreachable);
+    const bool no_ipv6 =
+        !done && (done.error().reason == Reason::unsupported || done.error().reason == Reason::unreachable);
     if (!done && !no_ipv6) continue;
     const std::uint16_t port = no_ipv6 ? asked.port : sockets.front()->local().port;
     done = add({.family = Address::Family::ipv4, .port = port});

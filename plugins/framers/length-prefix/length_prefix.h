@@ -1,5 +1,5 @@
-// length_prefix.h: a framer that writes the length of each message in front of it, big endian, in 1, 2 or 4 bytes or as a
-// variable-length integer of QUIC (RFC 9000 section 16).
+// length_prefix.h: a framer that writes the length of each message in front of it, big endian, in 1, 2 or 4 bytes or as
+// a variable-length integer of QUIC (RFC 9000 section 16).
 #pragma once
 #include "trellis/framer.h"
 

@@ -9,7 +9,8 @@ class LengthPrefixKind final : public trellis::FramerKind {
  public:
   std::string_view name() const noexcept override { return "length-prefix"; }
   std::span<const trellis::OptionSpec> options() const noexcept override { return trellis::length_prefix_options(); }
-  trellis::Result<std::unique_ptr<trellis::Framing>> configure(const trellis::Options& options) const noexcept override {
+  trellis::Result<std::unique_ptr<trellis::Framing>> configure(
+      const trellis::Options& options) const noexcept override {
     return trellis::LengthPrefixFraming::make_from(options);
   }
 };

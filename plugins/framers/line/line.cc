@@ -28,7 +28,8 @@ std::size_t find(std::span<const std::byte> text, std::byte what, std::size_t fr
 
 class Line final : public Framer {
  public:
-  Line(LineFraming::Delimiter delimiter, BlockPool& pool) noexcept : width_(static_cast<std::uint8_t>(delimiter)), pool_(pool) {}
+  Line(LineFraming::Delimiter delimiter, BlockPool& pool) noexcept
+      : width_(static_cast<std::uint8_t>(delimiter)), pool_(pool) {}
 
   Result<void> frame(Chunk part, bool first, std::size_t, Batch& out) noexcept override {
     const auto text = part.data.bytes();

@@ -71,8 +71,10 @@ void TcpAcceptor::accept() noexcept {
 bool TcpAcceptor::accept_at(Socket& socket) noexcept {
   auto accepted = socket.accept();
   if (!accepted) {
-    if (accepted.error().reason == Reason::exhausted) pause();
-    else give_up(std::move(accepted.error()));
+    if (accepted.error().reason == Reason::exhausted)
+      pause();
+    else
+      give_up(std::move(accepted.error()));
     return false;
   }
   if (accepted->socket == nullptr) return false;

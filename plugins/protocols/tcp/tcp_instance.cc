@@ -9,9 +9,9 @@ namespace trellis {
 namespace {
 
 constexpr const char* kLayer = "tcp";
-constexpr std::size_t kLastWords = 8 << 20;    // bytes of a broken connection that are still delivered, whatever the demand
-constexpr std::size_t kDrainBytes = 256 << 10; // to drop at once while waiting for the peer's end
-constexpr std::uint8_t kKernelEstablished = 1; // tcpi_state: TCP_ESTABLISHED
+constexpr std::size_t kLastWords = 8 << 20;     // bytes that are still delivered after a reset, whatever the demand
+constexpr std::size_t kDrainBytes = 256 << 10;  // to drop at once while waiting for the peer's end
+constexpr std::uint8_t kKernelEstablished = 1;  // tcpi_state: TCP_ESTABLISHED
 
 }  // namespace
 
@@ -61,7 +61,9 @@ void TcpInstance::refused(Error error) noexcept {
   host_.failed(std::move(error));
 }
 
-bool TcpInstance::prepare_fast_open() noexcept { return set_option(*socket_, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1).has_value(); }
+bool TcpInstance::prepare_fast_open() noexcept {
+  return set_option(*socket_, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1).has_value();
+}
 
 // With a cookie at hand the kernel says "connected" and sends the SYN together with the first data.
 bool TcpInstance::handshake_waits() noexcept {
@@ -264,7 +266,7 @@ void TcpInstance::try_close() noexcept {
   if (auto done = watch_.set(*socket_, *this, Ready::readable); !done) lost(std::move(done.error()));
 }
 
-// Closing a socket with unread input makes the kernel send a reset, which destroys what is still on its way to the peer.
+// Closing a socket with unread input makes the kernel send a reset, which destroys what is on its way to the peer.
 void TcpInstance::drain() noexcept {
   if (error_ != nullptr) return;
   auto io = socket_->receive(in_, kDrainBytes);

@@ -33,7 +33,7 @@ class TcpInstance final : public ProtocolInstance, private SocketEvents {
     connecting,  // waits for the peer
     early,       // the SYN waits for data to carry
     open,
-    draining,    // closed by us; what the peer still sends is dropped
+    draining,  // closed by us; what the peer still sends is dropped
     over,
   };
   void on_ready(Socket&, Ready what) noexcept override;
@@ -65,18 +65,18 @@ class TcpInstance final : public ProtocolInstance, private SocketEvents {
   Route* route_ = nullptr;
   std::unique_ptr<Error> error_;  // why it ends, told by the next visit
   Address remote_{};
-  Batch in_;                      // only inside a call; keeps its memory
-  Batch early_;                   // went into the SYN; what did not fit is sent first
-  std::size_t owed_ = 0;          // sent, and not granted again yet
+  Batch in_;              // only inside a call; keeps its memory
+  Batch early_;           // went into the SYN; what did not fit is sent first
+  std::size_t owed_ = 0;  // sent, and not granted again yet
   SocketWatch watch_;
   Stage stage_ = Stage::connecting;
-  bool readable_ = false;         // more input is known to wait in the kernel
-  bool blocked_ = false;          // the socket takes no more
-  bool want_writable_ = false;    // watched until an event finds nothing to send
-  bool has_credit_ = false;       // the layer above was granted the queue
+  bool readable_ = false;       // more input is known to wait in the kernel
+  bool blocked_ = false;        // the socket takes no more
+  bool want_writable_ = false;  // watched until an event finds nothing to send
+  bool has_credit_ = false;     // the layer above was granted the queue
   bool sent_early_ = false;
-  bool ended_ = false;            // the peer has finished
-  bool finished_ = false;         // we have finished
+  bool ended_ = false;     // the peer has finished
+  bool finished_ = false;  // we have finished
   bool closing_ = false;
 };
 

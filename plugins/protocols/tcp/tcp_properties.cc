@@ -12,10 +12,10 @@ using namespace std::chrono_literals;
 
 constexpr const char* kLayer = "tcp";
 constexpr Duration kDisabled = Duration::max();
-constexpr Duration kKeepAliveMost = 32767s;       // the kernel's limit
-constexpr Duration kTimeoutMost = 2147483647ms;   // an int of milliseconds
-constexpr Duration kUserTimeoutDefault = 5min;    // RFC 9293 section 3.8.3
-constexpr auto kKeepAliveInterval = 75s;          // the kernel's usual time between two probes
+constexpr Duration kKeepAliveMost = 32767s;      // the kernel's limit
+constexpr Duration kTimeoutMost = 2147483647ms;  // an int of milliseconds
+constexpr Duration kUserTimeoutDefault = 5min;   // RFC 9293 section 3.8.3
+constexpr auto kKeepAliveInterval = 75s;         // the kernel's usual time between two probes
 
 Duration or_disabled(Duration option) { return option == Duration::zero() ? kDisabled : option; }
 
@@ -61,8 +61,10 @@ Result<void> TcpProperties::apply(Socket& socket, Address::Family family) const 
   if (connection_timeout_ != kDisabled) note(apply_connection_timeout(socket, connection_timeout_));
   if (keep_alive_ != kDisabled) note(apply_keep_alive(socket));
   if (rate_ != UINT64_MAX) note(apply_rate(socket, rate_));
-  if (settings_.dscp != 0 || profile_ != kCapacityProfiles) note(apply_profile(socket, family));
-  else if (settings_.no_delay) note(set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1));
+  if (settings_.dscp != 0 || profile_ != kCapacityProfiles)
+    note(apply_profile(socket, family));
+  else if (settings_.no_delay)
+    note(set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1));
   return all;
 }
 
@@ -112,8 +114,8 @@ Result<void> TcpProperties::set(Socket* socket, Address::Family family, std::str
   if (same_name(name, kRecvChecksumLen.name)) {
     return fail(Reason::unsupported, "TCP covers all bytes with its checksum; that cannot be changed", 0, kLayer);
   }
-  for (const std::string_view fixed : {kSendMsgMaxLen.name, kRecvMsgMaxLen.name, kSingularTransmissionMsgMaxLen.name,
-                                       kRoundTripTime.name}) {
+  for (const std::string_view fixed :
+       {kSendMsgMaxLen.name, kRecvMsgMaxLen.name, kSingularTransmissionMsgMaxLen.name, kRoundTripTime.name}) {
     if (same_name(name, fixed)) return fail(Reason::invalid_argument, std::string(fixed) + " is read-only", 0, kLayer);
   }
   return fail(Reason::unsupported);
@@ -153,7 +155,8 @@ Result<void> TcpProperties::set_profile(Socket* socket, Address::Family family, 
 
 Result<void> TcpProperties::set_rate(Socket* socket, const PropertyValue& value) {
   const std::uint64_t* bits = std::get_if<std::uint64_t>(&value);
-  if (bits == nullptr || *bits == 0) return wrong_value(kMaxSendRate.name, "bits per second above 0, or Unlimited", kLayer);
+  if (bits == nullptr || *bits == 0)
+    return wrong_value(kMaxSendRate.name, "bits per second above 0, or Unlimited", kLayer);
   if (socket != nullptr) {
     if (auto done = apply_rate(*socket, *bits); !done) return done;
   }
@@ -172,7 +175,8 @@ Result<void> TcpProperties::set_user_timeout(std::string_view name, const Proper
   if (same_name(name, kTcpUserTimeoutEnabled.name)) {
     if (flag == nullptr) return wrong_value(name, "true or false", kLayer);
     if (!*flag) return {};
-    return fail(Reason::unsupported, "the kernel does not send the TCP user timeout option; use connTimeout", 0, kLayer);
+    return fail(Reason::unsupported, "the kernel does not send the TCP user timeout option; use connTimeout", 0,
+                kLayer);
   }
   if (same_name(name, kTcpUserTimeoutChangeable.name)) {
     if (flag == nullptr) return wrong_value(name, "true or false", kLayer);

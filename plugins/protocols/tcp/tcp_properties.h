@@ -27,12 +27,12 @@ class TcpProperties {
   Result<void> apply_profile(Socket& socket, Address::Family family) const;
 
   const TcpLayerSettings& settings_;
-  Duration connection_timeout_;          // max(): disabled
-  Duration keep_alive_;                  // max(): disabled
-  Duration advertised_timeout_;          // would be sent, if the kernel could
-  std::uint64_t rate_ = UINT64_MAX;      // bits per second
+  Duration connection_timeout_;      // max(): disabled
+  Duration keep_alive_;              // max(): disabled
+  Duration advertised_timeout_;      // would be sent, if the kernel could
+  std::uint64_t rate_ = UINT64_MAX;  // bits per second
   const CapacityProfile* profile_ = kCapacityProfiles;
-  bool timeout_changeable_ = true;       // by the peer's option
+  bool timeout_changeable_ = true;  // by the peer's option
 };
 
 }  // namespace trellis

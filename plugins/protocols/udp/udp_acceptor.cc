@@ -35,7 +35,8 @@ Result<std::unique_ptr<Socket>> UdpAcceptor::listen(const Address& at, const Pat
                                                  .interface_name = path.interface_name,
                                                  .share_port = host_.executor().loops() > 1});
   if (!socket) return socket;
-  auto done = prepare_udp(**socket, at.family, settings_, [this](std::string_view text) { host_.log(Severity::warning, text); });
+  auto done = prepare_udp(**socket, at.family, settings_,
+                          [this](std::string_view text) { host_.log(Severity::warning, text); });
   if (!done) return fail(std::move(done));
   return socket;
 }
@@ -150,7 +151,8 @@ void UdpAcceptor::active(UdpPeer& peer) noexcept {
 }
 
 void UdpAcceptor::watch_idleness() noexcept {
-  if (settings_.peer_idle == Duration::zero() || by_activity_.empty() || std::exchange(watching_idleness_, true)) return;
+  if (settings_.peer_idle == Duration::zero() || by_activity_.empty() || std::exchange(watching_idleness_, true))
+    return;
   host_.deadline(by_activity_.front()->active_at + settings_.peer_idle);
 }
 
@@ -173,11 +175,13 @@ void UdpAcceptor::report_losses() noexcept {
   reported_ = true;
   reported_at_ = now;
   if (const auto n = std::exchange(refused_, 0)) {
-    host_.log(Severity::warning, std::to_string(n) + " datagrams of new peers were dropped: " + std::to_string(peers_.size()) +
-                                     " peers are served, " + std::to_string(settings_.peers) + " at most (option peers)");
+    host_.log(Severity::warning,
+              std::to_string(n) + " datagrams of new peers were dropped: " + std::to_string(peers_.size()) +
+                  " peers are served, " + std::to_string(settings_.peers) + " at most (option peers)");
   }
   if (const auto n = std::exchange(dropped_, 0)) {
-    host_.log(Severity::warning, std::to_string(n) + " datagrams were dropped: their applications do not ask for them as fast " +
+    host_.log(Severity::warning, std::to_string(n) +
+                                     " datagrams were dropped: their applications do not ask for them as fast " +
                                      "as they come (option peer-queue-bytes)");
   }
 }

@@ -16,10 +16,10 @@ namespace trellis {
 struct UdpDoor {
   std::unique_ptr<Socket> socket;
   SocketWatch watch;
-  Batch out;                       // datagrams of all peers, sent together
-  std::vector<UdpPeer*> waiting;   // for room to send
-  bool blocked = false;            // the socket takes no more
-  bool readable = false;           // more is known to wait in the kernel
+  Batch out;                      // datagrams of all peers, sent together
+  std::vector<UdpPeer*> waiting;  // for room to send
+  bool blocked = false;           // the socket takes no more
+  bool readable = false;          // more is known to wait in the kernel
 };
 
 class UdpAcceptor final : public Acceptor, private SocketEvents {
@@ -60,15 +60,15 @@ class UdpAcceptor final : public Acceptor, private SocketEvents {
   const UdpLayerSettings& settings_;
   std::vector<std::unique_ptr<UdpDoor>> doors_;
   std::unordered_map<UdpFlow, UdpPeer*, FlowHash> peers_;
-  std::list<UdpPeer*> by_activity_;   // the most idle first
-  UdpPeer* last_ = nullptr;           // whom the datagram before came from
-  Batch in_;                          // only inside a call; keeps its memory
-  std::uint64_t refused_ = 0;         // new peers beyond the limit, since the last report
-  std::uint64_t dropped_ = 0;         // datagrams for applications that are too slow, since the last report
+  std::list<UdpPeer*> by_activity_;  // the most idle first
+  UdpPeer* last_ = nullptr;          // whom the datagram before came from
+  Batch in_;                         // only inside a call; keeps its memory
+  std::uint64_t refused_ = 0;        // new peers beyond the limit, since the last report
+  std::uint64_t dropped_ = 0;        // datagrams for applications that are too slow, since the last report
   TimePoint reported_at_{};
   bool reported_ = false;
   bool watching_idleness_ = false;
-  bool keep_segments_ = false;        // the layer above the peers takes GRO batches
+  bool keep_segments_ = false;  // the layer above the peers takes GRO batches
   bool closing_ = false;
 };
 

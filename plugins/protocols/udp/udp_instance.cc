@@ -26,7 +26,8 @@ void UdpInstance::open(const OpenArgs& args) noexcept {
 Result<void> UdpInstance::bind(const OpenArgs& args) {
   const Address& remote = args.passive ? Address{} : args.remote.address;
   const Address& local = args.route.local;
-  if (!remote && !args.passive) return fail(Reason::unresolved, "connect to " + args.remote.host + ": it has no address yet");
+  if (!remote && !args.passive)
+    return fail(Reason::unresolved, "connect to " + args.remote.host + ": it has no address yet");
   family_ = remote ? remote.family : local ? local.family : Address::Family::ipv4;
   auto socket = host_.executor().sockets().open(
       {.kind = SocketSpec::Kind::datagram,
@@ -37,7 +38,8 @@ Result<void> UdpInstance::bind(const OpenArgs& args) {
        .share_port = args.passive && host_.executor().loops() > 1});
   if (!socket) return fail(std::move(socket));
   socket_ = std::move(*socket);
-  auto done = prepare_udp(*socket_, family_, settings_, [this](std::string_view text) { host_.log(Severity::warning, text); });
+  auto done =
+      prepare_udp(*socket_, family_, settings_, [this](std::string_view text) { host_.log(Severity::warning, text); });
   if (!done) return done;
   if (remote) {
     if (auto connected = socket_->connect(remote); !connected) return fail(std::move(connected));

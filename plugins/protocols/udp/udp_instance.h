@@ -44,11 +44,11 @@ class UdpInstance final : public ProtocolInstance, private SocketEvents {
   std::unique_ptr<Socket> socket_;
   const Route* route_ = nullptr;
   const CapacityProfile* profile_ = kCapacityProfiles;
-  Batch in_;                // read, and beyond the credit of the layer above
+  Batch in_;  // read, and beyond the credit of the layer above
   SocketWatch watch_;
   Address::Family family_ = Address::Family::none;
-  bool readable_ = false;   // more is known to wait in the kernel
-  bool blocked_ = false;    // the socket takes no more
+  bool readable_ = false;  // more is known to wait in the kernel
+  bool blocked_ = false;   // the socket takes no more
   bool closing_ = false;
 };
 

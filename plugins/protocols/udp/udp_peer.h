@@ -33,13 +33,13 @@ class UdpPeer final : public ProtocolInstance {
   Result<void> set(UpperPort, std::string_view name, const PropertyValue& value) noexcept override;
 
   // For the acceptor.
-  bool take(Chunk&& chunk) noexcept;  ///< false: dropped, because the application is too slow
+  bool take(Chunk&& chunk) noexcept;      ///< false: dropped, because the application is too slow
   void room() noexcept { host_.wake(); }  ///< the socket takes datagrams again
   void end_idle() noexcept;               ///< nothing was heard of it or sent to it for too long
   bool takes_segments() const noexcept { return upper_.takes_segments(); }
   const UdpFlow& flow() const noexcept { return flow_; }
-  TimePoint active_at{};                       ///< when a datagram last came or went
-  std::list<UdpPeer*>::iterator by_activity;   ///< its place in the acceptor's list
+  TimePoint active_at{};                      ///< when a datagram last came or went
+  std::list<UdpPeer*>::iterator by_activity;  ///< its place in the acceptor's list
 
  private:
   void hand_up() noexcept;
@@ -50,8 +50,8 @@ class UdpPeer final : public ProtocolInstance {
   UdpAcceptor& acceptor_;
   UdpDoor& door_;
   const UdpFlow flow_;
-  MessageRef to_;               // the addresses of every datagram that has no info of its own
-  Batch inbox_;                 // waits for the application
+  MessageRef to_;  // the addresses of every datagram that has no info of its own
+  Batch inbox_;    // waits for the application
   std::size_t inbox_charge_ = 0;
   const Route* route_ = nullptr;
   const CapacityProfile* profile_ = kCapacityProfiles;

@@ -46,7 +46,8 @@ Result<void> prepare_udp(Socket& socket, Address::Family family, const UdpLayerS
                          const std::function<void(std::string_view)>& warn) {
   if (!settings.checksum) {
     if (is_ipv6(family)) {
-      return fail(Reason::unsupported, "checksum=false: over IPv6 every datagram needs one (RFC 8200 section 8.1)", 0, kLayer);
+      return fail(Reason::unsupported, "checksum=false: over IPv6 every datagram needs one (RFC 8200 section 8.1)", 0,
+                  kLayer);
     }
     if (auto done = set_option(socket, SOL_SOCKET, SO_NO_CHECK, 1); !done) return done;
   }
@@ -83,7 +84,8 @@ Result<void> set_udp(const UdpPlace& place, const CapacityProfile*& profile, std
   auto wanted = capacity_profile(value, kLayer);
   if (!wanted) return fail(std::move(wanted));
   if (place.shared) {
-    return fail(Reason::unsupported, "the peers of a listener share its socket and so its DSCP; use the option dscp", 0, kLayer);
+    return fail(Reason::unsupported, "the peers of a listener share its socket and so its DSCP; use the option dscp", 0,
+                kLayer);
   }
   if (place.socket != nullptr) {
     const std::uint8_t dscp = *wanted == kCapacityProfiles ? place.settings.dscp : (*wanted)->dscp;

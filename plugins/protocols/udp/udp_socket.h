@@ -16,16 +16,17 @@ Result<void> prepare_udp(Socket& socket, Address::Family family, const UdpLayerS
 /// What a property is asked of.
 struct UdpPlace {
   const UdpLayerSettings& settings;
-  Socket* socket;           // null: it has none yet
+  Socket* socket;  // null: it has none yet
   Address::Family family;
-  std::uint32_t mtu;        // of the path, where the socket does not know it
-  bool shared;              // with other peers of a listener
+  std::uint32_t mtu;  // of the path, where the socket does not know it
+  bool shared;        // with other peers of a listener
 };
 Result<PropertyValue> get_udp(const UdpPlace& place, const CapacityProfile& profile, std::string_view name);
-Result<void> set_udp(const UdpPlace& place, const CapacityProfile*& profile, std::string_view name, const PropertyValue& value);
+Result<void> set_udp(const UdpPlace& place, const CapacityProfile*& profile, std::string_view name,
+                     const PropertyValue& value);
 
-/// Sends until the batch is empty or the socket takes no more: then true. Errors end nothing: those of earlier datagrams
-/// (ICMP) are told to `soft` (an Error), and a datagram that the socket refuses for ever fails alone.
+/// Sends until the batch is empty or the socket takes no more: then true. Errors end nothing: those of earlier
+/// datagrams (ICMP) are told to `soft` (an Error), and a datagram that the socket refuses for ever fails alone.
 template <class Soft>
 bool send_datagrams(Socket& socket, Batch& batch, Soft soft) noexcept {
   constexpr int kErrorsMost = 8;
@@ -43,8 +44,8 @@ bool send_datagrams(Socket& socket, Batch& batch, Soft soft) noexcept {
   return false;
 }
 
-/// For a datagram, not to be split by the transport is not to be fragmented by the network (IMPL-60): the socket refuses
-/// what does not fit.
+/// For a datagram, not to be split by the transport is not to be fragmented by the network (IMPL-60): the socket
+/// refuses what does not fit.
 inline void forbid_splitting(Chunk& chunk) noexcept {
   if (chunk.info && chunk.info->no_segmentation) chunk.info->no_fragmentation = true;
 }
