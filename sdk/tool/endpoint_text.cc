@@ -15,7 +15,7 @@ constexpr std::size_t kLabelMost = 63, kNameMost = 253;  // RFC 1035 section 2.3
 
 std::unexpected<Error> malformed(std::string_view what, std::string_view text, std::string_view expected) {
   return fail(Reason::invalid_argument,
-              "malformed " + std::string(what) + " " + quoted(text) + ": expected " + std::string(expected));
+              "malformed " + std::string(what) + " " + in_quotes(text) + ": expected " + std::string(expected));
 }
 
 bool is_name(std::string_view host) {
