@@ -18,10 +18,10 @@ namespace trellis {
 
 /// What to load.
 struct FrameworkOptions {
-  std::vector<std::string> policies;            ///< XML files, one profile each; empty: the shipped default.xml
-  std::vector<std::string> plugin_directories;  ///< searched after the policy's and before the defaults
+  std::vector<std::string> policies = {};            ///< XML files, one profile each; empty: the shipped default.xml
+  std::vector<std::string> plugin_directories = {};  ///< searched after the policy's and before the defaults
   /// Receives log lines of layers and of the framework, on the loop they happen on; null: dropped.
-  std::function<void(Severity, std::string_view who, std::string_view text)> log;
+  std::function<void(Severity, std::string_view who, std::string_view text)> log = {};
 };
 
 /// A plugin that was opened.
