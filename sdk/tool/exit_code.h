@@ -18,6 +18,7 @@ enum ExitCode : int {
 constexpr ExitCode exit_code(const Error& error, ExitCode otherwise) {
   switch (error.reason) {
     case Reason::authentication: return kNotAuthenticated;
+    case Reason::invalid_argument: return otherwise == kNotConnected ? kUsage : otherwise;
     case Reason::configuration:
     case Reason::prohibited:
     case Reason::unsupported: return kRefused;
