@@ -1,0 +1,86 @@
+// sim_network.cc: see sim_network.h.
+#include "loop/sim_network.h"
+
+#include <cassert>
+#include <set>
+
+namespace trellis {
+
+namespace {
+
+/// The next interface over a link, if a packet can cross it now.
+SimInterface* across(const SimInterface& from) noexcept {
+  if (!from.up() || from.link() == nullptr || !from.link()->up() || !from.peer()->up()) return nullptr;
+  return from.peer();
+}
+
+}  // namespace
+
+SimNetwork::SimNetwork(VirtualWorld& world) : world_(world), faults_(world) {}
+
+SimNetwork::~SimNetwork() = default;
+
+SimHost& SimNetwork::add_host(std::string name, const HostOptions& options) {
+  return *hosts_.emplace_back(std::make_unique<SimHost>(*this, std::move(name), options));
+}
+
+SimLink& SimNetwork::link(SimInterface& first, SimInterface& second, const LinkConditions& conditions) {
+  assert(first.link_ == nullptr && second.link_ == nullptr && "an interface has one link");
+  const auto end = [](const SimInterface& interface) { return interface.host().name() + "." + interface.name(); };
+  SimLink& link =
+      *links_.emplace_back(std::make_unique<SimLink>(world_, end(first), end(second), first, second, conditions));
+  first.link_ = second.link_ = &link;
+  first.out_ = &link.forth();
+  second.out_ = &link.back();
+  first.peer_ = &second;
+  second.peer_ = &first;
+  topology_changed();
+  return link;
+}
+
+void SimNetwork::set_up(SimLink& link, bool up) noexcept {
+  link.up_ = up;
+  topology_changed();
+}
+
+bool SimNetwork::Less::operator()(const Key& a, const Key& b) const noexcept {
+  constexpr AddressLess less;
+  if (std::get<0>(a) != std::get<0>(b)) return std::get<0>(a) < std::get<0>(b);
+  if (std::get<1>(a) != std::get<1>(b)) return std::get<1>(a) < std::get<1>(b);
+  return less(std::get<2>(a), std::get<2>(b));
+}
+
+SimInterface* SimNetwork::route(SimHost& from, const Address& to, const SimInterface* bound) {
+  const auto [entry, fresh] = routes_.try_emplace({&from, bound, with_port(to, 0)}, nullptr);
+  if (fresh) entry->second = search(from, to, bound);
+  return entry->second;
+}
+
+// Breadth first: the fewest links win, then the interface that was added first.
+SimInterface* SimNetwork::search(SimHost& from, const Address& to, const SimInterface* bound) const {
+  struct Step {
+    SimInterface* reached;
+    SimInterface* first;
+  };
+  std::deque<Step> steps;
+  std::set<const SimHost*> visited = {&from};
+  for (const auto& interface : from.interfaces()) {
+    SimInterface* next = across(*interface);
+    const bool wanted = bound == nullptr || bound == interface.get();
+    if (next != nullptr && wanted && interface->carries(to.family)) steps.push_back({next, interface.get()});
+  }
+  while (!steps.empty()) {
+    const auto [reached, first] = steps.front();
+    steps.pop_front();
+    SimHost& host = reached->host();
+    if (host.owns(to)) return first;
+    if (is_link_local(to) || !host.forwards_from(*reached) || !visited.insert(&host).second) continue;
+    for (const auto& interface : host.interfaces()) {
+      SimInterface* next = across(*interface);
+      if (next != nullptr && interface.get() != reached) steps.push_back({next, first});
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace trellis
