@@ -152,6 +152,15 @@ Turn& FrameworkCore::turn(Executor& executor) {
   return *turns_.back().second;
 }
 
+void FrameworkCore::forget(Executor& executor) {
+  std::unique_ptr<Turn> gone;  // destroyed outside of the lock
+  const std::lock_guard lock(mutex_);
+  const auto found = std::ranges::find(turns_, &executor, [](const auto& entry) { return entry.first; });
+  if (found == turns_.end()) return;
+  gone = std::move(found->second);
+  turns_.erase(found);
+}
+
 Result<std::string> default_policy_file() {
   std::error_code error;
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();

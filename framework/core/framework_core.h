@@ -44,6 +44,8 @@ struct FrameworkCore {
   Result<Plan> plan(const Preconnection::Wishes& wishes);
   Result<Resolver*> resolver(Plan& plan);  // fills plan.resolver_options
   Turn& turn(Executor& executor);
+  /// The loop goes before the framework does: destroys its Turn with all that is still in it. No handle may be left.
+  void forget(Executor& executor);
 
   FrameworkOptions options;
   Registry registry;

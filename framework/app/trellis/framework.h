@@ -44,9 +44,10 @@ class Framework {
   std::vector<LoadedPlugin> plugins() const;      ///< opened so far, in the order of opening
   std::vector<std::string> profiles() const;      ///< names of the loaded policies, the default one first
   FrameworkCore& core() noexcept { return *core_; }  ///< for the framework's own parts
+  /// For the framework's own parts: of a core that was put together without policy files.
+  explicit Framework(std::unique_ptr<FrameworkCore> core);
 
  private:
-  explicit Framework(std::unique_ptr<FrameworkCore> core);
   std::unique_ptr<FrameworkCore> core_;
 };
 
