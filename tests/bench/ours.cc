@@ -1,0 +1,51 @@
+#include "ours.h"
+
+#include <cerrno>
+
+#include "process.h"
+
+namespace trellis::bench {
+
+void fail_measurement(const char* what, const Error& error) {
+  errno = 0;
+  die(std::string(what) + ": " + error.layer + ": " + error.detail + " (" + std::string(to_string(error.reason)) + ")");
+}
+
+Ours::Ours() : framework(expect(Framework::create({}), "Framework::create")) {}
+
+Endpoint loopback(std::uint16_t port) { return {.host = "127.0.0.1", .port = port}; }
+
+OurListener::OurListener(Ours& ours, std::string_view stack, std::function<void(Connection&)> first)
+    : received(std::move(first)) {
+  ListenerEvents events;
+  events.listening = [this](const Address& local) { port = local.port; };
+  events.received = [this](Connection connection) {
+    if (received) received(connection);
+    accepted.push_back(std::move(connection));
+  };
+  events.failed = [](const Error& error) { fail_measurement("listen", error); };
+  listener = Preconnection(*ours.framework).stack(stack).local(loopback(0)).listen(*ours.loop, std::move(events));
+  ours.run_until([this] { return port != 0; });
+}
+
+Connection dial(Ours& ours, std::string_view stack, std::uint16_t port) {
+  bool ready = false;
+  Connection connection = Preconnection(*ours.framework)
+                              .stack(stack)
+                              .remote(loopback(port))
+                              .initiate(*ours.loop, [&ready](Result<void> how) {
+                                expect(std::move(how), "initiate");
+                                ready = true;
+                              });
+  ours.run_until([&ready] { return ready; });
+  return connection;
+}
+
+OurPair::OurPair(std::string_view stack) {
+  OurListener listener(*this, stack);
+  client = dial(*this, stack, listener.port);
+  run_until([&listener] { return !listener.accepted.empty(); });
+  server = std::move(listener.accepted.front());
+}
+
+}  // namespace trellis::bench

@@ -1,0 +1,21 @@
+// rows.h: every row there is. A new one is declared here and added to the list in main.cc.
+#pragma once
+#include "bench.h"
+
+namespace trellis::bench {
+
+Row tcp_setup();
+Row tcp_bulk_cpu();
+Row tcp_bulk_rate();
+Row tcp_pingpong();
+Row udp_rate();
+Row accept_rate();
+Row idle_memory();
+Row layer_cost();
+Row start_up();
+
+/// What the child process of start_up() runs instead of main().
+int probe_start_up();
+inline constexpr char kProbeStartUp[] = "--probe-start-up";
+
+}  // namespace trellis::bench

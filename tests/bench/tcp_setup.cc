@@ -1,0 +1,93 @@
+// tcp_setup.cc: how long it takes from the wish for a TCP connection to a connection that can be used.
+//
+// Both connect to the same kind of plain listening socket of the same process, so only the active side differs.
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include "laps.h"
+#include "ours.h"
+#include "process.h"
+#include "raw_sockets.h"
+#include "rows.h"
+
+namespace trellis::bench {
+namespace {
+
+constexpr std::size_t kConnections = 2200;
+constexpr double kMicroseconds = 1e6;
+
+// The end that the listening socket got; nobody measures it.
+void drop_accepted(const RawListener& listener) {
+  raw_reset(check(accept4(listener.descriptor, nullptr, nullptr, SOCK_CLOEXEC), "accept4"));
+}
+
+int connect_with_epoll(const RawListener& listener, const Epoll& epoll) {
+  const int descriptor = check(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket");
+  set_no_delay(descriptor);
+  const auto* address = reinterpret_cast<const sockaddr*>(&listener.address);
+  if (connect(descriptor, address, sizeof listener.address) == 0) return descriptor;
+  if (errno != EINPROGRESS) die("connect");
+  epoll.add(descriptor, EPOLLOUT);
+  epoll_event event;
+  if (epoll_wait(epoll.descriptor(), &event, 1, -1) != 1) die("epoll_wait");
+  int error = 0;
+  socklen_t size = sizeof error;
+  check(getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size), "getsockopt(SO_ERROR)");
+  errno = error;
+  if (error != 0) die("connect");
+  return descriptor;
+}
+
+double baseline() {
+  const RawListener listener = raw_listen();
+  const Epoll epoll;
+  Laps laps(kConnections);
+  while (laps.count() < kConnections) {
+    laps.begin();
+    const int descriptor = connect_with_epoll(listener, epoll);
+    laps.lap();
+    drop_accepted(listener);
+    raw_reset(descriptor);
+  }
+  close(listener.descriptor);
+  return laps.typical() * kMicroseconds;
+}
+
+double ours() {
+  const RawListener listener = raw_listen();
+  Ours ours;
+  Preconnection preconnection(*ours.framework);
+  preconnection.stack("tcp").remote(loopback(ntohs(listener.address.sin_port)));
+  Laps laps(kConnections);
+  while (laps.count() < kConnections) {
+    const std::size_t before = laps.count();
+    laps.begin();
+    Connection connection = preconnection.initiate(*ours.loop, [&laps](Result<void> how) {
+      laps.lap();
+      expect(std::move(how), "initiate");
+    });
+    ours.run_until([&] { return laps.count() > before; });
+    drop_accepted(listener);
+    connection.abort();
+    connection = {};
+    ours.loop->run_once(false);
+  }
+  close(listener.descriptor);
+  return laps.typical() * kMicroseconds;
+}
+
+}  // namespace
+
+Row tcp_setup() {
+  return {.name = "tcp-setup",
+          .about = "initiate to ready over the loopback; baseline: non-blocking connect and epoll",
+          .unit = "us",
+          .better = Better::lower,
+          .target = 1.1,
+          .ours = ours,
+          .baseline = baseline};
+}
+
+}  // namespace trellis::bench
