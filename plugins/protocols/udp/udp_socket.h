@@ -29,17 +29,18 @@ Result<void> set_udp(const UdpPlace& place, const CapacityProfile*& profile, std
 /// datagrams (ICMP) are told to `soft` (an Error), and a datagram that the socket refuses for ever fails alone.
 template <class Soft>
 bool send_datagrams(Socket& socket, Batch& batch, Soft soft) noexcept {
-  constexpr int kErrorsMost = 8;
+  constexpr int kErrorsMost = 8;  // in a row, and none of the batch was taken
   for (int errors = 0; !batch.empty();) {
+    const std::size_t before = batch.size();
     auto io = socket.send(batch);
     if (io && io->blocked) return true;
-    if (io) continue;
-    if (++errors == kErrorsMost && !batch.empty()) {
+    errors = io || batch.size() < before ? 0 : errors + 1;
+    if (errors == kErrorsMost) {
       const Chunk refused = batch.pop();
       if (refused.info) refused.info->report(Fate::failed, &io.error());
       errors = 0;
     }
-    soft(std::move(io.error()));
+    if (!io) soft(std::move(io.error()));
   }
   return false;
 }
