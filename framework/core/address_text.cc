@@ -1,4 +1,4 @@
-#include "core/address_text.h"
+#include "trellis/address_text.h"
 
 #include <arpa/inet.h>
 #include <net/if.h>

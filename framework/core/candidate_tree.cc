@@ -12,6 +12,7 @@ CandidateTree::CandidateTree(Candidate root, const TreeLimits& limits) : limits_
 NodeIndex CandidateTree::add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank) {
   assert((!nodes_[parent].branch || *nodes_[parent].branch == branch) && "a parent branches in one way");
   if (nodes_[parent].children.size() >= limits_.children || nodes_.size() >= limits_.nodes) return kNoNode;
+  if (candidate.concrete() && ++leaves_ > limits_.leaves) return kNoNode;
   const auto index = static_cast<NodeIndex>(nodes_.size());
   CandidateNode node;
   node.candidate = std::move(candidate);

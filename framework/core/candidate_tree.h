@@ -20,10 +20,11 @@ inline constexpr NodeIndex kNoNode = UINT32_MAX;
 /// What a node stands for; each part may still be open.
 struct Candidate {
   Endpoint remote{};      // a name, or an address
-  Path path{};            // id 0: any
-  int stack = -1;         // index into the stacks of the plan; -1: any
+  int path = -1;          // index into the paths of the race; -1: any
+  int stack = -1;         // index into its stacks; -1: any
   Duration expected{};    // time to ready learnt from history; zero: unknown
   std::uint8_t rtts = 0;  // round trips that its stack needs
+  bool concrete() const noexcept { return remote.address && path >= 0 && stack >= 0; }  // can be attempted (RACE-13)
 };
 
 struct CandidateNode {
@@ -44,6 +45,7 @@ struct CandidateNode {
 struct TreeLimits {
   std::size_t children = 32;  // of one node
   std::size_t nodes = 128;
+  std::size_t leaves = 64;   // candidates that can be attempted
 };
 
 class CandidateTree {
@@ -67,6 +69,7 @@ class CandidateTree {
   void place(NodeIndex parent, NodeIndex child);
   std::vector<CandidateNode> nodes_;
   TreeLimits limits_;
+  std::size_t leaves_ = 0;
 };
 
 }  // namespace trellis

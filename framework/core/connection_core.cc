@@ -27,6 +27,8 @@ struct ConnectionCore::Rare final : Alarm {
   std::move_only_function<void(const Error&)> failed;
   Connection::Done closed;
   Connection::Done room;  // of send_when_writable
+  std::unique_ptr<RaceReport> report;
+  std::shared_ptr<Preconnection::RaceOver> race_over;
   std::vector<News> news;
   Ledger* ledger = nullptr;
 };
@@ -70,6 +72,12 @@ void ConnectionCore::bind(Stack& stack, std::string_view node) noexcept {
 void ConnectionCore::establish_failed(Error error) noexcept {
   establishment_ = nullptr;
   end(std::make_unique<Error>(std::move(error)));
+}
+
+void ConnectionCore::race_over(std::unique_ptr<RaceReport> report, std::shared_ptr<Preconnection::RaceOver> hear) {
+  rare().report = std::move(report);
+  rare().race_over = std::move(hear);
+  turn_.deliver(*this);
 }
 
 void ConnectionCore::accepted_by(ListenerCore& listener, Stack& stack, std::uint32_t place) noexcept {
@@ -308,6 +316,11 @@ bool ConnectionCore::deliver_ready() noexcept {
     std::exchange(listener_, nullptr)->established(*this);
     tell_ready_ = false;
     return !gone_;
+  }
+  if (rare_ && rare_->report) {
+    const auto report = std::move(rare_->report);
+    (*rare_->race_over)(*report);
+    if (gone_) return false;
   }
   if (ready_ && (tell_ready_ || ended_)) {
     auto hear = std::exchange(ready_, {});

@@ -8,7 +8,7 @@
 #include "core/inbox.h"
 #include "core/outbox.h"
 #include "core/stack.h"
-#include "trellis/connection.h"
+#include "trellis/preconnection.h"
 
 namespace trellis {
 
@@ -31,6 +31,7 @@ class ConnectionCore final : public TurnMember, public StackOwner {
   void establishing(Establishment& by, Connection::Done ready) noexcept;
   void bind(Stack& stack, std::string_view node) noexcept;  // ready: the winner
   void establish_failed(Error) noexcept;
+  void race_over(std::unique_ptr<RaceReport> report, std::shared_ptr<Preconnection::RaceOver> hear);
   void ready_callback(Connection::Done ready) noexcept { ready_ = std::move(ready); }
   void accepted_by(ListenerCore& listener, Stack& stack, std::uint32_t place) noexcept;
   void moved_in_listener(std::uint32_t place) noexcept { listener_place_ = place; }

@@ -1,6 +1,5 @@
-// establishment.h: from what was asked to the stack that is ready: names to addresses, then one attempt after the other.
-//
-// Stacks are tried best first, each on all addresses, and every attempt gets an equal share of the time that is left.
+// establishment.h: from what was asked to the stack that is ready: gathers candidates, lets the race engine decide, runs
+// its attempts, and hands the winner to the Connection.
 #pragma once
 #include <memory>
 #include <string>
@@ -8,54 +7,57 @@
 
 #include "core/connection_core.h"
 #include "core/framework_core.h"
+#include "core/race_engine.h"
 #include "trellis/resolver.h"
 
 namespace trellis {
 
-class Establishment final : public TurnMember, public StackOwner, public Alarm, public AnswerSink {
+class Establishment final : public TurnMember, public Alarm, public RaceActions {
  public:
   Establishment(FrameworkCore& framework, Turn& turn, Plan plan, ConnectionCore& connection);
+  ~Establishment() override;
   void begin() noexcept;
   void cancel() noexcept;  // the Connection wants it no more; retires
 
-  void advance() noexcept override;
-  void on_alarm() noexcept override;  // an attempt took too long
-  void answer(Answer) noexcept override;
-  void done(Answer::Kind, Result<void>) noexcept override;
+  void on_alarm() noexcept override;  // the race decides again, or the time is over
+  void advance() noexcept override;   // a failure that may not be told inside initiate()
 
-  void on_up(Batch&, bool) noexcept override {}
-  void on_credit() noexcept override {}
-  void stack_ready() noexcept override;
-  void stack_failed(Error) noexcept override;
-  void stack_closed() noexcept override;
-  void stack_noticed(Notice, Error) noexcept override {}
+  // RaceActions
+  void start_leaf(NodeIndex leaf) noexcept override;
+  void cancel_leaf(NodeIndex leaf) noexcept override;
+  void expand(NodeIndex node) noexcept override;
+  void abandon(NodeIndex) noexcept override {}
+  void wake_at(TimePoint when) noexcept override;
+  void won(NodeIndex leaf) noexcept override;
+  void lost(const Error& error) noexcept override;
 
  private:
-  void resolve() noexcept;
-  void add(const Endpoint& remote);
+  struct Attempt;
+  struct Resolution;
   bool fits(const Address& address) const noexcept;
-  void attempt() noexcept;
-  void attempt_failed(Error) noexcept;
-  void give_up() noexcept;
-  void finish() noexcept;
-  Route route_to(const Endpoint& remote) const;
+  void expand_paths(NodeIndex node);
+  void expand_stacks(NodeIndex node);
+  void resolve(NodeIndex node);
+  Route route_to(const Candidate& candidate) const;
   Result<void> apply_properties(Stack& stack) const noexcept;
-  std::size_t attempts_left() const noexcept;
-  std::string node() const;
+  Error too_late() const;
+  Error explained(const Error& error) const;
+  void fail(Error error) noexcept;
+  void finish(std::string winner, const Error* failure) noexcept;
+  void report(std::string winner, const Error* failure);
+  void arm_next() noexcept;
+  TimePoint now() const noexcept { return turn_.executor().now(); }
 
   FrameworkCore& framework_;
   Turn& turn_;
   Plan plan_;
   ConnectionCore* connection_;
-  std::unique_ptr<Resolver::Lookup> lookup_;
-  std::vector<Endpoint> remotes_;
-  Stack* stack_ = nullptr;  // of the attempt that runs
-  std::vector<Error> failures_;
-  std::unique_ptr<Error> resolution_failure_;
-  TimePoint deadline_{};
-  std::size_t next_stack_ = 0, next_remote_ = 0;
-  int kinds_pending_ = 0;
-  bool resolve_failed_now_ = false;
+  std::vector<Path> paths_;
+  RaceEngine race_;
+  std::vector<std::unique_ptr<Attempt>> attempts_;       // running
+  std::vector<std::unique_ptr<Resolution>> resolutions_; // by path
+  std::unique_ptr<Error> failure_;                       // to be told in the turn
+  TimePoint begun_at_{}, deadline_{}, wake_ = TimePoint::max();
 };
 
 }  // namespace trellis

@@ -51,7 +51,9 @@ FrameworkCore::FrameworkCore(FrameworkOptions given, std::vector<PluginRules> ru
 
 Result<void> FrameworkCore::load(std::vector<Policy> policies) {
   for (Policy& policy : policies) {
-    Profile profile{.policy = std::move(policy), .stacks = {}};
+    auto made = std::make_shared<Profile>();
+    Profile& profile = *made;
+    profile.policy = std::move(policy);
     for (const StackSpec& spec : profile.policy.stacks) {
       auto composed = compose(registry, spec, profile.policy.requirements.face);
       if (!composed) return fail(std::move(composed));
@@ -62,20 +64,37 @@ Result<void> FrameworkCore::load(std::vector<Policy> policies) {
       profile.stacks.push_back(std::move(*composed));
     }
     if (auto same = check_equivalence(profile); !same) return same;
-    profiles.push_back(std::move(profile));
+    if (auto chosen = choose_racing(profile); !chosen) return chosen;
+    profiles_.push_back(std::move(made));
   }
   return {};
 }
 
-Result<const Profile*> FrameworkCore::profile(std::string_view name) const {
-  if (name.empty()) return &profiles.front();
-  std::vector<std::string> names;
-  for (const Profile& profile : profiles) {
-    if (profile.policy.name == name) return &profile;
-    names.push_back(profile.policy.name);
+Result<void> FrameworkCore::choose_racing(Profile& profile) {
+  for (auto& racing : profile.racing) {
+    auto policy = registry.racing("staggered");
+    if (!policy) return fail(std::move(policy));
+    auto options = OptionValues::check("racing policy staggered", (*policy)->options(), {});
+    if (!options) return fail(std::move(options));
+    racing.policy = *policy;
+    racing.options = std::move(*options);
   }
+  return {};
+}
+
+std::vector<std::shared_ptr<const Profile>> FrameworkCore::profiles() const {
+  const std::lock_guard lock(mutex_);
+  return profiles_;
+}
+
+Result<std::shared_ptr<const Profile>> FrameworkCore::profile(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  if (name.empty()) return profiles_.front();
   std::string known;
-  for (const std::string& one : names) known += (known.empty() ? "" : ", ") + one;
+  for (const auto& profile : profiles_) {
+    if (profile->policy.name == name) return profile;
+    known += (known.empty() ? "" : ", ") + profile->policy.name;
+  }
   return fail(Reason::invalid_argument, "no profile '" + std::string(name) + "' is loaded; loaded: " + known);
 }
 
@@ -128,15 +147,17 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
     plan.limits.headroom = std::max(plan.limits.headroom, stack->headroom);
     plan.limits.tailroom = std::max(plan.limits.tailroom, stack->tailroom);
   }
+  plan.attempts_at_once = policy.limits.attempts_at_once;
+  for (std::size_t i = 0; i < std::size(plan.racing); ++i) plan.racing[i] = {(*chosen)->racing[i].policy, &(*chosen)->racing[i].options};
   if (policy.resolver) plan.resolver = policy.resolver->name;
+  plan.profile = std::move(*chosen);
   return plan;
 }
 
 Result<Resolver*> FrameworkCore::resolver(Plan& plan) {
   auto found = registry.resolver(plan.resolver);
   if (!found) return found;
-  const Result<const Profile*> chosen = profile(plan.wishes.profile);
-  const auto& use = (*chosen)->policy.resolver;
+  const auto& use = plan.profile->policy.resolver;
   auto values = OptionValues::check("resolver " + plan.resolver, (*found)->options(), use ? use->options : std::vector<OptionText>{});
   if (!values) return fail(std::move(values));
   plan.resolver_options = std::move(*values);
@@ -205,7 +226,7 @@ std::vector<LoadedPlugin> Framework::plugins() const {
 
 std::vector<std::string> Framework::profiles() const {
   std::vector<std::string> names;
-  for (const Profile& profile : core_->profiles) names.push_back(profile.policy.name);
+  for (const auto& profile : core_->profiles()) names.push_back(profile->policy.name);
   return names;
 }
 

@@ -9,6 +9,7 @@
 #include "core/compose.h"
 #include "core/connection_core.h"
 #include "core/policy.h"
+#include "core/race_engine.h"
 #include "core/registry.h"
 #include "core/turn.h"
 #include "trellis/preconnection.h"
@@ -22,15 +23,23 @@ using StackList = std::vector<std::shared_ptr<const ComposedStack>>;
 struct Profile {
   Policy policy;
   StackList stacks;
+  struct {
+    const RacingPolicy* policy = nullptr;
+    OptionValues options;
+  } racing[3];  // by Branch
 };
 
 /// What one Preconnection comes to: everything that establishing or listening needs, copied.
 struct Plan {
+  std::shared_ptr<const Profile> profile;  // what `racing` refers to; stays when the policy is loaded anew
   Preconnection::Wishes wishes;
   StackList stacks;          // usable and equivalent, best first; at least one
   Face face = Face::none;    // of all of them
   Duration connect_timeout{};
   std::size_t candidates = 16;
+  std::size_t attempts_at_once = 4;
+  BranchRacing racing[3];    // by Branch
+  std::shared_ptr<Preconnection::RaceOver> report;  // null: nobody wants the story
   ConnectionLimits limits;
   std::string resolver = "system";
   OptionValues resolver_options;
@@ -49,13 +58,15 @@ struct FrameworkCore {
 
   FrameworkOptions options;
   Registry registry;
-  std::vector<Profile> profiles;
+  std::vector<std::shared_ptr<const Profile>> profiles() const;
 
  private:
-  Result<const Profile*> profile(std::string_view name) const;
+  Result<std::shared_ptr<const Profile>> profile(std::string_view name) const;
+  Result<void> choose_racing(Profile& profile);
   Result<std::shared_ptr<const ComposedStack>> stack(const std::string& text, Face face);
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::vector<std::shared_ptr<const Profile>> profiles_;
   std::vector<std::pair<Executor*, std::unique_ptr<Turn>>> turns_;
   std::map<std::pair<std::string, Face>, std::shared_ptr<const ComposedStack>> stacks_;  // composed from text
 };

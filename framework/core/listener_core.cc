@@ -100,7 +100,8 @@ Seat* ListenerCore::seat(const Address& peer, LowerPort) noexcept {
   assert(!opening_ && "seat() is answered by seated() before the next seat()");
   if (stopped_ || limit_ == 0 || pending_.size() >= kPendingMax || waiting_.size() >= kWaitingMax) return nullptr;
   auto& connection = turn_->make<ConnectionCore>(*turn_, plan_.face, plan_.limits);
-  auto& stack = turn_->make<Stack>(*turn_, composed_, plan_.wishes.security, connection);
+  auto& stack = turn_->make<Stack>(*turn_, composed_, plan_.wishes.security);
+  stack.give_to(connection);
   opening_.emplace(Opening{connection, stack, stack.seat(0), peer});
   return &opening_->seat;
 }

@@ -1,10 +1,10 @@
 // preconnection.cc: the application's objects as thin handles on the engine's.
 #include "trellis/preconnection.h"
 
-#include "core/address_text.h"
 #include "core/establishment.h"
 #include "core/framework_core.h"
 #include "core/listener_core.h"
+#include "trellis/address_text.h"
 
 namespace trellis {
 
@@ -64,6 +64,10 @@ Preconnection& Preconnection::set(std::string_view property, PropertyValue value
   wishes_.properties.emplace_back(property, std::move(value));
   return *this;
 }
+Preconnection& Preconnection::on_race(RaceOver hear) {
+  race_over_ = std::make_shared<RaceOver>(std::move(hear));
+  return *this;
+}
 Preconnection& Preconnection::connect_timeout(Duration timeout) {
   wishes_.connect_timeout = timeout;
   return *this;
@@ -102,6 +106,7 @@ Connection Preconnection::initiate(Executor& loop, Connection::Done ready, Messa
     core.establish_failed(std::move(plan).error());
     return connection;
   }
+  plan->report = race_over_;
   auto& establishment = turn.make<Establishment>(framework, turn, std::move(*plan), core);
   core.establishing(establishment, std::move(ready));
   establishment.begin();

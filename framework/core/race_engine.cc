@@ -7,7 +7,7 @@ namespace {
 
 constexpr Duration kWakeLeast = std::chrono::milliseconds(1);  // a plan that wakes in the past must not spin
 
-std::string_view event_word(RaceEvent event) {
+const char* event_word(RaceEvent event) {
   switch (event) {
     case RaceEvent::begin: return "first";
     case RaceEvent::children_changed: return "new candidates";
@@ -23,22 +23,6 @@ bool active(Child::State s) { return s == Child::State::started || s == Child::S
 
 }  // namespace
 
-std::string_view to_string(RaceStep::Kind kind) noexcept {
-  switch (kind) {
-    case RaceStep::Kind::added: return "added";
-    case RaceStep::Kind::dropped: return "dropped";
-    case RaceStep::Kind::started: return "started";
-    case RaceStep::Kind::waiting: return "waiting";
-    case RaceStep::Kind::resolved: return "resolved";
-    case RaceStep::Kind::answered: return "answered";
-    case RaceStep::Kind::ready: return "ready";
-    case RaceStep::Kind::failed: return "failed";
-    case RaceStep::Kind::canceled: return "canceled";
-    case RaceStep::Kind::ignored: return "ignored";
-  }
-  return "";
-}
-
 RaceEngine::RaceEngine(Candidate root, const RaceLimits& limits, const BranchRacing (&racing)[3], RaceActions& actions)
     : tree_(std::move(root), limits.tree), limits_(limits), actions_(actions) {
   std::ranges::copy(racing, racing_);
@@ -50,11 +34,16 @@ RaceEngine::Parent& RaceEngine::parent(NodeIndex node) {
   return parents_[node];
 }
 
-void RaceEngine::note(TimePoint now, RaceStep::Kind kind, NodeIndex node, std::string_view why, const Error* error,
-                      TimePoint until) {
+void RaceEngine::note(TimePoint now, RaceStep::Kind kind, NodeIndex node, const char* why, std::string detail) {
   if (!tracing_) return;
-  RaceStep step{.at = now, .kind = kind, .node = tree_.name(node), .why = std::string(why), .until = until};
-  if (error != nullptr) step.error = *error;
+  RaceStep step;
+  step.at = now;
+  step.kind = kind;
+  step.node = node;
+  step.why = why;
+  step.detail = std::move(detail);
+  if (kind == RaceStep::Kind::waiting) step.until = parent(node).wake;
+  if (kind == RaceStep::Kind::failed) step.error = tree_[node].failure;
   trace_.push_back(std::move(step));
 }
 
@@ -64,12 +53,11 @@ void RaceEngine::begin(TimePoint now) {
   rearm();
 }
 
-NodeIndex RaceEngine::add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank,
-                          std::string_view why) {
+NodeIndex RaceEngine::add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank) {
   if (over_) return kNoNode;  // updates after the end are not for this Connection (RACE-48)
   const NodeIndex added = tree_.add(parent, branch, std::move(candidate), rank);
-  if (added != kNoNode) note(now, RaceStep::Kind::added, added, why);
-  else note(now, RaceStep::Kind::dropped, parent, std::string("a child, because the tree is full: ") + std::string(why));
+  if (added != kNoNode) note(now, RaceStep::Kind::added, added, "");
+  else note(now, RaceStep::Kind::dropped, parent, "a child more than its limits allow");
   return added;
 }
 
@@ -105,12 +93,11 @@ void RaceEngine::expansion_failed(TimePoint now, NodeIndex node, Error error) {
   rearm();
 }
 
-void RaceEngine::start(TimePoint now, NodeIndex node, std::string_view why) {
+void RaceEngine::start(TimePoint now, NodeIndex node, const char* why) {
   tree_[node].state = Child::State::started;
   tree_[node].started_at = now;
   note(now, RaceStep::Kind::started, node, why);
-  const Candidate& c = tree_[node].candidate;
-  if (c.remote.address && c.stack >= 0 && c.path.id != 0) {
+  if (tree_[node].candidate.concrete()) {
     ++attempts_;
     actions_.start_leaf(node);
   } else {
@@ -138,12 +125,12 @@ void RaceEngine::decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId 
 void RaceEngine::execute(TimePoint now, NodeIndex node, RaceEvent event, RacePlan plan) {
   if (plan.wake) {
     parent(node).wake = std::max(*plan.wake, now + kWakeLeast);
-    note(now, RaceStep::Kind::waiting, node, "next decision", nullptr, parent(node).wake);
+    note(now, RaceStep::Kind::waiting, node, "until the next decision");
   }
   for (const ChildId id : plan.cancel) {
     const NodeIndex child = tree_.child(node, id);
     if (child == kNoNode || !(active(tree_[child].state) || tree_[child].state == Child::State::waiting)) {
-      note(now, RaceStep::Kind::ignored, node, "the plan cancels child " + std::to_string(id) + ", which is not there or has ended");
+      note(now, RaceStep::Kind::ignored, node, "the plan cancels a child that is not there or has ended", std::to_string(id));
       continue;
     }
     cancel_node(now, child, "by the racing policy");
@@ -152,17 +139,15 @@ void RaceEngine::execute(TimePoint now, NodeIndex node, RaceEvent event, RacePla
     if (over_) return;
     const NodeIndex child = tree_.child(node, id);
     if (child == kNoNode || tree_[child].state != Child::State::waiting) {
-      note(now, RaceStep::Kind::ignored, node, "the plan starts child " + std::to_string(id) + ", which is not there or not waiting");
+      note(now, RaceStep::Kind::ignored, node, "the plan starts a child that is not there or not waiting", std::to_string(id));
       continue;
     }
     start_child(now, node, child, event_word(event));
   }
 }
 
-void RaceEngine::start_child(TimePoint now, NodeIndex, NodeIndex child, std::string_view why) {
-  const Candidate& c = tree_[child].candidate;
-  const bool leaf = c.remote.address && c.stack >= 0 && c.path.id != 0;
-  if (leaf && attempts_ >= limits_.attempts_at_once) {
+void RaceEngine::start_child(TimePoint now, NodeIndex, NodeIndex child, const char* why) {
+  if (tree_[child].candidate.concrete() && attempts_ >= limits_.attempts_at_once) {
     if (std::ranges::find(deferred_, child) != deferred_.end()) return;
     note(now, RaceStep::Kind::ignored, child, "not yet: as many attempts as allowed are running");
     deferred_.push_back(child);
@@ -219,7 +204,7 @@ void RaceEngine::fail_node(TimePoint now, NodeIndex node, Error error) {
   n.ended_at = now;
   n.failure = std::move(error);
   parent(node).wake = TimePoint::max();
-  note(now, RaceStep::Kind::failed, node, tree_.leaf(node) ? "the attempt failed" : "nothing below it is left", &*n.failure);
+  note(now, RaceStep::Kind::failed, node, n.candidate.concrete() ? "the attempt failed" : "nothing below it is left");
   if (node != kRoot) return child_ended(now, n.parent, node);
   over_ = true;
   rearm();
@@ -234,7 +219,7 @@ void RaceEngine::child_ended(TimePoint now, NodeIndex parent_node, NodeIndex chi
 
 void RaceEngine::leaf_answered(TimePoint now, NodeIndex leaf, unsigned rtts_left) {
   if (over_ || tree_[leaf].state != Child::State::started) return;
-  note(now, RaceStep::Kind::answered, leaf, std::to_string(rtts_left) + " round trips left");
+  note(now, RaceStep::Kind::answered, leaf, "round trips left:", std::to_string(rtts_left));
   for (NodeIndex i = leaf; i != kNoNode; i = tree_[i].parent) {
     if (tree_[i].state != Child::State::started) break;
     tree_[i].state = Child::State::answered;
@@ -269,14 +254,14 @@ void RaceEngine::leaf_failed(TimePoint now, NodeIndex leaf, Error error) {
   rearm();
 }
 
-void RaceEngine::cancel_node(TimePoint now, NodeIndex node, std::string_view why) {
+void RaceEngine::cancel_node(TimePoint now, NodeIndex node, const char* why) {
   CandidateNode& n = tree_[node];
   const bool was_active = active(n.state);
   n.state = Child::State::canceled;
   n.ended_at = now;
   note(now, RaceStep::Kind::canceled, node, why);
   if (!was_active) return;
-  if (n.candidate.remote.address && n.candidate.stack >= 0 && n.candidate.path.id != 0) {
+  if (n.candidate.concrete()) {
     --attempts_;
     actions_.cancel_leaf(node);
     return;
@@ -288,7 +273,7 @@ void RaceEngine::cancel_node(TimePoint now, NodeIndex node, std::string_view why
   }
 }
 
-void RaceEngine::cancel(TimePoint now, std::string_view why) {
+void RaceEngine::cancel(TimePoint now, const char* why) {
   if (std::exchange(over_, true)) return;
   for (NodeIndex i = 0; i < tree_.size(); ++i) {
     if (active(tree_[i].state)) cancel_node(now, i, why);

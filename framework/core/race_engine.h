@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/candidate_tree.h"
-#include "core/race_trace.h"
+#include "trellis/race_report.h"
 
 namespace trellis {
 
@@ -44,8 +44,8 @@ class RaceEngine {
   void begin(TimePoint now);
 
   // What RaceActions reports.
-  /// A new child; `why` describes it in the trace. kNoNode: a limit is reached, and the trace says so.
-  NodeIndex add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank, std::string_view why);
+  /// A new child. kNoNode: a limit is reached, and the trace says so.
+  NodeIndex add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank);
   void withdraw(TimePoint now, NodeIndex child);
   void pending(NodeIndex node, bool ipv6, bool ipv4, bool service);  // what expand() still waits for
   void children_changed(TimePoint now, NodeIndex parent);            // after add, withdraw, rerank, pending
@@ -54,13 +54,14 @@ class RaceEngine {
   void leaf_ready(TimePoint now, NodeIndex leaf);
   void leaf_failed(TimePoint now, NodeIndex leaf, Error error);
   void wake(TimePoint now);
-  void cancel(TimePoint now, std::string_view why);  // the whole race
+  void cancel(TimePoint now, const char* why);  // the whole race
 
   CandidateTree& tree() noexcept { return tree_; }
   const CandidateTree& tree() const noexcept { return tree_; }
-  const RaceTrace& trace() const noexcept { return trace_; }
+  std::vector<RaceStep>& trace() noexcept { return trace_; }
   bool over() const noexcept { return over_; }
-  void keep_trace(bool keep) noexcept { tracing_ = keep; }  // simulations of millions of races do without
+  void keep_trace(bool keep) noexcept { tracing_ = keep; }  // most Connections do without
+  void note(TimePoint now, RaceStep::Kind kind, NodeIndex node, const char* why, std::string detail = {});
 
  private:
   struct Parent {  // a started node that branches
@@ -69,20 +70,18 @@ class RaceEngine {
     bool ipv6_pending = false, ipv4_pending = false, service_pending = false;
     bool expanding() const noexcept { return ipv6_pending || ipv4_pending || service_pending; }
   };
-  void start(TimePoint now, NodeIndex node, std::string_view why);
+  void start(TimePoint now, NodeIndex node, const char* why);
   void decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId about);
   void execute(TimePoint now, NodeIndex node, RaceEvent event, RacePlan plan);
-  void start_child(TimePoint now, NodeIndex parent, NodeIndex child, std::string_view why);
+  void start_child(TimePoint now, NodeIndex parent, NodeIndex child, const char* why);
   void keep_going(TimePoint now, NodeIndex node);
   void child_ended(TimePoint now, NodeIndex parent, NodeIndex child);
   void fail_node(TimePoint now, NodeIndex node, Error error);
-  void cancel_node(TimePoint now, NodeIndex node, std::string_view why);
+  void cancel_node(TimePoint now, NodeIndex node, const char* why);
   void run_deferred(TimePoint now);
   void rearm();
   bool running(NodeIndex node) const noexcept;
   Error summary(NodeIndex node) const;
-  void note(TimePoint now, RaceStep::Kind kind, NodeIndex node, std::string_view why, const Error* error = nullptr,
-            TimePoint until = {});
   Parent& parent(NodeIndex node);
 
   CandidateTree tree_;
@@ -92,10 +91,10 @@ class RaceEngine {
   std::vector<Parent> parents_;       // by NodeIndex; empty for leaves
   std::vector<NodeIndex> deferred_;   // leaves that wait for a free place among the attempts
   std::vector<Child> view_;           // scratch
-  RaceTrace trace_;
+  std::vector<RaceStep> trace_;
   TimePoint begun_at_{}, armed_ = TimePoint::max();
   std::size_t attempts_ = 0;
-  bool over_ = false, tracing_ = true;
+  bool over_ = false, tracing_ = false;
 };
 
 }  // namespace trellis

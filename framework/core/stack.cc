@@ -82,11 +82,11 @@ Result<void> LayerSlot::tell(LowerPort, std::string_view name, const PropertyVal
 }
 
 Stack::Stack(Turn& turn, std::shared_ptr<const ComposedStack> composed, std::shared_ptr<const Security> security,
-             StackOwner& owner, unsigned first)
+             unsigned first)
     : turn_(turn),
       composed_(std::move(composed)),
       security_(std::move(security)),
-      owner_(&owner),
+      owner_(&nobody),
       first_(static_cast<std::uint8_t>(first)),
       count_(static_cast<std::uint8_t>(composed_->layers.size())) {
   // One block for all levels; they hold references to each other, so they cannot live in a vector that moves.
@@ -105,7 +105,7 @@ Stack::Stack(Turn& turn, std::shared_ptr<const ComposedStack> composed, std::sha
     under.link.segments = composed_->layers[i].traits.segments && composed_->layers[i - 1].traits.segments;
     here.slot.below = &under.link;
   }
-  top_link().top = &owner;
+  top_link().top = &nobody;
 }
 
 Stack::~Stack() {

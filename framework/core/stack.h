@@ -69,7 +69,7 @@ class Stack final : public TurnMember {
  public:
   /// `first`: index of the lowest layer that is made; the ones below it belong to a listener.
   Stack(Turn& turn, std::shared_ptr<const ComposedStack> composed, std::shared_ptr<const Security> security,
-        StackOwner& owner, unsigned first = 0);
+        unsigned first = 0);
   ~Stack() override;
   /// Makes the layers from `from` up; failure leaves the stack to be retired.
   Result<void> make_layers(unsigned from);

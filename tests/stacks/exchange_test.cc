@@ -99,7 +99,7 @@ TEST_F(Tcp, GracefulCloseDeliversEverythingAlthoughInputIsUnread) {
   EXPECT_FALSE(at_server.error) << at_server.error->detail;
   EXPECT_EQ(at_server.all.size(), sent.size());
   EXPECT_EQ(at_server.all, sent);
-  server = {};
+  server.close();
   ASSERT_TRUE(world.run_until([&] { return closed; }));
   EXPECT_EQ(client.state(), ConnectionState::closed);
 }

@@ -13,7 +13,7 @@ namespace trellis {
 
 /// A name, an address, or both: an address that came from a name keeps it (RFC 9622 section 6.1).
 struct Endpoint {
-  std::string host;        ///< name or address literal; empty for local endpoints without one
+  std::string host = {};        ///< name or address literal; empty for local endpoints without one
   std::uint16_t port = 0;  ///< host byte order; 0: unset
   Address address{};       ///< unset: still to be resolved
 };
@@ -21,9 +21,9 @@ struct Endpoint {
 /// A way out of this host: an interface with an address of ours, in one provisioning domain.
 struct Path {
   std::uint32_t id = 0;             ///< stable while the path lives; 0: none
-  std::string interface_name;       ///< "eth0"; empty: routing decides
+  std::string interface_name = {};       ///< "eth0"; empty: routing decides
   Address local{};                  ///< address to bind to; unset: routing decides
-  std::string provisioning_domain;  ///< RFC 7556; results of name resolution belong to it
+  std::string provisioning_domain = {};  ///< RFC 7556; results of name resolution belong to it
   std::uint32_t mtu = 1500;         ///< bytes
   bool metered = false;             ///< costs by volume
   bool temporary = false;           ///< a temporary address (RFC 8981)

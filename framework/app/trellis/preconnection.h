@@ -9,6 +9,7 @@
 #include "trellis/connection.h"
 #include "trellis/framework.h"
 #include "trellis/listener.h"
+#include "trellis/race_report.h"
 
 namespace trellis {
 
@@ -31,6 +32,9 @@ class Preconnection {
   Preconnection& avoid(Feature feature);                    ///< ranks what the policy allows
   Preconnection& security(std::shared_ptr<const Security> parameters);   ///< certificates, trust, ALPN
   Preconnection& set(std::string_view property, PropertyValue value);    ///< set on each new Connection before it is ready
+  /// Hears how establishing went, on success and on failure, just before `ready`.
+  using RaceOver = std::move_only_function<void(const RaceReport&)>;
+  Preconnection& on_race(RaceOver hear);                    ///< of every Connection initiated from here
   Preconnection& connect_timeout(Duration timeout);         ///< until ready; default: the policy's
 
   /// Establishes. Returns at once; destroying the Connection cancels. `ready` is called once, later. `early` may travel
@@ -66,6 +70,7 @@ class Preconnection {
  private:
   Framework* framework_;
   Wishes wishes_;
+  std::shared_ptr<RaceOver> race_over_;
 };
 
 }  // namespace trellis
