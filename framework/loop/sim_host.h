@@ -52,7 +52,9 @@ class SimInterface final : public PacketSink {
   const SimLink* link() const noexcept { return link_; }        ///< null: not connected
   SimInterface* peer() const noexcept { return peer_; }         ///< at the other end of the link; null: not connected
   /// It has an address of this family, or none at all, as interfaces of routers may.
-  bool carries(Address::Family family) const noexcept { return addresses_.empty() || address(family); }
+  bool carries(Address::Family family) const noexcept {
+    return addresses_.empty() || address(family) || address(family, true);
+  }
 
   void arrive(SimPacket&& packet) noexcept override;
 

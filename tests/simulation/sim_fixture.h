@@ -1,12 +1,15 @@
 // sim_fixture.h: two simulated hosts with a link between them, and small programs that use their sockets.
 #pragma once
 #include <gtest/gtest.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cstring>
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
