@@ -49,11 +49,16 @@ struct Arguments {
 bool read(int argc, char** argv, Arguments& arguments) {
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string name = argv[i], value = argv[i + 1];
-    if (name == "--policy") arguments.policies.push_back(value);
-    else if (name == "--stack") arguments.stack = value;
-    else if (name == "--address") arguments.local.host = value;
-    else if (name == "--port") arguments.local.port = static_cast<std::uint16_t>(std::atoi(value.c_str()));
-    else return false;
+    if (name == "--policy")
+      arguments.policies.push_back(value);
+    else if (name == "--stack")
+      arguments.stack = value;
+    else if (name == "--address")
+      arguments.local.host = value;
+    else if (name == "--port")
+      arguments.local.port = static_cast<std::uint16_t>(std::atoi(value.c_str()));
+    else
+      return false;
   }
   return argc % 2 == 1;
 }

@@ -23,7 +23,8 @@ Slice make_part(Connection& connection, std::uint64_t place, std::uint64_t left)
 
 Result<void> compare(const Message& message, std::uint64_t place) {
   for (const std::byte byte : message.data.bytes()) {
-    if (byte != byte_at(place)) return fail(Reason::protocol_violation, "byte " + std::to_string(place) + " came back different");
+    if (byte != byte_at(place))
+      return fail(Reason::protocol_violation, "byte " + std::to_string(place) + " came back different");
     ++place;
   }
   return {};
@@ -47,7 +48,8 @@ Task<Result<void>> stream(Connection& connection, std::uint64_t bytes) {
     if (!message) co_return std::unexpected(message.error());
     if (auto same = compare(*message, place); !same) co_return same;
     place += message->data.size();
-    if (message->final && place < bytes) co_return fail(Reason::reset, "only " + std::to_string(place) + " bytes came back");
+    if (message->final && place < bytes)
+      co_return fail(Reason::reset, "only " + std::to_string(place) + " bytes came back");
   }
   co_return {};
 }
@@ -60,7 +62,8 @@ Task<Result<void>> one_by_one(Connection& connection, std::uint64_t bytes) {
     connection.send(std::move(part));
     const Result<Message> message = co_await connection.receive_async();
     if (!message) co_return std::unexpected(message.error());
-    if (message->data.size() != size) co_return fail(Reason::protocol_violation, "a datagram came back with another size");
+    if (message->data.size() != size)
+      co_return fail(Reason::protocol_violation, "a datagram came back with another size");
     if (auto same = compare(*message, place); !same) co_return same;
     place += size;
   }
@@ -72,8 +75,10 @@ Task<Result<void>> one_by_one(Connection& connection, std::uint64_t bytes) {
 Task<Result<void>> echo_check(Connection& connection, std::uint64_t bytes) {
   const auto began = std::chrono::steady_clock::now();
   Result<void> how;
-  if (connection.face() == Face::datagram) how = co_await one_by_one(connection, bytes);
-  else how = co_await stream(connection, bytes);
+  if (connection.face() == Face::datagram)
+    how = co_await one_by_one(connection, bytes);
+  else
+    how = co_await stream(connection, bytes);
   if (how) how = co_await connection.close_async();
   if (!how) co_return how;
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();

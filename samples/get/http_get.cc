@@ -14,7 +14,9 @@ std::optional<Url> parse_url(const std::string& text) try {
   if (!text.starts_with("http://")) return std::nullopt;
   const Poco::URI uri(text);
   const std::string path = uri.getPathEtc();
-  return Url{.server = {.host = uri.getHost(), .port = uri.getPort()}, .host = uri.getAuthority(), .path = path.empty() ? "/" : path};
+  return Url{.server = {.host = uri.getHost(), .port = uri.getPort()},
+             .host = uri.getAuthority(),
+             .path = path.empty() ? "/" : path};
 } catch (const Poco::Exception&) {
   return std::nullopt;
 }
@@ -31,7 +33,8 @@ Task<Result<void>> http_get(Connection& connection, const Url& url) {
   std::memcpy(slice.edit().data(), request.data(), request.size());
   connection.send(std::move(slice));
 
-  HttpResponse response([](std::string_view body) { return std::fwrite(body.data(), 1, body.size(), stdout) == body.size(); });
+  HttpResponse response(
+      [](std::string_view body) { return std::fwrite(body.data(), 1, body.size(), stdout) == body.size(); });
   while (!response.complete()) {
     const Result<Message> part = co_await connection.receive_async();
     if (!part) co_return std::unexpected(part.error());

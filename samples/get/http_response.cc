@@ -19,7 +19,9 @@ bool read_number(std::string_view text, Number& out, int base = 10) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
-std::unexpected<trellis::Error> wrong(const std::string& what) { return fail(Reason::protocol_violation, "http: " + what); }
+std::unexpected<trellis::Error> wrong(const std::string& what) {
+  return fail(Reason::protocol_violation, "http: " + what);
+}
 
 }  // namespace
 
@@ -85,7 +87,8 @@ Result<void> HttpResponse::read_header(std::string_view line) {
   const std::string value = Poco::trim(std::string(line.substr(colon + 1)));
   if (Poco::icompare(name, "Content-Length") == 0) {
     std::uint64_t length = 0;
-    if (!read_number(value, length) || (has_length_ && length != left_)) return wrong("a wrong Content-Length: " + value);
+    if (!read_number(value, length) || (has_length_ && length != left_))
+      return wrong("a wrong Content-Length: " + value);
     has_length_ = true;
     left_ = length;
   } else if (Poco::icompare(name, "Transfer-Encoding") == 0) {

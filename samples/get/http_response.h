@@ -19,9 +19,9 @@ class HttpResponse {
   trellis::Result<void> read(std::string_view bytes);
   /// The stream has ended.
   trellis::Result<void> end();
-  bool complete() const { return state_ == State::complete; }       ///< all of it was read
-  const std::string& status_line() const { return status_line_; }   ///< "HTTP/1.1 200 OK"
-  int status() const { return status_; }                            ///< 200
+  bool complete() const { return state_ == State::complete; }      ///< all of it was read
+  const std::string& status_line() const { return status_line_; }  ///< "HTTP/1.1 200 OK"
+  int status() const { return status_; }                           ///< 200
 
  private:
   enum class State { status, header, body, body_until_end, chunk_size, chunk, chunk_end, trailer, complete };

@@ -59,8 +59,10 @@ class Deadline final : public Alarm {
 
 void describe(const Framework& framework, const Connection& connection) {
   std::fprintf(stderr, "plugins loaded:");
-  for (const LoadedPlugin& plugin : framework.plugins()) std::fprintf(stderr, " %s-%s", plugin.name.c_str(), plugin.version.c_str());
-  std::fprintf(stderr, "\nstack: %s to %s\n", std::string(connection.stack()).c_str(), to_text(connection.remote()).c_str());
+  for (const LoadedPlugin& plugin : framework.plugins())
+    std::fprintf(stderr, " %s-%s", plugin.name.c_str(), plugin.version.c_str());
+  std::fprintf(stderr, "\nstack: %s to %s\n", std::string(connection.stack()).c_str(),
+               to_text(connection.remote()).c_str());
 }
 
 Task<void> fetch(const Arguments& arguments, Framework& framework, Loop& loop, int& code) {
@@ -76,8 +78,10 @@ Task<void> fetch(const Arguments& arguments, Framework& framework, Loop& loop, i
   } else {
     describe(framework, *connection);
     const Deadline deadline(*connection);
-    if (url) how = co_await http_get(*connection, *url);
-    else how = co_await echo_check(*connection, arguments.bytes);
+    if (url)
+      how = co_await http_get(*connection, *url);
+    else
+      how = co_await echo_check(*connection, arguments.bytes);
   }
   if (!how) std::fprintf(stderr, "get: %s\n", how.error().detail.c_str());
   code = how ? 0 : 2;

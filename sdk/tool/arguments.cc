@@ -10,6 +10,8 @@
 #include <cmath>
 #include <sstream>
 
+#include "core/text.h"
+
 namespace trellis::tool {
 
 namespace {
@@ -61,8 +63,10 @@ Result<void> Arguments::parse(std::span<char* const> words) {
       std::string name, value;
       const bool is_option = processor.process(word, name, value);
       waiting = is_option && name.empty() && std::string_view(word) != "--" ? word : "";
-      if (!is_option) operands_.emplace_back(word);
-      else if (!name.empty()) given_[name] = value;
+      if (!is_option)
+        operands_.emplace_back(word);
+      else if (!name.empty())
+        given_[name] = value;
     } catch (const Poco::Util::IncompatibleOptionsException& thrown) {
       return fail(Reason::invalid_argument, "--" + thrown.message() + " contradicts or repeats an earlier option");
     } catch (const Poco::Util::UnknownOptionException&) {
@@ -98,19 +102,17 @@ Result<double> parse_seconds(std::string_view option, std::string_view text) {
   constexpr double kMost = 1e6;
   double seconds = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(seconds) || seconds <= 0 || seconds > kMost)
-    return fail(Reason::invalid_argument, "--" + std::string(option) + " needs a number of seconds above 0 such as 2.5, not \"" +
-                                              std::string(text) + "\"");
-  return seconds;
+  const bool number = error == std::errc() && end == text.data() + text.size() && std::isfinite(seconds);
+  if (number && seconds > 0 && seconds <= kMost) return seconds;
+  return fail(Reason::invalid_argument,
+              "--" + std::string(option) + " needs a number of seconds above 0 such as 2.5, not " + in_quotes(text));
 }
 
 Result<std::uint64_t> parse_count(std::string_view option, std::string_view text) {
   std::uint64_t count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc() || end != text.data() + text.size())
-    return fail(Reason::invalid_argument,
-                "--" + std::string(option) + " needs a whole number, not \"" + std::string(text) + "\"");
-  return count;
+  if (error == std::errc() && end == text.data() + text.size()) return count;
+  return fail(Reason::invalid_argument, "--" + std::string(option) + " needs a whole number, not " + in_quotes(text));
 }
 
 }  // namespace trellis::tool

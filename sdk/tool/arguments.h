@@ -17,9 +17,11 @@ class Arguments {
   Arguments(std::string_view command, std::string_view operands, std::string_view about);
 
   /// An option that is there or not. At most one option of a `group` may be given.
-  Arguments& flag(std::string_view name, std::string_view letter, std::string_view meaning, std::string_view group = {});
+  Arguments& flag(std::string_view name, std::string_view letter, std::string_view meaning,
+                  std::string_view group = {});
   /// An option with a value, called `value` in the help.
-  Arguments& value(std::string_view name, std::string_view value, std::string_view meaning, std::string_view group = {});
+  Arguments& value(std::string_view name, std::string_view value, std::string_view meaning,
+                   std::string_view group = {});
   /// What the help says below the options.
   Arguments& footer(std::string_view text);
 

@@ -19,17 +19,19 @@ struct Wanted {
 };
 
 Arguments make_arguments() {
-  Arguments arguments("connect", "HOST:PORT",
-                      "Sends standard input to a peer and writes what comes back to standard output. The end of the input is "
-                      "passed on to the peer; the command ends when both directions have ended. On message stacks each "
-                      "read from the input is one message, under the framer \"line\" each line.");
+  Arguments arguments(
+      "connect", "HOST:PORT",
+      "Sends standard input to a peer and writes what comes back to standard output. The end of the input is "
+      "passed on to the peer; the command ends when both directions have ended. On message stacks each "
+      "read from the input is one message, under the framer \"line\" each line.");
   arguments.value("timeout", "S", "seconds until it must be connected (default: the policy's)")
       .value("local", "ADDRESS", "our address, with or without a port");
   Transport::declare(arguments);
   arguments.footer(
       "An IPv6 address is written in brackets: [::1]:7000.\n"
-      "Exits with 0 when done, 1 for a wrong command line, 2 when it could not connect, 3 when the connection (or standard "
-      "input or output) broke, 4 when the peer is not who it must be, 5 when a policy or a plugin was refused.");
+      "Exits with 0 when done, 1 for a wrong command line, 2 when it could not connect, 3 when the connection (or "
+      "standard input or output) broke, 4 when the peer is not who it must be, 5 when a policy or a plugin was "
+      "refused.");
   return arguments;
 }
 
@@ -38,8 +40,9 @@ Result<Wanted> understand(const Arguments& arguments) {
   auto transport = Transport::from(arguments);
   if (!transport) return fail(std::move(transport));
   wanted.transport = std::move(*transport);
-  if (arguments.operands().size() != 1)
-    return fail(Reason::invalid_argument, "expected one HOST:PORT, found " + std::to_string(arguments.operands().size()) + " operands");
+  if (const std::size_t count = arguments.operands().size(); count != 1) {
+    return fail(Reason::invalid_argument, "expected one HOST:PORT, found " + std::to_string(count) + " operands");
+  }
   auto remote = parse_remote(arguments.operands().front());
   if (!remote) return fail(std::move(remote));
   wanted.remote = std::move(*remote);

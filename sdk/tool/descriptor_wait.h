@@ -10,8 +10,8 @@ class StopSwitch {
   ~StopSwitch();
   StopSwitch(const StopSwitch&) = delete;
   StopSwitch& operator=(const StopSwitch&) = delete;
-  void stop() noexcept;            ///< from any thread
-  bool stopped() const noexcept;   ///< it was thrown
+  void stop() noexcept;           ///< from any thread
+  bool stopped() const noexcept;  ///< it was thrown
   /// Waits until poll(2) reports `events`, an error or the end on `fd`. False: stopped.
   bool wait(int fd, short events) const noexcept;
 

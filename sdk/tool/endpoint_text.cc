@@ -23,7 +23,8 @@ bool is_name(std::string_view host) {
   if (host.empty() || host.size() > kNameMost) return false;
   std::size_t label = 0;
   for (const char c : host) {
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    const bool letter =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
     if (c == '.' ? label == 0 : !letter) return false;
     label = c == '.' ? 0 : label + 1;
     if (label > kLabelMost) return false;
@@ -47,7 +48,8 @@ Result<Endpoint> endpoint_of(std::string_view host, std::uint16_t port, bool ipv
   if (ipv6 && host.contains('%')) return malformed("address", host, "an IPv6 address, % and an interface of this host");
   if (ipv6) return malformed("address", host, "an IPv6 address such as 2001:db8::1");
   if (looks_like_ipv4(host)) return malformed("address", host, "an IPv4 address such as 192.0.2.1");
-  if (!is_name(host)) return malformed("name", host, "letters, digits, hyphens and dots (other alphabets in their xn-- form)");
+  if (!is_name(host))
+    return malformed("name", host, "letters, digits, hyphens and dots (other alphabets in their xn-- form)");
   return endpoint;
 }
 

@@ -33,7 +33,8 @@ class Input {
   void stop() noexcept;
   /// co_await input.read_async(bytes)
   auto read_async(std::span<std::byte> into) {
-    return await_callback<Result<std::size_t>>([this, into](auto resume) { read(into, std::move(resume)); }, [this] { stop(); });
+    return await_callback<Result<std::size_t>>([this, into](auto resume) { read(into, std::move(resume)); },
+                                               [this] { stop(); });
   }
 
  private:

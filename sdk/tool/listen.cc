@@ -26,9 +26,10 @@ struct Wanted {
 };
 
 Arguments make_arguments() {
-  Arguments arguments("listen", "PORT",
-                      "Waits for one peer and joins it with standard input and output, as `trellis connect` does; or serves "
-                      "any number of peers with --echo, --discard or --source. Port 0 lets the system choose.");
+  Arguments arguments(
+      "listen", "PORT",
+      "Waits for one peer and joins it with standard input and output, as `trellis connect` does; or serves "
+      "any number of peers with --echo, --discard or --source. Port 0 lets the system choose.");
   arguments.flag("echo", "", "send everything back", "mode")
       .flag("discard", "", "receive and forget", "mode")
       .value("source", "BYTES", "send this many bytes, then finish", "mode")
@@ -36,11 +37,11 @@ Arguments make_arguments() {
       .value("address", "ADDRESS", "listen on this address of ours (default: all)");
   Transport::declare(arguments);
   arguments.footer(
-      "When peers can come it prints one line: listening stack=LAYERS address=ADDRESS:PORT. The line goes to standard output "
-      "when that carries no data (--echo, --discard, --source), else to standard error.\n"
-      "Exits with 0 when done or ended by SIGTERM, 1 for a wrong command line, 2 when it could not listen, 3 when the connection "
-      "(or standard input or output) broke, 4 when the peer is not who it must be, 5 when a policy or a plugin was refused, "
-      "130 when ended by SIGINT.");
+      "When peers can come it prints one line: listening stack=LAYERS address=ADDRESS:PORT. The line goes to standard "
+      "output when that carries no data (--echo, --discard, --source), else to standard error.\n"
+      "Exits with 0 when done or ended by SIGTERM, 1 for a wrong command line, 2 when it could not listen, 3 when the "
+      "connection (or standard input or output) broke, 4 when the peer is not who it must be, 5 when a policy or a "
+      "plugin was refused, 130 when ended by SIGINT.");
   return arguments;
 }
 
@@ -49,8 +50,9 @@ Result<Wanted> understand(const Arguments& arguments) {
   auto transport = Transport::from(arguments);
   if (!transport) return fail(std::move(transport));
   wanted.transport = std::move(*transport);
-  if (arguments.operands().size() != 1)
-    return fail(Reason::invalid_argument, "expected one PORT, found " + std::to_string(arguments.operands().size()) + " operands");
+  if (const std::size_t count = arguments.operands().size(); count != 1) {
+    return fail(Reason::invalid_argument, "expected one PORT, found " + std::to_string(count) + " operands");
+  }
   const auto port = parse_port(arguments.operands().front(), 0);
   if (!port) return std::unexpected(port.error());
   if (arguments.has("address")) {
@@ -59,7 +61,8 @@ Result<Wanted> understand(const Arguments& arguments) {
     if (local->port != 0) return fail(Reason::invalid_argument, "--address takes no port; PORT is the last word");
     wanted.local = std::move(*local);
   }
-  if (!wanted.local.address) wanted.local.address.family = wanted.transport.family;  // all of that family, if any was said
+  // Without an address: all of the family that was asked for, if one was.
+  if (!wanted.local.address) wanted.local.address.family = wanted.transport.family;
   wanted.local.port = wanted.local.address.port = *port;
   if (arguments.has("echo")) wanted.mode = Mode::echo;
   if (arguments.has("discard")) wanted.mode = Mode::discard;

@@ -6,7 +6,7 @@ namespace trellis::tool {
 
 std::uint32_t message_most(const Connection& connection) {
   constexpr std::uint64_t kMost = 65536;
-  constexpr std::uint64_t kSafeDatagram = 1200;  // where the path's MTU is not known (RFC 8899 section 5.1.2, BASE_PLPMTU)
+  constexpr std::uint64_t kSafeDatagram = 1200;  // BASE_PLPMTU (RFC 8899 section 5.1.2), where the MTU is not known
   if (connection.face() == Face::bytestream) return kMost;
   const bool datagram = connection.face() == Face::datagram;
   const auto& property = datagram ? kSingularTransmissionMsgMaxLen : kSendMsgMaxLen;

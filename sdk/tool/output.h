@@ -33,7 +33,8 @@ class Output {
   void cancel_wait() noexcept;  ///< forgets the wait that is open
   /// co_await output.wait_async(kRoom): after put() returned false. co_await output.wait_async(0): all is written.
   auto wait_async(std::size_t left) {
-    return await_callback<Result<void>>([this, left](auto resume) { wait(left, std::move(resume)); }, [this] { cancel_wait(); });
+    return await_callback<Result<void>>([this, left](auto resume) { wait(left, std::move(resume)); },
+                                        [this] { cancel_wait(); });
   }
   static constexpr std::size_t kQueueMost = 256 * 1024;  ///< put() says false beyond this many bytes
   static constexpr std::size_t kRoom = kQueueMost / 2;   ///< few enough to go on

@@ -12,6 +12,7 @@
 #include "core/plugin_path.h"
 #include "core/policy.h"
 #include "core/registry.h"
+#include "core/text.h"
 #include "report.h"
 
 namespace trellis::tool {
@@ -19,15 +20,16 @@ namespace trellis::tool {
 namespace {
 
 Arguments make_arguments() {
-  Arguments arguments("plugins", "",
-                      "Lists every file in the plugin directories: what it says of itself, or why it is refused. No code of a "
-                      "plugin is run.");
+  Arguments arguments(
+      "plugins", "",
+      "Lists every file in the plugin directories: what it says of itself, or why it is refused. No code of a "
+      "plugin is run.");
   arguments.value("policy", "FILE", "judge by the <plugins> element of this policy, and look where it says")
       .value("directory", "DIR", "look here first")
       .flag("json", "", "print one JSON object");
   arguments.footer(
-      "Looked through, in this order: the policy's directories, --directory, TRELLIS_PLUGIN_PATH, and beside the program "
-      "../plugins and ../lib/trellis/plugins. The first of two plugins with one name wins.");
+      "Looked through, in this order: the policy's directories, --directory, TRELLIS_PLUGIN_PATH, and beside the "
+      "program ../plugins and ../lib/trellis/plugins. The first of two plugins with one name wins.");
   return arguments;
 }
 
@@ -46,7 +48,8 @@ void print_text(const Registry& registry) {
   for (const PluginEntry& entry : files) {
     if (!entry.refusal.empty()) continue;
     const PluginInfo& info = entry.info;
-    rows.push_back({info.name, info.version, info.license, std::string(to_string(info.maturity)), provides(info), entry.file});
+    rows.push_back(
+        {info.name, info.version, info.license, std::string(to_string(info.maturity)), provides(info), entry.file});
   }
   std::array<std::size_t, 6> widths{};
   for (const Row& row : rows) {
@@ -101,8 +104,10 @@ int plugins(std::span<char* const> words) {
   const Report report("plugins", false);
   if (!parsed) return report.usage(parsed.error());
   if (arguments.has("help")) return std::fputs(arguments.help().c_str(), stdout) < 0 ? kBroken : kDone;
-  if (!arguments.operands().empty())
-    return report.usage({Reason::invalid_argument, 0, "core", "expected no operand, found \"" + arguments.operands().front() + "\""});
+  if (!arguments.operands().empty()) {
+    const std::string found = in_quotes(arguments.operands().front());
+    return report.usage({Reason::invalid_argument, 0, "core", "expected no operand, found " + found});
+  }
 
   std::vector<PluginRules> rules;
   if (arguments.has("policy")) {
@@ -113,8 +118,10 @@ int plugins(std::span<char* const> words) {
   std::vector<std::string> own;
   if (arguments.has("directory")) own.push_back(arguments.text("directory"));
   const Registry registry(plugin_directories(rules, own), rules);
-  if (arguments.has("json")) print_json(registry);
-  else print_text(registry);
+  if (arguments.has("json"))
+    print_json(registry);
+  else
+    print_text(registry);
   if (registry.files().empty() && !arguments.has("json")) {
     std::string looked;
     for (const std::string& directory : registry.directories()) looked += (looked.empty() ? "" : ", ") + directory;

@@ -81,8 +81,10 @@ Task<Result<void>> Pump::send_input() {
     if (*got == 0) break;
     slice = fit(connection_, std::move(slice), *got);
     Result<void> sent;
-    if (lines_) sent = co_await send_lines(std::move(slice));
-    else sent = co_await send(std::move(slice), true);
+    if (lines_)
+      sent = co_await send_lines(std::move(slice));
+    else
+      sent = co_await send(std::move(slice), true);
     if (!sent) co_return sent;
   }
   if (line_open_) co_await send(Slice(), true);

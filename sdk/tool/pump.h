@@ -36,7 +36,8 @@ class Pump final : private Job, private Alarm {
   bool put(const Message& message);
   void receive(Connection::Received heard);
   auto receive_async() {
-    return await_callback<Result<Message>>([this](auto resume) { receive(std::move(resume)); }, [this] { forget_receive(); });
+    return await_callback<Result<Message>>([this](auto resume) { receive(std::move(resume)); },
+                                           [this] { forget_receive(); });
   }
   void forget_receive() noexcept;
   void watch_silence() noexcept;

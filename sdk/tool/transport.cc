@@ -2,6 +2,8 @@
 
 #include <net/if.h>
 
+#include "core/text.h"
+
 namespace trellis::tool {
 
 namespace {
@@ -10,7 +12,9 @@ constexpr Duration kDatagramPatience = std::chrono::seconds(1);
 
 }  // namespace
 
-Duration to_duration(double seconds) { return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds)); }
+Duration to_duration(double seconds) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
 
 void Transport::declare(Arguments& arguments) {
   arguments.value("policy", "FILE", "the policy that chooses the stack (default: the shipped default.xml)", "stack")
@@ -34,11 +38,13 @@ Result<Transport> Transport::from(const Arguments& arguments) {
   if (arguments.has("ipv4")) said.family = Address::Family::ipv4;
   if (arguments.has("ipv6")) said.family = Address::Family::ipv6;
   for (const char* option : {"policy", "stack", "interface"}) {
-    if (arguments.has(option) && arguments.text(option).empty())
+    if (arguments.has(option) && arguments.text(option).empty()) {
       return fail(Reason::invalid_argument, std::string("--") + option + " needs a value");
+    }
   }
-  if (arguments.has("interface") && if_nametoindex(said.interface_name.c_str()) == 0)
-    return fail(Reason::invalid_argument, "this host has no interface \"" + said.interface_name + "\"");
+  if (arguments.has("interface") && if_nametoindex(said.interface_name.c_str()) == 0) {
+    return fail(Reason::invalid_argument, "this host has no interface " + in_quotes(said.interface_name));
+  }
   if (arguments.has("wait")) {
     const auto seconds = parse_seconds("wait", arguments.text("wait"));
     if (!seconds) return std::unexpected(seconds.error());

@@ -59,7 +59,8 @@ Address to_address(const addrinfo& found, std::uint16_t port) {
 
 std::unexpected<Error> failure(const Shared& shared, Answer::Kind kind, int code, int system_error) {
   const char* records = kind == Answer::Kind::ipv6 ? "IPv6" : "IPv4";
-  const std::string why = code == EAI_SYSTEM ? std::generic_category().message(system_error) : std::string(gai_strerror(code));
+  const std::string why =
+      code == EAI_SYSTEM ? std::generic_category().message(system_error) : std::string(gai_strerror(code));
   return fail(code == EAI_MEMORY ? Reason::exhausted : Reason::unresolved,
               "no " + std::string(records) + " address was found for " + shared.host + ": " + why,
               static_cast<std::uint64_t>(code == EAI_SYSTEM ? system_error : -code), "system");
@@ -104,8 +105,8 @@ bool canceled(Shared& shared) {
 
 }  // namespace
 
-Result<std::unique_ptr<Resolver::Lookup>> SystemResolver::resolve(Executor& executor, const Options&, const Query& query,
-                                                                  AnswerSink& sink) noexcept {
+Result<std::unique_ptr<Resolver::Lookup>> SystemResolver::resolve(Executor& executor, const Options&,
+                                                                  const Query& query, AnswerSink& sink) noexcept {
   auto shared = std::make_shared<Shared>();
   shared->executor = &executor;
   shared->sink = &sink;

@@ -83,7 +83,8 @@ struct Recorder final : AnswerSink {
 class SystemResolverTest : public testing::Test {
  protected:
   std::unique_ptr<Resolver::Lookup> look_up(const std::string& host, AnswerSink& sink) {
-    auto lookup = resolver.resolve(loop, NoOptions(), Query{.host = host, .service = {}, .port = 7000, .path = nullptr}, sink);
+    auto lookup =
+        resolver.resolve(loop, NoOptions(), Query{.host = host, .service = {}, .port = 7000, .path = nullptr}, sink);
     EXPECT_TRUE(lookup.has_value());
     return lookup ? std::move(*lookup) : nullptr;
   }
@@ -143,7 +144,9 @@ TEST_F(SystemResolverTest, NothingIsHeardAfterCancelling) {
 TEST_F(SystemResolverTest, MayBeCancelledByAnAnswer) {
   struct Canceller final : AnswerSink {
     void answer(Answer) noexcept override { lookup.reset(); }
-    void done(Answer::Kind kind, Result<void>) noexcept override { after += lookup == nullptr && kind == Answer::Kind::ipv4; }
+    void done(Answer::Kind kind, Result<void>) noexcept override {
+      after += lookup == nullptr && kind == Answer::Kind::ipv4;
+    }
     std::unique_ptr<Resolver::Lookup> lookup;
     int after = 0;
   } sink;
