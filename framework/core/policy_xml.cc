@@ -55,12 +55,14 @@ void check_bytes(XmlFile& file, std::string_view text) {
   }
 }
 
+constexpr std::string_view kBadAttribute = "found a malformed or repeated attribute, expected name=\"value\" once";
+
 std::string_view sentence(tinyxml2::XMLError error) {
   switch (error) {
     case tinyxml2::XML_ERROR_EMPTY_DOCUMENT: return "found nothing, expected a <policy>";
     case tinyxml2::XML_ERROR_MISMATCHED_ELEMENT:
       return "found an element that is not closed, or closed by another name";
-    case tinyxml2::XML_ERROR_PARSING_ATTRIBUTE: return "found a malformed attribute, expected name=\"value\"";
+    case tinyxml2::XML_ERROR_PARSING_ATTRIBUTE: return kBadAttribute;
     case tinyxml2::XML_ERROR_PARSING_COMMENT: return "found a comment without its end, expected \"-->\"";
     case tinyxml2::XML_ERROR_PARSING_DECLARATION: return "found an XML declaration out of place or without its end";
     case tinyxml2::XML_ELEMENT_DEPTH_EXCEEDED: return "found elements nested hundreds deep, expected a policy";
@@ -104,9 +106,7 @@ void XmlElement::attributes(std::initializer_list<std::string_view> names) const
       const auto expected = expected_one_of(name, std::span(names.begin(), names.size()));
       file_->fault(one->GetLineNum(), std::format("found attribute {} of {}, {}", in_quotes(name), tag(), expected));
     }
-    if (std::ranges::contains(seen, name)) {
-      file_->fault(one->GetLineNum(), std::format("found attribute {} of {} twice, expected it once", name, tag()));
-    }
+    if (std::ranges::contains(seen, name)) file_->fault(one->GetLineNum(), kBadAttribute);  // tinyxml2 before 11
     if (std::string_view(one->Value()).contains('<')) {
       file_->fault(one->GetLineNum(), std::format("found \"<\" in attribute {} of {}, expected none", name, tag()));
     }
@@ -184,9 +184,11 @@ void XmlElement::children(std::initializer_list<Child> kinds) const {
 
 void XmlElement::other_node(const tinyxml2::XMLNode& node) const {
   const bool is_text = node.ToText() != nullptr;
-  file_->fault(node.GetLineNum(),
-               std::format("found {} in {}, expected elements only",
-                           is_text ? "text " + in_quotes(normalized(node.Value())) : "a declaration", tag()));
+  std::string text = normalized(node.Value());
+  text.erase(0, std::min(text.find_first_not_of(' '), text.size()));
+  text.erase(text.find_last_not_of(' ') + 1);
+  file_->fault(node.GetLineNum(), std::format("found {} in {}, expected elements only",
+                                              is_text ? "text " + in_quotes(text) : "a declaration", tag()));
 }
 
 void read_xml(XmlFile& file, std::string_view text, std::string_view root,
