@@ -10,17 +10,17 @@
 namespace trellis::test {
 namespace {
 
-class BothFamilies : public StreamTest, public testing::WithParamInterface<Family> {
+class StreamBothFamilies : public StreamTest, public testing::WithParamInterface<Family> {
  public:
   void SetUp() override {
     if (GetParam() == Family::ipv6 && !has_ipv6(loop)) GTEST_SKIP() << "this machine has no IPv6";
   }
 };
-INSTANTIATE_TEST_SUITE_P(Ip, BothFamilies, testing::Values(Family::ipv4, Family::ipv6), [](const auto& about) {
+INSTANTIATE_TEST_SUITE_P(Ip, StreamBothFamilies, testing::Values(Family::ipv4, Family::ipv6), [](const auto& about) {
   return about.param == Family::ipv4 ? "v4" : "v6";
 });
 
-TEST_P(BothFamilies, EchoAndAddresses) {
+TEST_P(StreamBothFamilies, EchoAndAddresses) {
   auto [near, far] = pair(GetParam());
   EXPECT_EQ(near->local(), far->remote());
   EXPECT_EQ(near->remote(), far->local());
@@ -34,7 +34,7 @@ TEST_P(BothFamilies, EchoAndAddresses) {
   EXPECT_EQ(text(got), "hello");
 }
 
-TEST_P(BothFamilies, RefusedConnectSaysWhereAndWhy) {
+TEST_P(StreamBothFamilies, RefusedConnectSaysWhereAndWhy) {
   const Address nobody = listener(GetParam())->local();
   auto socket = open({.family = GetParam()});
   auto connected = socket->connect(nobody);
@@ -54,7 +54,7 @@ TEST_P(BothFamilies, RefusedConnectSaysWhereAndWhy) {
   EXPECT_FALSE(socket->connected()) << "an error is told again, not forgotten";
 }
 
-TEST_P(BothFamilies, ListenersOfOnePortSideBySide) {
+TEST_P(StreamBothFamilies, ListenersOfOnePortSideBySide) {
   const Address first = loopback(GetParam());
   auto a = open({.role = SocketSpec::Role::listen, .family = GetParam(), .local = first, .share_port = true});
   ASSERT_TRUE(a->listen(8));

@@ -39,7 +39,10 @@ TEST(LoopThreads, TasksRunOnTheLoopsThreadAndWakeIt) {
   auto loop = make_loop();
   std::atomic<std::thread::id> ran_on;
   std::jthread runner([&] { loop->run(); });
-  loop->post([&] { ran_on = std::this_thread::get_id(); });
+  loop->post([&] {
+    ran_on = std::this_thread::get_id();
+    ran_on.notify_one();
+  });
   ran_on.wait(std::thread::id());
   EXPECT_EQ(ran_on.load(), runner.get_id());
   loop->stop();
