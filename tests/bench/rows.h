@@ -13,6 +13,8 @@ Row accept_rate();
 Row idle_memory();
 Row layer_cost();
 Row start_up();
+Row race_million();
+Row race_tree();
 
 /// What the child process of start_up() runs instead of main().
 int probe_start_up();
