@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::size_t kLargest = 65507;       // payload of an IPv4 datagram
 constexpr std::size_t kMostAtOnce = 64;       // datagrams of one receive()
+constexpr std::size_t kExpected = 1500;       // how large they are thought to be
 constexpr std::size_t kMostSegments = 64;     // that GRO joins
 constexpr std::size_t kMostJoined = 65000;    // bytes of them
 
@@ -162,13 +163,17 @@ Result<Io> SimDatagram::receive(Batch& into, std::size_t byte_budget, bool keep_
   }
   if (error_ != 0) return failure(std::exchange(error_, 0), "receive from");
   Io io;
-  const std::size_t most = cut(kMostAtOnce);
-  for (std::size_t i = 0; i < most && !received_.empty(); ++i) {
-    if (i > 0 && io.bytes + received_.front().payload.size() > byte_budget) return io;
+  // The real one cannot know sizes before it asks the kernel: it guesses, and so the budget means a number.
+  const std::size_t most = cut(std::clamp<std::size_t>(byte_budget / std::max(typical_, kExpected), 1, kMostAtOnce));
+  typical_ = 0;
+  std::size_t count = 0;
+  for (; count < most && !received_.empty(); ++count) {
     into.add(take_next(keep_segments));
-    io.bytes += into.back().data.size();
+    const std::size_t size = into.back().data.size();
+    typical_ = std::max(typical_, size);
+    io.bytes += size;
   }
-  io.blocked = received_.empty();
+  io.blocked = count < most;
   return io;
 }
 

@@ -129,7 +129,7 @@ Result<bool> SimStream::connect(const Address& remote) noexcept {
 Result<bool> SimStream::connected() noexcept {
   if (const int error = fault(SocketCall::connected)) return final_failure(error, "connect to");
   if (final_error_ != 0) return final_failure(final_error_, "connect to");
-  return connection_ != nullptr && connection_->established();
+  return connection_ != nullptr && connection_->established() && connection_->state() == TcpConnection::State::open;
 }
 
 Result<void> SimStream::listen(int) noexcept {
@@ -178,9 +178,9 @@ Result<Io> SimStream::receive(Batch& into, std::size_t byte_budget, bool) noexce
     read(into, size);
     return Io{.bytes = size, .blocked = size < most};
   }
+  if (connection_ == nullptr) return final_failure(ENOTCONN, "receive from");
+  if (!connection_->receiver.finished() && connection_->failure() == 0) return Io{.blocked = true};
   if (final_error_ != 0) return final_failure(final_error_, "receive from");
-  if (connection_ == nullptr) return failure(ENOTCONN, "receive");
-  if (!connection_->receiver.finished()) return Io{.blocked = true};
   ended_ = true;
   return Io{.end = true};
 }
@@ -219,14 +219,14 @@ Result<Io> SimStream::send(Batch& from) noexcept {
 Result<void> SimStream::finish() noexcept {
   if (const int error = fault(SocketCall::finish)) return final_failure(error, "finish sending to");
   if (final_error_ != 0) return final_failure(final_error_, "finish sending to");
-  if (connection_ == nullptr || !connection_->established()) return failure(ENOTCONN, "finish sending to");
+  if (connection_ == nullptr || !connection_->established()) return final_failure(ENOTCONN, "finish sending to");
   connection_->finish();
   return {};
 }
 
 Ready SimStream::state() const noexcept {
   if (connection_ == nullptr) return Ready::none;
-  const bool failed = final_error_ != 0;
+  const bool failed = connection_->failure() != 0;
   Ready now = failed ? Ready::failed : Ready::none;
   const TcpReceiver& receiver = connection_->receiver;
   if (!ended_ && (failed || receiver.available() > 0 || receiver.finished())) now = now | Ready::readable;

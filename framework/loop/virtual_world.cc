@@ -130,7 +130,7 @@ std::uint64_t hash(std::uint64_t state, const void* data, std::size_t size) noex
     state = mix(state ^ word);
   }
   std::uint64_t last = 0;
-  std::memcpy(&last, at, size);
+  if (size > 0) std::memcpy(&last, at, size);
   return mix(state ^ last ^ (std::uint64_t{size} << 56));
 }
 
