@@ -32,6 +32,8 @@ std::vector<int> allowed_cpus() {
   return cpus;
 }
 
+constexpr auto kPatience = std::chrono::seconds(2);
+
 // Read before anything is pinned: children inherit the narrowed set.
 const std::vector<int> all_cpus = allowed_cpus();
 
@@ -77,6 +79,8 @@ Child::Child(int cpu, const std::function<void(const Outlet&)>& body) {
 }
 
 Child::~Child() {
+  char end;
+  read_all(&end, 1, kPatience);  // its pipe ends when it does: a profiler may have something to write before
   close(descriptor_);
   kill(pid_, SIGKILL);
   while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {

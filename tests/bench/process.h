@@ -43,7 +43,7 @@ class Outlet {
   int descriptor_;
 };
 
-/// A process that runs `body` and ends. Its destructor ends it when it still runs.
+/// A process that runs `body` and ends. Its destructor waits a moment for that, then ends it.
 class Child {
  public:
   Child(int cpu, const std::function<void(const Outlet&)>& body);

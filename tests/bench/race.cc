@@ -29,8 +29,10 @@ class SimulatedRace final : public RaceActions {
       const TimePoint next = alarm ? wake_ : ready_;
       if (next == TimePoint::max()) return false;
       now_ = next;
-      if (alarm) race_.wake(now_);
-      else race_.leaf_ready(now_, leaf_);
+      if (alarm)
+        race_.wake(now_);
+      else
+        race_.leaf_ready(now_, leaf_);
     }
     return won_;
   }
