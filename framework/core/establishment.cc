@@ -236,6 +236,7 @@ void Establishment::arm_next() noexcept { arm(turn_.executor(), std::min(wake_, 
 void Establishment::on_alarm() noexcept {
   if (connection_ == nullptr) return;
   if (now() < deadline_) {
+    wake_ = TimePoint::max();
     race_.wake(now());
     if (connection_ != nullptr) arm_next();
     return;

@@ -18,7 +18,7 @@ class RaceActions {
   virtual void cancel_leaf(NodeIndex leaf) noexcept = 0;     // started; silent
   virtual void expand(NodeIndex node) noexcept = 0;          // adds children through RaceEngine::add, then settled()
   virtual void abandon(NodeIndex node) noexcept = 0;         // stops expanding
-  virtual void wake_at(TimePoint when) noexcept = 0;         // then RaceEngine::wake; max(): never
+  virtual void wake_at(TimePoint when) noexcept = 0;         // once; then RaceEngine::wake; max(): never
   virtual void won(NodeIndex leaf) noexcept = 0;             // once; all others are canceled
   virtual void lost(const Error& error) noexcept = 0;        // once; nothing is left to try
 
