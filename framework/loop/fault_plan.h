@@ -15,7 +15,19 @@
 namespace trellis {
 
 /// The calls of Sockets and Socket that can fail.
-enum class SocketCall : std::uint8_t { open, connect, connected, listen, accept, receive, send, finish, watch, set, get };
+enum class SocketCall : std::uint8_t {
+  open,
+  connect,
+  connected,
+  listen,
+  accept,
+  receive,
+  send,
+  finish,
+  watch,
+  set,
+  get
+};
 
 /// The call as a word.
 std::string_view to_string(SocketCall) noexcept;
@@ -26,14 +38,14 @@ class FaultPlan {
   static constexpr std::uint64_t kEvery = 0;  ///< as `nth`: every such call, not only one
 
   explicit FaultPlan(VirtualWorld& world) noexcept : world_(world) {}
-  /// The n-th call of this kind from the beginning of the world fails with errno `error`; 1 is the first. An empty host:
-  /// counted over all hosts. EAGAIN makes receive and send say "blocked" and accept say "none is waiting".
+  /// The n-th call of this kind from the beginning of the world fails with errno `error`; 1 is the first. An empty
+  /// host: counted over all hosts. EAGAIN makes receive and send say "blocked" and accept say "none is waiting".
   void fail(SocketCall call, std::uint64_t nth, int error, std::string host = {});
   /// The n-th call of all, of any kind on any host, fails; 1 is the first.
   void fail(std::uint64_t nth, int error) { faults_.push_back({std::nullopt, nth, error, {}}); }
-  void clear() noexcept { faults_.clear(); }                  ///< no faults any more; the counters go on
+  void clear() noexcept { faults_.clear(); }  ///< no faults any more; the counters go on
 
-  std::uint64_t calls() const noexcept { return calls_; }     ///< of any kind, so far
+  std::uint64_t calls() const noexcept { return calls_; }                           ///< of any kind, so far
   std::uint64_t calls(SocketCall call, std::string_view host = {}) const noexcept;  ///< of one kind, so far
   std::uint64_t injected() const noexcept { return injected_; }                     ///< faults that came true
 

@@ -16,11 +16,11 @@ namespace trellis {
 
 namespace {
 
-constexpr std::size_t kLargest = 65507;       // payload of an IPv4 datagram
-constexpr std::size_t kMostAtOnce = 64;       // datagrams of one receive()
-constexpr std::size_t kExpected = 1500;       // how large they are thought to be
-constexpr std::size_t kMostSegments = 64;     // that GRO joins
-constexpr std::size_t kMostJoined = 65000;    // bytes of them
+constexpr std::size_t kLargest = 65507;     // payload of an IPv4 datagram
+constexpr std::size_t kMostAtOnce = 64;     // datagrams of one receive()
+constexpr std::size_t kExpected = 1500;     // how large they are thought to be
+constexpr std::size_t kMostSegments = 64;   // that GRO joins
+constexpr std::size_t kMostJoined = 65000;  // bytes of them
 
 const MessageInfo& properties_of(const Chunk& chunk) noexcept {
   static const MessageInfo kNone;

@@ -58,7 +58,7 @@ class SimDatagram final : public SimSocket {
 
   std::deque<SimPacket> received_;
   std::size_t received_bytes_ = 0;
-  std::size_t typical_ = 0;  // the largest of the last receive()
+  std::size_t typical_ = 0;                                        // the largest of the last receive()
   mutable std::deque<std::pair<TimePoint, std::size_t>> sending_;  // leaves the link's queue then; bytes
   Drained wake_up_;
   int error_ = 0;                     // of an earlier datagram; told once

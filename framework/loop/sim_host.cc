@@ -88,8 +88,10 @@ SimHost::SimHost(SimNetwork& network, std::string name, const HostOptions& initi
 
 SimHost::~SimHost() {
   if (open_sockets_ == 0) return;
-  std::fprintf(stderr, "trellis: simulated host \"%s\" ends while %zu of its sockets are open: destroy connections and "
-               "listeners first\n", name_.c_str(), open_sockets_);
+  std::fprintf(stderr,
+               "trellis: simulated host \"%s\" ends while %zu of its sockets are open: destroy connections and "
+               "listeners first\n",
+               name_.c_str(), open_sockets_);
   std::abort();
 }
 

@@ -22,12 +22,12 @@ class SimNetwork;
 
 /// How a host behaves. May be changed at any time; buffer sizes count for new sockets.
 struct HostOptions {
-  unsigned loops = 1;                         ///< how many loops its program runs; fixed
-  bool forwards = false;                      ///< it is a router
-  std::size_t send_buffer = 256 * 1024;       ///< SO_SNDBUF of TCP, bytes
-  std::size_t receive_buffer = 256 * 1024;    ///< SO_RCVBUF of TCP, bytes
-  std::size_t datagram_buffer = 208 * 1024;   ///< SO_SNDBUF and SO_RCVBUF of UDP, bytes
-  std::size_t sockets = 10'000;               ///< descriptors; more fail with EMFILE
+  unsigned loops = 1;                        ///< how many loops its program runs; fixed
+  bool forwards = false;                     ///< it is a router
+  std::size_t send_buffer = 256 * 1024;      ///< SO_SNDBUF of TCP, bytes
+  std::size_t receive_buffer = 256 * 1024;   ///< SO_RCVBUF of TCP, bytes
+  std::size_t datagram_buffer = 208 * 1024;  ///< SO_SNDBUF and SO_RCVBUF of UDP, bytes
+  std::size_t sockets = 10'000;              ///< descriptors; more fail with EMFILE
   double short_transfers = 0;  ///< probability that a read or write moves only a random part, or is cut in odd places
 };
 
@@ -36,21 +36,21 @@ class SimInterface final : public PacketSink {
  public:
   SimInterface(SimHost& host, std::string name, unsigned index, std::initializer_list<std::string_view> addresses);
 
-  void set_up(bool up) noexcept;              ///< down: its addresses are not ours, no route uses it
-  void add_address(std::string_view literal); ///< more are allowed; the first of a family is the preferred source
+  void set_up(bool up) noexcept;               ///< down: its addresses are not ours, no route uses it
+  void add_address(std::string_view literal);  ///< more are allowed; the first of a family is the preferred source
   void remove_address(std::string_view literal) noexcept;
 
   bool up() const noexcept { return up_; }
-  unsigned index() const noexcept { return index_; }            ///< the scope of its link-local addresses
-  const std::string& name() const noexcept { return name_; }    ///< "eth0"
+  unsigned index() const noexcept { return index_; }          ///< the scope of its link-local addresses
+  const std::string& name() const noexcept { return name_; }  ///< "eth0"
   const std::vector<Address>& addresses() const noexcept { return addresses_; }
   /// Its preferred address of a family; unset when it has none.
   Address address(Address::Family family, bool link_local = false) const noexcept;
-  bool has(const Address& address) const noexcept;              ///< whatever the port
-  std::uint32_t mtu() const noexcept;                           ///< of its link
+  bool has(const Address& address) const noexcept;  ///< whatever the port
+  std::uint32_t mtu() const noexcept;               ///< of its link
   SimHost& host() const noexcept { return host_; }
-  const SimLink* link() const noexcept { return link_; }        ///< null: not connected
-  SimInterface* peer() const noexcept { return peer_; }         ///< at the other end of the link; null: not connected
+  const SimLink* link() const noexcept { return link_; }  ///< null: not connected
+  SimInterface* peer() const noexcept { return peer_; }   ///< at the other end of the link; null: not connected
   /// It has an address of this family, or none at all, as interfaces of routers may.
   bool carries(Address::Family family) const noexcept {
     return addresses_.empty() || address(family) || address(family, true);
@@ -66,9 +66,9 @@ class SimInterface final : public PacketSink {
   unsigned index_;
   std::vector<Address> addresses_;
   bool up_ = true;
-  SimLink* link_ = nullptr;            // null: not connected, or the loopback
-  SimLinkDirection* out_ = nullptr;    // null: not connected
-  SimInterface* peer_ = nullptr;       // at the other end of the link
+  SimLink* link_ = nullptr;          // null: not connected, or the loopback
+  SimLinkDirection* out_ = nullptr;  // null: not connected
+  SimInterface* peer_ = nullptr;     // at the other end of the link
 };
 
 /// A simulated computer.
@@ -81,21 +81,21 @@ class SimHost {
 
   HostOptions options;
   SimInterface& add_interface(std::string name, std::initializer_list<std::string_view> addresses = {});
-  SimInterface& interface(std::string_view name) noexcept;       ///< precondition: it has one of this name
+  SimInterface& interface(std::string_view name) noexcept;  ///< precondition: it has one of this name
   const std::vector<std::unique_ptr<SimInterface>>& interfaces() const noexcept { return interfaces_; }
   VirtualLoop& loop(unsigned index = 0) noexcept { return *loops_[index]; }  ///< of its program
-  SimLinkDirection& loopback() noexcept { return loopback_; }    ///< packets to itself; 5 µs by default
+  SimLinkDirection& loopback() noexcept { return loopback_; }                ///< packets to itself; 5 µs by default
   /// Makes it translate addresses of what leaves by this interface; it should forward.
   SimNat& add_nat(SimInterface& outside, const NatOptions& options = {});
   const std::string& name() const noexcept { return name_; }
-  std::size_t sockets() const noexcept { return open_sockets_; } ///< open now
+  std::size_t sockets() const noexcept { return open_sockets_; }  ///< open now
 
   // What follows is for the parts of the simulated kernel.
 
   /// What became of a packet that the host wants to send.
   struct Sent {
-    int error = 0;           ///< 0; ENETUNREACH: no route; EMSGSIZE: too large for the interface or the known path
-    TimePoint departure{};   ///< when it has left the queue
+    int error = 0;          ///< 0; ENETUNREACH: no route; EMSGSIZE: too large for the interface or the known path
+    TimePoint departure{};  ///< when it has left the queue
   };
   Sent send(SimPacket&& packet, const SimInterface* bound) noexcept;
   /// The interface by which packets leave; null: no route. A source address binds to its interface.
@@ -103,12 +103,13 @@ class SimHost {
   /// The address that packets to `to` come from when the socket is not bound to one; unset: no route.
   Address source_for(const Address& to, const Address& from, const SimInterface* bound) noexcept;
   std::uint32_t path_mtu(const Address& to, const Address& from, const SimInterface* bound) noexcept;
-  bool owns(const Address& address) const noexcept;              ///< of an interface that is up
+  bool owns(const Address& address) const noexcept;  ///< of an interface that is up
   /// It forwards what comes in here for others. What comes to the outside of a NAT is never for others.
   bool forwards_from(const SimInterface& in) const noexcept;
   SimInterface* find_interface(std::string_view name) noexcept;  ///< null: none
   void arrive(SimPacket&& packet, SimInterface& in) noexcept;
-  void trace(std::string_view what, std::uint64_t number = 0, const Address& from = {}, const Address& to = {}) noexcept;
+  void trace(std::string_view what, std::uint64_t number = 0, const Address& from = {},
+             const Address& to = {}) noexcept;
 
   VirtualWorld& world() noexcept;
   FaultPlan& faults() noexcept;

@@ -25,13 +25,13 @@ enum class Verdict : std::uint8_t {
 
 /// Which packets get which verdict. What is left at its default matches everything.
 struct PacketFilter {
-  Verdict verdict = Verdict::drop;                          ///< what becomes of the packets that match
-  int protocol = 0;                                         ///< IPPROTO_UDP, …; 0: any
-  Address::Family family = Address::Family::none;           ///< none: both
-  Address to{};                                             ///< unset: anybody; port 0: any port
-  std::uint16_t port = 0;                                   ///< destination port; 0: any
-  std::size_t larger_than = 0;                              ///< only packets of more bytes than this on the wire
-  bool matches(const SimPacket&) const noexcept;            ///< all of the above hold
+  Verdict verdict = Verdict::drop;                 ///< what becomes of the packets that match
+  int protocol = 0;                                ///< IPPROTO_UDP, …; 0: any
+  Address::Family family = Address::Family::none;  ///< none: both
+  Address to{};                                    ///< unset: anybody; port 0: any port
+  std::uint16_t port = 0;                          ///< destination port; 0: any
+  std::size_t larger_than = 0;                     ///< only packets of more bytes than this on the wire
+  bool matches(const SimPacket&) const noexcept;   ///< all of the above hold
 };
 
 /// How one direction of a link behaves. The default is a perfect wire without delay.
@@ -44,8 +44,8 @@ struct LinkConditions {
   double duplicate = 0;            ///< probability that a packet arrives twice
   double reorder = 0;              ///< probability that a packet is held back, so that later ones overtake it
   Duration reorder_by = std::chrono::milliseconds(10);  ///< how long it is held back
-  std::uint32_t mtu = 1500;        ///< bytes of the largest packet
-  bool tells_too_big = true;       ///< larger ones are answered with ICMP; false: a path MTU black hole
+  std::uint32_t mtu = 1500;                             ///< bytes of the largest packet
+  bool tells_too_big = true;               ///< larger ones are answered with ICMP; false: a path MTU black hole
   std::vector<PacketFilter> filters = {};  ///< the first one that matches decides; none: pass
 };
 
@@ -73,9 +73,9 @@ class SimLinkDirection {
 
   /// Sends a packet; it was checked against the MTU. Returns when it has left the queue of its sender.
   TimePoint carry(SimPacket&& packet) noexcept;
-  std::uint64_t packets() const noexcept { return packets_; }    ///< given to carry() so far
-  std::uint64_t lost() const noexcept { return lost_; }          ///< of those, how many vanished
-  std::size_t queued_bytes() const noexcept;                     ///< waiting for their turn now
+  std::uint64_t packets() const noexcept { return packets_; }  ///< given to carry() so far
+  std::uint64_t lost() const noexcept { return lost_; }        ///< of those, how many vanished
+  std::size_t queued_bytes() const noexcept;                   ///< waiting for their turn now
 
  private:
   friend class SimLink;
@@ -110,8 +110,8 @@ class SimLink {
   void set(const LinkConditions& conditions);            ///< the same conditions for both directions
   /// Adds a filter to both directions. A filter for a port matches on the way to it only.
   void block(const PacketFilter& filter);
-  void unblock() noexcept;                               ///< removes all filters of both directions
-  bool up() const noexcept { return up_; }               ///< routes use it
+  void unblock() noexcept;                  ///< removes all filters of both directions
+  bool up() const noexcept { return up_; }  ///< routes use it
 
  private:
   friend class SimNetwork;

@@ -27,9 +27,9 @@ class SimNat {
  public:
   SimNat(SimHost& host, SimInterface& outside, const NatOptions& options);
 
-  NatOptions options;                ///< may be changed at any time
-  void rebind() noexcept;            ///< forgets all bindings, as after a restart: what follows gets new ports
-  std::size_t bindings() noexcept;   ///< that are alive
+  NatOptions options;               ///< may be changed at any time
+  void rebind() noexcept;           ///< forgets all bindings, as after a restart: what follows gets new ports
+  std::size_t bindings() noexcept;  ///< that are alive
 
   /// Rewrites the source of a packet that leaves. False: it cannot be translated.
   bool outbound(SimPacket& packet);

@@ -40,8 +40,8 @@ class SimNetwork {
   SimLink& link(SimInterface& first, SimInterface& second, const LinkConditions& conditions = {});
   /// A link that is down is used by no route. What is on its way still arrives.
   void set_up(SimLink& link, bool up) noexcept;
-  FaultPlan& faults() noexcept { return faults_; }    ///< which socket calls fail
-  VirtualWorld& world() noexcept { return world_; }   ///< whose time it lives in
+  FaultPlan& faults() noexcept { return faults_; }   ///< which socket calls fail
+  VirtualWorld& world() noexcept { return world_; }  ///< whose time it lives in
 
   /// For hosts: the interface of `from` by which packets to an address of another host leave; null: no route.
   SimInterface* route(SimHost& from, const Address& to, const SimInterface* bound);

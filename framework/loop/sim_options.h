@@ -1,8 +1,8 @@
 // sim_options.h: the socket options that a simulated kernel knows.
 //
 // Most are only remembered and given back. Those that change behaviour: SO_SNDBUF, SO_RCVBUF, SO_LINGER, SO_KEEPALIVE
-// with TCP_KEEPIDLE, TCP_KEEPINTVL and TCP_KEEPCNT, TCP_NODELAY, TCP_USER_TIMEOUT, TCP_SYNCNT, TCP_MAXSEG, TCP_FASTOPEN,
-// TCP_FASTOPEN_CONNECT, IP_TTL, IPV6_UNICAST_HOPS, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, IPV6_DONTFRAG, IP_RECVERR.
+// with TCP_KEEPIDLE, TCP_KEEPINTVL and TCP_KEEPCNT, TCP_NODELAY, TCP_USER_TIMEOUT, TCP_SYNCNT, TCP_MAXSEG,
+// TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, IP_TTL, IPV6_UNICAST_HOPS, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, IPV6_DONTFRAG, IP_RECVERR.
 #pragma once
 #include <map>
 #include <optional>
@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "trellis/clock.h"
 #include "trellis/address.h"
+#include "trellis/clock.h"
 
 namespace trellis {
 

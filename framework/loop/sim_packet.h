@@ -26,8 +26,8 @@ struct TcpHeader {
   bool has_ack = false;
   bool fin = false;
   bool rst = false;
-  bool probe = false;               ///< asks for an acknowledgement, carries nothing (zero window, keep-alive)
-  Cookie cookie = Cookie::none;     ///< with syn
+  bool probe = false;            ///< asks for an acknowledgement, carries nothing (zero window, keep-alive)
+  Cookie cookie = Cookie::none;  ///< with syn
   std::vector<std::pair<std::uint64_t, std::uint64_t>> sacked = {};  ///< ranges [from, to) received beyond ack
 };
 
@@ -40,25 +40,25 @@ struct IcmpError {
     expired,      ///< it went over too many hops
   };
   Kind kind = Kind::unreachable;
-  std::uint32_t mtu = 0;       ///< bytes
-  int protocol = 0;            ///< of the packet that was answered
-  Address from{};              ///< of the packet that was answered
-  Address to{};                ///< of the packet that was answered
+  std::uint32_t mtu = 0;  ///< bytes
+  int protocol = 0;       ///< of the packet that was answered
+  Address from{};         ///< of the packet that was answered
+  Address to{};           ///< of the packet that was answered
 };
 
 /// One IP packet.
 struct SimPacket {
   static constexpr std::uint8_t kHops = 64;  ///< what a packet starts with, unless its sender says otherwise
 
-  int protocol = IPPROTO_UDP;          ///< IPPROTO_UDP, IPPROTO_UDPLITE, IPPROTO_TCP or IPPROTO_ICMP
-  Address from{};                      ///< source address and port
-  Address to{};                        ///< destination address and port
-  std::uint8_t hops = kHops;           ///< how many routers may still forward it
-  std::uint8_t ecn = 0;                ///< the two ECN bits
-  bool may_fragment = false;           ///< IPv4 without DF, or fragmented by its sender: no link is too small for it
+  int protocol = IPPROTO_UDP;  ///< IPPROTO_UDP, IPPROTO_UDPLITE, IPPROTO_TCP or IPPROTO_ICMP
+  Address from{};              ///< source address and port
+  Address to{};                ///< destination address and port
+  std::uint8_t hops = kHops;   ///< how many routers may still forward it
+  std::uint8_t ecn = 0;        ///< the two ECN bits
+  bool may_fragment = false;   ///< IPv4 without DF, or fragmented by its sender: no link is too small for it
   std::vector<std::byte> payload = {};
-  TcpHeader tcp = {};                  ///< of IPPROTO_TCP
-  IcmpError icmp = {};                 ///< of IPPROTO_ICMP
+  TcpHeader tcp = {};   ///< of IPPROTO_TCP
+  IcmpError icmp = {};  ///< of IPPROTO_ICMP
 
   /// Bytes on the wire: with IP and transport headers.
   std::size_t size() const noexcept { return header_size(protocol, from.family) + payload.size(); }

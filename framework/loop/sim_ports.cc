@@ -10,7 +10,8 @@ namespace trellis {
 
 bool SimPorts::free(int protocol, const Address& local, bool shared) const noexcept {
   return std::ranges::none_of(taken_, [&](const Taken& taken) {
-    if (taken.protocol != protocol || taken.local.port != local.port || taken.local.family != local.family) return false;
+    if (taken.protocol != protocol || taken.local.port != local.port || taken.local.family != local.family)
+      return false;
     if (shared && taken.shared) return false;
     return same_ip(taken.local, local) || is_wildcard(taken.local) || is_wildcard(local);
   });

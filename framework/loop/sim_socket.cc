@@ -74,9 +74,7 @@ void SimSocket::error_came() noexcept {
   stir();
 }
 
-Address SimSocket::local() const noexcept {
-  return local_.port == 0 && is_wildcard(local_) ? Address{} : local_;
-}
+Address SimSocket::local() const noexcept { return local_.port == 0 && is_wildcard(local_) ? Address{} : local_; }
 
 Result<void> SimSocket::set(int level, int option, std::span<const std::byte> value) noexcept {
   int error = fault(SocketCall::set);
@@ -116,8 +114,8 @@ std::size_t SimSocket::cut(std::size_t most) noexcept {
 
 namespace {
 
-/// The protocol that a simulated kernel uses for the one that was asked for; 0: it does not know it. MPTCP falls back to
-/// TCP, as it does in Linux when the peer does not speak it.
+/// The protocol that a simulated kernel uses for the one that was asked for; 0: it does not know it. MPTCP falls back
+/// to TCP, as it does in Linux when the peer does not speak it.
 int known_protocol(const SocketSpec& spec) noexcept {
   constexpr int kMptcp = 262;
   const bool stream = spec.kind == SocketSpec::Kind::stream;
@@ -142,8 +140,8 @@ int cannot_bind(SimHost& host, const SocketSpec& spec) noexcept {
 
 Result<std::unique_ptr<Socket>> open_sim_socket(SimHost& host, VirtualLoop& loop, const SocketSpec& spec) {
   if (spec.family == Address::Family::none || (spec.local && spec.local.family != spec.family))
-    return fail(Reason::invalid_argument, "open a socket: its family is unset or differs from that of its local address",
-                0, "socket");
+    return fail(Reason::invalid_argument,
+                "open a socket: its family is unset or differs from that of its local address", 0, "socket");
   const auto failed = [](int error, const std::string& doing) { return std::unexpected(socket_error(error, doing)); };
   if (const int error = host.faults().next(SocketCall::open, host.name())) return failed(error, "open a socket");
   const int protocol = known_protocol(spec);

@@ -24,10 +24,10 @@ class SimSocket : public Socket, public Pollable {
   struct Seat {
     SimHost& host;
     VirtualLoop& loop;
-    int protocol;                 ///< IPPROTO_TCP, IPPROTO_UDP or IPPROTO_UDPLITE
+    int protocol;  ///< IPPROTO_TCP, IPPROTO_UDP or IPPROTO_UDPLITE
     Address::Family family;
-    Address local;                ///< what it is bound to; unset: nothing yet
-    const SimInterface* bound;    ///< null: to none
+    Address local;              ///< what it is bound to; unset: nothing yet
+    const SimInterface* bound;  ///< null: to none
     bool share_port;
   };
   ~SimSocket() override;
@@ -50,9 +50,9 @@ class SimSocket : public Socket, public Pollable {
   /// The value of an option that is not remembered but known, like TCP_INFO; empty: there is none.
   virtual std::vector<std::byte> fact(int level, int option) noexcept = 0;
 
-  int fault(SocketCall call) noexcept;   ///< counts a call; the errno that it must fail with, or 0
-  void stir() noexcept { enlist(); }     ///< state() may have changed
-  void error_came() noexcept;            ///< a new error waits
+  int fault(SocketCall call) noexcept;  ///< counts a call; the errno that it must fail with, or 0
+  void stir() noexcept { enlist(); }    ///< state() may have changed
+  void error_came() noexcept;           ///< a new error waits
   std::unexpected<Error> failure(int error, std::string doing) const;
   /// Takes a port for `address`, which becomes what the socket is bound to.
   int bind(Address address, const Address& remote = {});

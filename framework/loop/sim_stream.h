@@ -39,7 +39,7 @@ class SimStream final : public SimSocket, private TcpUser {
   std::unique_ptr<TcpConnection> connection_;  // null: connect() has not been called
   int final_error_ = 0;                        // what ended it; returned ever after
   bool abruptly_ = false;
-  bool ended_ = false;                         // receive() has said so
+  bool ended_ = false;  // receive() has said so
 };
 
 }  // namespace trellis

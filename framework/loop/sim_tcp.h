@@ -17,7 +17,7 @@ class SimHost;
 /// A place where new connections are made.
 class TcpListener {
  public:
-  virtual void on_syn(SimPacket&&) noexcept = 0;                         ///< somebody wants to connect
+  virtual void on_syn(SimPacket&&) noexcept = 0;  ///< somebody wants to connect
   /// How well it fits: 0 not at all, more is better; equal ones share.
   virtual int fits(const Address& to, const SimInterface& in) const noexcept = 0;
 
@@ -35,14 +35,14 @@ class SimTcp {
   void on_packet(SimPacket&&, const SimInterface& in) noexcept;  ///< a segment for this host
   void on_icmp(const IcmpError&) noexcept;                       ///< an error about a segment of this host
 
-  void add(TcpConnection&) noexcept;                    ///< segments find it from now on
-  void remove(TcpConnection&) noexcept;                 ///< not any more; no-op when not added
+  void add(TcpConnection&) noexcept;                                        ///< segments find it from now on
+  void remove(TcpConnection&) noexcept;                                     ///< not any more; no-op when not added
   bool in_use(const Address& local, const Address& remote) const noexcept;  ///< by a connection
   void add(TcpListener& listener) { listeners_.push_back(&listener); }
   void remove(TcpListener& listener) { std::erase(listeners_, &listener); }
 
-  void keep(std::unique_ptr<TcpConnection>);                    ///< owns a connection that has no socket
-  std::unique_ptr<TcpConnection> take(TcpConnection&) noexcept; ///< gives it to a socket
+  void keep(std::unique_ptr<TcpConnection>);                     ///< owns a connection that has no socket
+  std::unique_ptr<TcpConnection> take(TcpConnection&) noexcept;  ///< gives it to a socket
   void linger(TcpConnection&) noexcept;  ///< destroys a kept connection after kLinger, without keeping the world awake
   void bury(TcpConnection&) noexcept;    ///< destroys a kept connection soon, not inside its own calls
 

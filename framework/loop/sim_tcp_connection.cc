@@ -312,9 +312,8 @@ void TcpConnection::on_handshake_timeout() noexcept {
 
 void TcpConnection::on_keepalive() noexcept {
   const TimePoint now = tcp_.host().world().now();
-  const bool given_up = sender.user_timeout == Duration::zero()
-                            ? probes_ >= settings.keep_count
-                            : probes_ > 0 && now >= heard_ + sender.user_timeout;
+  const bool given_up = sender.user_timeout == Duration::zero() ? probes_ >= settings.keep_count
+                                                                : probes_ > 0 && now >= heard_ + sender.user_timeout;
   if (given_up) {
     send_reset();
     return fail(soft_error_ != 0 ? soft_error_ : ETIMEDOUT);

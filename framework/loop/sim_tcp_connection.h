@@ -1,6 +1,7 @@
 // sim_tcp_connection.h: one TCP connection inside a simulated kernel: handshake, both halves, timers, the end.
 //
-// What an application can see of Linux is modelled; simultaneous open, delayed acknowledgements and urgent data are not.
+// What an application can see of Linux is modelled. Simultaneous open, delayed acknowledgements, pacing and urgent data
+// are not.
 #pragma once
 #include "loop/sim_tcp_receiver.h"
 #include "loop/sim_tcp_sender.h"
@@ -26,12 +27,12 @@ class TcpUser {
 
 /// What the options of a socket ask of its connection. Zero: the default, or off.
 struct TcpSettings {
-  std::uint32_t mss = 0;          ///< TCP_MAXSEG: at most this much in a segment
-  unsigned syn_retries = 6;       ///< TCP_SYNCNT
-  std::uint8_t hops = 0;          ///< IP_TTL
-  Duration keep_idle{};           ///< TCP_KEEPIDLE when SO_KEEPALIVE is on; zero: off
-  Duration keep_interval{};       ///< TCP_KEEPINTVL
-  unsigned keep_count = 0;        ///< TCP_KEEPCNT
+  std::uint32_t mss = 0;     ///< TCP_MAXSEG: at most this much in a segment
+  unsigned syn_retries = 6;  ///< TCP_SYNCNT
+  std::uint8_t hops = 0;     ///< IP_TTL
+  Duration keep_idle{};      ///< TCP_KEEPIDLE when SO_KEEPALIVE is on; zero: off
+  Duration keep_interval{};  ///< TCP_KEEPINTVL
+  unsigned keep_count = 0;   ///< TCP_KEEPCNT
 };
 
 /// A connection. Whoever destroys it says nothing to the peer; abandon() does.
@@ -45,8 +46,8 @@ class TcpConnection {
     time_wait,     ///< both ends have finished, we first
     closed,        ///< over, well or badly
   };
-  static constexpr unsigned kSynAckRetries = 5;                                   ///< Linux's tcp_synack_retries
-  static constexpr unsigned kOrphanRetries = 8;                                   ///< Linux's tcp_orphan_retries
+  static constexpr unsigned kSynAckRetries = 5;                                      ///< Linux's tcp_synack_retries
+  static constexpr unsigned kOrphanRetries = 8;                                      ///< Linux's tcp_orphan_retries
   static constexpr std::chrono::seconds kFirstSynTimeout = std::chrono::seconds(1);  ///< doubles
 
   TcpConnection(SimTcp& tcp, const Address& local, const Address& remote, const SimInterface* bound);
@@ -63,21 +64,21 @@ class TcpConnection {
   void connect(bool fast_open) noexcept;
   /// Answers a SYN. fast_open: the listener offers it.
   void answer(const SimPacket& syn, bool fast_open) noexcept;
-  void push() noexcept;                                    ///< after sender.write(): sends what may be sent
+  void push() noexcept;  ///< after sender.write(): sends what may be sent
   /// Copies the next bytes out, as many as there are.
   std::size_t read(std::span<std::byte> out) noexcept;
-  void finish() noexcept;                                  ///< FIN after the last byte
+  void finish() noexcept;  ///< FIN after the last byte
   /// The application has gone: ends it well, if possible. Precondition: SimTcp keeps it.
   void abandon(bool abruptly) noexcept;
-  void settings_changed() noexcept { rearm(); }            ///< after changes of `settings` or `sender`
+  void settings_changed() noexcept { rearm(); }  ///< after changes of `settings` or `sender`
 
   void on_segment(SimPacket&&) noexcept;  ///< a segment came for it
   void on_icmp(const IcmpError&) noexcept;
 
   State state() const noexcept { return state_; }
-  bool established() const noexcept;                           ///< has been open and did not fail
-  int failure() const noexcept { return failure_; }            ///< the errno that ended it; 0: none
-  bool finishing() const noexcept { return finishing_; }       ///< nothing more can be written
+  bool established() const noexcept;                                ///< has been open and did not fail
+  int failure() const noexcept { return failure_; }                 ///< the errno that ended it; 0: none
+  bool finishing() const noexcept { return finishing_; }            ///< nothing more can be written
   bool early_accepted() const noexcept { return early_accepted_; }  ///< the peer took the bytes that our SYN carried
   const Address& local() const noexcept { return local_; }
   const Address& remote() const noexcept { return remote_; }
@@ -118,19 +119,19 @@ class TcpConnection {
   Timer timer_;
   State state_ = State::closed;
   int failure_ = 0;
-  int soft_error_ = 0;             // an ICMP error that explains a later timeout
+  int soft_error_ = 0;  // an ICMP error that explains a later timeout
   bool finishing_ = false;
-  bool finished_first_ = false;    // our FIN went out before the peer's came: TIME_WAIT is ours
-  bool passive_ = false;           // it answered a SYN
-  bool lingering_ = false;         // it waits for its end without a socket
-  bool fast_open_ = false;         // a cookie was asked for, shown or granted
+  bool finished_first_ = false;  // our FIN went out before the peer's came: TIME_WAIT is ours
+  bool passive_ = false;         // it answered a SYN
+  bool lingering_ = false;       // it waits for its end without a socket
+  bool fast_open_ = false;       // a cookie was asked for, shown or granted
   bool early_accepted_ = false;
   std::uint32_t peer_mss_ = 536;
   TimePoint first_syn_{};
   TimePoint last_syn_{};
-  unsigned syns_ = 0;              // SYNs or SYN-ACKs sent
-  TimePoint heard_{};              // when the last segment came
-  unsigned probes_ = 0;            // keep-alive probes since then
+  unsigned syns_ = 0;    // SYNs or SYN-ACKs sent
+  TimePoint heard_{};    // when the last segment came
+  unsigned probes_ = 0;  // keep-alive probes since then
 };
 
 }  // namespace trellis

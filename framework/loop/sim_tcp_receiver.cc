@@ -44,9 +44,7 @@ std::uint64_t TcpReceiver::possible_limit() const noexcept {
   return next_ + (ready_.size() < capacity ? capacity - ready_.size() : 0);
 }
 
-std::uint64_t TcpReceiver::step(std::uint32_t mss) const noexcept {
-  return std::min<std::uint64_t>(capacity / 2, mss);
-}
+std::uint64_t TcpReceiver::step(std::uint32_t mss) const noexcept { return std::min<std::uint64_t>(capacity / 2, mss); }
 
 std::uint64_t TcpReceiver::window(std::uint32_t mss) noexcept {
   const std::uint64_t possible = possible_limit();

@@ -40,7 +40,7 @@ class TcpReceiver {
   ByteQueue ready_;
   std::map<std::uint64_t, std::vector<std::byte>> ahead_;  // by their first byte
   std::uint64_t next_ = 1;
-  std::uint64_t limit_ = 1;              // where the advertised window ends; never moves back
+  std::uint64_t limit_ = 1;  // where the advertised window ends; never moves back
   std::uint64_t fin_at_ = UINT64_MAX;
   bool finished_ = false;
 };

@@ -47,8 +47,7 @@ void TcpSender::measured(Duration round_trip) noexcept {
 }
 
 Duration TcpSender::timeout() const noexcept {
-  const Duration base =
-      srtt_ == Duration::zero() ? kFirstTimeout : srtt_ + std::max(rttvar_ * 4, kShortestVariance);
+  const Duration base = srtt_ == Duration::zero() ? kFirstTimeout : srtt_ + std::max(rttvar_ * 4, kShortestVariance);
   return std::min(base * (std::int64_t{1} << std::min(backoff_, 12u)), kLongestTimeout);
 }
 

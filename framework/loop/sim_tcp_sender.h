@@ -18,12 +18,12 @@ namespace trellis {
 /// Sends a stream of bytes and its end.
 class TcpSender {
  public:
-  static constexpr Duration kFirstTimeout = std::chrono::seconds(1);         ///< before a round trip was measured
+  static constexpr Duration kFirstTimeout = std::chrono::seconds(1);             ///< before a round trip was measured
   static constexpr Duration kShortestVariance = std::chrono::milliseconds(200);  ///< Linux's TCP_RTO_MIN
-  static constexpr Duration kLongestTimeout = std::chrono::seconds(120);     ///< Linux's TCP_RTO_MAX
-  static constexpr unsigned kRetries = 15;                                   ///< Linux's tcp_retries2
-  static constexpr std::uint64_t kInitialWindow = 10;                        ///< segments (RFC 6928)
-  static constexpr std::uint64_t kReordering = 3;                            ///< later deliveries that mean a loss
+  static constexpr Duration kLongestTimeout = std::chrono::seconds(120);         ///< Linux's TCP_RTO_MAX
+  static constexpr unsigned kRetries = 15;                                       ///< Linux's tcp_retries2
+  static constexpr std::uint64_t kInitialWindow = 10;                            ///< segments (RFC 6928)
+  static constexpr std::uint64_t kReordering = 3;                                ///< later deliveries that mean a loss
 
   /// What may be sent now.
   struct Piece {
@@ -41,7 +41,7 @@ class TcpSender {
 
   /// The application adds bytes; returns how many were taken.
   std::size_t write(std::span<const std::byte>) noexcept;
-  void finish() noexcept { finishing_ = true; }                      ///< FIN follows the last byte
+  void finish() noexcept { finishing_ = true; }  ///< FIN follows the last byte
   std::size_t room() const noexcept { return data_.size() < capacity ? capacity - data_.size() : 0; }  ///< for write()
   bool writable() const noexcept { return room() * 3 >= capacity; }  ///< as poll(2) sees it: a third is free
 
@@ -57,25 +57,25 @@ class TcpSender {
   TimePoint deadline() const noexcept;                    ///< when on_deadline() has something to do; max(): never
   Timeout on_deadline(TimePoint now) noexcept;            ///< after retransmit: ask next()
 
-  std::uint64_t next_seq() const noexcept { return next_; }        ///< of the next new byte
-  std::uint64_t unacked_seq() const noexcept { return una_; }      ///< of the first byte not acknowledged
-  bool all_acked() const noexcept { return una_ == end(); }        ///< the peer has all bytes, and the FIN if asked
+  std::uint64_t next_seq() const noexcept { return next_; }    ///< of the next new byte
+  std::uint64_t unacked_seq() const noexcept { return una_; }  ///< of the first byte not acknowledged
+  bool all_acked() const noexcept { return una_ == end(); }    ///< the peer has all bytes, and the FIN if asked
   bool fin_acked() const noexcept { return finishing_ && all_acked(); }
-  bool outstanding() const noexcept { return !sent_.empty(); }     ///< something is on its way
+  bool outstanding() const noexcept { return !sent_.empty(); }  ///< something is on its way
   std::uint32_t mss() const noexcept { return mss_; }
   std::uint64_t window() const noexcept { return cwnd_; }          ///< congestion window, bytes
   std::uint64_t in_flight() const noexcept { return in_flight_; }  ///< bytes believed to be in the network
   std::uint64_t retransmissions() const noexcept { return retransmissions_; }
-  Duration smoothed_rtt() const noexcept { return srtt_; }         ///< zero: not measured yet
+  Duration smoothed_rtt() const noexcept { return srtt_; }  ///< zero: not measured yet
   Duration rtt_variance() const noexcept { return rttvar_; }
 
  private:
   struct Sent {
     std::uint64_t seq;
-    std::uint64_t end;            // includes the FIN
-    TimePoint first_at;           // when it was sent for the first time
-    TimePoint at;                 // when it was sent last
-    std::uint64_t order;          // counts transmissions
+    std::uint64_t end;    // includes the FIN
+    TimePoint first_at;   // when it was sent for the first time
+    TimePoint at;         // when it was sent last
+    std::uint64_t order;  // counts transmissions
     bool retransmitted = false;
     bool sacked = false;
     bool lost = false;
@@ -94,11 +94,11 @@ class TcpSender {
   void grow(std::uint64_t acked) noexcept;
   Duration timeout() const noexcept;
 
-  ByteQueue data_;                  // from una_data_ on
-  std::uint64_t una_data_ = 1;      // the first byte in data_
-  std::uint64_t una_ = 1;           // the first byte, or the FIN, not acknowledged
-  std::uint64_t next_ = 1;          // the next to be sent for the first time
-  std::uint64_t limit_ = 1;         // where the peer's window ends
+  ByteQueue data_;              // from una_data_ on
+  std::uint64_t una_data_ = 1;  // the first byte in data_
+  std::uint64_t una_ = 1;       // the first byte, or the FIN, not acknowledged
+  std::uint64_t next_ = 1;      // the next to be sent for the first time
+  std::uint64_t limit_ = 1;     // where the peer's window ends
   bool started_ = false;
   bool finishing_ = false;
   std::deque<Sent> sent_;
@@ -109,14 +109,14 @@ class TcpSender {
   std::uint32_t mss_ = 536;
   std::uint64_t cwnd_ = 0;
   std::uint64_t ssthresh_ = UINT64_MAX;
-  std::uint64_t recover_ = 0;          // losses before this place have had their effect on cwnd_
+  std::uint64_t recover_ = 0;  // losses before this place have had their effect on cwnd_
   Duration srtt_{};
   Duration rttvar_{};
-  TimePoint waiting_since_{};          // when the retransmission or probe timer was started
-  TimePoint heard_{};                  // when the last acknowledgement came
-  bool probing_ = false;               // the peer's window is closed and there is more to send
-  unsigned backoff_ = 0;               // doublings of the timer
-  unsigned attempts_ = 0;              // timeouts since the last acknowledgement
+  TimePoint waiting_since_{};  // when the retransmission or probe timer was started
+  TimePoint heard_{};          // when the last acknowledgement came
+  bool probing_ = false;       // the peer's window is closed and there is more to send
+  unsigned backoff_ = 0;       // doublings of the timer
+  unsigned attempts_ = 0;      // timeouts since the last acknowledgement
 };
 
 }  // namespace trellis

@@ -38,8 +38,8 @@ class Pollable {
   bool listed_ = false;
 };
 
-/// A loop that lives in a world. Everything on one thread; only post() and stop() are safe from others, and what another
-/// thread posts makes a run that no seed repeats.
+/// A loop that lives in a world. Everything on one thread; only post() and stop() are safe from others, and what
+/// another thread posts makes a run that no seed repeats.
 class VirtualLoop final : public Loop {
  public:
   /// How to make a virtual loop.
@@ -73,10 +73,10 @@ class VirtualLoop final : public Loop {
   void run_once(bool wait) noexcept override;
   void stop() noexcept override { stopped_ = true; }
 
-  VirtualWorld& world() noexcept { return world_; }                ///< whose time it lives in
+  VirtualWorld& world() noexcept { return world_; }                    ///< whose time it lives in
   const std::string& name() const noexcept { return settings_.name; }  ///< in event logs
-  std::uint64_t turns() const noexcept { return turns_; }          ///< turns so far that had something to do
-  std::size_t alarms() const noexcept { return timers_.size(); }   ///< armed alarms
+  std::uint64_t turns() const noexcept { return turns_; }              ///< turns so far that had something to do
+  std::size_t alarms() const noexcept { return timers_.size(); }       ///< armed alarms
 
   /// For the world: when the next turn is due; TimePoint::max() when nothing is scheduled.
   TimePoint due() noexcept;

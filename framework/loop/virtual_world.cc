@@ -135,8 +135,8 @@ std::uint64_t hash(std::uint64_t state, const void* data, std::size_t size) noex
 }
 
 std::uint64_t hash(std::uint64_t state, const Address& address) noexcept {
-  const std::uint64_t head = static_cast<std::uint64_t>(address.family) << 48 | std::uint64_t{address.port} << 32 |
-                             address.scope;
+  const std::uint64_t head =
+      static_cast<std::uint64_t>(address.family) << 48 | std::uint64_t{address.port} << 32 | address.scope;
   return hash(mix(state ^ head), address.ip.data(), address.ip.size());
 }
 
@@ -159,8 +159,8 @@ void VirtualWorld::trace_payload(std::span<const std::byte> bytes) noexcept {
 
 std::string to_string(const TraceEvent& event, TimePoint start) {
   const auto since = (event.at - start).count();
-  std::string line = std::format("+{}.{:09} {} {}", since / 1'000'000'000, since % 1'000'000'000, event.who,
-                                 event.what);
+  std::string line =
+      std::format("+{}.{:09} {} {}", since / 1'000'000'000, since % 1'000'000'000, event.who, event.what);
   if (event.from) line += " " + describe(event.from);
   if (event.to) line += " > " + describe(event.to);
   return line + std::format(" {}", event.number);

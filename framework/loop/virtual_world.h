@@ -34,10 +34,10 @@ class WorldEvent {
   WorldEvent(const WorldEvent&) = delete;
   WorldEvent& operator=(const WorldEvent&) = delete;
   virtual ~WorldEvent() { cancel(); }
-  virtual void happen() noexcept = 0;      ///< called once; may schedule itself again, may destroy itself
+  virtual void happen() noexcept = 0;  ///< called once; may schedule itself again, may destroy itself
   /// Happens at `when`, or now if that is over; replaces an earlier moment. TimePoint::max() cancels.
   void schedule(TimePoint when) noexcept;
-  void cancel() noexcept;                  ///< no-op when not scheduled
+  void cancel() noexcept;                                  ///< no-op when not scheduled
   bool scheduled() const noexcept { return order_ != 0; }  ///< happen() is still to come
   TimePoint when() const noexcept { return when_; }        ///< precondition: scheduled()
 
@@ -78,8 +78,8 @@ class VirtualWorld {
   /// A stream of random numbers that depends on the seed and the name only.
   SeededRandom random(std::string_view name) const noexcept { return SeededRandom(seed_).fork(name); }
 
-  TimePoint now() const noexcept { return now_; }                     ///< constant while something happens
-  Duration elapsed() const noexcept { return now_ - kStart; }         ///< since the world began
+  TimePoint now() const noexcept { return now_; }              ///< constant while something happens
+  Duration elapsed() const noexcept { return now_ - kStart; }  ///< since the world began
   /// What certificates and tickets see; begins at 2026-01-01T00:00:00Z and runs with virtual time.
   std::chrono::system_clock::time_point wall_clock() const noexcept;
   /// Lets the world begin at another date.
@@ -140,7 +140,7 @@ class VirtualWorld {
   TimePoint now_ = kStart;
   std::chrono::system_clock::time_point wall_start_;
   std::map<std::pair<TimePoint, std::uint64_t>, WorldEvent*> events_;
-  std::uint64_t scheduled_ = 0;        // orders events of the same instant
+  std::uint64_t scheduled_ = 0;  // orders events of the same instant
   std::uint64_t events_happened_ = 0;
   std::vector<VirtualLoop*> loops_;
   std::uint64_t turns_of_gone_loops_ = 0;

@@ -146,12 +146,12 @@ TEST(Replay, TheEventLogReadsLikeATimeline) {
   DatagramUser client(net.client.loop(), ip("10.0.0.1", 4000), ip("10.0.0.2", 53));
   ASSERT_TRUE(client.send("hello"));
   EXPECT_TRUE(net.world.run_until_idle());
-  EXPECT_EQ(lines, (std::vector<std::string>{
-                       "+0.000000000 client.eth0>server.eth0 udp 10.0.0.1:4000 > 10.0.0.2:53 33",
-                       "+0.025000000 server rx 10.0.0.1:4000 > 10.0.0.2:53 33",
-                       "+0.025000000 server refused 10.0.0.1:4000 > 10.0.0.2:53 33",
-                       "+0.025000000 server.eth0>client.eth0 icmp refused 10.0.0.2:0 > 10.0.0.1:0 28",
-                       "+0.050000000 client rx 10.0.0.2:0 > 10.0.0.1:0 28"}));
+  EXPECT_EQ(lines,
+            (std::vector<std::string>{"+0.000000000 client.eth0>server.eth0 udp 10.0.0.1:4000 > 10.0.0.2:53 33",
+                                      "+0.025000000 server rx 10.0.0.1:4000 > 10.0.0.2:53 33",
+                                      "+0.025000000 server refused 10.0.0.1:4000 > 10.0.0.2:53 33",
+                                      "+0.025000000 server.eth0>client.eth0 icmp refused 10.0.0.2:0 > 10.0.0.1:0 28",
+                                      "+0.050000000 client rx 10.0.0.2:0 > 10.0.0.1:0 28"}));
 }
 
 TEST(Replay, TenHoursWithAnIdleConnectionTakeNoTime) {

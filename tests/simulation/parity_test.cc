@@ -99,8 +99,8 @@ class Script {
     return executor_.sockets().open({.kind = kind, .role = role, .family = Address::Family::ipv4, .local = local});
   }
   std::unique_ptr<Socket> datagram(const Address& local, const Address& remote = {}) {
-    auto socket = *open(remote ? SocketSpec::Role::connect : SocketSpec::Role::unconnected, local,
-                        SocketSpec::Kind::datagram);
+    auto socket =
+        *open(remote ? SocketSpec::Role::connect : SocketSpec::Role::unconnected, local, SocketSpec::Kind::datagram);
     if (remote) {
       EXPECT_TRUE(*socket->connect(remote));
     }

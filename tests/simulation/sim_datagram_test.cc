@@ -214,7 +214,8 @@ TEST(SimDatagram, UdpLiteHasPortsOfItsOwn) {
   const auto open = [](SimHost& host, const Address& local) {
     return std::move(*host.loop().sockets().open({.kind = SocketSpec::Kind::datagram,
                                                   .role = SocketSpec::Role::unconnected,
-                                                  .protocol = IPPROTO_UDPLITE, .local = local}));
+                                                  .protocol = IPPROTO_UDPLITE,
+                                                  .local = local}));
   };
   DatagramUser udp(net.server.loop(), ip("10.0.0.2", 53));
   const auto lite = open(net.server, ip("10.0.0.2", 53));

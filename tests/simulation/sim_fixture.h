@@ -49,9 +49,9 @@ class StreamUser final : public SocketEvents {
   std::optional<Error> error;
   std::optional<TimePoint> connected_at, first_byte_at, ended_at, failed_at;
   bool reading = true;
-  std::size_t pieces = 0;         // chunks received
+  std::size_t pieces = 0;  // chunks received
   std::size_t partial_writes = 0;
-  std::size_t told = 0;           // calls of on_ready
+  std::size_t told = 0;  // calls of on_ready
   std::size_t read_most = 64 * 1024;
 
   void send(std::string_view text) {
@@ -123,8 +123,11 @@ class StreamUser final : public SocketEvents {
 class StreamServer final : public SocketEvents {
  public:
   StreamServer(VirtualLoop& loop, const Address& local, int backlog = 16, bool share_port = false) : loop(loop) {
-    auto opened = loop.sockets().open({.kind = SocketSpec::Kind::stream, .role = SocketSpec::Role::listen,
-                                       .family = local.family, .local = local, .share_port = share_port});
+    auto opened = loop.sockets().open({.kind = SocketSpec::Kind::stream,
+                                       .role = SocketSpec::Role::listen,
+                                       .family = local.family,
+                                       .local = local,
+                                       .share_port = share_port});
     if (!opened) {
       ADD_FAILURE() << opened.error().detail;
       return;
@@ -155,8 +158,8 @@ class StreamServer final : public SocketEvents {
 /// Opens a stream socket and connects it; null, with a failure of the test, when that fails at once.
 inline std::unique_ptr<StreamUser> connect_stream(VirtualLoop& loop, const Address& remote, const Address& local = {},
                                                   std::string_view interface_name = {}) {
-  auto opened = loop.sockets().open({.role = SocketSpec::Role::connect, .family = remote.family, .local = local,
-                                     .interface_name = interface_name});
+  auto opened = loop.sockets().open(
+      {.role = SocketSpec::Role::connect, .family = remote.family, .local = local, .interface_name = interface_name});
   if (!opened) {
     ADD_FAILURE() << opened.error().detail;
     return nullptr;
@@ -185,8 +188,12 @@ class DatagramUser final : public SocketEvents {
       : loop(loop) {
     const auto role = remote ? SocketSpec::Role::connect : SocketSpec::Role::unconnected;
     const auto family = local ? local.family : remote.family;
-    auto opened = loop.sockets().open({.kind = SocketSpec::Kind::datagram, .role = role, .family = family,
-                                       .local = local, .interface_name = interface_name, .share_port = share_port});
+    auto opened = loop.sockets().open({.kind = SocketSpec::Kind::datagram,
+                                       .role = role,
+                                       .family = family,
+                                       .local = local,
+                                       .interface_name = interface_name,
+                                       .share_port = share_port});
     if (!opened) {
       ADD_FAILURE() << opened.error().detail;
       return;

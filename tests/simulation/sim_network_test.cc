@@ -301,7 +301,8 @@ TEST(SimHost, SeveralLoopsOfAProgramShareAPort) {
   network.link(client.add_interface("eth0", {"10.0.0.1"}), server.add_interface("eth0", {"10.0.0.2"}), {.delay = 1ms});
   EXPECT_EQ(server.loop(1).loop(), 1u);
   EXPECT_EQ(server.loop(1).loops(), 2u);
-  DatagramUser first(server.loop(0), ip("10.0.0.2", 53), {}, true), second(server.loop(1), ip("10.0.0.2", 53), {}, true);
+  DatagramUser first(server.loop(0), ip("10.0.0.2", 53), {}, true),
+      second(server.loop(1), ip("10.0.0.2", 53), {}, true);
   std::vector<std::unique_ptr<DatagramUser>> clients;
   for (int i = 0; i < 40; ++i) {
     clients.push_back(std::make_unique<DatagramUser>(client.loop(), Address{}, ip("10.0.0.2", 53)));

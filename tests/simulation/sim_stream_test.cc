@@ -385,7 +385,8 @@ TEST(SimStream, AConnectionThatWasResetBeforeAcceptIsAcceptedAndThenFails) {
 TEST(SimStream, SharedPortsSpreadByASeededHash) {
   const auto spread = [](std::uint64_t seed) {
     TwoHosts net({.delay = 1ms}, seed);
-    StreamServer first(net.server.loop(), net.to_server, 100, true), second(net.server.loop(), net.to_server, 100, true);
+    StreamServer first(net.server.loop(), net.to_server, 100, true),
+        second(net.server.loop(), net.to_server, 100, true);
     std::vector<std::unique_ptr<StreamUser>> clients;
     for (int i = 0; i < 60; ++i) clients.push_back(connect_stream(net.client.loop(), net.to_server));
     net.world.run_for(1s);
