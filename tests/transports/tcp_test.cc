@@ -411,7 +411,7 @@ TEST_F(Tcp, RefusesTheUserTimeoutOption) {
   EXPECT_EQ(client->get<Duration>("tcp.userTimeoutValue"), Duration(10s));
 }
 
-// API-159 to API-164
+// API-159, API-160, API-161, API-162, API-163, API-164
 TEST_F(Tcp, ProfilesSetTheCodePoint) {
   pair({{"no-delay", false}, {"dscp", std::int64_t{8}}});
   EXPECT_EQ(option_of(*client, IPPROTO_IP, IP_TOS), 8 << 2);
@@ -464,7 +464,7 @@ TEST_F(Tcp, PacesToTheLargestRate) {
   EXPECT_FALSE(client->set("maxSendRate", std::uint64_t{0}));
 }
 
-// API-150 to API-152, API-156
+// API-150, API-151, API-152, API-156
 TEST_F(Tcp, FactsAreReadOnly) {
   pair();
   EXPECT_EQ(client->get<std::uint64_t>("sendMsgMaxLen"), UINT64_MAX);

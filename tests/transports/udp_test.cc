@@ -306,7 +306,7 @@ TEST_F(Udp, CarriesEcnBothWays) {
   EXPECT_EQ(peer().ecn, (std::vector<std::uint8_t>{0, 1, 2, 3}));
 }
 
-// API-150 to API-152
+// API-150, API-151, API-152
 TEST_F(Udp, KnowsItsSizes) {
   listen();
   auto client = connect();

@@ -190,6 +190,7 @@ void TcpInstance::on_wake() noexcept {
     return host_.failed(std::move(*error_));
   }
   if (stage_ == Stage::open) return read();
+  if (stage_ == Stage::early && !sent_early_) return connect_without_early_data();
   if (stage_ != Stage::over) return;
   socket_.reset();
   host_.closed();
@@ -200,7 +201,10 @@ void TcpInstance::on_deadline() noexcept {
     stage_ = Stage::over;
     return host_.wake();
   }
-  if (stage_ != Stage::early || sent_early_) return;
+  if (stage_ == Stage::early && !sent_early_) host_.wake();  // what waits above is offered before that is answered
+}
+
+void TcpInstance::connect_without_early_data() noexcept {
   stage_ = Stage::connecting;
   if (auto begun = connect(false); !begun) refused(std::move(begun.error()));
 }

@@ -39,6 +39,7 @@ class TcpInstance final : public ProtocolInstance, private SocketEvents {
   void on_ready(Socket&, Ready what) noexcept override;
   Result<void> connect(bool fast_open);
   void refused(Error error) noexcept;
+  void connect_without_early_data() noexcept;
   bool prepare_fast_open() noexcept;
   bool handshake_waits() noexcept;
   void check_connected() noexcept;
