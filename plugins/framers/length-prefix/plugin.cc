@@ -17,7 +17,7 @@ class LengthPrefixKind final : public trellis::FramerKind {
 
 }  // namespace
 
-TRELLIS_PLUGIN(.name = "length-prefix", .version = "0.1.0", .license = "MIT", .provides = "framer:length-prefix",
+TRELLIS_PLUGIN(.name = "length-prefix", .version = "0.1.0", .license = "Apache-2.0", .provides = "framer:length-prefix",
                .summary = "Messages with their length in front, in 1, 2 or 4 bytes or as a QUIC varint",
                .maturity = trellis::Maturity::beta) {
   registrar.add(std::make_unique<LengthPrefixKind>());

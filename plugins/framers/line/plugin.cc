@@ -17,7 +17,7 @@ class LineKind final : public trellis::FramerKind {
 
 }  // namespace
 
-TRELLIS_PLUGIN(.name = "line", .version = "0.1.0", .license = "MIT", .provides = "framer:line",
+TRELLIS_PLUGIN(.name = "line", .version = "0.1.0", .license = "Apache-2.0", .provides = "framer:line",
                .summary = "Messages as lines of text, ended by LF or CRLF", .maturity = trellis::Maturity::beta) {
   registrar.add(std::make_unique<LineKind>());
 }

@@ -38,7 +38,7 @@ class Tcp final : public Protocol {
 
 }  // namespace
 
-TRELLIS_PLUGIN(.name = "tcp", .version = "0.1.0", .license = "MIT", .provides = "protocol:tcp",
+TRELLIS_PLUGIN(.name = "tcp", .version = "0.1.0", .license = "Apache-2.0", .provides = "protocol:tcp",
                .summary = "TCP of the kernel: a reliable bytestream (RFC 9293)", .maturity = Maturity::beta) {
   registrar.add(kind<Tcp>("tcp", tcp_options()));
 }

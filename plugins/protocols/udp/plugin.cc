@@ -35,7 +35,7 @@ class Udp final : public Protocol {
 
 }  // namespace
 
-TRELLIS_PLUGIN(.name = "udp", .version = "0.1.0", .license = "MIT", .provides = "protocol:udp",
+TRELLIS_PLUGIN(.name = "udp", .version = "0.1.0", .license = "Apache-2.0", .provides = "protocol:udp",
                .summary = "UDP of the kernel: datagrams (RFC 768, RFC 8085)", .maturity = Maturity::beta) {
   registrar.add(kind<Udp>("udp", udp_options()));
 }
