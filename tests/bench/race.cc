@@ -13,7 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int kRaces = 100'000;
+constexpr int kRaces = 20'000;
 constexpr int kCandidates = 8;
 constexpr double kMillion = 1e6;
 
