@@ -15,8 +15,8 @@ namespace trellis {
 /// loop and its connections are destroyed does not matter for memory.
 class SizeClassPool final : public BlockPool {
  public:
-  /// Capacities in bytes. With the header and malloc's own word each stays just within a size that malloc rounds to.
-  /// Meant for: a record header or a small message, a datagram, a TLS record, a large read, an application's message.
+  /// Capacities in bytes: for a record header or a small message, a datagram, a TLS record, a large read, a large
+  /// message of an application. The last three are powers of two and some room for headers and tags.
   static constexpr std::array<std::uint32_t, 5> kCapacities = {448, 2432, 16896, 66048, 263168};
   /// Free blocks kept in each size class; more go back to the system.
   static constexpr std::size_t kCachedBytesPerClass = 4u << 20;

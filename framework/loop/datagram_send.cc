@@ -154,8 +154,8 @@ Result<void> DatagramSocket::give_up_first(const Flight& flight, int error, Batc
   const Flight::Part part = flight.first();
   const Address to = properties_of(from.front()).remote;
   const std::size_t size = part.chunks == 0 ? part.bytes : from.front().data.size();
-  const Error why = socket_error(
-      error, "send a datagram of " + std::to_string(size) + " bytes to " + describe(to ? to : peer()));
+  const Error why =
+      socket_error(error, "send a datagram of " + std::to_string(size) + " bytes to " + describe(to ? to : peer()));
   bool somebody_waits = true;
   const auto tell = [&](const MessageRef& info) {
     // A MessageInfo without an ear is shared by many messages, as a rule: it must not be marked as settled.

@@ -37,17 +37,17 @@ class DatagramSocket final : public PosixSocket {
   void fill(Flight& flight, const Batch& from);
   Result<void> give_up_first(const Flight& flight, int error, Batch& from) noexcept;
 
-  std::unique_ptr<PeerCache> peers_;      // unconnected sockets only
-  Address bound_;                         // its port 0: not known yet
-  std::uint16_t typical_ = 0;             // largest datagram of the last receive()
-  std::uint16_t largest_segment_ = 0;     // that the kernel may cut a large send into (GSO); 0: it cannot
-  std::uint8_t traffic_class_ = 0;        // the six bits that are not ECN, as set by the layer
+  std::unique_ptr<PeerCache> peers_;   // unconnected sockets only
+  Address bound_;                      // its port 0: not known yet
+  std::uint16_t typical_ = 0;          // largest datagram of the last receive()
+  std::uint16_t largest_segment_ = 0;  // that the kernel may cut a large send into (GSO); 0: it cannot
+  std::uint8_t traffic_class_ = 0;     // the six bits that are not ECN, as set by the layer
   const bool ipv6_;
   bool gro_ = false;
   bool gro_refused_ = false;
   enum class Fragments : std::uint8_t { allowed, forbidden, forbidden_by_layer };
   Fragments fragments_ = Fragments::allowed;
-  int fragments_before_ = 0;              // the option's value before forbid_fragments() changed it
+  int fragments_before_ = 0;  // the option's value before forbid_fragments() changed it
 };
 
 }  // namespace trellis

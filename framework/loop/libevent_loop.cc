@@ -57,8 +57,10 @@ event_base* make_base() {
 
 event_base* fit(event_base* base) {
   if ((event_base_get_features(base) & EV_FEATURE_ET) == 0) {
-    std::fprintf(stderr, "trellis: cannot make a loop: the event_base uses %s, but edge-triggered events are needed: use epoll\n",
-                 event_base_get_method(base));
+    std::fprintf(
+        stderr,
+        "trellis: cannot make a loop: the event_base uses %s, but edge-triggered events are needed: use epoll\n",
+        event_base_get_method(base));
     std::abort();
   }
   return base;

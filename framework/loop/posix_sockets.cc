@@ -57,7 +57,8 @@ PosixSockets::~PosixSockets() = default;
 
 void PosixSockets::end() noexcept {
   if (open_ == 0) return;
-  std::fprintf(stderr, "trellis: a loop ends while %zu of its sockets are open: destroy connections and listeners first\n",
+  std::fprintf(stderr,
+               "trellis: a loop ends while %zu of its sockets are open: destroy connections and listeners first\n",
                open_);
   std::abort();
 }
@@ -71,8 +72,8 @@ DatagramScratch& PosixSockets::datagrams(bool segments) {
 Result<std::unique_ptr<Socket>> PosixSockets::open(const SocketSpec& spec) noexcept {
   const bool datagram = spec.kind == SocketSpec::Kind::datagram;
   if (spec.family == Address::Family::none || (spec.local && spec.local.family != spec.family))
-    return fail(Reason::invalid_argument, "open a socket: its family is unset or differs from that of its local address",
-                0, "socket");
+    return fail(Reason::invalid_argument,
+                "open a socket: its family is unset or differs from that of its local address", 0, "socket");
   const int type = (datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const int descriptor = ::socket(kernel_family(spec.family), type, spec.protocol);
   if (descriptor < 0) return std::unexpected(socket_error(errno, "open a socket"));

@@ -82,9 +82,9 @@ class PosixSocket : public Socket {
   std::unexpected<Error> final_failure(int error, std::string doing);
   /// SO_ERROR, which the kernel clears by telling it.
   int take_error() noexcept;
-  int final_error() const noexcept { return final_error_; }   ///< what final_failure() was told first, or 0
+  int final_error() const noexcept { return final_error_; }  ///< what final_failure() was told first, or 0
   void set_when_idle(short events) noexcept { when_idle_ = events; }
-  void set_ended() noexcept { ended_ = true; }                ///< receiving has come to its end: never readable again
+  void set_ended() noexcept { ended_ = true; }  ///< receiving has come to its end: never readable again
 
  private:
   static void on_event(evutil_socket_t, short what, void* self) noexcept;

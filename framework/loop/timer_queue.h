@@ -24,8 +24,8 @@ class TimerQueue {
   void disarm(Alarm& alarm) noexcept;
   /// The next deadline; TimePoint::max() when none is armed.
   TimePoint first() const noexcept { return heap_.empty() ? TimePoint::max() : heap_.front().deadline; }
-  bool empty() const noexcept { return heap_.empty(); }        ///< no alarm is armed
-  std::size_t size() const noexcept { return heap_.size(); }   ///< armed alarms
+  bool empty() const noexcept { return heap_.empty(); }       ///< no alarm is armed
+  std::size_t size() const noexcept { return heap_.size(); }  ///< armed alarms
   /// Rings every alarm that is due at `now` and was armed before this call; returns how many. Alarms may arm, disarm
   /// and destroy each other and themselves meanwhile. What they arm anew rings at the next call at the earliest, even
   /// if its deadline has passed: an alarm that keeps arming itself must not hold the loop.

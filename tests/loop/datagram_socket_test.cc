@@ -1,9 +1,11 @@
 // Datagrams: addresses, sizes, ECN, segments, and what becomes of datagrams that cannot be sent.
 #include <netinet/udp.h>
+#include <unistd.h>
 
 #include <algorithm>
 
 #include "harness.h"
+#include "loop/socket_address.h"
 
 namespace trellis::test {
 namespace {
@@ -87,9 +89,8 @@ class DatagramBothFamilies : public DatagramTest, public testing::WithParamInter
     return address;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Ip, DatagramBothFamilies, testing::Values(Family::ipv4, Family::ipv6), [](const auto& about) {
-  return about.param == Family::ipv4 ? "v4" : "v6";
-});
+INSTANTIATE_TEST_SUITE_P(Ip, DatagramBothFamilies, testing::Values(Family::ipv4, Family::ipv6),
+                         [](const auto& about) { return about.param == Family::ipv4 ? "v4" : "v6"; });
 
 TEST_P(DatagramBothFamilies, ConnectedPairNeedsNoInfo) {
   auto a = bound(loopback(GetParam()));
@@ -152,12 +153,9 @@ TEST_P(DatagramBothFamilies, OneInfoPerPairOfAddresses) {
   EXPECT_NE(infos[0], infos[1]);
 }
 
-TEST_P(DatagramBothFamilies, EcnAndTrafficClass) {
+TEST_P(DatagramBothFamilies, EcnOfEachDatagram) {
   auto a = bound(loopback(GetParam()));
   auto b = connected(a->local());
-  const bool v6 = GetParam() == Family::ipv6;
-  const int dscp = 0x28;
-  ASSERT_TRUE(b->set(v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS, std::as_bytes(std::span(&dscp, 1))));
   Batch out, got;
   for (const int ecn : {0, 1, 2, 3, 2}) {
     out.add(chunk("same size"));
@@ -264,23 +262,69 @@ TEST_P(DatagramBothFamilies, SegmentsAreKeptForWhoWantsThem) {
   }
 }
 
-TEST_P(DatagramBothFamilies, HopLimitOfADatagram) {
-  auto a = bound(loopback(GetParam()));
-  const bool v6 = GetParam() == Family::ipv6;
-  auto b = bound(loopback(GetParam()));
-  Address remote = a->local();
-  remote.hop_limit = 3;
-  send(*b, addressed("near", to(remote)));
-  Batch got;
-  ASSERT_TRUE(receive(*a, got, 1));
-  EXPECT_EQ(text(got), "near");
-  int hops = 0;
-  ASSERT_TRUE(b->get(v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_UNICAST_HOPS : IP_TTL,
-                     std::as_writable_bytes(std::span(&hops, 1))));
-  EXPECT_NE(hops, 3) << "of the datagram, not of the socket";
-}
-
 using DatagramSocketTest = DatagramTest;
+
+/// A receiver beside the framework, which sees the fields of the IP header.
+class HeaderReader {
+ public:
+  HeaderReader() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const int one = 1;
+    EXPECT_EQ(bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(setsockopt(socket_, IPPROTO_IP, IP_RECVTTL, &one, sizeof one), 0);
+    EXPECT_EQ(setsockopt(socket_, IPPROTO_IP, IP_RECVTOS, &one, sizeof one), 0);
+  }
+  ~HeaderReader() { close(socket_); }
+  Address address() const {
+    SocketAddress address;
+    socklen_t size = sizeof address;
+    EXPECT_EQ(getsockname(socket_, &address.any, &size), 0);
+    return from_kernel(address);
+  }
+  /// Waits for a datagram and returns its hop limit and its traffic class.
+  std::pair<int, int> read() const {
+    char bytes[100];
+    alignas(cmsghdr) char control[200];
+    iovec vector{bytes, sizeof bytes};
+    msghdr message{};
+    message.msg_iov = &vector;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    EXPECT_GT(recvmsg(socket_, &message, 0), 0);
+    std::pair<int, int> fields;
+    for (cmsghdr* note = CMSG_FIRSTHDR(&message); note != nullptr; note = CMSG_NXTHDR(&message, note)) {
+      if (note->cmsg_type == IP_TTL) std::memcpy(&fields.first, CMSG_DATA(note), sizeof fields.first);
+      if (note->cmsg_type == IP_TOS) fields.second = *CMSG_DATA(note);
+    }
+    return fields;
+  }
+
+ private:
+  const int socket_ = socket(AF_INET, SOCK_DGRAM, 0);
+};
+
+TEST_F(DatagramSocketTest, HopLimitAndTrafficClassOfEachDatagram) {
+  HeaderReader reader;
+  auto socket = bound(loopback(Family::ipv4));
+  const int dscp = 0x28 << 2;
+  ASSERT_TRUE(socket->set(IPPROTO_IP, IP_TOS, std::as_bytes(std::span(&dscp, 1))));
+  Address near = reader.address(), far = near;
+  near.hop_limit = 3;
+  Batch out;
+  out.add(addressed("near", to(near)));
+  out.add(addressed("usual", to(far)));
+  out.add(addressed("marked", to(far)));
+  out.back().ecn = 2;
+  send(*socket, out);
+  EXPECT_EQ(reader.read(), std::pair(3, dscp));
+  const auto usual = reader.read();
+  EXPECT_NE(usual.first, 3);
+  EXPECT_EQ(usual.second, dscp);
+  EXPECT_EQ(reader.read().second, dscp | 2) << "ECN does not overwrite what the layer chose";
+}
 
 // IMPL-56
 TEST_F(DatagramSocketTest, TooLargeIsTakenAndItsFateTold) {
@@ -297,8 +341,8 @@ TEST_F(DatagramSocketTest, TooLargeIsTakenAndItsFateTold) {
     send(*b, out);
     EXPECT_EQ(large.fates, std::vector{Fate::failed});
     EXPECT_EQ(large.why.reason, Reason::too_large);
-    EXPECT_EQ(large.why.detail, "send a datagram of 65508 bytes to 127.0.0.1:" + std::to_string(a->local().port) +
-                                    ": Message too long");
+    EXPECT_EQ(large.why.detail,
+              "send a datagram of 65508 bytes to 127.0.0.1:" + std::to_string(a->local().port) + ": Message too long");
     EXPECT_EQ(small.fates, std::vector{Fate::sent});
     ASSERT_TRUE(receive(*a, got, 2));
     EXPECT_EQ(text(got), "beforeafter");
@@ -414,6 +458,45 @@ TEST_F(DatagramSocketTest, FragmentsAreForbiddenForThoseWhoAskOnly) {
   EXPECT_EQ(discover(), IP_PMTUDISC_PROBE) << "what the layer chose stays";
   ASSERT_TRUE(receive(*a, got, 5));
   EXPECT_EQ(got.size(), 5u);
+}
+
+TEST_F(DatagramSocketTest, AlternatingPeersGetTheirOwn) {
+  auto a = bound(loopback(Family::ipv4)), b = bound(loopback(Family::ipv4));
+  auto socket = bound(loopback(Family::ipv4));
+  Batch out, got;
+  for (const char* pair : {"1", "2", "3"}) {
+    out.add(addressed(pair, to(a->local())));
+    out.add(addressed(pair, to(a->local())));
+    out.add(addressed(pair, to(b->local())));
+  }
+  send(*socket, out);
+  ASSERT_TRUE(receive(*a, got, 6));
+  EXPECT_EQ(text(got), "112233");
+  got.clear();
+  ASSERT_TRUE(receive(*b, got, 3));
+  EXPECT_EQ(text(got), "123");
+}
+
+// Without checksums the kernel refuses to cut a send into datagrams.
+TEST_F(DatagramSocketTest, WhenTheKernelDoesNotCutWeDo) {
+  auto a = bound(loopback(Family::ipv4));
+  auto b = connected(a->local());
+  const int one = 1;
+  ASSERT_TRUE(b->set(SOL_SOCKET, SO_NO_CHECK, std::as_bytes(std::span(&one, 1))));
+  for (int round = 0; round < 2; ++round) {
+    Batch out, got;
+    for (int i = 0; i < 5; ++i) out.add(patterned(1000));
+    out.add(patterned(3500));
+    out.back().segment_size = 1000;
+    out.add(patterned(10));
+    send(*b, out);
+    ASSERT_TRUE(receive(*a, got, 10));
+    std::vector<std::size_t> sizes;
+    for (const Chunk& chunk : got) sizes.push_back(chunk.data.size());
+    EXPECT_EQ(sizes, (std::vector<std::size_t>{1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 500, 10}));
+    const auto second = got.begin()[6].data.bytes();
+    for (std::size_t i = 0; i < second.size(); ++i) ASSERT_EQ(second[i], pattern(1000 + i));
+  }
 }
 
 TEST_F(DatagramSocketTest, TheBudgetBoundsWhatOneCallTakes) {

@@ -204,6 +204,21 @@ TEST_F(StreamEvents, WritableWhileReadingIsPaused) {
   EXPECT_FALSE(watcher.saw(Ready::readable));
 }
 
+TEST_F(StreamEvents, ResetWhileWaitingForRoom) {
+  auto [near, far] = pair();
+  stuff(*near);
+  Watcher watcher;
+  ASSERT_TRUE(near->watch(watcher, Ready::writable));
+  far->reset();
+  far.reset();
+  ASSERT_TRUE(run_until([&] { return !watcher.seen.empty(); }));
+  Batch batch;
+  batch.add(chunk("x"));
+  auto io = near->send(batch);
+  ASSERT_FALSE(io);
+  EXPECT_EQ(io.error().reason, Reason::reset);
+}
+
 TEST_F(StreamEvents, ASocketMayBeDestroyedInItsOwnCallback) {
   auto [near, far] = pair();
   std::unique_ptr<Socket> victim = std::move(far);

@@ -1,6 +1,6 @@
 // Streams: connecting, moving bytes, half-close, errors and the limits of one call.
-#include <sys/resource.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,9 +16,8 @@ class StreamBothFamilies : public StreamTest, public testing::WithParamInterface
     if (GetParam() == Family::ipv6 && !has_ipv6(loop)) GTEST_SKIP() << "this machine has no IPv6";
   }
 };
-INSTANTIATE_TEST_SUITE_P(Ip, StreamBothFamilies, testing::Values(Family::ipv4, Family::ipv6), [](const auto& about) {
-  return about.param == Family::ipv4 ? "v4" : "v6";
-});
+INSTANTIATE_TEST_SUITE_P(Ip, StreamBothFamilies, testing::Values(Family::ipv4, Family::ipv6),
+                         [](const auto& about) { return about.param == Family::ipv4 ? "v4" : "v6"; });
 
 TEST_P(StreamBothFamilies, EchoAndAddresses) {
   auto [near, far] = pair(GetParam());
@@ -49,7 +48,8 @@ TEST_P(StreamBothFamilies, RefusedConnectSaysWhereAndWhy) {
   EXPECT_EQ(connected.error().reason, Reason::unreachable);
   EXPECT_EQ(connected.error().code, ECONNREFUSED);
   const std::string host = GetParam() == Family::ipv4 ? "127.0.0.1" : "[::1]";
-  EXPECT_EQ(connected.error().detail, "connect to " + host + ":" + std::to_string(nobody.port) + ": Connection refused");
+  EXPECT_EQ(connected.error().detail,
+            "connect to " + host + ":" + std::to_string(nobody.port) + ": Connection refused");
   EXPECT_FALSE(socket->remote());
   EXPECT_FALSE(socket->connected()) << "an error is told again, not forgotten";
 }
