@@ -252,6 +252,7 @@ void SimHost::deliver_datagram(SimPacket&& packet, SimInterface& in) noexcept {
 }
 
 std::size_t SimHost::share(const Address& from, const Address& to, std::size_t count) const noexcept {
+  if (count == 1) return 0;
   std::uint64_t hash = mix(share_seed_ ^ (std::uint64_t{from.port} << 16 | to.port));
   for (const std::uint8_t byte : from.ip) hash = mix(hash ^ byte);
   return hash % count;

@@ -83,8 +83,9 @@ class SimHost {
   SimInterface& add_interface(std::string name, std::initializer_list<std::string_view> addresses = {});
   SimInterface& interface(std::string_view name) noexcept;  ///< precondition: it has one of this name
   const std::vector<std::unique_ptr<SimInterface>>& interfaces() const noexcept { return interfaces_; }
-  VirtualLoop& loop(unsigned index = 0) noexcept { return *loops_[index]; }  ///< of its program
-  SimLinkDirection& loopback() noexcept { return loopback_; }                ///< packets to itself; 5 µs by default
+  VirtualLoop& loop(unsigned index = 0) noexcept { return *loops_[index]; }         ///< of its program
+  unsigned loops() const noexcept { return static_cast<unsigned>(loops_.size()); }  ///< how many there are
+  SimLinkDirection& loopback() noexcept { return loopback_; }  ///< packets to itself; 5 µs by default
   /// Makes it translate addresses of what leaves by this interface; it should forward.
   SimNat& add_nat(SimInterface& outside, const NatOptions& options = {});
   const std::string& name() const noexcept { return name_; }

@@ -44,6 +44,11 @@ TimePoint SimLinkDirection::carry(SimPacket&& packet) noexcept {
   return launch(std::move(packet), verdict);
 }
 
+void SimLinkDirection::inject(SimPacket packet) noexcept {
+  world_.trace(name_, "inject", packet.size(), packet.from, packet.to);
+  launch(std::move(packet), Verdict::pass);
+}
+
 Verdict SimLinkDirection::judge(SimPacket& packet) noexcept {
   if (drops_.erase(packets_) != 0) return Verdict::drop;
   if (tap) {

@@ -71,7 +71,10 @@ class SimLinkDirection {
   /// Loses one packet: the n-th from now; 1 is the next.
   void drop(std::uint64_t nth) { drops_.insert(packets_ + nth); }
 
-  /// Sends a packet; it was checked against the MTU. Returns when it has left the queue of its sender.
+  /// Puts a packet on the wire that nobody sent: replayed, forged. No tap and no filter sees it.
+  void inject(SimPacket packet) noexcept;
+
+  /// For hosts: sends a packet; it was checked against the MTU. Returns when it has left the queue of its sender.
   TimePoint carry(SimPacket&& packet) noexcept;
   std::uint64_t packets() const noexcept { return packets_; }  ///< given to carry() so far
   std::uint64_t lost() const noexcept { return lost_; }        ///< of those, how many vanished

@@ -43,6 +43,20 @@ void SimNetwork::set_up(SimLink& link, bool up) noexcept {
   topology_changed();
 }
 
+void SimNetwork::topology_changed() noexcept {
+  routes_.clear();
+  for (TopologyListener* listener : listeners_) listener->topology_changed();
+}
+
+SimHost* SimNetwork::host_of(const Executor& executor) noexcept {
+  for (const auto& host : hosts_) {
+    for (unsigned i = 0; i < host->loops(); ++i) {
+      if (&host->loop(i) == &executor) return host.get();
+    }
+  }
+  return nullptr;
+}
+
 bool SimNetwork::Less::operator()(const Key& a, const Key& b) const noexcept {
   constexpr AddressLess less;
   if (std::get<0>(a) != std::get<0>(b)) return std::get<0>(a) < std::get<0>(b);

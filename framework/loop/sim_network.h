@@ -27,6 +27,15 @@
 
 namespace trellis {
 
+/// Who wants to know that an interface, an address or a link came, went, or changed its state.
+class TopologyListener {
+ public:
+  virtual void topology_changed() noexcept = 0;  ///< called inside the change
+
+ protected:
+  ~TopologyListener() = default;
+};
+
 /// All hosts and links of a world. Must be destroyed before the world, and after everything that uses its loops.
 class SimNetwork {
  public:
@@ -45,7 +54,10 @@ class SimNetwork {
 
   /// For hosts: the interface of `from` by which packets to an address of another host leave; null: no route.
   SimInterface* route(SimHost& from, const Address& to, const SimInterface* bound);
-  void topology_changed() noexcept { routes_.clear(); }  ///< for hosts: forgets all routes
+  void topology_changed() noexcept;                     ///< for hosts: forgets all routes and tells the listeners
+  SimHost* host_of(const Executor& executor) noexcept;  ///< whose loop it is; null: of no host here
+  void add(TopologyListener& listener) { listeners_.push_back(&listener); }
+  void remove(TopologyListener& listener) noexcept { std::erase(listeners_, &listener); }
 
  private:
   using Key = std::tuple<const SimHost*, const SimInterface*, Address>;
@@ -59,6 +71,7 @@ class SimNetwork {
   std::deque<std::unique_ptr<SimHost>> hosts_;
   std::deque<std::unique_ptr<SimLink>> links_;
   std::map<Key, SimInterface*, Less> routes_;  // found before, for the present topology
+  std::vector<TopologyListener*> listeners_;
 };
 
 }  // namespace trellis

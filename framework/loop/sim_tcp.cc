@@ -46,7 +46,8 @@ void SimTcp::remove(TcpConnection& connection) noexcept {
   if (found != connections_.end() && found->second == &connection) connections_.erase(found);
 }
 
-bool SimTcp::in_use(const Address& local, const Address& remote) const noexcept {
+bool SimTcp::in_use(const Address& local, const Address& remote) noexcept {
+  purge();
   return connections_.contains({local, remote});
 }
 

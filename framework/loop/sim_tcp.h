@@ -35,9 +35,9 @@ class SimTcp {
   void on_packet(SimPacket&&, const SimInterface& in) noexcept;  ///< a segment for this host
   void on_icmp(const IcmpError&) noexcept;                       ///< an error about a segment of this host
 
-  void add(TcpConnection&) noexcept;                                        ///< segments find it from now on
-  void remove(TcpConnection&) noexcept;                                     ///< not any more; no-op when not added
-  bool in_use(const Address& local, const Address& remote) const noexcept;  ///< by a connection
+  void add(TcpConnection&) noexcept;                                  ///< segments find it from now on
+  void remove(TcpConnection&) noexcept;                               ///< not any more; no-op when not added
+  bool in_use(const Address& local, const Address& remote) noexcept;  ///< by a connection
   void add(TcpListener& listener) { listeners_.push_back(&listener); }
   void remove(TcpListener& listener) { std::erase(listeners_, &listener); }
 

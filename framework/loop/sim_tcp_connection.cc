@@ -41,11 +41,7 @@ std::uint32_t TcpConnection::path_mss() const noexcept {
   return settings.mss == 0 ? mss : std::min(mss, settings.mss);
 }
 
-int TcpConnection::emit(SimPacket&& packet) noexcept {
-  const int error = tcp_.host().send(std::move(packet), bound_).error;
-  if (error != 0 && error != EMSGSIZE) soft_error_ = error;
-  return error;
-}
+int TcpConnection::emit(SimPacket&& packet) noexcept { return tcp_.host().send(std::move(packet), bound_).error; }
 
 void TcpConnection::emit_ack(bool probe) noexcept {
   SimPacket packet = segment();

@@ -76,11 +76,13 @@ void VirtualLoop::run_once(bool wait) noexcept {
   }
 }
 
+// Asked before every step of the world, so it looks no further than the first that is ready.
 bool VirtualLoop::something_ready() noexcept {
-  std::erase_if(polled_, [](Pollable* socket) {
+  const auto first = std::ranges::find_if(polled_, [](Pollable* socket) {
     socket->listed_ = socket->ready() != Ready::none;
-    return !socket->listed_;
+    return socket->listed_;
   });
+  polled_.erase(polled_.begin(), first);
   return !polled_.empty();
 }
 

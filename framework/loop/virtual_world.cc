@@ -2,6 +2,7 @@
 #include "loop/virtual_world.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cstring>
 #include <format>
@@ -127,7 +128,7 @@ std::uint64_t hash(std::uint64_t state, const void* data, std::size_t size) noex
   for (; size >= 8; at += 8, size -= 8) {
     std::uint64_t word;
     std::memcpy(&word, at, 8);
-    state = mix(state ^ word);
+    state = std::rotl((state ^ word) * 0x9e3779b97f4a7c15u, 29);
   }
   std::uint64_t last = 0;
   if (size > 0) std::memcpy(&last, at, size);

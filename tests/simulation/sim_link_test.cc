@@ -273,5 +273,52 @@ TEST(SimLink, AManInTheMiddleSeesAndChangesPackets) {
   EXPECT_EQ(server.received.at(0).text, "Abc");
 }
 
+TEST(SimLink, AnAttackerReplaysAndForges) {
+  TwoHosts net;
+  DatagramUser server(net.server.loop(), ip("10.0.0.2", 53));
+  DatagramUser client(net.client.loop(), {}, ip("10.0.0.2", 53));
+  SimPacket seen;
+  net.link->forth().tap = [&](SimPacket& packet) {
+    seen = packet;
+    return Verdict::pass;
+  };
+  ASSERT_TRUE(client.send("pay once"));
+  net.world.run_for(1ms);
+  net.link->forth().inject(seen);
+  seen.from = ip("10.0.0.77", 7);
+  net.link->forth().inject(seen);
+  EXPECT_TRUE(net.world.run_until_idle());
+  ASSERT_EQ(server.received.size(), 3u);
+  EXPECT_EQ(server.received[1].text, "pay once");
+  EXPECT_EQ(server.received[1].from, client.socket->local());
+  EXPECT_EQ(server.received[2].from, ip("10.0.0.77", 7));
+}
+
+TEST(SimLink, AnAttackerWhoSeesTheStreamCanResetIt) {
+  TwoHosts net;
+  StreamServer server(net.server.loop(), net.to_server);
+  const auto client = connect_stream(net.client.loop(), net.to_server);
+  SimPacket seen;
+  net.link->forth().tap = [&](SimPacket& packet) {
+    seen = packet;
+    return Verdict::pass;
+  };
+  client->send("hello");
+  ASSERT_TRUE(net.world.run_until([&] { return !server.streams.empty() && server[0].received == "hello"; }));
+  const auto forge = [&](std::uint64_t seq) {
+    SimPacket reset = seen;
+    reset.payload.clear();
+    reset.tcp = {.seq = seq, .rst = true};
+    net.link->forth().inject(reset);
+    net.world.run_for(1s);
+  };
+  forge(seen.tcp.seq + 1'000'000);  // beyond the window
+  forge(seen.tcp.seq + 100);        // within it, but not exact: challenged
+  EXPECT_FALSE(server[0].error);
+  forge(seen.tcp.seq + 5);
+  ASSERT_TRUE(server[0].error.has_value());
+  EXPECT_EQ(server[0].error->reason, Reason::reset);
+}
+
 }  // namespace
 }  // namespace trellis::simulation

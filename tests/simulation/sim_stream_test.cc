@@ -382,6 +382,41 @@ TEST(SimStream, AConnectionThatWasResetBeforeAcceptIsAcceptedAndThenFails) {
   EXPECT_EQ(accepted.socket->receive(in, 10).error().code, static_cast<std::uint64_t>(ECONNRESET));
 }
 
+TEST(SimStream, HalfOpenConnectionsAreGivenUpAfterSixtyThreeSeconds) {
+  TwoHosts net;
+  StreamServer server(net.server.loop(), net.to_server, 0);
+  net.link->back().conditions.filters = {{}};  // no SYN-ACK gets through
+  std::vector<Duration> answers;
+  net.world.observe([&](const TraceEvent& event) {
+    if (event.what == "syn-ack") answers.push_back(event.at - VirtualWorld::kStart);
+  });
+  auto client = connect_stream(net.client.loop(), net.to_server);
+  net.world.run_for(100ms);
+  client.reset();  // says nothing
+  const auto other = connect_stream(net.client.loop(), net.to_server);
+  EXPECT_FALSE(net.world.run_until([&] { return server.streams.size() == 1; }, 62s));
+  EXPECT_EQ(answers, (std::vector<Duration>{25ms, 1025ms, 3025ms, 7025ms, 15025ms, 31025ms}));
+  net.link->unblock();  // no room for the other before the first is given up
+  EXPECT_TRUE(net.world.run_until([&] { return server.streams.size() == 1; }, 5s));
+}
+
+TEST(SimStream, BothEndsMayFinishAtOnce) {
+  TwoHosts net;
+  StreamServer server(net.server.loop(), net.to_server);
+  const auto client = connect_stream(net.client.loop(), net.to_server);
+  ASSERT_TRUE(net.world.run_until([&] { return server.streams.size() == 1; }));
+  client->send("mine");
+  client->finish();
+  server[0].send("yours");
+  server[0].finish();
+  ASSERT_TRUE(net.world.run_until([&] { return client->ended_at && server[0].ended_at; }, 1s));
+  EXPECT_EQ(client->received, "yours");
+  EXPECT_EQ(server[0].received, "mine");
+  EXPECT_TRUE(net.world.run_until_idle());
+  EXPECT_FALSE(client->error);
+  EXPECT_FALSE(server[0].error);
+}
+
 TEST(SimStream, SharedPortsSpreadByASeededHash) {
   const auto spread = [](std::uint64_t seed) {
     TwoHosts net({.delay = 1ms}, seed);
