@@ -32,19 +32,39 @@ int rank(const ComposedStack& stack, const Requirements& r) {
   return points;
 }
 
+Result<void> check_names(const Policy& policy) {
+  for (const SameSecurity& same : policy.same_security) {
+    for (const std::string& name : same.stacks) {
+      if (std::ranges::contains(policy.stacks, name, &StackSpec::name)) continue;
+      std::vector<std::string_view> known;
+      for (const StackSpec& stack : policy.stacks) known.push_back(stack.name);
+      return fail(Reason::configuration, same.where + ": found stack '" + name + "' in <same-security>, " + expected_one_of(name, known));
+    }
+  }
+  return {};
+}
+
+// All pairs, because being declared equal is not transitive.
 Result<void> check_equivalence(const Profile& profile) {
   for (std::size_t i = 1; i < profile.stacks.size(); ++i) {
-    const ComposedStack& a = *profile.stacks[0];
-    const ComposedStack& b = *profile.stacks[i];
-    if (auto same = equivalent(a.traits, b.traits, profile.policy.requirements, false); !same) {
-      return fail(Reason::configuration, profile.policy.stacks[i].where + ": stack '" + b.name + "' cannot stand in for '" +
-                                             a.name + "': " + same.error().detail);
+    for (std::size_t k = 0; k < i; ++k) {
+      if (auto same = profile.equivalence(k, i); !same) {
+        return fail(Reason::configuration, profile.policy.stacks[i].where + ": stack '" + profile.stacks[i]->name +
+                                               "' cannot stand in for '" + profile.stacks[k]->name + "': " + same.error().detail);
+      }
     }
   }
   return {};
 }
 
 }  // namespace
+
+Result<void> Profile::equivalence(std::size_t a, std::size_t b) const {
+  const bool declared = std::ranges::any_of(policy.same_security, [&](const SameSecurity& same) {
+    return std::ranges::contains(same.stacks, stacks[a]->name) && std::ranges::contains(same.stacks, stacks[b]->name);
+  });
+  return equivalent(stacks[a]->traits, stacks[b]->traits, policy.requirements, declared);
+}
 
 FrameworkCore::FrameworkCore(FrameworkOptions given, std::vector<PluginRules> rules)
     : options(std::move(given)), registry(plugin_directories(rules, options.plugin_directories), rules) {}
@@ -63,6 +83,7 @@ Result<void> FrameworkCore::load(std::vector<Policy> policies) {
       }
       profile.stacks.push_back(std::move(*composed));
     }
+    if (auto named = check_names(profile.policy); !named) return named;
     if (auto same = check_equivalence(profile); !same) return same;
     if (auto chosen = choose_racing(profile); !chosen) return chosen;
     profiles_.push_back(std::move(made));
@@ -71,13 +92,17 @@ Result<void> FrameworkCore::load(std::vector<Policy> policies) {
 }
 
 Result<void> FrameworkCore::choose_racing(Profile& profile) {
-  for (auto& racing : profile.racing) {
-    auto policy = registry.racing("staggered");
-    if (!policy) return fail(std::move(policy));
-    auto options = OptionValues::check("racing policy staggered", (*policy)->options(), {});
+  for (std::size_t i = 0; i < std::size(profile.racing); ++i) {
+    const PluginUse use = profile.policy.racing[i].value_or(PluginUse{"staggered", {}, {}});
+    auto policy = registry.racing(use.name);
+    if (!policy) {
+      if (!use.where.empty()) policy.error().detail.insert(0, use.where + ": ");
+      return fail(std::move(policy));
+    }
+    auto options = OptionValues::check("racing policy " + use.name, (*policy)->options(), use.options);
     if (!options) return fail(std::move(options));
-    racing.policy = *policy;
-    racing.options = std::move(*options);
+    profile.racing[i].policy = *policy;
+    profile.racing[i].options = std::move(*options);
   }
   return {};
 }

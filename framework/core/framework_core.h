@@ -27,6 +27,7 @@ struct Profile {
     const RacingPolicy* policy = nullptr;
     OptionValues options;
   } racing[3];  // by Branch
+  Result<void> equivalence(std::size_t a, std::size_t b) const;  // whether two of the stacks may race; if not, why
 };
 
 /// What one Preconnection comes to: everything that establishing or listening needs, copied.

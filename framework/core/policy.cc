@@ -147,6 +147,42 @@ void read_resolver(const XmlElement& element, std::optional<PluginUse>& out) {
   element.children({options_into(out->options)});
 }
 
+constexpr std::string_view kBranches[] = {"path", "protocol", "endpoint"};  // in the order of Branch
+
+void read_branch(const XmlElement& element, Policy& out) {
+  element.attributes({"on", "policy"});
+  const std::string on = element.word("on", kBranches);
+  PluginUse use{element.word("policy"), {}, element.where()};
+  element.children({options_into(use.options)});
+  const auto branch = std::ranges::find(kBranches, on);
+  if (branch == std::ranges::end(kBranches)) return;
+  auto& place = out.racing[static_cast<std::size_t>(branch - std::ranges::begin(kBranches))];
+  if (place) element.fault(std::format("found <branch on=\"{}\"> twice, expected it once", on));
+  place = std::move(use);
+}
+
+void read_racing(const XmlElement& element, Policy& out) {
+  element.attributes({});
+  element.children({{"branch", [&](const XmlElement& branch) { read_branch(branch, out); }}});
+}
+
+void read_same_security(const XmlElement& element, Policy& out) {
+  element.attributes({"reason"});
+  SameSecurity same{element.text("reason"), {}, element.where()};
+  element.children({{"stack", [&](const XmlElement& stack) {
+                       stack.attributes({"name"});
+                       stack.no_children();
+                       same.stacks.push_back(stack.word("name"));
+                     }}});
+  if (same.stacks.size() < 2) element.fault("found <same-security> with less than two <stack>, expected those that are equal");
+  out.same_security.push_back(std::move(same));
+}
+
+void read_equivalence(const XmlElement& element, Policy& out) {
+  element.attributes({});
+  element.children({{"same-security", [&](const XmlElement& same) { read_same_security(same, out); }}});
+}
+
 void read_policy(const XmlElement& element, Policy& out) {
   element.attributes({"xmlns", "name", "summary", "xmlns:xsi", "xsi:schemaLocation"});  // the last two are for editors
   if (const std::string space = element.text("xmlns"); !space.empty() && space != kNamespace) {
@@ -161,6 +197,8 @@ void read_policy(const XmlElement& element, Policy& out) {
       {"requirements", [&](const XmlElement& child) { read_requirements(child, out.requirements); }, 1},
       {"resolver", [&](const XmlElement& child) { read_resolver(child, out.resolver); }, 1},
       {"stacks", [&](const XmlElement& child) { read_stacks(child, out.stacks); }, 1},
+      {"equivalence", [&](const XmlElement& child) { read_equivalence(child, out); }, 1},
+      {"racing", [&](const XmlElement& child) { read_racing(child, out); }, 1},
       {"limits", [&](const XmlElement& child) { read_limits(child, out.limits); }, 1},
   });
   if (out.stacks.empty()) element.fault("found <policy> without <stacks>, expected the stacks that may be used");

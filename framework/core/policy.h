@@ -4,6 +4,7 @@
 // The reader is strict: unknown elements, attributes and words are refused with "file:line: message".
 #pragma once
 #include <cstdint>
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,6 +37,13 @@ struct PluginUse {
   std::string where;  ///< "file:line"
 };
 
+/// <same-security>: stacks whose security protocols the policy holds for equal, although they differ.
+struct SameSecurity {
+  std::string reason;               ///< for whoever reads the policy
+  std::vector<std::string> stacks;  ///< names
+  std::string where;                ///< "file:line"
+};
+
 struct Policy {
   std::string file;
   std::string name;
@@ -44,6 +52,8 @@ struct Policy {
   /// Face::none: the policy does not say; the stacks decide.
   Requirements requirements{.face = Face::none, .require = {}, .prohibit = {}, .prefer = {}, .avoid = {}};
   std::vector<StackSpec> stacks;  ///< best first; at least one
+  std::vector<SameSecurity> same_security;
+  std::array<std::optional<PluginUse>, 3> racing;  ///< by Branch; none: the framework's default
   PolicyLimits limits;
   std::optional<PluginUse> resolver;  ///< none: the framework's default
 };

@@ -104,6 +104,13 @@ TEST(Policy, Everything) {
   EXPECT_EQ(policy->limits.attempts_at_once, 2u);
   EXPECT_EQ(policy->limits.send_buffer, 4096u);
   EXPECT_EQ(policy->limits.receive_buffer, 1073741824u);
+
+  ASSERT_EQ(policy->same_security.size(), 1u);
+  EXPECT_EQ(policy->same_security[0].stacks, (std::vector<std::string>{"quic", "tls"}));
+  EXPECT_FALSE(policy->racing[0]);
+  ASSERT_TRUE(policy->racing[1] && policy->racing[2]);
+  EXPECT_EQ(policy->racing[1]->name, "failover");
+  EXPECT_EQ(policy->racing[2]->options[0].value, "200");
 }
 
 TEST(Policy, WhatIsNotSaid) {
