@@ -190,8 +190,7 @@ void ConnectionCore::demand() noexcept {
   if (stack_ == nullptr || ended_ || inbox_.ended()) return;
   const LowerPort top = stack_->top();
   const std::size_t window = limits_.receive_buffer;
-  const std::size_t have = top.granted() + inbox_.charge();
-  if (have * 2 <= window) stack_->top().grant(window - have);
+  if ((top.granted() + inbox_.charge()) * 2 <= window) stack_->top().grant_to(window - inbox_.charge());
 }
 
 void ConnectionCore::cancel_receive() noexcept {

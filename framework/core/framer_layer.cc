@@ -8,9 +8,9 @@ namespace {
 
 constexpr const char* kLayer = "framer";
 
-// What to grant so that a window reaches its level; nothing while half of it is left, since a grant costs a visit.
-std::size_t refill(std::size_t level, std::size_t granted) noexcept {
-  return granted * 2 <= level ? level - granted : 0;
+// Raises a window to its level; nothing while half of it is left, since a grant costs a visit.
+void refill(auto port, std::size_t level) noexcept {
+  if (port.granted() * 2 <= level) port.grant_to(level);
 }
 
 bool same_name(std::string_view a, std::string_view b) noexcept {
@@ -132,7 +132,7 @@ void FramerSender::push_framed() noexcept {
 
 void FramerSender::grant() noexcept {
   if (!upper_.empty()) return;  // what waits there has been granted already
-  if (const std::size_t more = refill(lower_.credit(), upper_.granted())) upper_.grant(more);
+  if (lower_.credit() > 0) refill(upper_, lower_.credit());
 }
 
 Result<void> FramerReceiver::receive(Batch& batch) noexcept {
@@ -151,7 +151,7 @@ Result<void> FramerReceiver::receive(Batch& batch) noexcept {
 // Below a byte is a byte, above each chunk costs kLeastCharge: without that floor a header would come byte by byte.
 void FramerReceiver::grant() noexcept {
   if (upper_.credit() == 0) return;
-  if (const std::size_t more = refill(std::max(upper_.credit(), kLeastCharge), lower_.granted())) lower_.grant(more);
+  refill(lower_, std::max(upper_.credit(), kLeastCharge));
 }
 
 Result<bool> FramerReceiver::next_piece(Batch& batch) noexcept {

@@ -120,7 +120,12 @@ class UpperPort {
     link_->down.refilled = true;
     link_->visit_above();
   }
-  /// Bytes that the layer above may still push. Grants the difference to reach a level: grant(level - granted()).
+  /// Raises what the layer above may push to `level` bytes: grants what is missing, and what its last push overshot.
+  void grant_to(std::size_t level) noexcept {
+    const std::int64_t missing = static_cast<std::int64_t>(level) - link_->down.credit;
+    if (missing > 0) grant(static_cast<std::size_t>(missing));
+  }
+  /// Bytes that the layer above may still push; 0 also when it has overshot.
   std::size_t granted() const noexcept { return static_cast<std::size_t>(std::max<std::int64_t>(0, link_->down.credit)); }
   /// What a chunk or batch that came from above has cost there, to grant it back.
   template <class T>
@@ -176,7 +181,12 @@ class LowerPort {
     link_->up.refilled = true;
     link_->visit_below();
   }
-  /// Bytes that the layer below may still push.
+  /// Raises what the layer below may push to `level` bytes: grants what is missing, and what its last push overshot.
+  void grant_to(std::size_t level) noexcept {
+    const std::int64_t missing = static_cast<std::int64_t>(level) - link_->up.credit;
+    if (missing > 0) grant(static_cast<std::size_t>(missing));
+  }
+  /// Bytes that the layer below may still push; 0 also when it has overshot.
   std::size_t granted() const noexcept { return static_cast<std::size_t>(std::max<std::int64_t>(0, link_->up.credit)); }
   /// What a chunk or batch that came from below has cost there, to grant it back.
   template <class T>
