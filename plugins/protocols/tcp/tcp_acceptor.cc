@@ -58,6 +58,7 @@ void TcpAcceptor::on_deadline() noexcept {
 }
 
 void TcpAcceptor::accept() noexcept {
+  if (failed_) return;
   more_ = false;
   for (Door& door : doors_) {
     int accepted = 0;
@@ -103,6 +104,7 @@ Result<void> TcpAcceptor::watch(Ready what) noexcept {
 }
 
 void TcpAcceptor::give_up(Error error) noexcept {
+  if (std::exchange(failed_, true)) return;
   error.layer = kLayer;
   host_.failed(std::move(error));
 }

@@ -37,6 +37,7 @@ class TcpAcceptor final : public Acceptor, private SocketEvents {
   std::vector<Door> doors_;
   bool more_ = false;     // the last visit ended with peers still waiting
   bool starved_ = false;  // descriptors ran out, and none was accepted since
+  bool failed_ = false;   // cannot accept any more
 };
 
 }  // namespace trellis

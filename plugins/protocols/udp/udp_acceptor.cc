@@ -14,15 +14,13 @@ constexpr Duration kReportPause = std::chrono::seconds(10);
 
 void UdpAcceptor::open(const OpenArgs& args) noexcept {
   auto sockets = open_listeners(args.route.local, [&](const Address& at) { return listen(at, args.route.path); });
-  if (!sockets) {
-    sockets.error().layer = kLayer;
-    return host_.failed(std::move(sockets.error()));
-  }
+  if (!sockets) return give_up(std::move(sockets.error()));
   for (auto& socket : *sockets) {
     doors_.push_back(std::make_unique<UdpDoor>());
     doors_.back()->socket = std::move(socket);
     watch(*doors_.back());
   }
+  if (failed_) return;
   args.route.local = doors_.front()->socket->local();
   host_.listening(args.route.local);
 }
@@ -142,7 +140,13 @@ void UdpAcceptor::send(UdpDoor& door) noexcept {
 
 void UdpAcceptor::watch(UdpDoor& door) noexcept {
   const Ready what = door.blocked ? Ready::readable | Ready::writable : Ready::readable;
-  if (auto done = door.watch.set(*door.socket, *this, what); !done) host_.failed(std::move(done.error()));
+  if (auto done = door.watch.set(*door.socket, *this, what); !done) give_up(std::move(done.error()));
+}
+
+void UdpAcceptor::give_up(Error error) noexcept {
+  if (std::exchange(failed_, true)) return;
+  error.layer = kLayer;
+  host_.failed(std::move(error));
 }
 
 void UdpAcceptor::active(UdpPeer& peer) noexcept {

@@ -53,6 +53,7 @@ class UdpAcceptor final : public Acceptor, private SocketEvents {
   UdpPeer* find(const UdpFlow& flow) noexcept;
   void admit(UdpDoor& door, const UdpFlow& flow, Chunk&& chunk) noexcept;
   void watch(UdpDoor& door) noexcept;
+  void give_up(Error error) noexcept;
   void watch_idleness() noexcept;
   void report_losses() noexcept;
 
@@ -70,6 +71,7 @@ class UdpAcceptor final : public Acceptor, private SocketEvents {
   bool watching_idleness_ = false;
   bool keep_segments_ = false;  // the layer above the peers takes GRO batches
   bool closing_ = false;
+  bool failed_ = false;  // cannot accept any more; the peers that there are live on
 };
 
 }  // namespace trellis
