@@ -16,7 +16,8 @@ namespace trellis {
 
 namespace {
 
-constexpr std::size_t kLargest = 65507;     // payload of an IPv4 datagram
+constexpr std::size_t kLargestIpv4 = 65507;  // payload of a datagram
+constexpr std::size_t kLargestIpv6 = 65527;
 constexpr std::size_t kMostAtOnce = 64;     // datagrams of one receive()
 constexpr std::size_t kExpected = 1500;     // how large they are thought to be
 constexpr std::size_t kMostSegments = 64;   // that GRO joins
@@ -203,7 +204,7 @@ int SimDatagram::transmit(const Chunk& chunk, std::span<const std::byte> bytes) 
   packet.ecn = chunk.ecn & 3;
   if (!packet.to) return EDESTADDRREQ;
   if (packet.to.family != family_) return EAFNOSUPPORT;
-  if (bytes.size() > kLargest) return EMSGSIZE;
+  if (bytes.size() > (family_ == Address::Family::ipv6 ? kLargestIpv6 : kLargestIpv4)) return EMSGSIZE;
   const Address wanted = info.local && !is_wildcard(info.local) ? with_port(info.local, local_.port) : local_;
   if (wanted && !is_wildcard(wanted) && !host_.owns(wanted)) return EADDRNOTAVAIL;
   packet.from = host_.source_for(packet.to, wanted, bound_);
