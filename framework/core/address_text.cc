@@ -20,7 +20,8 @@ std::string to_text(const Address& address) {
 }
 
 std::optional<Address> parse_address(std::string_view literal, std::uint16_t port) {
-  if (literal.size() >= 2 && literal.front() == '[' && literal.back() == ']') literal = literal.substr(1, literal.size() - 2);
+  const bool in_brackets = literal.size() >= 2 && literal.front() == '[' && literal.back() == ']';
+  if (in_brackets) literal = literal.substr(1, literal.size() - 2);
   const std::size_t percent = literal.find('%');
   const std::string host(literal.substr(0, percent));
   Address address{.port = port};

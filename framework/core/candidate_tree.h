@@ -30,11 +30,11 @@ struct Candidate {
 struct CandidateNode {
   Candidate candidate = {};
   NodeIndex parent = kNoNode;
-  std::uint32_t number = 1;               // within the parent, from 1; its ChildId
-  std::int64_t rank = 0;                  // place among its siblings: lower is tried first
-  std::optional<Branch> branch = {};      // how it branches; none: a leaf
-  std::vector<NodeIndex> children = {};   // best first
-  std::uint32_t numbered = 0;             // children numbered so far
+  std::uint32_t number = 1;              // within the parent, from 1; its ChildId
+  std::int64_t rank = 0;                 // place among its siblings: lower is tried first
+  std::optional<Branch> branch = {};     // how it branches; none: a leaf
+  std::vector<NodeIndex> children = {};  // best first
+  std::uint32_t numbered = 0;            // children numbered so far
   Child::State state = Child::State::waiting;
   std::uint8_t rtts_left = 0;
   TimePoint started_at{}, answered_at{}, ended_at{};
@@ -45,7 +45,7 @@ struct CandidateNode {
 struct TreeLimits {
   std::size_t children = 32;  // of one node
   std::size_t nodes = 128;
-  std::size_t leaves = 64;   // candidates that can be attempted
+  std::size_t leaves = 64;  // candidates that can be attempted
 };
 
 class CandidateTree {
@@ -63,7 +63,7 @@ class CandidateTree {
   std::size_t size() const noexcept { return nodes_.size(); }
   bool leaf(NodeIndex i) const noexcept { return !nodes_[i].branch; }
   NodeIndex child(NodeIndex parent, ChildId number) const noexcept;  // kNoNode: there is none
-  std::string name(NodeIndex i) const;                                // "1.2.1"
+  std::string name(NodeIndex i) const;                               // "1.2.1"
 
  private:
   void place(NodeIndex parent, NodeIndex child);

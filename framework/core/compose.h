@@ -34,7 +34,7 @@ struct ComposedStack {
 };
 
 /// Opens the plugins of a stack, reads their settings and fits the layers together so that the top offers `wanted`;
-/// Face::none: the first of bytestream, message, datagram that works. Errors begin with file:line where the stack has it.
+/// Face::none: the first of bytestream, message, datagram that works. Errors begin with file:line where there is one.
 Result<std::shared_ptr<const ComposedStack>> compose(Registry& registry, const StackSpec& stack, Face wanted);
 
 }  // namespace trellis

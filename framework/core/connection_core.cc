@@ -108,11 +108,15 @@ bool ConnectionCore::send(Slice&& data, bool end) {
 
 bool ConnectionCore::send(Message&& message, Connection::Sent sent) {
   Chunk chunk{.data = std::move(message.data), .end_of_message = message.end};
-  if (sent || message.properties != MessageProperties{}) chunk.info = ledger().record(message.properties, std::move(sent));
+  if (sent || message.properties != MessageProperties{})
+    chunk.info = ledger().record(message.properties, std::move(sent));
   if (ended_ || finished_) {
-    const Error why{Reason::invalid_argument, 0, "core", "nothing can be sent after the final message or the end of the Connection"};
-    if (chunk.info) chunk.info->report(Fate::failed, &why);
-    else stack_noticed(Notice::soft_error, why);
+    const Error why{Reason::invalid_argument, 0, "core",
+                    "nothing can be sent after the final message or the end of the Connection"};
+    if (chunk.info)
+      chunk.info->report(Fate::failed, &why);
+    else
+      stack_noticed(Notice::soft_error, why);
     return true;
   }
   put(std::move(chunk));
@@ -137,7 +141,8 @@ void ConnectionCore::push_on() noexcept {
 }
 
 void ConnectionCore::end_sending_if_due() noexcept {
-  if (!finished_ || finish_told_ || stack_ == nullptr || state_ == ConnectionState::establishing || !outbox_.empty()) return;
+  if (!finished_ || finish_told_ || stack_ == nullptr || state_ == ConnectionState::establishing || !outbox_.empty())
+    return;
   finish_told_ = true;
   stack_->top().finish();
 }
@@ -272,8 +277,10 @@ void ConnectionCore::end(std::unique_ptr<Error> why) noexcept {
   }
   outbox_.clear();
   let_go_of_stack();
-  if (gone_) turn_.retire(*this);
-  else turn_.deliver(*this);
+  if (gone_)
+    turn_.retire(*this);
+  else
+    turn_.deliver(*this);
 }
 
 void ConnectionCore::stack_failed(Error error) noexcept { end(std::make_unique<Error>(std::move(error))); }

@@ -40,7 +40,9 @@ class ConnectionCore final : public TurnMember, public StackOwner {
   Connection handle() noexcept { return Connection(*this); }
 
   // From the application, through Connection.
-  Slice allocate(std::uint32_t size) { return turn_.executor().pool().allocate(limits_.headroom, size, limits_.tailroom); }
+  Slice allocate(std::uint32_t size) {
+    return turn_.executor().pool().allocate(limits_.headroom, size, limits_.tailroom);
+  }
   bool send(Message&& message, Connection::Sent sent);
   bool send(Slice&& data, bool end);
   void send_when_writable(Slice data, bool end, Connection::Done done);
@@ -58,7 +60,9 @@ class ConnectionCore final : public TurnMember, public StackOwner {
   Result<void> set(std::string_view name, const PropertyValue&) noexcept;
 
   ConnectionState state() const noexcept { return state_; }
-  std::string_view stack_name() const noexcept { return stack_ != nullptr ? stack_->composed().text : std::string_view(); }
+  std::string_view stack_name() const noexcept {
+    return stack_ != nullptr ? stack_->composed().text : std::string_view();
+  }
   Address local() const noexcept { return stack_ != nullptr ? stack_->route().local : Address{}; }
   Address remote() const noexcept { return stack_ != nullptr ? stack_->route().remote : Address{}; }
   std::string_view interface_name() const;
@@ -112,7 +116,8 @@ class ConnectionCore final : public TurnMember, public StackOwner {
   Face face_;
   ConnectionState state_ = ConnectionState::establishing;
   bool tell_ready_ = false, tell_writable_ = false, want_writable_ = false, receiving_ = false, delivering_ = false;
-  bool finished_ = false, finish_told_ = false, gone_ = false, ended_ = false, failure_told_ = false, closing_asked_ = false;
+  bool finished_ = false, finish_told_ = false, gone_ = false, ended_ = false, failure_told_ = false,
+       closing_asked_ = false;
 };
 
 }  // namespace trellis

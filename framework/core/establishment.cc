@@ -85,7 +85,9 @@ struct Establishment::Resolution final : AnswerSink {
     race.pending(node, ipv6_pending, ipv4_pending, false);
     if (endpoints.empty() && !ipv6_pending && !ipv4_pending) {
       race.expansion_failed(establishment.now(), node,
-                            error ? *error : Error{Reason::unresolved, 0, "core", "no usable address was found for " + establishment.plan_.wishes.remote.host});
+                            error ? *error
+                                  : Error{Reason::unresolved, 0, "core",
+                                          "no usable address was found for " + establishment.plan_.wishes.remote.host});
     } else {
       race.children_changed(establishment.now(), node);
     }
@@ -118,8 +120,9 @@ void Establishment::begin() noexcept {
   deadline_ = begun_at_ + plan_.connect_timeout;
   const Address& remote = race_.tree()[kRoot].candidate.remote.address;
   if (remote && !fits(remote)) {
-    failure_ = std::make_unique<Error>(Error{Reason::invalid_argument, 0, "core",
-                                             to_text(remote) + " has another address family than was asked for or than the local address has"});
+    failure_ = std::make_unique<Error>(
+        Error{Reason::invalid_argument, 0, "core",
+              to_text(remote) + " has another address family than was asked for or than the local address has"});
     return turn_.advance(*this);
   }
   race_.begin(begun_at_);
@@ -204,7 +207,8 @@ Route Establishment::route_to(const Candidate& candidate) const {
 
 void Establishment::start_leaf(NodeIndex leaf) noexcept {
   const Candidate& candidate = race_.tree()[leaf].candidate;
-  Stack& stack = turn_.make<Stack>(turn_, plan_.stacks[static_cast<std::size_t>(candidate.stack)], plan_.wishes.security);
+  Stack& stack =
+      turn_.make<Stack>(turn_, plan_.stacks[static_cast<std::size_t>(candidate.stack)], plan_.wishes.security);
   Attempt& attempt = *attempts_.emplace_back(std::make_unique<Attempt>(*this, leaf, stack));
   stack.give_to(attempt);
   if (auto made = stack.make_layers(0); !made) return attempt.stack_failed(std::move(made).error());
@@ -250,10 +254,12 @@ void Establishment::on_alarm() noexcept {
 Error Establishment::too_late() const {
   const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(plan_.connect_timeout).count();
   const std::string within = " within " + std::to_string(limit) + " ms";
-  if (attempts_.empty()) return {Reason::timed_out, 0, "core", "no address of " + plan_.wishes.remote.host + " was found" + within};
+  if (attempts_.empty())
+    return {Reason::timed_out, 0, "core", "no address of " + plan_.wishes.remote.host + " was found" + within};
   const Candidate& c = race_.tree()[attempts_.front()->leaf].candidate;
   return explained({Reason::timed_out, 0, "core",
-                    plan_.stacks[static_cast<std::size_t>(c.stack)]->text + " to " + to_text(c.remote.address) + " was not established" + within});
+                    plan_.stacks[static_cast<std::size_t>(c.stack)]->text + " to " + to_text(c.remote.address) +
+                        " was not established" + within});
 }
 
 // ---- the end
@@ -290,13 +296,12 @@ Error Establishment::explained(const Error& error) const {
     ++failures;
     last = &*node.failure;
   }
-  if (failures > 1 && last->detail != whole.detail) whole.detail += "; " + std::to_string(failures) + " attempts failed, the last one with: " + last->detail;
+  if (failures > 1 && last->detail != whole.detail)
+    whole.detail += "; " + std::to_string(failures) + " attempts failed, the last one with: " + last->detail;
   return whole;
 }
 
-void Establishment::fail(Error error) noexcept {
-  finish({}, &error);
-}
+void Establishment::fail(Error error) noexcept { finish({}, &error); }
 
 void Establishment::finish(std::string winner, const Error* failure) noexcept {
   ConnectionCore* connection = std::exchange(connection_, nullptr);

@@ -1,5 +1,5 @@
-// establishment.h: from what was asked to the stack that is ready: gathers candidates, lets the race engine decide, runs
-// its attempts, and hands the winner to the Connection.
+// establishment.h: from what was asked to the stack that is ready: gathers candidates, lets the race engine decide,
+// runs its attempts, and hands the winner to the Connection.
 #pragma once
 #include <memory>
 #include <string>
@@ -54,9 +54,9 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
   ConnectionCore* connection_;
   std::vector<Path> paths_;
   RaceEngine race_;
-  std::vector<std::unique_ptr<Attempt>> attempts_;       // running
-  std::vector<std::unique_ptr<Resolution>> resolutions_; // by path
-  std::unique_ptr<Error> failure_;                       // to be told in the turn
+  std::vector<std::unique_ptr<Attempt>> attempts_;        // running
+  std::vector<std::unique_ptr<Resolution>> resolutions_;  // by path
+  std::unique_ptr<Error> failure_;                        // to be told in the turn
   TimePoint begun_at_{}, deadline_{}, wake_ = TimePoint::max();
 };
 

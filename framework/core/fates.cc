@@ -33,7 +33,8 @@ void Ledger::tell(MessageInfo* info, Fate fate, const Error* why) noexcept {
     ledger.news_.push_back({std::move(message.sent), fate, copy});
   } else if (message.sent) {
     // The same callable may hear `acknowledged` later, so it stays with the message until that is released.
-    ledger.news_.push_back({[&message, keep = MessageRef(info)](Fate f, const Error* e) mutable { message.sent(f, e); }, fate, copy});
+    ledger.news_.push_back(
+        {[&message, keep = MessageRef(info)](Fate f, const Error* e) mutable { message.sent(f, e); }, fate, copy});
   } else if (fate == Fate::expired || fate == Fate::failed) {
     ledger.lost_(Notice::soft_error,
                  copy.value_or(Error{Reason::timed_out, 0, "core", "a message expired before it could be sent"}));
@@ -53,8 +54,10 @@ void Ledger::release(MessageInfo* info) noexcept {
 }
 
 void Ledger::unlink(SentInfo& message) noexcept {
-  if (message.previous != nullptr) message.previous->next = message.next;
-  else open_ = message.next;
+  if (message.previous != nullptr)
+    message.previous->next = message.next;
+  else
+    open_ = message.next;
   if (message.next != nullptr) message.next->previous = message.previous;
 }
 

@@ -27,7 +27,7 @@ class Ledger {
   void fail_open(const Error&);  // every message that has no fate yet fails
   void deliver();                // calls the application
   bool news() const noexcept { return !news_.empty(); }
-  void leave() noexcept;         // the Connection goes: nobody listens any more
+  void leave() noexcept;  // the Connection goes: nobody listens any more
 
  private:
   struct News {

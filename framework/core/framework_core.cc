@@ -38,7 +38,8 @@ Result<void> check_names(const Policy& policy) {
       if (std::ranges::contains(policy.stacks, name, &StackSpec::name)) continue;
       std::vector<std::string_view> known;
       for (const StackSpec& stack : policy.stacks) known.push_back(stack.name);
-      return fail(Reason::configuration, same.where + ": found stack '" + name + "' in <same-security>, " + expected_one_of(name, known));
+      return fail(Reason::configuration,
+                  same.where + ": found stack '" + name + "' in <same-security>, " + expected_one_of(name, known));
     }
   }
   return {};
@@ -50,7 +51,8 @@ Result<void> check_equivalence(const Profile& profile) {
     for (std::size_t k = 0; k < i; ++k) {
       if (auto same = profile.equivalence(k, i); !same) {
         return fail(Reason::configuration, profile.policy.stacks[i].where + ": stack '" + profile.stacks[i]->name +
-                                               "' cannot stand in for '" + profile.stacks[k]->name + "': " + same.error().detail);
+                                               "' cannot stand in for '" + profile.stacks[k]->name +
+                                               "': " + same.error().detail);
       }
     }
   }
@@ -78,8 +80,8 @@ Result<void> FrameworkCore::load(std::vector<Policy> policies) {
       auto composed = compose(registry, spec, profile.policy.requirements.face);
       if (!composed) return fail(std::move(composed));
       if (auto fits = satisfies((*composed)->traits, profile.policy.requirements); !fits) {
-        return fail(Reason::configuration,
-                    spec.where + ": stack '" + spec.name + "' does not do what the policy requires: " + fits.error().detail);
+        return fail(Reason::configuration, spec.where + ": stack '" + spec.name +
+                                               "' does not do what the policy requires: " + fits.error().detail);
       }
       profile.stacks.push_back(std::move(*composed));
     }
@@ -157,9 +159,11 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
     if (!fits) why += (why.empty() ? "" : "; ") + stack->text + ": " + fits.error().detail;
     return !fits;
   });
-  if (plan.stacks.empty()) return fail(Reason::unsupported, "no stack of the policy '" + policy.name + "' does what is required: " + why);
+  if (plan.stacks.empty())
+    return fail(Reason::unsupported, "no stack of the policy '" + policy.name + "' does what is required: " + why);
   if (!requirements.prefer.empty() || !requirements.avoid.empty()) {
-    std::ranges::stable_sort(plan.stacks, std::greater(), [&](const auto& stack) { return rank(*stack, requirements); });
+    std::ranges::stable_sort(plan.stacks, std::greater(),
+                             [&](const auto& stack) { return rank(*stack, requirements); });
   }
   plan.face = plan.stacks.front()->traits.face;
   std::erase_if(plan.stacks, [&](const auto& stack) { return stack->traits.face != plan.face; });
@@ -173,7 +177,8 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
     plan.limits.tailroom = std::max(plan.limits.tailroom, stack->tailroom);
   }
   plan.attempts_at_once = policy.limits.attempts_at_once;
-  for (std::size_t i = 0; i < std::size(plan.racing); ++i) plan.racing[i] = {(*chosen)->racing[i].policy, &(*chosen)->racing[i].options};
+  for (std::size_t i = 0; i < std::size(plan.racing); ++i)
+    plan.racing[i] = {(*chosen)->racing[i].policy, &(*chosen)->racing[i].options};
   if (policy.resolver) plan.resolver = policy.resolver->name;
   plan.profile = std::move(*chosen);
   return plan;
@@ -183,7 +188,8 @@ Result<Resolver*> FrameworkCore::resolver(Plan& plan) {
   auto found = registry.resolver(plan.resolver);
   if (!found) return found;
   const auto& use = plan.profile->policy.resolver;
-  auto values = OptionValues::check("resolver " + plan.resolver, (*found)->options(), use ? use->options : std::vector<OptionText>{});
+  auto values = OptionValues::check("resolver " + plan.resolver, (*found)->options(),
+                                    use ? use->options : std::vector<OptionText>{});
   if (!values) return fail(std::move(values));
   plan.resolver_options = std::move(*values);
   return found;

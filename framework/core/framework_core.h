@@ -26,7 +26,7 @@ struct Profile {
   struct {
     const RacingPolicy* policy = nullptr;
     OptionValues options;
-  } racing[3];  // by Branch
+  } racing[3];                                                   // by Branch
   Result<void> equivalence(std::size_t a, std::size_t b) const;  // whether two of the stacks may race; if not, why
 };
 
@@ -34,12 +34,12 @@ struct Profile {
 struct Plan {
   std::shared_ptr<const Profile> profile;  // what `racing` refers to; stays when the policy is loaded anew
   Preconnection::Wishes wishes;
-  StackList stacks;          // usable and equivalent, best first; at least one
-  Face face = Face::none;    // of all of them
+  StackList stacks;        // usable and equivalent, best first; at least one
+  Face face = Face::none;  // of all of them
   Duration connect_timeout{};
   std::size_t candidates = 16;
   std::size_t attempts_at_once = 4;
-  BranchRacing racing[3];    // by Branch
+  BranchRacing racing[3];                           // by Branch
   std::shared_ptr<Preconnection::RaceOver> report;  // null: nobody wants the story
   ConnectionLimits limits;
   std::string resolver = "system";

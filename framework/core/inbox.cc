@@ -76,8 +76,10 @@ bool Inbox::next(std::size_t at_least, std::size_t at_most, std::size_t limit, B
     if (complete) break;
   }
   if (!complete && !ended_ && charge_ < limit) return false;
-  if (queue_.size() == 1) take_front(at_most, out);
-  else gather(std::min(bytes, at_most), pool, out);
+  if (queue_.size() == 1)
+    take_front(at_most, out);
+  else
+    gather(std::min(bytes, at_most), pool, out);
   return true;
 }
 

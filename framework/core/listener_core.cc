@@ -28,14 +28,17 @@ ListenerCore::~ListenerCore() {
 }
 
 State& ListenerCore::state() noexcept { return no_state; }
-const Security& ListenerCore::security() noexcept { return plan_.wishes.security ? *plan_.wishes.security : no_security; }
+const Security& ListenerCore::security() noexcept {
+  return plan_.wishes.security ? *plan_.wishes.security : no_security;
+}
 void ListenerCore::log(Severity severity, std::string_view text) noexcept {
   if (turn_->log()) turn_->log()(severity, composed_->layers[0].name, text);
 }
 
 void ListenerCore::begin() noexcept {
   if (composed_->acceptor != 0) {
-    const char* why = composed_->acceptor < 0 ? "no layer of it can listen" : "its acceptor is above another layer, which is not built yet";
+    const char* why = composed_->acceptor < 0 ? "no layer of it can listen"
+                                              : "its acceptor is above another layer, which is not built yet";
     return fail_later({Reason::unsupported, 0, "core", "cannot listen with the stack " + composed_->text + ": " + why});
   }
   auto acceptor = composed_->layers[0].protocol->listen(*this, LowerPort());

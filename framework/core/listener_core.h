@@ -1,4 +1,5 @@
-// listener_core.h: the engine's side of a Listener: an acceptor in its slot, and the Connections on their way to being ready.
+// listener_core.h: the engine's side of a Listener: an acceptor in its slot, and the Connections on their way to being
+// ready.
 #pragma once
 #include <deque>
 #include <memory>
@@ -74,8 +75,8 @@ class ListenerCore final : public TurnMember, public Slot, public AcceptHost {
   Route route_;
   std::optional<OpenArgs> args_;
   std::optional<Opening> opening_;
-  std::vector<ConnectionCore*> pending_;     // not ready yet
-  std::deque<Connection> waiting_;           // ready, nobody has taken them yet
+  std::vector<ConnectionCore*> pending_;  // not ready yet
+  std::deque<Connection> waiting_;        // ready, nobody has taken them yet
   std::move_only_function<void(Result<Connection>)> waiter_;
   std::optional<Error> failure_;
   Address local_{};

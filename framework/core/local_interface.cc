@@ -22,7 +22,8 @@ bool same(const sockaddr& found, const Address& wanted) {
 }  // namespace
 
 std::string interface_of(const Address& address) {
-  if (address.family == Address::Family::ipv4 && address.ip[0] == 127) return "lo";  // all of 127/8, one address is listed
+  if (address.family == Address::Family::ipv4 && address.ip[0] == 127)
+    return "lo";  // all of 127/8, one address is listed
   ifaddrs* list = nullptr;
   if (getifaddrs(&list) != 0) return {};
   const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(list, &freeifaddrs);

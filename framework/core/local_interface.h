@@ -1,4 +1,5 @@
-// local_interface.h: which interface has an address. Until path providers say it, this is asked when somebody wants to know.
+// local_interface.h: which interface has an address. Until path providers say it, this is asked when somebody wants to
+// know.
 #pragma once
 #include <string>
 

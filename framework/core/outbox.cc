@@ -17,7 +17,8 @@ void Outbox::add(Chunk chunk) {
   bytes_ += chunk.data.size();
   if (chunk.info) {
     first_expiry_ = std::min(first_expiry_, chunk.info->expires);
-    if (begins && chunk.end_of_message && !chunk.info->ordered && !queue_.empty()) return insert_by_priority(std::move(chunk));
+    if (begins && chunk.end_of_message && !chunk.info->ordered && !queue_.empty())
+      return insert_by_priority(std::move(chunk));
   }
   queue_.add(std::move(chunk));
 }

@@ -24,9 +24,9 @@ class Outbox {
   Batch queue_;
   std::size_t bytes_ = 0;
   TimePoint first_expiry_ = TimePoint::max();
-  bool front_begun_ = false;   // the first part of the message at the front was released
-  bool last_ended_ = true;     // the last chunk that was added ended its message
-  bool dropping_ = false;      // the message that is being added has expired: drop its other parts too
+  bool front_begun_ = false;  // the first part of the message at the front was released
+  bool last_ended_ = true;    // the last chunk that was added ended its message
+  bool dropping_ = false;     // the message that is being added has expired: drop its other parts too
 };
 
 }  // namespace trellis

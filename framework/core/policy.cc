@@ -174,7 +174,8 @@ void read_same_security(const XmlElement& element, Policy& out) {
                        stack.no_children();
                        same.stacks.push_back(stack.word("name"));
                      }}});
-  if (same.stacks.size() < 2) element.fault("found <same-security> with less than two <stack>, expected those that are equal");
+  if (same.stacks.size() < 2)
+    element.fault("found <same-security> with less than two <stack>, expected those that are equal");
   out.same_security.push_back(std::move(same));
 }
 

@@ -3,8 +3,8 @@
 //
 // The reader is strict: unknown elements, attributes and words are refused with "file:line: message".
 #pragma once
-#include <cstdint>
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>

@@ -122,8 +122,10 @@ Listener Preconnection::listen(Executor& loop, ListenerEvents events) {
   }
   const bool usable = plan.has_value();
   auto& core = turn.make<ListenerCore>(turn, usable ? std::move(*plan) : Plan{}, std::move(events));
-  if (usable) core.begin();
-  else core.fail_later(std::move(plan).error());
+  if (usable)
+    core.begin();
+  else
+    core.fail_later(std::move(plan).error());
   return core.handle();
 }
 

@@ -56,8 +56,10 @@ void RaceEngine::begin(TimePoint now) {
 NodeIndex RaceEngine::add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank) {
   if (over_) return kNoNode;  // updates after the end are not for this Connection (RACE-48)
   const NodeIndex added = tree_.add(parent, branch, std::move(candidate), rank);
-  if (added != kNoNode) note(now, RaceStep::Kind::added, added, "");
-  else note(now, RaceStep::Kind::dropped, parent, "a child more than its limits allow");
+  if (added != kNoNode)
+    note(now, RaceStep::Kind::added, added, "");
+  else
+    note(now, RaceStep::Kind::dropped, parent, "a child more than its limits allow");
   return added;
 }
 
@@ -88,8 +90,10 @@ void RaceEngine::children_changed(TimePoint now, NodeIndex node) {
 void RaceEngine::expansion_failed(TimePoint now, NodeIndex node, Error error) {
   if (over_ || !active(tree_[node].state)) return;
   pending(node, false, false, false);
-  if (tree_[node].children.empty()) fail_node(now, node, std::move(error));
-  else children_changed(now, node);
+  if (tree_[node].children.empty())
+    fail_node(now, node, std::move(error));
+  else
+    children_changed(now, node);
   rearm();
 }
 
@@ -110,14 +114,23 @@ void RaceEngine::decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId 
   view_.clear();
   for (const NodeIndex i : tree_[node].children) {
     const CandidateNode& c = tree_[i];
-    view_.push_back({.id = c.number, .state = c.state, .ipv6 = c.candidate.remote.address.family == Address::Family::ipv6,
-                     .rtts_left = c.rtts_left, .started_at = c.started_at, .answered_at = c.answered_at,
+    view_.push_back({.id = c.number,
+                     .state = c.state,
+                     .ipv6 = c.candidate.remote.address.family == Address::Family::ipv6,
+                     .rtts_left = c.rtts_left,
+                     .started_at = c.started_at,
+                     .answered_at = c.answered_at,
                      .expected = c.candidate.expected,
                      .failure = c.failure ? std::optional(c.failure->reason) : std::nullopt});
   }
   Parent& p = parent(node);
-  const RaceView view{.branch = *tree_[node].branch, .now = now, .begun_at = tree_[node].started_at, .children = view_,
-                      .ipv6_pending = p.ipv6_pending, .ipv4_pending = p.ipv4_pending, .service_pending = p.service_pending};
+  const RaceView view{.branch = *tree_[node].branch,
+                      .now = now,
+                      .begun_at = tree_[node].started_at,
+                      .children = view_,
+                      .ipv6_pending = p.ipv6_pending,
+                      .ipv4_pending = p.ipv4_pending,
+                      .service_pending = p.service_pending};
   p.wake = TimePoint::max();
   execute(now, node, event, p.race->decide(event, about, view));
 }
@@ -130,7 +143,8 @@ void RaceEngine::execute(TimePoint now, NodeIndex node, RaceEvent event, RacePla
   for (const ChildId id : plan.cancel) {
     const NodeIndex child = tree_.child(node, id);
     if (child == kNoNode || !(active(tree_[child].state) || tree_[child].state == Child::State::waiting)) {
-      note(now, RaceStep::Kind::ignored, node, "the plan cancels a child that is not there or has ended", std::to_string(id));
+      note(now, RaceStep::Kind::ignored, node, "the plan cancels a child that is not there or has ended",
+           std::to_string(id));
       continue;
     }
     cancel_node(now, child, "by the racing policy");
@@ -139,7 +153,8 @@ void RaceEngine::execute(TimePoint now, NodeIndex node, RaceEvent event, RacePla
     if (over_) return;
     const NodeIndex child = tree_.child(node, id);
     if (child == kNoNode || tree_[child].state != Child::State::waiting) {
-      note(now, RaceStep::Kind::ignored, node, "the plan starts a child that is not there or not waiting", std::to_string(id));
+      note(now, RaceStep::Kind::ignored, node, "the plan starts a child that is not there or not waiting",
+           std::to_string(id));
       continue;
     }
     start_child(now, node, child, event_word(event));
@@ -177,7 +192,8 @@ void RaceEngine::keep_going(TimePoint now, NodeIndex node) {
     const Parent& p = parent(node);
     if (p.expanding()) return;
     const auto& children = tree_[node].children;
-    const auto waiting = std::ranges::find_if(children, [&](NodeIndex i) { return tree_[i].state == Child::State::waiting; });
+    const auto waiting =
+        std::ranges::find_if(children, [&](NodeIndex i) { return tree_[i].state == Child::State::waiting; });
     if (waiting == children.end()) return fail_node(now, node, summary(node));
     if (p.wake != TimePoint::max()) return;
     note(now, RaceStep::Kind::ignored, node, "the plan stops here, but a candidate is left");

@@ -1,4 +1,5 @@
-// race_engine.h: executes the plans of racing policies on a candidate tree, and carries success and failure to the root.
+// race_engine.h: executes the plans of racing policies on a candidate tree, and carries success and failure to the
+// root.
 //
 // One Race per started parent. The engine owns time: one alarm for the earliest of all wake-ups, so timers of different
 // parents never influence each other. It knows nothing of stacks, names and paths: RaceActions does what it says.
@@ -14,13 +15,13 @@ namespace trellis {
 /// Does what the engine says and reports back through the engine's functions, at once or later.
 class RaceActions {
  public:
-  virtual void start_leaf(NodeIndex leaf) noexcept = 0;      // then leaf_answered, leaf_ready or leaf_failed
-  virtual void cancel_leaf(NodeIndex leaf) noexcept = 0;     // started; silent
-  virtual void expand(NodeIndex node) noexcept = 0;          // adds children through RaceEngine::add, then settled()
-  virtual void abandon(NodeIndex node) noexcept = 0;         // stops expanding
-  virtual void wake_at(TimePoint when) noexcept = 0;         // once; then RaceEngine::wake; max(): never
-  virtual void won(NodeIndex leaf) noexcept = 0;             // once; all others are canceled
-  virtual void lost(const Error& error) noexcept = 0;        // once; nothing is left to try
+  virtual void start_leaf(NodeIndex leaf) noexcept = 0;   // then leaf_answered, leaf_ready or leaf_failed
+  virtual void cancel_leaf(NodeIndex leaf) noexcept = 0;  // started; silent
+  virtual void expand(NodeIndex node) noexcept = 0;       // adds children through RaceEngine::add, then settled()
+  virtual void abandon(NodeIndex node) noexcept = 0;      // stops expanding
+  virtual void wake_at(TimePoint when) noexcept = 0;      // once; then RaceEngine::wake; max(): never
+  virtual void won(NodeIndex leaf) noexcept = 0;          // once; all others are canceled
+  virtual void lost(const Error& error) noexcept = 0;     // once; nothing is left to try
 
  protected:
   ~RaceActions() = default;
@@ -47,9 +48,9 @@ class RaceEngine {
   /// A new child. kNoNode: a limit is reached, and the trace says so.
   NodeIndex add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank);
   void withdraw(TimePoint now, NodeIndex child);
-  void pending(NodeIndex node, bool ipv6, bool ipv4, bool service);  // what expand() still waits for
-  void children_changed(TimePoint now, NodeIndex parent);            // after add, withdraw, rerank, pending
-  void expansion_failed(TimePoint now, NodeIndex node, Error error); // it has no children, and will not have any
+  void pending(NodeIndex node, bool ipv6, bool ipv4, bool service);   // what expand() still waits for
+  void children_changed(TimePoint now, NodeIndex parent);             // after add, withdraw, rerank, pending
+  void expansion_failed(TimePoint now, NodeIndex node, Error error);  // it has no children, and will not have any
   void leaf_answered(TimePoint now, NodeIndex leaf, unsigned rtts_left);
   void leaf_ready(TimePoint now, NodeIndex leaf);
   void leaf_failed(TimePoint now, NodeIndex leaf, Error error);
@@ -88,9 +89,9 @@ class RaceEngine {
   RaceLimits limits_;
   BranchRacing racing_[3];
   RaceActions& actions_;
-  std::vector<Parent> parents_;       // by NodeIndex; empty for leaves
-  std::vector<NodeIndex> deferred_;   // leaves that wait for a free place among the attempts
-  std::vector<Child> view_;           // scratch
+  std::vector<Parent> parents_;      // by NodeIndex; empty for leaves
+  std::vector<NodeIndex> deferred_;  // leaves that wait for a free place among the attempts
+  std::vector<Child> view_;          // scratch
   std::vector<RaceStep> trace_;
   TimePoint begun_at_{}, armed_ = TimePoint::max();
   std::size_t attempts_ = 0;

@@ -20,7 +20,8 @@ std::string_view to_string(RaceStep::Kind kind) noexcept {
 }
 
 std::string RaceNode::text() const {
-  const std::string endpoint = remote.address ? to_text(remote.address) : remote.host + ":" + std::to_string(remote.port);
+  const std::string endpoint =
+      remote.address ? to_text(remote.address) : remote.host + ":" + std::to_string(remote.port);
   return "[" + endpoint + ", " + (path.empty() ? "any" : path) + ", " + (stack.empty() ? "any" : stack) + "]";
 }
 

@@ -67,7 +67,9 @@ void LayerSlot::failed(Error error) noexcept {
   disarm();
   stack_.fail(index_, std::move(error));
 }
-void LayerSlot::notify(Notice notice, Error detail) noexcept { stack_.owner_->stack_noticed(notice, std::move(detail)); }
+void LayerSlot::notify(Notice notice, Error detail) noexcept {
+  stack_.owner_->stack_noticed(notice, std::move(detail));
+}
 void LayerSlot::drained() noexcept { turn_->advance(stack_); }
 Result<LowerPort> LayerSlot::want_lower(const LowerWish&) noexcept {
   return fail(Reason::unsupported, "this stack has one way down: several lowers are not built yet");
@@ -227,7 +229,8 @@ void Stack::fail(unsigned index, Error error) noexcept {
   turn_.advance(*this);
 }
 
-// Nothing more will come from below `from`: what waits in the links above goes to the application now, whatever its demand.
+// Nothing more will come from below `from`: what waits in the links above goes to the application now, whatever its
+// demand.
 void Stack::open_sluices(unsigned from) noexcept {
   for (unsigned i = from; i < count_; ++i) {
     EngineLink& link = level(i).link;
@@ -248,8 +251,10 @@ void Stack::report_end() noexcept {
   if (told_end_) return;
   if (moving()) return turn_.advance(*this);  // deliver first, then fail
   told_end_ = true;
-  if (error_) owner_->stack_failed(*error_);
-  else owner_->stack_closed();
+  if (error_)
+    owner_->stack_failed(*error_);
+  else
+    owner_->stack_closed();
 }
 
 // Top down, and what each layer says to its peer goes through the layers below in this very call.

@@ -56,7 +56,7 @@ class LayerSlot final : public Slot, public LayerHost, public LowerHost {
   void drained() noexcept override;
 
   std::unique_ptr<ProtocolInstance> instance;
-  bool early_open = false;     // layers above may open
+  bool early_open = false;  // layers above may open
   bool close_called = false;
   bool is_closed = false;
 
@@ -80,10 +80,10 @@ class Stack final : public TurnMember {
 
   void prepare(const Endpoint& remote, const Route& route, bool passive) noexcept;  // opens in the next advance pass
   void open(const Endpoint& remote, const Route& route, bool passive) noexcept;     // opens now
-  void close() noexcept;                       // graceful; then stack_closed() or stack_failed()
-  void abort(std::uint64_t code) noexcept;     // tells the peer in this turn and retires; the owner hears nothing more
-  void give_to(StackOwner& owner) noexcept;    // the winner changes hands
-  void leave() noexcept;                       // retires silently; the owner hears nothing more
+  void close() noexcept;                     // graceful; then stack_closed() or stack_failed()
+  void abort(std::uint64_t code) noexcept;   // tells the peer in this turn and retires; the owner hears nothing more
+  void give_to(StackOwner& owner) noexcept;  // the winner changes hands
+  void leave() noexcept;                     // retires silently; the owner hears nothing more
 
   LowerPort top() noexcept { return LowerPort(top_link()); }
   EngineLink& top_link() noexcept;

@@ -34,11 +34,11 @@ class StackTop {
 /// A link between two slots, or between the topmost slot and a StackTop.
 struct EngineLink : Link {
   Slot* lower = nullptr;
-  Slot* upper = nullptr;    // null: `top` is above
+  Slot* upper = nullptr;  // null: `top` is above
   StackTop* top = nullptr;
-  bool told_up = false;     // finished was passed on
+  bool told_up = false;  // finished was passed on
   bool told_down = false;
-  bool watch_drain = false; // lower->drained() when `down` has been taken
+  bool watch_drain = false;  // lower->drained() when `down` has been taken
 };
 
 /// A layer's place in the engine: what is to be called, and when.
@@ -49,10 +49,10 @@ class Slot : public Alarm {
   void request_deadline(TimePoint) noexcept;
   void on_alarm() noexcept final;
 
-  virtual Layer& layer() noexcept = 0;                        // precondition: opened
-  virtual void down(UpperPort, Batch&) noexcept = 0;          // on_down of a protocol instance
-  virtual void upper_credit(UpperPort) noexcept = 0;          // on_credit of a protocol instance
-  virtual void drained() noexcept {}                          // the link above, marked watch_drain, is empty now
+  virtual Layer& layer() noexcept = 0;                // precondition: opened
+  virtual void down(UpperPort, Batch&) noexcept = 0;  // on_down of a protocol instance
+  virtual void upper_credit(UpperPort) noexcept = 0;  // on_credit of a protocol instance
+  virtual void drained() noexcept {}                  // the link above, marked watch_drain, is empty now
   bool active() const noexcept { return opened && !ended; }
   bool idle() const noexcept { return !woken_ && !to_flush_; }
 
@@ -79,10 +79,12 @@ class Slot : public Alarm {
 class TurnMember {
  public:
   virtual ~TurnMember() = default;
-  virtual void advance() noexcept {}   // after wake: open the next layer, close the next one, …
-  virtual void deliver() noexcept {}   // between up and down: application callbacks
+  virtual void advance() noexcept {}                    // after wake: open the next layer, close the next one, …
+  virtual void deliver() noexcept {}                    // between up and down: application callbacks
   virtual bool quiet() const noexcept { return true; }  // nothing of it waits in a schedule: may be destroyed
-  virtual bool outlives() const noexcept { return false; }  // is destroyed after all others (acceptors, their instances)
+  virtual bool outlives() const noexcept {
+    return false;
+  }  // is destroyed after all others (acceptors, their instances)
 
  private:
   friend class Turn;
@@ -100,9 +102,9 @@ class Turn final : public Job {
   Executor& executor() noexcept { return executor_; }
   Schedule& schedule() noexcept { return schedule_.schedule; }
   const Log& log() const noexcept { return log_; }
-  void advance(TurnMember&) noexcept;  // calls its advance() in this turn
-  void deliver(TurnMember&) noexcept;  // calls its deliver() in this turn
-  void adopt(std::unique_ptr<TurnMember>);          // owns it until retire()
+  void advance(TurnMember&) noexcept;       // calls its advance() in this turn
+  void deliver(TurnMember&) noexcept;       // calls its deliver() in this turn
+  void adopt(std::unique_ptr<TurnMember>);  // owns it until retire()
   template <class T, class... A>
   T& make(A&&... args) {
     auto made = std::make_unique<T>(std::forward<A>(args)...);
@@ -110,7 +112,7 @@ class Turn final : public Job {
     adopt(std::move(made));
     return member;
   }
-  void retire(TurnMember&) noexcept;                // destroys it at the end of this turn, or of a later one
+  void retire(TurnMember&) noexcept;  // destroys it at the end of this turn, or of a later one
   void wake(Slot&) noexcept;
   void revisit(Slot&) noexcept;  // it opened or became ready: offers what has been waiting for it
   std::size_t members() const noexcept { return members_.size(); }  // for tests

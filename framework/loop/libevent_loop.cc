@@ -77,7 +77,8 @@ LibeventLoop::LibeventLoop(const LoopOptions& options)
       wake_descriptor_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   if (timer_descriptor_ < 0) die("timerfd_create");
   if (wake_descriptor_ < 0) die("eventfd");
-  // Edge-triggered, so that neither needs a read(): setting the timer again and every write to the eventfd make an edge.
+  // Edge-triggered, so that neither needs a read(): setting the timer again and every write to the eventfd make an
+  // edge.
   constexpr short kEdges = EV_READ | EV_ET | EV_PERSIST;
   event_assign(&timer_, base_, timer_descriptor_, kEdges, on_timer, this);
   event_assign(&wake_, base_, wake_descriptor_, kEdges, on_wake, this);

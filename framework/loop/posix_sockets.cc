@@ -129,7 +129,8 @@ Result<bool> PosixSocket::connect(const Address& remote) noexcept {
   if (::connect(descriptor_, &address.any, length) == 0) return connected_ = true;
   // EINTR: connecting goes on, as after EINPROGRESS.
   if (errno != EINPROGRESS && errno != EINTR) return final_failure(errno, "connect to");
-  // On loopback the handshake is over by now: asking saves a poll, and to others it costs nothing beside the round trip.
+  // On loopback the handshake is over by now: asking saves a poll, and to others it costs nothing beside the round
+  // trip.
   SocketAddress peer;
   socklen_t size = sizeof peer;
   connected_ = getpeername(descriptor_, &peer.any, &size) == 0;

@@ -3,31 +3,37 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <vector>
 
 using namespace trellis;
 
 namespace {
 
 constexpr std::uint64_t kMessageMost = 65536;
+constexpr std::size_t kPeriod = 251;
 constexpr std::uint64_t kDatagramMost = 1200;  // fits into a packet of every path
 
-// The byte at each place of what is sent; 251 is prime, so that no shift by a whole block goes unnoticed.
-std::byte byte_at(std::uint64_t place) { return static_cast<std::byte>(place % 251); }
+// What is sent: 0 to 250 over and over. 251 is prime, so that no shift by a whole block goes unnoticed.
+std::span<const std::byte> expected(std::uint64_t place, std::size_t size) {
+  static const auto pattern = [] {
+    std::vector<std::byte> bytes(kPeriod + kMessageMost);
+    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i % kPeriod);
+    return bytes;
+  }();
+  return std::span(pattern).subspan(place % kPeriod, size);
+}
 
 Slice make_part(Connection& connection, std::uint64_t place, std::uint64_t left) {
   const std::uint64_t most = connection.face() == Face::datagram ? kDatagramMost : kMessageMost;
   Slice part = connection.allocate(static_cast<std::uint32_t>(std::min(left, most)));
-  for (std::byte& byte : part.edit()) byte = byte_at(place++);
+  std::ranges::copy(expected(place, part.size()), part.edit().begin());
   return part;
 }
 
 Result<void> compare(const Message& message, std::uint64_t place) {
-  for (const std::byte byte : message.data.bytes()) {
-    if (byte != byte_at(place))
-      return fail(Reason::protocol_violation, "byte " + std::to_string(place) + " came back different");
-    ++place;
-  }
-  return {};
+  if (std::ranges::equal(message.data.bytes(), expected(place, message.data.size()))) return {};
+  return fail(Reason::protocol_violation, "what came back differs between byte " + std::to_string(place) + " and " +
+                                              std::to_string(place + message.data.size()));
 }
 
 Task<void> send_all(Connection& connection, std::uint64_t bytes) {
@@ -44,7 +50,7 @@ Task<Result<void>> stream(Connection& connection, std::uint64_t bytes) {
   Task<void> sending = send_all(connection, bytes);
   sending.start();
   for (std::uint64_t place = 0; place < bytes;) {
-    const Result<Message> message = co_await connection.receive_async();
+    const Result<Message> message = co_await connection.receive_async(1, kMessageMost);
     if (!message) co_return std::unexpected(message.error());
     if (auto same = compare(*message, place); !same) co_return same;
     place += message->data.size();
@@ -60,7 +66,7 @@ Task<Result<void>> one_by_one(Connection& connection, std::uint64_t bytes) {
     Slice part = make_part(connection, place, bytes - place);
     const std::uint64_t size = part.size();
     connection.send(std::move(part));
-    const Result<Message> message = co_await connection.receive_async();
+    const Result<Message> message = co_await connection.receive_async(1, kMessageMost);
     if (!message) co_return std::unexpected(message.error());
     if (message->data.size() != size)
       co_return fail(Reason::protocol_violation, "a datagram came back with another size");

@@ -17,6 +17,6 @@ std::optional<Url> parse_url(const std::string& text);
 /// Reads HOST:PORT; an IPv6 address is written in brackets.
 trellis::Endpoint parse_endpoint(const std::string& text);
 
-/// Asks for the page and writes its body to standard output, the status line to standard error. Statuses of 400 and above
-/// are errors.
+/// Asks for the page and writes its body to standard output, the status line to standard error. Statuses of 400 and
+/// above are errors.
 trellis::Task<trellis::Result<void>> http_get(trellis::Connection& connection, const Url& url);

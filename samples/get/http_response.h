@@ -7,8 +7,8 @@
 
 #include "trellis/result.h"
 
-/// A response to a GET, fed with bytes as they come. Its length is given by Content-Length, by chunks, or by the end of the
-/// stream.
+/// A response to a GET, fed with bytes as they come. Its length is given by Content-Length, by chunks, or by the end
+/// of the stream.
 class HttpResponse {
  public:
   /// Takes a piece of the body; false: it cannot.

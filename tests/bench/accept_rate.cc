@@ -32,7 +32,7 @@ Dialed dial_burst(const sockaddr_in& address) {
 
 double rate(const Laps& bursts) { return kBurst / bursts.typical() / kThousand; }
 
-// As any server does it: until there is no more, with the peer's address, without delay, watched for input.
+// As a server does it: until there is no more, with the peer's address, watched for input.
 void accept_all(const RawListener& listener, const Epoll& epoll, std::vector<int>& accepted) {
   for (;;) {
     sockaddr_in peer;
@@ -41,7 +41,6 @@ void accept_all(const RawListener& listener, const Epoll& epoll, std::vector<int
         accept4(listener.descriptor, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (descriptor < 0 && errno == EAGAIN) return;
     check(descriptor, "accept4");
-    set_no_delay(descriptor);
     epoll.add(descriptor, EPOLLIN);
     accepted.push_back(descriptor);
   }
@@ -49,6 +48,7 @@ void accept_all(const RawListener& listener, const Epoll& epoll, std::vector<int
 
 double baseline() {
   const RawListener listener = raw_listen();
+  set_no_delay(listener.descriptor);  // what it accepts inherits it
   const Epoll epoll;
   epoll.add(listener.descriptor, EPOLLIN);
   Laps bursts(kBursts);

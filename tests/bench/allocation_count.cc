@@ -9,7 +9,7 @@
 
 namespace trellis::bench {
 AllocationCount allocation_count() { return {}; }
-bool allocations_are_counted() { return false; }
+bool count_allocations() { return false; }
 }  // namespace trellis::bench
 
 #else
@@ -27,6 +27,7 @@ void __libc_free(void* block);
 
 namespace {
 
+std::atomic<bool> counting;
 // Atomic only so that several threads do no harm; adding with a lock prefix would slow what is measured.
 std::atomic<std::uint64_t> calls;
 std::atomic<std::size_t> live_bytes;
@@ -39,9 +40,14 @@ void add(std::atomic<T>& counter, T n) {
 }
 
 void* counted(void* block) {
+  if (!counting.load(std::memory_order_relaxed)) return block;
   add(calls, std::uint64_t{1});
   add(live_bytes, footprint(block));
   return block;
+}
+
+void forget(void* block) {
+  if (counting.load(std::memory_order_relaxed)) add(live_bytes, std::size_t{0} - footprint(block));
 }
 
 }  // namespace
@@ -50,7 +56,7 @@ extern "C" {
 void* malloc(std::size_t size) { return counted(__libc_malloc(size)); }
 void* calloc(std::size_t count, std::size_t size) { return counted(__libc_calloc(count, size)); }
 void* realloc(void* block, std::size_t size) {
-  add(live_bytes, std::size_t{0} - footprint(block));
+  forget(block);
   return counted(__libc_realloc(block, size));
 }
 void* memalign(std::size_t alignment, std::size_t size) { return counted(__libc_memalign(alignment, size)); }
@@ -62,7 +68,7 @@ int posix_memalign(void** block, std::size_t alignment, std::size_t size) {
   return 0;
 }
 void free(void* block) {
-  add(live_bytes, std::size_t{0} - footprint(block));
+  forget(block);
   __libc_free(block);
 }
 }
@@ -71,7 +77,7 @@ namespace trellis::bench {
 AllocationCount allocation_count() {
   return {calls.load(std::memory_order_relaxed), live_bytes.load(std::memory_order_relaxed)};
 }
-bool allocations_are_counted() { return true; }
+bool count_allocations() { return counting = true; }
 }  // namespace trellis::bench
 
 #endif

@@ -1,19 +1,19 @@
 // allocation_count.h: malloc of the whole process, counted. Linking allocation_count.cc puts the counters in place;
-// plugins that are loaded later are counted too.
+// plugins that are loaded later are counted too. They are off at first, so that they do not slow what is measured.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
 namespace trellis::bench {
 
-/// Since the process began. Exact while one thread allocates.
+/// Since counting began. Exact while one thread allocates.
 struct AllocationCount {
   std::uint64_t calls = 0;     ///< of malloc and its relatives, new among them
   std::size_t live_bytes = 0;  ///< not freed, with what malloc itself adds to each block
 };
 AllocationCount allocation_count();
 
-/// False in builds with sanitizers, which need malloc for themselves: nothing is counted there.
-bool allocations_are_counted();
+/// Begins to count. False in builds with sanitizers, which need malloc for themselves: nothing is counted there.
+bool count_allocations();
 
 }  // namespace trellis::bench

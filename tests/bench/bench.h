@@ -13,8 +13,9 @@ namespace trellis::bench {
 /// Which way a row's value should go.
 enum class Better { lower, higher };
 
-/// Pairs that are measured for a row at least.
+/// Pairs that are measured for a row at least, and for rows that the rest of the machine disturbs more.
 inline constexpr int kPairsMin = 5;
+inline constexpr int kPairsNoisy = 9;
 /// Seconds that one measurement may take; a process that needs longer is ended and its row has failed.
 inline constexpr int kSecondsMax = 60;
 
@@ -28,6 +29,7 @@ struct Row {
   std::function<double()> ours;           ///< one measurement with the framework; runs in a process of its own
   std::function<double()> baseline = {};  ///< the same work in plain C; empty: `limit` stands in for it
   double limit = 0;                       ///< the fixed value that ours() is divided by when there is no baseline
+  int pairs = kPairsMin;                  ///< measured unless more are asked for
 };
 
 /// What became of a row.

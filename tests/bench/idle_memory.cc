@@ -38,7 +38,7 @@ void wait_for_input(Connection& connection) {
 
 double ours() {
   errno = 0;
-  if (!allocations_are_counted()) die("idle-memory: this build does not count allocations");
+  if (!count_allocations()) die("idle-memory: this build does not count allocations");
   const std::size_t n = connections_possible();
   if (n < kConnections) std::fprintf(stderr, "idle-memory: descriptors for %zu connections only\n", n);
   Ours ours;

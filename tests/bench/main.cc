@@ -28,7 +28,7 @@ error.
   ROW          measure these rows only; see --list
   --json       one JSON object a line: name, ratio, target, better, pass, ours, baseline, unit
                (a row without a baseline has its limit there, and a target of 1)
-  --pairs N    measure N pairs for each row; default and least: 5
+  --pairs N    measure at least N pairs for each row; least: 5
   --list       names, targets and meanings of all rows
 
 The exit code is 0 when every row has reached its target, 1 when one has not, 2 when the command line is wrong.
@@ -83,7 +83,7 @@ std::string parse(std::span<char*> words, std::span<const std::string_view> know
 }
 
 bool measure_and_report(const Row& row, const Wishes& wishes) {
-  const Outcome outcome = measure(row, wishes.pairs);
+  const Outcome outcome = measure(row, std::max(row.pairs, wishes.pairs));
   std::puts((wishes.json ? as_json(row, outcome) : as_text(row, outcome)).c_str());
   std::fflush(stdout);
   return outcome.pass;

@@ -19,9 +19,7 @@ struct Queues : testing::Test {
     if (!text.empty()) std::memcpy(s.edit().data(), text.data(), text.size());
     return s;
   }
-  static std::string text(const Slice& s) {
-    return {reinterpret_cast<const char*>(s.bytes().data()), s.size()};
-  }
+  static std::string text(const Slice& s) { return {reinterpret_cast<const char*>(s.bytes().data()), s.size()}; }
   Chunk chunk(std::string_view text, bool end = true) { return Chunk{.data = slice(text), .end_of_message = end}; }
   Chunk chunk(std::string_view text, MessageProperties p, bool end = true) {
     Chunk c = chunk(text, end);

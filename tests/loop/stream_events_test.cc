@@ -1,5 +1,5 @@
-// What a stream reports, and that it reports nothing else: resets are seen without asking for data, and data that nobody
-// asked for does not keep the loop busy.
+// What a stream reports, and that it reports nothing else: resets are seen without asking for data, and data that
+// nobody asked for does not keep the loop busy.
 #include "harness.h"
 
 namespace trellis::test {

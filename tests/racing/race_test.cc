@@ -56,7 +56,9 @@ TEST_F(RaceTest, BlackHoleCostsOneAttemptDelay) {
 TEST_F(RaceTest, FirstMayStillWinAfterTheSecondWasStarted) {
   RaceWorld w(staggered);
   resolve_at_once(w, 1, 1);
-  w.outcome = [](const Candidate& c) { return is6(c) ? Outcome{.ready = milliseconds(260)} : Outcome{.ready = milliseconds(100)}; };
+  w.outcome = [](const Candidate& c) {
+    return is6(c) ? Outcome{.ready = milliseconds(260)} : Outcome{.ready = milliseconds(100)};
+  };
   w.run();
   EXPECT_EQ(w.ended, milliseconds(260));
   EXPECT_EQ(w.winner, "1.1.1.1");
@@ -86,7 +88,8 @@ TEST_F(RaceTest, WhenAllFailedOneErrorIsReported) {
 // RACE-72
 TEST_F(RaceTest, NoAddressesIsAnError) {
   RaceWorld w(staggered);
-  w.answers = {{.after = milliseconds(3), .addresses = {}, .ipv6 = true}, {.after = milliseconds(5), .addresses = {}, .ipv4 = true}};
+  w.answers = {{.after = milliseconds(3), .addresses = {}, .ipv6 = true},
+               {.after = milliseconds(5), .addresses = {}, .ipv4 = true}};
   w.run();
   ASSERT_TRUE(w.error);
   EXPECT_EQ(w.error->reason, Reason::unresolved);
@@ -96,26 +99,30 @@ TEST_F(RaceTest, NoAddressesIsAnError) {
 // RACE-124: the four orders of answers.
 TEST_F(RaceTest, Ipv6AnswersStartAtOnce) {
   RaceWorld w(staggered);
-  w.answers = {{.after = milliseconds(10), .addresses = list(1, 0), .ipv6 = true}, {.after = milliseconds(40), .addresses = list(0, 1), .ipv4 = true}};
+  w.answers = {{.after = milliseconds(10), .addresses = list(1, 0), .ipv6 = true},
+               {.after = milliseconds(40), .addresses = list(0, 1), .ipv4 = true}};
   w.run(milliseconds(300));
   EXPECT_EQ(w.started(), "6@10 4@260");
 }
 TEST_F(RaceTest, Ipv4AnswersWaitForIpv6) {
   RaceWorld w(staggered);
-  w.answers = {{.after = milliseconds(10), .addresses = list(0, 1), .ipv4 = true}, {.after = milliseconds(40), .addresses = list(1, 0), .ipv6 = true}};
+  w.answers = {{.after = milliseconds(10), .addresses = list(0, 1), .ipv4 = true},
+               {.after = milliseconds(40), .addresses = list(1, 0), .ipv6 = true}};
   w.run(milliseconds(320));
   EXPECT_EQ(w.started(), "6@40 4@290");
 }
 TEST_F(RaceTest, NegativeIpv6AnswerEndsTheWait) {
   RaceWorld w(staggered);
-  w.answers = {{.after = milliseconds(10), .addresses = list(0, 1), .ipv4 = true}, {.after = milliseconds(30), .addresses = {}, .ipv6 = true}};
+  w.answers = {{.after = milliseconds(10), .addresses = list(0, 1), .ipv4 = true},
+               {.after = milliseconds(30), .addresses = {}, .ipv6 = true}};
   w.run(milliseconds(300));
   EXPECT_EQ(w.started(), "4@30");
 }
 // RACE-114, RACE-125, RACE-46, RACE-159
 TEST_F(RaceTest, LateIpv6AnswersJoinTheRunningRace) {
   RaceWorld w(staggered);
-  w.answers = {{.after = milliseconds(10), .addresses = list(0, 3), .ipv4 = true}, {.after = milliseconds(200), .addresses = list(1, 0), .ipv6 = true}};
+  w.answers = {{.after = milliseconds(10), .addresses = list(0, 3), .ipv4 = true},
+               {.after = milliseconds(200), .addresses = list(1, 0), .ipv6 = true}};
   w.run(milliseconds(600));
   EXPECT_EQ(w.started(), "4@60 6@310 4@560");
 }
@@ -159,7 +166,8 @@ TEST_F(RaceTest, AnsweredCandidateIsWaitedFor) {
   RaceWorld w(staggered);
   resolve_at_once(w, 1, 1);
   w.outcome = [](const Candidate& c) {
-    return is6(c) ? Outcome{.ready = milliseconds(300), .answered = milliseconds(100), .rtts_left = 2} : Outcome{.ready = milliseconds(1)};
+    return is6(c) ? Outcome{.ready = milliseconds(300), .answered = milliseconds(100), .rtts_left = 2}
+                  : Outcome{.ready = milliseconds(1)};
   };
   w.run();
   EXPECT_EQ(w.started(), "6@0") << "no second attempt: the first one is alive and needs 200 ms more";
@@ -220,7 +228,9 @@ TEST_F(RaceTest, FailureOfAWholePathStartsTheNextPathAtOnce) {
   RaceWorld w(staggered);
   w.paths = 2;
   resolve_at_once(w, 1, 0);
-  w.outcome = [](const Candidate& c) { return c.path == 0 ? Outcome{.failed = milliseconds(7)} : Outcome{.ready = kRtt}; };
+  w.outcome = [](const Candidate& c) {
+    return c.path == 0 ? Outcome{.failed = milliseconds(7)} : Outcome{.ready = kRtt};
+  };
   w.run();
   EXPECT_EQ(w.ended, milliseconds(7) + kRtt);
   EXPECT_EQ(w.winner, "1.2.1.1");
@@ -269,7 +279,8 @@ TEST_F(RaceTest, AttemptsAtOnceAreLimited) {
 // RACE-48, RACE-73, RACE-74
 TEST_F(RaceTest, NothingStartsAfterTheEnd) {
   RaceWorld w(staggered);
-  w.answers = {{.after = {}, .addresses = list(1, 0), .ipv6 = true}, {.after = milliseconds(100), .addresses = list(0, 3), .ipv4 = true}};
+  w.answers = {{.after = {}, .addresses = list(1, 0), .ipv6 = true},
+               {.after = milliseconds(100), .addresses = list(0, 3), .ipv4 = true}};
   w.outcome = [](const Candidate&) { return Outcome{.ready = kRtt}; };
   w.run();
   EXPECT_EQ(w.started(), "6@0");
@@ -299,7 +310,8 @@ TEST_F(RaceTest, StartsAreNeverTooClose) {
     w.run(std::chrono::seconds(20));
     for (std::size_t i = 1; i < w.starts.size(); ++i) {
       const Duration gap = w.starts[i].at - w.starts[i - 1].at;
-      EXPECT_TRUE(gap >= milliseconds(10) || failures.contains(w.starts[i].at)) << "seed " << seed << ": " << w.started();
+      EXPECT_TRUE(gap >= milliseconds(10) || failures.contains(w.starts[i].at))
+          << "seed " << seed << ": " << w.started();
     }
     EXPECT_LE(w.ends, 1);
   }
@@ -313,11 +325,14 @@ TEST_F(RaceTest, TraceTellsTheWholeStory) {
   w.run();
   std::string story;
   for (const RaceStep& s : w.race.trace()) {
-    story += w.race.tree().name(s.node) + " " + std::string(to_string(s.kind)) + (s.error ? " (" + s.error->detail + ")" : "") + "\n";
+    story += w.race.tree().name(s.node) + " " + std::string(to_string(s.kind)) +
+             (s.error ? " (" + s.error->detail + ")" : "") + "\n";
   }
-  EXPECT_EQ(story,
-            "1 started\n1.1 added\n1.1 started\n1.1.1 added\n1.1.1 started\n1.1.1.1 added\n1.1.1.2 added\n1.1.1 waiting\n"
-            "1.1.1.1 started\n1.1.1.1 failed (refused by 1.1.1.1)\n1.1.1.2 started\n1.1.1.2 ready\n1.1.1 ready\n1.1 ready\n1 ready\n");
+  EXPECT_EQ(
+      story,
+      "1 started\n1.1 added\n1.1 started\n1.1.1 added\n1.1.1 started\n1.1.1.1 added\n1.1.1.2 added\n1.1.1 waiting\n"
+      "1.1.1.1 started\n1.1.1.1 failed (refused by 1.1.1.1)\n1.1.1.2 started\n1.1.1.2 ready\n1.1.1 ready\n1.1 ready\n1 "
+      "ready\n");
 }
 
 // ---- racing policies that misbehave
@@ -342,7 +357,9 @@ TEST_F(RaceTest, APolicyThatStartsNothingDoesNotStopTheRace) {
   fake.policy = &lazy;
   RaceWorld w(fake);
   resolve_at_once(w, 2, 0);
-  w.outcome = [n = 0](const Candidate&) mutable { return ++n == 1 ? Outcome{.failed = milliseconds(5)} : Outcome{.ready = kRtt}; };
+  w.outcome = [n = 0](const Candidate&) mutable {
+    return ++n == 1 ? Outcome{.failed = milliseconds(5)} : Outcome{.ready = kRtt};
+  };
   w.run();
   EXPECT_EQ(w.winner, "1.1.1.2");
 }

@@ -1,5 +1,5 @@
-// race_world.h: a race in virtual time without stacks: what each candidate and each name lookup will do is written down,
-// and the engine and a real racing policy run against it.
+// race_world.h: a race in virtual time without stacks: what each candidate and each name lookup will do is written
+// down, and the engine and a real racing policy run against it.
 #pragma once
 #include <algorithm>
 #include <functional>
@@ -18,7 +18,7 @@ using std::chrono::milliseconds;
 
 /// What a candidate does after it was started.
 struct Outcome {
-  Duration ready = Duration::max();   // max(): never
+  Duration ready = Duration::max();  // max(): never
   Duration failed = Duration::max();
   Duration answered = Duration::max();
   unsigned rtts_left = 1;
@@ -43,7 +43,9 @@ struct Racing {
 class RaceWorld : public RaceActions {
  public:
   RaceWorld(const Racing& path, const Racing& protocol, const Racing& endpoint, RaceLimits limits = {})
-      : racing_{{path.policy, &path.options}, {protocol.policy, &protocol.options}, {endpoint.policy, &endpoint.options}},
+      : racing_{{path.policy, &path.options},
+                {protocol.policy, &protocol.options},
+                {endpoint.policy, &endpoint.options}},
         race(Candidate{.remote = {.host = "example.net", .port = 443}}, limits, racing_, *this) {
     race.keep_trace(true);
   }
@@ -90,7 +92,10 @@ class RaceWorld : public RaceActions {
     starts.push_back({since(), race.tree().name(leaf), c});
     const Outcome o = outcome(c);
     running_[leaf] = true;
-    if (o.answered != Duration::max()) at(o.answered, [this, leaf, o] { if (running_[leaf]) race.leaf_answered(now_, leaf, o.rtts_left); });
+    if (o.answered != Duration::max())
+      at(o.answered, [this, leaf, o] {
+        if (running_[leaf]) race.leaf_answered(now_, leaf, o.rtts_left);
+      });
     if (o.failed != Duration::max()) at(o.failed, [this, leaf] { end(leaf, true); });
     if (o.ready != Duration::max()) at(o.ready, [this, leaf] { end(leaf, false); });
   }
@@ -127,7 +132,9 @@ class RaceWorld : public RaceActions {
   void wake_at(TimePoint when) noexcept override {
     const int mine = ++alarm_;
     if (when == TimePoint::max()) return;
-    events_.emplace(when, [this, mine] { if (mine == alarm_) race.wake(now_); });
+    events_.emplace(when, [this, mine] {
+      if (mine == alarm_) race.wake(now_);
+    });
   }
   void won(NodeIndex leaf) noexcept override {
     winner = race.tree().name(leaf);
@@ -168,8 +175,10 @@ class RaceWorld : public RaceActions {
   }
   void end(NodeIndex leaf, bool failed) {
     if (!std::exchange(running_[leaf], false)) return;
-    if (failed) race.leaf_failed(now_, leaf, {Reason::unreachable, 0, "test", "refused by " + race.tree().name(leaf)});
-    else race.leaf_ready(now_, leaf);
+    if (failed)
+      race.leaf_failed(now_, leaf, {Reason::unreachable, 0, "test", "refused by " + race.tree().name(leaf)});
+    else
+      race.leaf_ready(now_, leaf);
   }
   TimePoint now_ = kBegin;
   std::multimap<TimePoint, std::function<void()>> events_;

@@ -36,7 +36,9 @@ Task<Result<std::string>> ask(Preconnection& preconnection, Loop& loop, std::str
   co_return answer;
 }
 
-Task<void> keep(Task<Result<std::string>> question, std::optional<Result<std::string>>& answer) { answer = co_await std::move(question); }
+Task<void> keep(Task<Result<std::string>> question, std::optional<Result<std::string>>& answer) {
+  answer = co_await std::move(question);
+}
 
 TEST_F(Coroutines, QuestionAndAnswer) {
   Listener listener = world.preconnection("tcp").local({.host = "127.0.0.1"}).listen(*world.loop, {});

@@ -58,13 +58,17 @@ TEST_F(Establish, WithoutARemoteEndpointItIsInvalid) {
 
 // IMPL-10
 TEST_F(Establish, ContradictionsFailEarly) {
-  const Error e = error_of(world.preconnection("tcp").remote({.host = "127.0.0.1", .port = 1}).require(Feature::reliability).prohibit(Feature::reliability));
+  const Error e = error_of(world.preconnection("tcp")
+                               .remote({.host = "127.0.0.1", .port = 1})
+                               .require(Feature::reliability)
+                               .prohibit(Feature::reliability));
   EXPECT_EQ(e.reason, Reason::invalid_argument);
 }
 
 // IMPL-9, IMPL-15
 TEST_F(Establish, AFeatureThatTheStackLacksIsNamed) {
-  const Error e = error_of(world.preconnection("tcp").remote({.host = "127.0.0.1", .port = 1}).require(Feature::confidentiality));
+  const Error e =
+      error_of(world.preconnection("tcp").remote({.host = "127.0.0.1", .port = 1}).require(Feature::confidentiality));
   EXPECT_EQ(e.reason, Reason::unsupported);
   EXPECT_TRUE(mentions(e, "confidentiality")) << e.detail;
 }
@@ -76,7 +80,8 @@ TEST_F(Establish, UnknownLayerIsAnsweredWithTheNearestWord) {
 }
 
 TEST_F(Establish, FamilyThatDoesNotFit) {
-  const Error e = error_of(world.preconnection("tcp").remote({.host = "127.0.0.1", .port = 1}).family(Address::Family::ipv6));
+  const Error e =
+      error_of(world.preconnection("tcp").remote({.host = "127.0.0.1", .port = 1}).family(Address::Family::ipv6));
   EXPECT_EQ(e.reason, Reason::invalid_argument);
   EXPECT_TRUE(mentions(e, "family")) << e.detail;
 }
@@ -90,7 +95,9 @@ TEST_F(Establish, UnresolvableNameSaysSo) {
 TEST_F(Establish, NamesAreResolved) {
   Listener listener = world.listen("tcp");
   std::optional<Result<void>> how;
-  Connection c = world.preconnection("tcp").remote({.host = "localhost", .port = listener.local().port}).family(Address::Family::ipv4)
+  Connection c = world.preconnection("tcp")
+                     .remote({.host = "localhost", .port = listener.local().port})
+                     .family(Address::Family::ipv4)
                      .initiate(*world.loop, [&](Result<void> r) { how = std::move(r); });
   ASSERT_TRUE(world.run_until([&] { return how.has_value(); }));
   EXPECT_TRUE(*how) << how->error().detail;
@@ -111,7 +118,9 @@ TEST_F(Establish, NoAnswerEndsInTime) {
     (void)!connect(fd, reinterpret_cast<sockaddr*>(&a), sizeof a);
     fillers.push_back(fd);
   }
-  const Error e = error_of(world.preconnection("tcp").remote({.host = "127.0.0.1", .port = silent.port}).connect_timeout(std::chrono::milliseconds(100)));
+  const Error e = error_of(world.preconnection("tcp")
+                               .remote({.host = "127.0.0.1", .port = silent.port})
+                               .connect_timeout(std::chrono::milliseconds(100)));
   EXPECT_EQ(e.reason, Reason::timed_out) << e.detail;
   for (const int fd : fillers) close(fd);
 }
@@ -119,7 +128,9 @@ TEST_F(Establish, NoAnswerEndsInTime) {
 TEST_F(Establish, DestroyingTheConnectionCancels) {
   Listener listener = world.listen("tcp");
   bool called = false;
-  { const Connection c = world.dial("tcp", listener, [&](Result<void>) { called = true; }); }
+  {
+    const Connection c = world.dial("tcp", listener, [&](Result<void>) { called = true; });
+  }
   world.spin();
   EXPECT_FALSE(called);
 }
@@ -131,7 +142,8 @@ TEST_F(Establish, EarlyMessageIsSentWhenReady) {
   std::memcpy(hello.edit().data(), "hello", 5);
   Message early{.data = std::move(hello)};
   early.properties.replayable = true;
-  Connection c = world.preconnection("tcp").remote({.host = {}, .port = 0, .address = listener.local()})
+  Connection c = world.preconnection("tcp")
+                     .remote({.host = {}, .port = 0, .address = listener.local()})
                      .initiate(*world.loop, [](Result<void>) {}, std::move(early));
   c.send(slice(c, " world"));
   ASSERT_TRUE(world.run_until([&] { return !world.accepted.empty(); }));
@@ -183,7 +195,9 @@ TEST_F(Establish, PropertiesReachTheStackOrAreReported) {
 
 TEST_F(Establish, PropertyOfThePreconnectionThatCannotBeSetFailsTheEstablishment) {
   Listener listener = world.listen("tcp");
-  const Error e = error_of(world.preconnection("tcp").remote({.host = {}, .port = 0, .address = listener.local()}).set("tcp.userTimeoutEnabled", true));
+  const Error e = error_of(world.preconnection("tcp")
+                               .remote({.host = {}, .port = 0, .address = listener.local()})
+                               .set("tcp.userTimeoutEnabled", true));
   EXPECT_EQ(e.reason, Reason::unsupported) << e.detail;
 }
 
@@ -233,15 +247,19 @@ TEST_F(Establish, AcceptGoesOnWhenDescriptorsComeBack) {
 TEST_F(Establish, PortInUseFailsTheListener) {
   Listener first = world.listen("tcp");
   std::optional<Error> failed;
-  const Listener second = world.preconnection("tcp").local({.host = "127.0.0.1", .port = first.local().port})
-                              .listen(*world.loop, {.listening = {}, .received = {}, .failed = [&](const Error& e) { failed = e; }});
+  const Listener second =
+      world.preconnection("tcp")
+          .local({.host = "127.0.0.1", .port = first.local().port})
+          .listen(*world.loop, {.listening = {}, .received = {}, .failed = [&](const Error& e) { failed = e; }});
   ASSERT_TRUE(world.run_until([&] { return failed.has_value(); }));
   EXPECT_NE(failed->detail.find(std::to_string(first.local().port)), std::string::npos) << failed->detail;
 }
 
 TEST_F(Establish, StackThatCannotListenSaysSo) {
   std::optional<Error> failed;
-  const Listener l = world.preconnection("no-such-layer/tcp").listen(*world.loop, {.listening = {}, .received = {}, .failed = [&](const Error& e) { failed = e; }});
+  const Listener l =
+      world.preconnection("no-such-layer/tcp")
+          .listen(*world.loop, {.listening = {}, .received = {}, .failed = [&](const Error& e) { failed = e; }});
   ASSERT_TRUE(world.run_until([&] { return failed.has_value(); }));
   EXPECT_EQ(failed->reason, Reason::configuration) << failed->detail;
 }

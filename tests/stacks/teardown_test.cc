@@ -100,13 +100,15 @@ TEST_P(Teardown, EachOtherInReady) {
 TEST_P(Teardown, ListenerInItsCallback) {
   Listener listener;
   int received = 0;
-  listener = world.preconnection(stack).local({.host = "127.0.0.1"}).listen(*world.loop, {.listening = {},
-                                                                                       .received =
-                                                                                           [&](Connection) {
-                                                                                             ++received;
-                                                                                             listener = {};
-                                                                                           },
-                                                                                       .failed = {}});
+  listener = world.preconnection(stack)
+                 .local({.host = "127.0.0.1"})
+                 .listen(*world.loop, {.listening = {},
+                                       .received =
+                                           [&](Connection) {
+                                             ++received;
+                                             listener = {};
+                                           },
+                                       .failed = {}});
   ASSERT_TRUE(world.run_until([&] { return listener.local().port != 0; }));
   Connection a = world.dial(stack, listener), b = world.dial(stack, listener);
   a.send(slice(a, "x"));
@@ -150,8 +152,10 @@ TEST_P(Teardown, AtEveryTurnOfAnExchange) {
         if (at_server && at_server->all == "hello") client.close();
         finished = client.state() == ConnectionState::closed && turns > 50;
       }
-      if (client_goes) client = {};
-      else world.accepted.clear();
+      if (client_goes)
+        client = {};
+      else
+        world.accepted.clear();
       world.spin(3);
       at_server.reset();
       world.accepted.clear();

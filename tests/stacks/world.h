@@ -82,10 +82,14 @@ struct World {
   }
   /// Listens on a free port of the address; received Connections are kept in `accepted`.
   Listener listen(std::string_view stack, const std::string& address = "127.0.0.1") {
-    Listener listener = preconnection(stack).local({.host = address}).listen(
-        *loop, {.listening = {},
-                .received = [this](Connection c) { accepted.push_back(std::make_unique<Connection>(std::move(c))); },
-                .failed = [this](const Error& e) { listener_error = e; }});
+    Listener listener =
+        preconnection(stack)
+            .local({.host = address})
+            .listen(
+                *loop,
+                {.listening = {},
+                 .received = [this](Connection c) { accepted.push_back(std::make_unique<Connection>(std::move(c))); },
+                 .failed = [this](const Error& e) { listener_error = e; }});
     EXPECT_TRUE(run_until([&] { return listener.local().port != 0 || listener_error; }));
     EXPECT_FALSE(listener_error) << listener_error->detail;
     return listener;
@@ -97,7 +101,9 @@ struct World {
         if (!how) dial_error = how.error();
       };
     }
-    return preconnection(stack).remote({.host = {}, .port = to.local().port, .address = to.local()}).initiate(*loop, std::move(ready));
+    return preconnection(stack)
+        .remote({.host = {}, .port = to.local().port, .address = to.local()})
+        .initiate(*loop, std::move(ready));
   }
   /// A pair of Connections over the stack. For UDP the first datagram is "hello", because the peer learns of us by it.
   std::pair<Connection, Connection> pair(std::string_view stack, const Listener& listener) {

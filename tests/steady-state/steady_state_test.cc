@@ -1,4 +1,5 @@
-// What flows allocates nothing: once queues, pools and tables have their size, data goes through a stack without malloc.
+// What flows allocates nothing: once queues, pools and tables have their size, data goes through a stack without
+// malloc.
 //
 // How large they become depends on how much the kernel happens to take and give at once, so a few windows may allocate
 // before one is free of it. A stack that allocates for each message or each turn never has such a window.
@@ -32,7 +33,7 @@ class Windows {
 
 struct SteadyState : testing::TestWithParam<const char*> {
   void SetUp() override {
-    if (!bench::allocations_are_counted()) GTEST_SKIP() << "a sanitizer has malloc for itself";
+    if (!bench::count_allocations()) GTEST_SKIP() << "a sanitizer has malloc for itself";
   }
   World world;
 };

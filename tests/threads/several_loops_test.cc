@@ -39,14 +39,15 @@ void echo(Server& server, Connection& connection) {
 void listen(Server& server, Framework& framework, std::uint16_t port) {
   Preconnection p(framework);
   p.stack("tcp").local({.host = "127.0.0.1", .port = port});
-  server.listener = p.listen(*server.loop, {.listening = [&](const Address& a) { server.port = a.port; },
-                                            .received =
-                                                [&](Connection c) {
-                                                  ++server.received;
-                                                  server.connections.push_back(std::make_unique<Connection>(std::move(c)));
-                                                  echo(server, *server.connections.back());
-                                                },
-                                            .failed = [](const Error& e) { ADD_FAILURE() << e.detail; }});
+  server.listener =
+      p.listen(*server.loop, {.listening = [&](const Address& a) { server.port = a.port; },
+                              .received =
+                                  [&](Connection c) {
+                                    ++server.received;
+                                    server.connections.push_back(std::make_unique<Connection>(std::move(c)));
+                                    echo(server, *server.connections.back());
+                                  },
+                              .failed = [](const Error& e) { ADD_FAILURE() << e.detail; }});
 }
 
 // IMPL-69
@@ -57,7 +58,8 @@ TEST(SeveralLoops, ShareAPortAndKeepToTheirThreads) {
     servers[i]->loop = make_loop({.index = i, .count = kLoops});
   }
   auto framework = Framework::create({.policies = {TRELLIS_SOURCE_DIR "/policies/default.xml"},
-                                      .plugin_directories = {TRELLIS_BUILD_DIR "/plugins"}, .log = {}});
+                                      .plugin_directories = {TRELLIS_BUILD_DIR "/plugins"},
+                                      .log = {}});
   ASSERT_TRUE(framework) << framework.error().detail;
   std::vector<std::thread> threads;
   listen(*servers[0], **framework, 0);
@@ -80,7 +82,8 @@ TEST(SeveralLoops, ShareAPortAndKeepToTheirThreads) {
 
   auto loop = make_loop();
   auto client_framework = Framework::create({.policies = {TRELLIS_SOURCE_DIR "/policies/default.xml"},
-                                             .plugin_directories = {TRELLIS_BUILD_DIR "/plugins"}, .log = {}});
+                                             .plugin_directories = {TRELLIS_BUILD_DIR "/plugins"},
+                                             .log = {}});
   std::vector<std::unique_ptr<Connection>> clients;
   int answered = 0;
   for (int i = 0; i < kClients; ++i) {

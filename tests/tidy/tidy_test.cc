@@ -62,7 +62,9 @@ void each_include(const std::vector<std::string>& under, Check check) {
 bool is_header_of(const char* folder, const std::string& include) {
   return include.starts_with("trellis/") && fs::exists(kRoot / folder / include);
 }
-bool is_std(const std::string& include) { return include.find('/') == std::string::npos && include.find('.') == std::string::npos; }
+bool is_std(const std::string& include) {
+  return include.find('/') == std::string::npos && include.find('.') == std::string::npos;
+}
 
 TEST(Tidy, ContractIncludesNothingButStdAndItself) {
   each_include({"framework/api/"}, [](const std::string& include, bool angle) -> std::string {
@@ -97,7 +99,8 @@ TEST(Tidy, IncludeArrowsHold) {
 
 TEST(Tidy, PluginsSeeOnlyTheContract) {
   each_include({"plugins/"}, [](const std::string& include, bool) -> std::string {
-    if (include.starts_with("trellis/") && !is_header_of("framework/api", include)) return "plugins see framework/api only";
+    if (include.starts_with("trellis/") && !is_header_of("framework/api", include))
+      return "plugins see framework/api only";
     return "";
   });
 }
@@ -125,7 +128,8 @@ TEST(Tidy, ThirdPartiesStayInTheirCorner) {
 TEST(Tidy, FilesStayShort) {
   constexpr std::size_t kLinesMax = 700;
   for (const File& file : sources()) {
-    EXPECT_LE(file.lines.size(), kLinesMax) << file.path << " has " << file.lines.size() << " lines: split it by subject";
+    EXPECT_LE(file.lines.size(), kLinesMax)
+        << file.path << " has " << file.lines.size() << " lines: split it by subject";
   }
 }
 
@@ -133,7 +137,8 @@ TEST(Tidy, LinesStayShort) {
   constexpr std::size_t kColumnsMax = 120;
   for (const File& file : sources()) {
     for (std::size_t i = 0; i < file.lines.size(); ++i) {
-      const auto columns = std::ranges::count_if(file.lines[i], [](char c) { return (static_cast<unsigned char>(c) & 0xc0u) != 0x80u; });
+      const auto columns =
+          std::ranges::count_if(file.lines[i], [](char c) { return (static_cast<unsigned char>(c) & 0xc0u) != 0x80u; });
       EXPECT_LE(static_cast<std::size_t>(columns), kColumnsMax) << file.path << ":" << i + 1;
     }
   }
@@ -151,7 +156,9 @@ TEST(Tidy, FilesSayWhatTheyAreFor) {
 
 // A declaration at namespace or class level in the public headers needs a `///` before it or a `///<` behind it.
 TEST(Tidy, PublicNamesHaveDocstrings) {
-  static const std::regex type(R"(^\s*(template <.*> *)?(class|struct|enum class|using|inline constexpr) (\[\[nodiscard\]\] )?[A-Za-z_]+(?!.*::))");
+  // A declaration at namespace or class level; not a definition of something of another class.
+  static const std::regex type(R"(^\s*(template <.*> *)?(class|struct|enum class|using|inline constexpr) )"
+                               R"((\[\[nodiscard\]\] )?[A-Za-z_]+(?!.*::))");
   static const std::regex forward(R"(^\s*(class|struct) [A-Za-z_]+;)");
   static const std::regex virtual_function(R"(^\s*virtual .*\()");
   for (const File& file : sources()) {
@@ -180,8 +187,9 @@ TEST(Tidy, PublicNamesHaveDocstrings) {
 
 TEST(Tidy, ProjectSpeaksOfItselfAlone) {
   // Words are assembled, so that this file does not contain them.
-  const std::vector<std::string> banned = {std::string("/wo") + "rk/", std::string("deb.") + "debian", std::string("anthro") + "pic",
-                                           std::string("TO") + "DO", std::string("FIX") + "ME", std::string("XX") + "X"};
+  const std::vector<std::string> banned = {std::string("/wo") + "rk/",    std::string("deb.") + "debian",
+                                           std::string("anthro") + "pic", std::string("TO") + "DO",
+                                           std::string("FIX") + "ME",     std::string("XX") + "X"};
   for (const File& file : sources()) {
     for (std::size_t i = 0; i < file.lines.size(); ++i) {
       for (const std::string& word : banned) {
@@ -192,8 +200,8 @@ TEST(Tidy, ProjectSpeaksOfItselfAlone) {
 }
 
 TEST(Tidy, TopLevelIsFixed) {
-  const std::set<std::string> allowed = {"CMakeLists.txt", "CMakePresets.json", "LICENSE",  "README.md", "framework",
-                                         "plugins",        "policies",          "samples",  "sdk",       "tests"};
+  const std::set<std::string> allowed = {"CMakeLists.txt", "CMakePresets.json", "LICENSE", "README.md", "framework",
+                                         "plugins",        "policies",          "samples", "sdk",       "tests"};
   for (const auto& entry : fs::directory_iterator(kRoot)) {
     const std::string name = entry.path().filename();
     if (name.starts_with(".") || name.starts_with("build")) continue;

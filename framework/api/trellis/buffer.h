@@ -176,18 +176,18 @@ class Batch {
     chunks_.clear();
     head_ = 0;
   }
-  bool empty() const noexcept { return head_ == chunks_.size(); }               ///< no chunk; an empty chunk counts
-  std::size_t size() const noexcept { return chunks_.size() - head_; }          ///< chunks
+  bool empty() const noexcept { return head_ == chunks_.size(); }       ///< no chunk; an empty chunk counts
+  std::size_t size() const noexcept { return chunks_.size() - head_; }  ///< chunks
   /// Payload bytes, summed now because chunks are edited in place.
   std::size_t bytes() const noexcept {
     std::size_t n = 0;
     for (const Chunk& chunk : *this) n += chunk.data.size();
     return n;
   }
-  Chunk* begin() noexcept { return chunks_.data() + head_; }                    ///< for range-for
-  Chunk* end() noexcept { return chunks_.data() + chunks_.size(); }             ///< for range-for
-  const Chunk* begin() const noexcept { return chunks_.data() + head_; }        ///< for range-for
-  const Chunk* end() const noexcept { return chunks_.data() + chunks_.size(); } ///< for range-for
+  Chunk* begin() noexcept { return chunks_.data() + head_; }                     ///< for range-for
+  Chunk* end() noexcept { return chunks_.data() + chunks_.size(); }              ///< for range-for
+  const Chunk* begin() const noexcept { return chunks_.data() + head_; }         ///< for range-for
+  const Chunk* end() const noexcept { return chunks_.data() + chunks_.size(); }  ///< for range-for
 
  private:
   static constexpr std::size_t kCompactAt = 64;

@@ -26,15 +26,15 @@ constexpr bool any(Ready a, Ready b) { return (std::uint8_t(a) & std::uint8_t(b)
 
 /// What a new socket shall be.
 struct SocketSpec {
-  enum class Kind : std::uint8_t { stream, datagram };             ///< TCP-like or UDP-like
-  enum class Role : std::uint8_t { connect, unconnected, listen }; ///< what will be done with it
-  Kind kind = Kind::stream;                  ///< TCP-like or UDP-like
-  Role role = Role::connect;                 ///< connect() follows, or listen(), or neither (datagrams only)
-  int protocol = 0;                          ///< IPPROTO_…; 0: TCP or UDP (MPTCP, UDP-Lite and SCTP name theirs)
+  enum class Kind : std::uint8_t { stream, datagram };              ///< TCP-like or UDP-like
+  enum class Role : std::uint8_t { connect, unconnected, listen };  ///< what will be done with it
+  Kind kind = Kind::stream;                                         ///< TCP-like or UDP-like
+  Role role = Role::connect;                       ///< connect() follows, or listen(), or neither (datagrams only)
+  int protocol = 0;                                ///< IPPROTO_…; 0: TCP or UDP (MPTCP, UDP-Lite, SCTP name theirs)
   Address::Family family = Address::Family::ipv4;  ///< must fit `local` and the remote address
-  Address local{};                           ///< to bind to; unset: the system chooses when needed
-  std::string_view interface_name{};         ///< bind to this interface; empty: routing decides
-  bool share_port = false;                   ///< one listener per loop on the same port (SO_REUSEPORT)
+  Address local{};                                 ///< to bind to; unset: the system chooses when needed
+  std::string_view interface_name{};               ///< bind to this interface; empty: routing decides
+  bool share_port = false;                         ///< one listener per loop on the same port (SO_REUSEPORT)
 };
 
 /// What a transfer moved. Blocking is a value, not an Error: it happens all the time.
@@ -114,8 +114,8 @@ class Job {
   Job() = default;
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
-  virtual void run() noexcept = 0;                            ///< called once for each time that it was queued
-  bool queued() const noexcept { return next_ != nullptr; }   ///< run() is still to come
+  virtual void run() noexcept = 0;                           ///< called once for each time that it was queued
+  bool queued() const noexcept { return next_ != nullptr; }  ///< run() is still to come
   /// Withdraws it; no-op when not queued.
   void withdraw() noexcept {
     if (next_ == nullptr) return;
@@ -180,9 +180,9 @@ class Executor {
   virtual void again(Job&) noexcept = 0;
   /// Behind Alarm::arm and Alarm::disarm.
   virtual void arm(Alarm&, TimePoint deadline) noexcept = 0;
-  virtual void disarm(Alarm&) noexcept = 0;  ///< precondition: armed
-  virtual Sockets& sockets() noexcept = 0;   ///< the only source of sockets
-  virtual BlockPool& pool() noexcept = 0;    ///< memory for slices of this loop
+  virtual void disarm(Alarm&) noexcept = 0;                    ///< precondition: armed
+  virtual Sockets& sockets() noexcept = 0;                     ///< the only source of sockets
+  virtual BlockPool& pool() noexcept = 0;                      ///< memory for slices of this loop
   virtual std::uint64_t random() noexcept = 0;                 ///< for jitter and identifiers, not for keys
   virtual void secret(std::span<std::byte> out) noexcept = 0;  ///< key material; seeded in virtual time
   virtual unsigned loop() const noexcept = 0;                  ///< 0 … loops()-1

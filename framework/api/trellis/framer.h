@@ -1,4 +1,5 @@
-// framer.h: messages over a bytestream (RFC 9622 section 9.1.2). The small case of a protocol: two functions, no handshake.
+// framer.h: messages over a bytestream (RFC 9622 section 9.1.2). The small case of a protocol: two functions, no
+// handshake.
 #pragma once
 #include <memory>
 #include <span>
@@ -38,9 +39,9 @@ inline constexpr std::size_t kFramerLookahead = 65536;
 class Framing {
  public:
   virtual ~Framing() = default;
-  virtual std::uint16_t headroom() const noexcept { return 0; }  ///< bytes that frame() prepends at most
-  virtual std::uint16_t tailroom() const noexcept { return 0; }  ///< bytes that frame() appends at most
-  virtual bool needs_size() const noexcept { return false; }     ///< frame() must know the size with the first part
+  virtual std::uint16_t headroom() const noexcept { return 0; }      ///< bytes that frame() prepends at most
+  virtual std::uint16_t tailroom() const noexcept { return 0; }      ///< bytes that frame() appends at most
+  virtual bool needs_size() const noexcept { return false; }         ///< frame() must know the size with the first part
   virtual std::size_t largest() const noexcept { return SIZE_MAX; }  ///< bytes of a message, sent or received, at most
   virtual std::unique_ptr<Framer> make(BlockPool&) const noexcept = 0;  ///< for one connection, on its loop
 };
@@ -49,8 +50,8 @@ class Framing {
 class FramerKind {
  public:
   virtual ~FramerKind() = default;
-  virtual std::string_view name() const noexcept = 0;                            ///< as in provides and policies
-  virtual std::span<const OptionSpec> options() const noexcept { return {}; }    ///< its settings
+  virtual std::string_view name() const noexcept = 0;                          ///< as in provides and policies
+  virtual std::span<const OptionSpec> options() const noexcept { return {}; }  ///< its settings
   /// Called once per policy layer at load.
   virtual Result<std::unique_ptr<Framing>> configure(const Options&) const noexcept = 0;
 };

@@ -41,9 +41,9 @@ class AcceptHost {
 /// The layer of a listening stack that tells peers apart.
 class Acceptor : public Layer {
  public:
-  virtual void offered(LowerPort) noexcept {}              ///< over_many_lowers: a connection was accepted below
-  virtual void offered_failed(LowerPort) noexcept {}       ///< it went away before it was seated or attached
-  virtual void unseated(ProtocolInstance&) noexcept {}     ///< about to be destroyed: forget it
+  virtual void offered(LowerPort) noexcept {}           ///< over_many_lowers: a connection was accepted below
+  virtual void offered_failed(LowerPort) noexcept {}    ///< it went away before it was seated or attached
+  virtual void unseated(ProtocolInstance&) noexcept {}  ///< about to be destroyed: forget it
   void on_up(LowerPort, Batch&) noexcept override {}
 };
 

@@ -9,10 +9,14 @@ namespace trellis {
 
 /// Why and where a further lower is wanted.
 struct LowerWish {
-  enum class Purpose : std::uint8_t { replace, standby, aggregate };  ///< instead of, in reserve for, or besides the first
+  enum class Purpose : std::uint8_t {
+    replace,
+    standby,
+    aggregate
+  };  ///< instead of, in reserve for, or besides the first
   Purpose purpose = Purpose::standby;  ///< what it will be used for
-  std::uint32_t path = 0;  ///< 0: the best usable path that no lower of this layer runs on, else any
-  Address remote{};        ///< unset: the endpoint's addresses, raced as usual; set: the peer named it
+  std::uint32_t path = 0;              ///< 0: the best usable path that no lower of this layer runs on, else any
+  Address remote{};                    ///< unset: the endpoint's addresses, raced as usual; set: the peer named it
 };
 
 /// What the engine does for layers with several lowers.

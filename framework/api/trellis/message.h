@@ -15,15 +15,15 @@ namespace trellis {
 
 /// What a sender asks for one message (RFC 9622 section 9.1.3). The defaults are the RFC's.
 struct MessageProperties {
-  TimePoint expires = TimePoint::max();  ///< msgLifetime, made absolute when the message was sent; max(): never
-  std::uint32_t priority = 100;          ///< msgPriority: lower goes first
+  TimePoint expires = TimePoint::max();        ///< msgLifetime, made absolute when the message was sent; max(): never
+  std::uint32_t priority = 100;                ///< msgPriority: lower goes first
   std::uint32_t checksum_length = UINT32_MAX;  ///< msgChecksumLen: bytes that must be covered; all by default
-  std::uint32_t label = 0;         ///< the protocol's own number, e.g. SCTP's payload protocol identifier
-  bool ordered = true;             ///< msgOrdered: false lets it overtake others
-  bool reliable = true;            ///< msgReliable: false lets it be lost
-  bool replayable = false;         ///< safelyReplayable: may travel as early data and arrive twice
-  bool no_fragmentation = false;   ///< noFragmentation: the network must not fragment it
-  bool no_segmentation = false;    ///< noSegmentation: the transport must not split it
+  std::uint32_t label = 0;                     ///< the protocol's own number, e.g. SCTP's payload protocol identifier
+  bool ordered = true;                         ///< msgOrdered: false lets it overtake others
+  bool reliable = true;                        ///< msgReliable: false lets it be lost
+  bool replayable = false;                     ///< safelyReplayable: may travel as early data and arrive twice
+  bool no_fragmentation = false;               ///< noFragmentation: the network must not fragment it
+  bool no_segmentation = false;                ///< noSegmentation: the transport must not split it
   bool operator==(const MessageProperties&) const = default;
 };
 
@@ -37,11 +37,11 @@ enum class Fate : std::uint8_t {
 
 /// One message's properties, addresses and way back to its maker.
 struct MessageInfo : MessageProperties {
-  Address remote{};               ///< datagram faces: to or from whom; unset: the connected peer
-  Address local{};                ///< datagram faces: our address it used; unset: the port's
-  bool early = false;             ///< upwards: arrived as early data, may be a replay
-  std::uint32_t references = 0;   ///< chunks and owners that hold it; one loop, so not atomic
-  bool settled = false;           ///< sent, expired or failed was already said
+  Address remote{};              ///< datagram faces: to or from whom; unset: the connected peer
+  Address local{};               ///< datagram faces: our address it used; unset: the port's
+  bool early = false;            ///< upwards: arrived as early data, may be a replay
+  std::uint32_t references = 0;  ///< chunks and owners that hold it; one loop, so not atomic
+  bool settled = false;          ///< sent, expired or failed was already said
   void (*tell)(MessageInfo*, Fate, const Error*) noexcept = nullptr;  ///< the maker's ear; null: nobody waits
   void (*release)(MessageInfo*) noexcept = nullptr;                   ///< frees it, in the maker's shared object
 

@@ -13,21 +13,21 @@ namespace trellis {
 
 /// A name, an address, or both: an address that came from a name keeps it (RFC 9622 section 6.1).
 struct Endpoint {
-  std::string host = {};        ///< name or address literal; empty for local endpoints without one
+  std::string host = {};   ///< name or address literal; empty for local endpoints without one
   std::uint16_t port = 0;  ///< host byte order; 0: unset
   Address address{};       ///< unset: still to be resolved
 };
 
 /// A way out of this host: an interface with an address of ours, in one provisioning domain.
 struct Path {
-  std::uint32_t id = 0;             ///< stable while the path lives; 0: none
+  std::uint32_t id = 0;                  ///< stable while the path lives; 0: none
   std::string interface_name = {};       ///< "eth0"; empty: routing decides
-  Address local{};                  ///< address to bind to; unset: routing decides
+  Address local{};                       ///< address to bind to; unset: routing decides
   std::string provisioning_domain = {};  ///< RFC 7556; results of name resolution belong to it
-  std::uint32_t mtu = 1500;         ///< bytes
-  bool metered = false;             ///< costs by volume
-  bool temporary = false;           ///< a temporary address (RFC 8981)
-  Duration smoothed_rtt{};          ///< zero: unknown
+  std::uint32_t mtu = 1500;              ///< bytes
+  bool metered = false;                  ///< costs by volume
+  bool temporary = false;                ///< a temporary address (RFC 8981)
+  Duration smoothed_rtt{};               ///< zero: unknown
 };
 
 /// Where one branch of a stack goes. Made by the engine, shared by all links of the branch.
@@ -40,10 +40,10 @@ struct Route {
 /// Who hears of paths.
 class PathObserver {
  public:
-  virtual void path_added(const Path&) noexcept = 0;             ///< a new path is usable
-  virtual void path_changed(const Path&) noexcept = 0;           ///< same id, other facts
-  virtual void path_removed(std::uint32_t id) noexcept = 0;      ///< it is gone
-  virtual void settled() noexcept = 0;                           ///< the first full listing is complete
+  virtual void path_added(const Path&) noexcept = 0;         ///< a new path is usable
+  virtual void path_changed(const Path&) noexcept = 0;       ///< same id, other facts
+  virtual void path_removed(std::uint32_t id) noexcept = 0;  ///< it is gone
+  virtual void settled() noexcept = 0;                       ///< the first full listing is complete
 
  protected:
   ~PathObserver() = default;
@@ -53,8 +53,8 @@ class PathObserver {
 class PathProvider {
  public:
   virtual ~PathProvider() = default;
-  virtual std::string_view name() const noexcept = 0;                            ///< as in provides and policies
-  virtual std::span<const OptionSpec> options() const noexcept { return {}; }    ///< its settings
+  virtual std::string_view name() const noexcept = 0;                          ///< as in provides and policies
+  virtual std::span<const OptionSpec> options() const noexcept { return {}; }  ///< its settings
   /// Runs until destroyed.
   struct Watch {
     virtual ~Watch() = default;

@@ -22,11 +22,11 @@ enum class Maturity : std::uint8_t { experimental, beta, stable };
 
 /// What a plugin says of itself: the arguments of TRELLIS_PLUGIN, by name. The lengths are those of PluginDescriptor.
 struct PluginFacts {
-  std::string_view name;      ///< kebab-case, unique
-  std::string_view version;   ///< semantic version
-  std::string_view license;   ///< SPDX expression
-  std::string_view provides;  ///< what it registers: "protocol:tcp framer:length-prefix"
-  std::string_view summary;   ///< one line
+  std::string_view name;                       ///< kebab-case, unique
+  std::string_view version;                    ///< semantic version
+  std::string_view license;                    ///< SPDX expression
+  std::string_view provides;                   ///< what it registers: "protocol:tcp framer:length-prefix"
+  std::string_view summary;                    ///< one line
   Maturity maturity = Maturity::experimental;  ///< how far it is
 };
 
@@ -66,13 +66,13 @@ consteval PluginDescriptor describe(const PluginFacts& facts) {
 /// Handed to the plugin; there is no global registry. Everything added must be named in `provides`.
 class Registrar {
  public:
-  virtual void add(std::unique_ptr<ProtocolKind>) = 0;      ///< "protocol:NAME"
-  virtual void add(std::unique_ptr<StateStore>) = 0;        ///< "store:NAME"
-  virtual void add(std::unique_ptr<PathProvider>) = 0;      ///< "paths:NAME"
-  virtual void add(std::unique_ptr<Resolver>) = 0;          ///< "resolver:NAME"
-  virtual void add(std::unique_ptr<RacingPolicy>) = 0;      ///< "racing:NAME"
-  virtual void add(std::unique_ptr<FramerKind>) = 0;        ///< "framer:NAME"
-  virtual void refuse(std::string_view why) noexcept = 0;   ///< e.g. a missing kernel module: nothing is used
+  virtual void add(std::unique_ptr<ProtocolKind>) = 0;     ///< "protocol:NAME"
+  virtual void add(std::unique_ptr<StateStore>) = 0;       ///< "store:NAME"
+  virtual void add(std::unique_ptr<PathProvider>) = 0;     ///< "paths:NAME"
+  virtual void add(std::unique_ptr<Resolver>) = 0;         ///< "resolver:NAME"
+  virtual void add(std::unique_ptr<RacingPolicy>) = 0;     ///< "racing:NAME"
+  virtual void add(std::unique_ptr<FramerKind>) = 0;       ///< "framer:NAME"
+  virtual void refuse(std::string_view why) noexcept = 0;  ///< e.g. a missing kernel module: nothing is used
 
  protected:
   ~Registrar() = default;
@@ -85,19 +85,20 @@ class Registrar {
 ///                  .summary = "Sends everything back") {
 ///     registrar.add(kind<Echo>("echo"));
 ///   }
-#define TRELLIS_PLUGIN(...)                                                               \
-  extern "C" {                                                                            \
-  TRELLIS_EXPORT extern const ::trellis::PluginDescriptor trellis_plugin_descriptor;      \
-  [[gnu::section(".trellis_plugin"), gnu::used]] constinit const ::trellis::PluginDescriptor \
-      trellis_plugin_descriptor = ::trellis::describe({__VA_ARGS__});                     \
-  TRELLIS_EXPORT void trellis_plugin_register(::trellis::Registrar&) noexcept;            \
-  }                                                                                       \
-  static void trellis_plugin_add(::trellis::Registrar& registrar);                        \
-  void trellis_plugin_register(::trellis::Registrar& registrar) noexcept try {            \
-    trellis_plugin_add(registrar);                                                        \
-  } catch (const std::exception& thrown) {                                                \
+#define TRELLIS_PLUGIN(...)                                                                         \
+  extern "C" {                                                                                      \
+  TRELLIS_EXPORT extern const ::trellis::PluginDescriptor trellis_plugin_descriptor;                \
+  [[gnu::section(".trellis_plugin"),                                                                \
+    gnu::used]] constinit const ::trellis::PluginDescriptor trellis_plugin_descriptor =             \
+      ::trellis::describe({__VA_ARGS__});                                                           \
+  TRELLIS_EXPORT void trellis_plugin_register(::trellis::Registrar&) noexcept;                      \
+  }                                                                                                 \
+  static void trellis_plugin_add(::trellis::Registrar& registrar);                                  \
+  void trellis_plugin_register(::trellis::Registrar& registrar) noexcept try {                      \
+    trellis_plugin_add(registrar);                                                                  \
+  } catch (const std::exception& thrown) {                                                          \
     registrar.refuse(std::string("an exception left the registration function: ") + thrown.what()); \
-  } catch (...) {                                                                         \
-    registrar.refuse("an exception left the registration function");                      \
-  }                                                                                       \
+  } catch (...) {                                                                                   \
+    registrar.refuse("an exception left the registration function");                                \
+  }                                                                                                 \
   static void trellis_plugin_add([[maybe_unused]] ::trellis::Registrar& registrar)

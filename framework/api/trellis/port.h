@@ -49,15 +49,15 @@ struct Link {
     bool queued = false;      ///< in the schedule
     bool refilled = false;    ///< credit was granted since on_credit was last called
   };
-  Way up;                         ///< from the layer below to the one above
-  Way down;                       ///< from the layer above to the one below
-  void* above = nullptr;          ///< the mark of the layer above
-  void* below = nullptr;          ///< the mark of the layer below
-  const Route* route = nullptr;   ///< path and addresses of the branch below; null above a layer with several lowers
-  Schedule* schedule = nullptr;   ///< of its loop
-  std::uint8_t level = 0;         ///< of the layer below, the lowest is 0
-  Face face = Face::none;         ///< what travels here
-  bool segments = false;          ///< both sides handle Chunk::segment_size
+  Way up;                        ///< from the layer below to the one above
+  Way down;                      ///< from the layer above to the one below
+  void* above = nullptr;         ///< the mark of the layer above
+  void* below = nullptr;         ///< the mark of the layer below
+  const Route* route = nullptr;  ///< path and addresses of the branch below; null above a layer with several lowers
+  Schedule* schedule = nullptr;  ///< of its loop
+  std::uint8_t level = 0;        ///< of the layer below, the lowest is 0
+  Face face = Face::none;        ///< what travels here
+  bool segments = false;         ///< both sides handle Chunk::segment_size
 
   /// Schedules on_up and on_credit of the layer above.
   void visit_above() noexcept {
@@ -126,17 +126,19 @@ class UpperPort {
     if (missing > 0) grant(static_cast<std::size_t>(missing));
   }
   /// Bytes that the layer above may still push; 0 also when it has overshot.
-  std::size_t granted() const noexcept { return static_cast<std::size_t>(std::max<std::int64_t>(0, link_->down.credit)); }
+  std::size_t granted() const noexcept {
+    return static_cast<std::size_t>(std::max<std::int64_t>(0, link_->down.credit));
+  }
   /// What a chunk or batch that came from above has cost there, to grant it back.
   template <class T>
   std::size_t charge(const T& what) const noexcept {
     return link_->charge(what);
   }
-  bool finished() const noexcept { return link_->down.finished; }     ///< the side above is done sending
-  bool empty() const noexcept { return link_->down.batch.empty(); }   ///< nothing from above is left in its batch
-  Face face() const noexcept { return link_->face; }                  ///< what travels here
-  bool takes_segments() const noexcept { return link_->segments; }    ///< Chunk::segment_size is understood above
-  void mark(void* own) noexcept { link_->below = own; }               ///< leaves a mark on this end
+  bool finished() const noexcept { return link_->down.finished; }    ///< the side above is done sending
+  bool empty() const noexcept { return link_->down.batch.empty(); }  ///< nothing from above is left in its batch
+  Face face() const noexcept { return link_->face; }                 ///< what travels here
+  bool takes_segments() const noexcept { return link_->segments; }   ///< Chunk::segment_size is understood above
+  void mark(void* own) noexcept { link_->below = own; }              ///< leaves a mark on this end
   /// The mark that was left, null at first.
   template <class T>
   T* mark() const noexcept {
@@ -174,7 +176,9 @@ class LowerPort {
     link_->visit_below();
   }
   /// Bytes that the layer below is ready to take.
-  std::size_t credit() const noexcept { return static_cast<std::size_t>(std::max<std::int64_t>(0, link_->down.credit)); }
+  std::size_t credit() const noexcept {
+    return static_cast<std::size_t>(std::max<std::int64_t>(0, link_->down.credit));
+  }
   /// Lets the layer below push `bytes` more.
   void grant(std::size_t bytes) noexcept {
     link_->up.credit += static_cast<std::int64_t>(bytes);
@@ -193,16 +197,16 @@ class LowerPort {
   std::size_t charge(const T& what) const noexcept {
     return link_->charge(what);
   }
-  bool finished() const noexcept { return link_->up.finished; }      ///< the peer is done sending
-  bool empty() const noexcept { return link_->up.batch.empty(); }    ///< nothing from below is left in its batch
-  Face face() const noexcept { return link_->face; }                 ///< what travels here
+  bool finished() const noexcept { return link_->up.finished; }    ///< the peer is done sending
+  bool empty() const noexcept { return link_->up.batch.empty(); }  ///< nothing from below is left in its batch
+  Face face() const noexcept { return link_->face; }               ///< what travels here
   /// Path and addresses below. Precondition: this layer has one lower.
   const Route& route() const noexcept {
     assert(link_->route != nullptr);
     return *link_->route;
   }
-  bool takes_segments() const noexcept { return link_->segments; }   ///< Chunk::segment_size is understood below
-  void mark(void* own) noexcept { link_->above = own; }              ///< leaves a mark on this end
+  bool takes_segments() const noexcept { return link_->segments; }  ///< Chunk::segment_size is understood below
+  void mark(void* own) noexcept { link_->above = own; }             ///< leaves a mark on this end
   /// The mark that was left, null at first.
   template <class T>
   T* mark() const noexcept {

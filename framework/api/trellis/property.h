@@ -24,7 +24,8 @@ struct Property {
 
 /// Order among the Connections of a group; lower goes first, 100 by default (RFC 9622 section 8.1.2).
 inline constexpr Property<std::uint64_t> kConnPriority{"connPriority", false, false};
-/// How long data may stay unacknowledged before the Connection fails; Disabled by default (RFC 9622 section 8.1.3, RFC 5482).
+/// How long data may stay unacknowledged before the Connection fails; Disabled by default (RFC 9622 section 8.1.3, RFC
+/// 5482).
 inline constexpr Property<Duration> kConnTimeout{"connTimeout"};
 /// Idle time after which a keep-alive packet is sent; Disabled by default (RFC 9622 section 8.1.4).
 inline constexpr Property<Duration> kKeepAliveTimeout{"keepAliveTimeout"};

@@ -22,11 +22,11 @@
 
 namespace trellis {
 
-class StreamHost;   // streams.h: several ports above
+class StreamHost;  // streams.h: several ports above
 class StreamLayer;
-class LowerHost;    // lowers.h: several ports below
+class LowerHost;  // lowers.h: several ports below
 class LowerUser;
-class Acceptor;     // listen.h: the passive side
+class Acceptor;  // listen.h: the passive side
 class AcceptHost;
 
 /// How much a log line matters.
@@ -43,9 +43,9 @@ enum class Notice : std::uint8_t {
 /// What the engine does for one layer. Valid as long as the layer.
 class LayerHost {
  public:
-  virtual Executor& executor() noexcept = 0;         ///< time, sockets and memory of this layer's loop
-  virtual State& state() noexcept = 0;               ///< what earlier connections left
-  virtual const Security& security() noexcept = 0;   ///< the application's security parameters
+  virtual Executor& executor() noexcept = 0;                       ///< time, sockets and memory of this layer's loop
+  virtual State& state() noexcept = 0;                             ///< what earlier connections left
+  virtual const Security& security() noexcept = 0;                 ///< the application's security parameters
   virtual void log(Severity, std::string_view text) noexcept = 0;  ///< one line; never secrets
 
   /// One deadline per layer; TimePoint::max() disarms. Answered by on_deadline().
@@ -56,10 +56,10 @@ class LayerHost {
   virtual void answered(unsigned rtts_left) noexcept = 0;  ///< the peer reacted: for racing
   /// Not ready, but layers above may open and their replayable data is welcome.
   virtual void early() noexcept = 0;
-  virtual void ready() noexcept = 0;                              ///< data can flow
-  virtual void closed() noexcept = 0;                             ///< ended cleanly; no call follows
-  virtual void failed(Error) noexcept = 0;                        ///< ended; what was pushed up is delivered first
-  virtual void notify(Notice, Error detail = {}) noexcept = 0;    ///< news that do not end anything
+  virtual void ready() noexcept = 0;                            ///< data can flow
+  virtual void closed() noexcept = 0;                           ///< ended cleanly; no call follows
+  virtual void failed(Error) noexcept = 0;                      ///< ended; what was pushed up is delivered first
+  virtual void notify(Notice, Error detail = {}) noexcept = 0;  ///< news that do not end anything
 
   virtual StreamHost& streams() noexcept = 0;  ///< for layers that have a StreamLayer
   virtual LowerHost& lowers() noexcept = 0;    ///< questions to the layer below, more layers below
@@ -88,14 +88,14 @@ struct CloseArgs {
 /// What protocol instances and acceptors have in common.
 class Layer {
  public:
-  virtual ~Layer() = default;                           ///< silent and immediate; sends nothing
+  virtual ~Layer() = default;  ///< silent and immediate; sends nothing
   /// Begins. The layer below is ready or early; the arguments live as long as the layer.
   virtual void open(const OpenArgs&) noexcept = 0;
   /// Sends what was taken, says goodbye to the peer, then host.closed(). What is queued above was offered before.
   virtual void close(const CloseArgs&) noexcept = 0;
 
-  /// Data from below. Take chunks by moving them; what stays is offered again. from.finished(): nothing follows what is in
-  /// the batch, so ask it after taking; it is also told by a call with an empty batch.
+  /// Data from below. Take chunks by moving them; what stays is offered again. from.finished(): nothing follows what
+  /// is in the batch, so ask it after taking; it is also told by a call with an empty batch.
   virtual void on_up(LowerPort from, Batch& batch) noexcept = 0;
   virtual void on_credit(LowerPort) noexcept {}  ///< the layer below takes more
   virtual void on_deadline() noexcept {}         ///< the deadline has passed
@@ -109,7 +109,7 @@ class ProtocolInstance : public Layer {
   /// Data from above. Before ready(): take replayable chunks or nothing. from.finished() as in on_up().
   virtual void on_down(UpperPort from, Batch& batch) noexcept = 0;
   virtual void on_credit(UpperPort) noexcept {}  ///< the layer above takes more
-  using Layer::on_credit;  ///< of the layer below
+  using Layer::on_credit;                        ///< of the layer below
 
   /// Answers a property. Unanswered (unsupported) questions go to the layer below.
   virtual Result<PropertyValue> get(UpperPort, std::string_view) noexcept { return fail(Reason::unsupported); }
@@ -118,9 +118,9 @@ class ProtocolInstance : public Layer {
     return fail(Reason::unsupported);
   }
 
-  virtual StreamLayer* streams() noexcept { return nullptr; }                 ///< multiplexers: themselves
-  virtual LowerUser* lowers() noexcept { return nullptr; }                    ///< users of several lowers: themselves
-  virtual void* extension(std::string_view) noexcept { return nullptr; }      ///< newer interfaces, by name
+  virtual StreamLayer* streams() noexcept { return nullptr; }             ///< multiplexers: themselves
+  virtual LowerUser* lowers() noexcept { return nullptr; }                ///< users of several lowers: themselves
+  virtual void* extension(std::string_view) noexcept { return nullptr; }  ///< newer interfaces, by name
 };
 
 /// A place in a stack: the host to talk to and the ports to use.
@@ -149,8 +149,8 @@ class Protocol {
 class ProtocolKind {
  public:
   virtual ~ProtocolKind() = default;
-  virtual std::string_view name() const noexcept = 0;                 ///< as in provides and policies
-  virtual std::span<const OptionSpec> options() const noexcept = 0;   ///< its settings
+  virtual std::string_view name() const noexcept = 0;                ///< as in provides and policies
+  virtual std::span<const OptionSpec> options() const noexcept = 0;  ///< its settings
   /// Called once per policy layer at load; bad files and contradictory options are errors here.
   virtual Result<std::unique_ptr<Protocol>> configure(const Options&) const noexcept = 0;
 };

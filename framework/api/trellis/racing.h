@@ -25,8 +25,8 @@ using ChildId = std::uint32_t;
 /// One child as the racing policy sees it.
 struct Child {
   enum class State : std::uint8_t { waiting, started, answered, ready, failed, canceled };  ///< in this order
-  ChildId id;                     ///< stable
-  State state;                    ///< how far it is
+  ChildId id;                                                                               ///< stable
+  State state;                                                                              ///< how far it is
   bool ipv6;                      ///< endpoint branch only: its family
   std::uint8_t rtts_left;         ///< round trips until ready, by its traits and by what it reported
   TimePoint started_at;           ///< of the last start
@@ -51,9 +51,9 @@ struct RaceView {
 
 /// What shall be done.
 struct RacePlan {
-  std::vector<ChildId> start;      ///< in this order
-  std::vector<ChildId> cancel;     ///< losers
-  std::optional<TimePoint> wake;   ///< decide again then, with RaceEvent::wake
+  std::vector<ChildId> start;     ///< in this order
+  std::vector<ChildId> cancel;    ///< losers
+  std::optional<TimePoint> wake;  ///< decide again then, with RaceEvent::wake
 };
 
 /// The race of one node.
@@ -68,8 +68,8 @@ class Race {
 class RacingPolicy {
  public:
   virtual ~RacingPolicy() = default;
-  virtual std::string_view name() const noexcept = 0;                            ///< as in provides and policies
-  virtual std::span<const OptionSpec> options() const noexcept { return {}; }    ///< its settings
+  virtual std::string_view name() const noexcept = 0;                              ///< as in provides and policies
+  virtual std::span<const OptionSpec> options() const noexcept { return {}; }      ///< its settings
   virtual std::unique_ptr<Race> begin(Branch, const Options&) const noexcept = 0;  ///< one for each parent node
 };
 

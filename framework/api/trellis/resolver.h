@@ -15,18 +15,18 @@ struct Query {
 /// Some endpoints of a name.
 struct Answer {
   enum class Kind : std::uint8_t { ipv6, ipv4, service };  ///< AAAA, A, or SVCB/HTTPS/SRV
-  Kind kind;                        ///< which record
-  std::vector<Endpoint> endpoints;  ///< with addresses; each keeps the name
-  std::vector<std::string> alpn;    ///< from SVCB/HTTPS
-  std::uint16_t priority = 0;       ///< of SVCB or SRV; lower first
-  Duration time_to_live{};          ///< how long it may be kept
+  Kind kind;                                               ///< which record
+  std::vector<Endpoint> endpoints;                         ///< with addresses; each keeps the name
+  std::vector<std::string> alpn;                           ///< from SVCB/HTTPS
+  std::uint16_t priority = 0;                              ///< of SVCB or SRV; lower first
+  Duration time_to_live{};                                 ///< how long it may be kept
 };
 
 /// Who hears the answers.
 class AnswerSink {
  public:
-  virtual void answer(Answer) noexcept = 0;                        ///< some endpoints
-  virtual void done(Answer::Kind, Result<void>) noexcept = 0;      ///< no more answers of this kind; how it ended
+  virtual void answer(Answer) noexcept = 0;                    ///< some endpoints
+  virtual void done(Answer::Kind, Result<void>) noexcept = 0;  ///< no more answers of this kind; how it ended
 
  protected:
   ~AnswerSink() = default;
@@ -36,8 +36,8 @@ class AnswerSink {
 class Resolver {
  public:
   virtual ~Resolver() = default;
-  virtual std::string_view name() const noexcept = 0;                            ///< as in provides and policies
-  virtual std::span<const OptionSpec> options() const noexcept { return {}; }    ///< its settings
+  virtual std::string_view name() const noexcept = 0;                          ///< as in provides and policies
+  virtual std::span<const OptionSpec> options() const noexcept { return {}; }  ///< its settings
   /// An open question; destroying it cancels, and the sink hears nothing more.
   struct Lookup {
     virtual ~Lookup() = default;

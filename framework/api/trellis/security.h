@@ -40,17 +40,17 @@ struct PeerIdentity {
 
 /// Security parameters. Immutable once used; shared by all leaves of a race and all connections of a listener or group.
 struct Security {
-  std::uint64_t id = 0;                           ///< same id, same content: key for a plugin's cache of parsed objects
-  std::vector<Identity> server_identities;        ///< what a server shows, best first
-  std::vector<Identity> client_identities;        ///< what a client shows when asked
-  std::vector<Der> trusted;                       ///< trust anchors; empty: what the policy's options say
-  std::vector<Der> pinned;                        ///< public keys (SPKI) of which the peer must have one
-  std::vector<PresharedKey> preshared_keys;       ///< external keys
-  std::vector<std::string> alpn;                  ///< application protocols, best first
-  std::vector<std::string> groups;                ///< key exchange groups; empty: the layer's safe defaults
-  std::vector<std::string> ciphers;               ///< cipher suites; empty: the layer's safe defaults
-  std::vector<std::string> signatures;            ///< signature algorithms; empty: the layer's safe defaults
-  std::uint16_t version_floor = 0x0304;           ///< lowest TLS version; 0x0304 is TLS 1.3
+  std::uint64_t id = 0;                      ///< same id, same content: key for a plugin's cache of parsed objects
+  std::vector<Identity> server_identities;   ///< what a server shows, best first
+  std::vector<Identity> client_identities;   ///< what a client shows when asked
+  std::vector<Der> trusted;                  ///< trust anchors; empty: what the policy's options say
+  std::vector<Der> pinned;                   ///< public keys (SPKI) of which the peer must have one
+  std::vector<PresharedKey> preshared_keys;  ///< external keys
+  std::vector<std::string> alpn;             ///< application protocols, best first
+  std::vector<std::string> groups;           ///< key exchange groups; empty: the layer's safe defaults
+  std::vector<std::string> ciphers;          ///< cipher suites; empty: the layer's safe defaults
+  std::vector<std::string> signatures;       ///< signature algorithms; empty: the layer's safe defaults
+  std::uint16_t version_floor = 0x0304;      ///< lowest TLS version; 0x0304 is TLS 1.3
 
   /// A question that is still open; destroying it forgets the answer.
   struct Question {

@@ -48,7 +48,8 @@ struct StateKey {
   std::string detail;     ///< tells entries of one kind apart
 };
 
-/// A plugin that keeps state. May talk to a disk or a server, so it answers later; it never breaks or slows a connection.
+/// A plugin that keeps state. May talk to a disk or a server, so it answers later; it never breaks or slows a
+/// connection.
 class StateStore {
  public:
   virtual ~StateStore() = default;

@@ -46,12 +46,12 @@ class FeatureSet {
   constexpr FeatureSet(std::initializer_list<Feature> list) {
     for (const Feature f : list) bits_ |= bit(f);
   }
-  constexpr bool has(Feature f) const { return (bits_ & bit(f)) != 0; }                         ///< f is in it
-  constexpr bool contains(FeatureSet o) const { return (o.bits_ & ~bits_) == 0; }               ///< all of o are in it
-  constexpr bool intersects(FeatureSet o) const { return (o.bits_ & bits_) != 0; }              ///< any of o is in it
-  constexpr bool empty() const { return bits_ == 0; }                                           ///< nothing is in it
-  constexpr FeatureSet operator|(FeatureSet o) const { return FeatureSet(bits_ | o.bits_); }    ///< union
-  constexpr FeatureSet operator-(FeatureSet o) const { return FeatureSet(bits_ & ~o.bits_); }   ///< difference
+  constexpr bool has(Feature f) const { return (bits_ & bit(f)) != 0; }                        ///< f is in it
+  constexpr bool contains(FeatureSet o) const { return (o.bits_ & ~bits_) == 0; }              ///< all of o are in it
+  constexpr bool intersects(FeatureSet o) const { return (o.bits_ & bits_) != 0; }             ///< any of o is in it
+  constexpr bool empty() const { return bits_ == 0; }                                          ///< nothing is in it
+  constexpr FeatureSet operator|(FeatureSet o) const { return FeatureSet(bits_ | o.bits_); }   ///< union
+  constexpr FeatureSet operator-(FeatureSet o) const { return FeatureSet(bits_ & ~o.bits_); }  ///< difference
   constexpr bool operator==(const FeatureSet&) const = default;
 
  private:
@@ -79,19 +79,19 @@ enum class Accepts : std::uint8_t {
 
 /// What one layer does to a stack when it offers a given face. Answered by Protocol::traits(); pure.
 struct LayerTraits {
-  Face above = Face::bytestream;   ///< offered to the layer above; none: cannot offer the face asked for
-  Face below = Face::none;         ///< wanted from the layer below; none: this layer talks to the host
-  FeatureSet needs = {};           ///< must hold below
-  FeatureSet adds = {};            ///< holds above
-  FeatureSet removes = {};         ///< holds below but not above
-  FeatureSet switchable = {};      ///< of `adds`: can be turned off at run time
-  SecurityProfile security = {};   ///< family empty: passes the profile below through
-  std::uint16_t headroom = 0;      ///< bytes that this layer prepends to a chunk at most
-  std::uint16_t tailroom = 0;      ///< bytes that it appends at most
-  std::uint8_t handshake_rtts = 0; ///< round trips from open() to ready(), besides those of the layers below
-  Accepts accepts = Accepts::no;   ///< whether and how it can listen
-  bool segments = false;           ///< handles chunks with segment_size on the datagram port that it shares with a neighbour
-  bool one_loop = false;           ///< the library behind it has process-wide state: all its instances on one loop
+  Face above = Face::bytestream;    ///< offered to the layer above; none: cannot offer the face asked for
+  Face below = Face::none;          ///< wanted from the layer below; none: this layer talks to the host
+  FeatureSet needs = {};            ///< must hold below
+  FeatureSet adds = {};             ///< holds above
+  FeatureSet removes = {};          ///< holds below but not above
+  FeatureSet switchable = {};       ///< of `adds`: can be turned off at run time
+  SecurityProfile security = {};    ///< family empty: passes the profile below through
+  std::uint16_t headroom = 0;       ///< bytes that this layer prepends to a chunk at most
+  std::uint16_t tailroom = 0;       ///< bytes that it appends at most
+  std::uint8_t handshake_rtts = 0;  ///< round trips from open() to ready(), besides those of the layers below
+  Accepts accepts = Accepts::no;    ///< whether and how it can listen
+  bool segments = false;  ///< handles chunks with segment_size on the datagram port that it shares with a neighbour
+  bool one_loop = false;  ///< the library behind it has process-wide state: all its instances on one loop
 };
 
 }  // namespace trellis

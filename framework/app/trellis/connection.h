@@ -1,4 +1,5 @@
-// connection.h: a Connection, established or being established, and the Messages it carries (RFC 9622 sections 7 to 10).
+// connection.h: a Connection, established or being established, and the Messages it carries (RFC 9622 sections 7 to
+// 10).
 //
 // All calls are made on the thread of the Connection's loop. A callback never fires inside the call that asked for it.
 #pragma once
@@ -20,7 +21,8 @@ struct Message {
   Slice data;                         ///< the bytes
   MessageProperties properties = {};  ///< what the sender asks for
   bool end = true;                    ///< false: more parts of this message follow
-  bool final = false;  ///< sending: the last message, half-closes. Received: the peer has finished sending; data may be empty
+  bool final =
+      false;  ///< sending: the last message, half-closes. Received: the peer has finished sending; data may be empty
   bool early = false;  ///< received only: it came as early data and may be a replay
 };
 
@@ -55,50 +57,53 @@ class Connection {
 
   /// Memory for a message with the headroom and tailroom that its stack needs, so that sending copies nothing.
   Slice allocate(std::uint32_t size);
-  /// Sends a message or a part. It is taken in any case; false: please pause until on_writable. Before the Connection is
-  /// ready messages wait in the queue. Without `sent`, failures of single messages are reported as soft errors.
+  /// Sends a message or a part. It is taken in any case; false: please pause until on_writable. Before the Connection
+  /// is ready messages wait in the queue. Without `sent`, failures of single messages are reported as soft errors.
   bool send(Message message, Sent sent = {});
   /// Sends the defaults: the bytes as (part of) a message.
   bool send(Slice data, bool end = true);
-  void finish();                 ///< half-close: nothing more will be sent (Final without a message)
-  bool writable() const;         ///< send() would return true
+  void finish();          ///< half-close: nothing more will be sent (Final without a message)
+  bool writable() const;  ///< send() would return true
   /// Called each time that sending may go on after send() returned false.
   void on_writable(std::move_only_function<void()>);
   /// Asks for one message or part of `at_least` bytes (or its end, or the peer's end) and `at_most` bytes. This is the
   /// demand: nothing is read ahead of it beyond the receive buffer. One receive at a time. A message larger than
   /// the receive buffer (policy: receive-buffer-bytes) is delivered in parts even if kWholeMessage was asked.
   void receive(std::size_t at_least, std::size_t at_most, Received);
-  void cancel_receive();         ///< forgets the receive that is open; nothing is lost
+  void cancel_receive();  ///< forgets the receive that is open; nothing is lost
   /// Soft errors, path changes, early data verdicts.
   void on_notice(Noticed);
   /// Called when the Connection ends without close(): once, with the Error; a receive that is open hears it too.
   void on_failed(std::move_only_function<void(const Error&)>);
   /// Sends what was taken, then ends cleanly. Received messages that were not delivered are dropped.
   void close(Done);
-  void close() { close({}); }    ///< nobody waits for the end
+  void close() { close({}); }          ///< nobody waits for the end
   void abort(std::uint64_t code = 0);  ///< ends now and tells the peer; what was not sent is reported as failed
 
-  Result<PropertyValue> get(std::string_view name) const;             ///< a property by its RFC 9622 name
+  Result<PropertyValue> get(std::string_view name) const;               ///< a property by its RFC 9622 name
   Result<void> set(std::string_view name, const PropertyValue& value);  ///< on failure the Connection lives on
-  ConnectionState state() const;       ///< where it is
-  std::string_view stack() const;      ///< "length-prefix/tcp"; empty until a stack is bound
-  Face face() const;                   ///< what it carries; none until a stack is bound
-  Address local() const;               ///< unset until a stack is bound
-  Address remote() const;              ///< unset until a stack is bound
+  ConnectionState state() const;                                        ///< where it is
+  std::string_view stack() const;           ///< "length-prefix/tcp"; empty until a stack is bound
+  Face face() const;                        ///< what it carries; none until a stack is bound
+  Address local() const;                    ///< unset until a stack is bound
+  Address remote() const;                   ///< unset until a stack is bound
   std::string_view interface_name() const;  ///< of the path; empty: not known
-  std::string_view node() const;       ///< id of the winning leaf of the candidate tree, "1.1.1"; accepted: empty
-  Executor& executor() const;          ///< its loop
+  std::string_view node() const;            ///< id of the winning leaf of the candidate tree, "1.1.1"; accepted: empty
+  Executor& executor() const;               ///< its loop
 
   /// Waits for room, then sends: co_await connection.send_async(slice).
   auto send_async(Slice data, bool end = true) {
     return await_callback<Result<void>>(
-        [this, data = std::move(data), end](auto resume) mutable { send_when_writable(std::move(data), end, std::move(resume)); },
+        [this, data = std::move(data), end](auto resume) mutable {
+          send_when_writable(std::move(data), end, std::move(resume));
+        },
         [this] { on_writable({}); });
   }
   /// co_await connection.receive_async()
   auto receive_async(std::size_t at_least = 1, std::size_t at_most = SIZE_MAX) {
     return await_callback<Result<Message>>(
-        [this, at_least, at_most](auto resume) { receive(at_least, at_most, std::move(resume)); }, [this] { cancel_receive(); });
+        [this, at_least, at_most](auto resume) { receive(at_least, at_most, std::move(resume)); },
+        [this] { cancel_receive(); });
   }
   /// co_await connection.close_async()
   auto close_async() {

@@ -41,8 +41,8 @@ class Framework {
   /// file:line where they come from a policy.
   static Result<std::unique_ptr<Framework>> create(FrameworkOptions options);
   ~Framework();
-  std::vector<LoadedPlugin> plugins() const;      ///< opened so far, in the order of opening
-  std::vector<std::string> profiles() const;      ///< names of the loaded policies, the default one first
+  std::vector<LoadedPlugin> plugins() const;         ///< opened so far, in the order of opening
+  std::vector<std::string> profiles() const;         ///< names of the loaded policies, the default one first
   FrameworkCore& core() noexcept { return *core_; }  ///< for the framework's own parts
   /// For the framework's own parts: of a core that was put together without policy files.
   explicit Framework(std::unique_ptr<FrameworkCore> core);

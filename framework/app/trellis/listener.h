@@ -26,14 +26,15 @@ class Listener {
   }
   ~Listener();
   explicit operator bool() const noexcept { return core_ != nullptr; }  ///< false: empty handle
-  Address local() const;           ///< unset before `listening`
-  std::string_view stack() const;  ///< "length-prefix/tcp"
-  void stop();                     ///< no more Connections; `stopped` is the end of the Listener's events
+  Address local() const;                                                ///< unset before `listening`
+  std::string_view stack() const;                                       ///< "length-prefix/tcp"
+  void stop();  ///< no more Connections; `stopped` is the end of the Listener's events
   /// At most this many Connections more are accepted; UINT64_MAX: no limit (RFC 9622: SetNewConnectionLimit).
   void new_connection_limit(std::uint64_t n);
   /// co_await listener.accept_async(): the next Connection. While somebody waits, `received` is not called.
   auto accept_async() {
-    return await_callback<Result<Connection>>([this](auto resume) { accept(std::move(resume)); }, [this] { cancel_accept(); });
+    return await_callback<Result<Connection>>([this](auto resume) { accept(std::move(resume)); },
+                                              [this] { cancel_accept(); });
   }
 
  private:

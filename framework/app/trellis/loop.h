@@ -12,9 +12,9 @@ namespace trellis {
 class Loop : public Executor {
  public:
   virtual ~Loop() = default;
-  virtual void run() noexcept = 0;       ///< until stop(); returns at once when stop() came before
+  virtual void run() noexcept = 0;                ///< until stop(); returns at once when stop() came before
   virtual void run_once(bool wait) noexcept = 0;  ///< one poll and its turn; wait: sleep until something happens
-  virtual void stop() noexcept = 0;      ///< ends run() after the current turn; safe from any thread
+  virtual void stop() noexcept = 0;               ///< ends run() after the current turn; safe from any thread
 };
 
 /// How to make a loop.

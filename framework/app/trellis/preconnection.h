@@ -19,23 +19,24 @@ class Preconnection {
  public:
   explicit Preconnection(Framework& framework) : framework_(&framework) {}
 
-  Preconnection& remote(Endpoint endpoint);                 ///< whom to reach; required for initiate()
-  Preconnection& local(Endpoint endpoint);                  ///< our side; port 0: the system chooses
-  Preconnection& interface_name(std::string name);          ///< use this interface only
-  Preconnection& family(Address::Family family);            ///< use addresses of this family only; none: both
-  Preconnection& profile(std::string_view name);            ///< which policy; default: the first one loaded
-  Preconnection& stack(std::string_view layers);            ///< only this stack, top first: "length-prefix/tcp"
-  Preconnection& face(Face face);                           ///< what the application sends; none: what the stack offers
-  Preconnection& require(Feature feature);                  ///< narrows the policy
-  Preconnection& prohibit(Feature feature);                 ///< narrows the policy
-  Preconnection& prefer(Feature feature);                   ///< ranks what the policy allows
-  Preconnection& avoid(Feature feature);                    ///< ranks what the policy allows
-  Preconnection& security(std::shared_ptr<const Security> parameters);   ///< certificates, trust, ALPN
-  Preconnection& set(std::string_view property, PropertyValue value);    ///< set on each new Connection before it is ready
+  Preconnection& remote(Endpoint endpoint);         ///< whom to reach; required for initiate()
+  Preconnection& local(Endpoint endpoint);          ///< our side; port 0: the system chooses
+  Preconnection& interface_name(std::string name);  ///< use this interface only
+  Preconnection& family(Address::Family family);    ///< use addresses of this family only; none: both
+  Preconnection& profile(std::string_view name);    ///< which policy; default: the first one loaded
+  Preconnection& stack(std::string_view layers);    ///< only this stack, top first: "length-prefix/tcp"
+  Preconnection& face(Face face);                   ///< what the application sends; none: what the stack offers
+  Preconnection& require(Feature feature);          ///< narrows the policy
+  Preconnection& prohibit(Feature feature);         ///< narrows the policy
+  Preconnection& prefer(Feature feature);           ///< ranks what the policy allows
+  Preconnection& avoid(Feature feature);            ///< ranks what the policy allows
+  Preconnection& security(std::shared_ptr<const Security> parameters);  ///< certificates, trust, ALPN
+  Preconnection& set(std::string_view property,
+                     PropertyValue value);  ///< set on each new Connection before it is ready
   /// Hears how establishing went, on success and on failure, just before `ready`.
   using RaceOver = std::move_only_function<void(const RaceReport&)>;
-  Preconnection& on_race(RaceOver hear);                    ///< of every Connection initiated from here
-  Preconnection& connect_timeout(Duration timeout);         ///< until ready; default: the policy's
+  Preconnection& on_race(RaceOver hear);             ///< of every Connection initiated from here
+  Preconnection& connect_timeout(Duration timeout);  ///< until ready; default: the policy's
 
   /// Establishes. Returns at once; destroying the Connection cancels. `ready` is called once, later. `early` may travel
   /// with the first packets if it is safely replayable, else it is sent when ready (RFC 9622: InitiateWithSend).
@@ -48,8 +49,10 @@ class Preconnection {
     return await_callback<Result<Connection>>(
         [this, &loop, pending](auto resume) {
           *pending = initiate(loop, [pending, resume = std::move(resume)](Result<void> how) mutable {
-            if (how) resume(Result<Connection>(std::move(*pending)));
-            else resume(Result<Connection>(std::unexpected(std::move(how).error())));
+            if (how)
+              resume(Result<Connection>(std::move(*pending)));
+            else
+              resume(Result<Connection>(std::unexpected(std::move(how).error())));
           });
         },
         [pending] { *pending = {}; });

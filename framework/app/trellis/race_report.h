@@ -24,13 +24,13 @@ struct RaceStep {
     canceled,  ///< it lost, or was given up
     ignored,   ///< a plan asked for something impossible, or not yet possible
   };
-  TimePoint at{};                     ///< the executor's time
-  Kind kind = Kind::added;            ///< what happened
-  std::uint32_t node = 0;             ///< index into RaceReport::nodes
-  const char* why = "";               ///< the reason, a static text
-  std::string detail = {};            ///< more about it; mostly empty
-  TimePoint until{};                  ///< waiting: when it decides again
-  std::optional<Error> error = {};    ///< failed: how
+  TimePoint at{};                   ///< the executor's time
+  Kind kind = Kind::added;          ///< what happened
+  std::uint32_t node = 0;           ///< index into RaceReport::nodes
+  const char* why = "";             ///< the reason, a static text
+  std::string detail = {};          ///< more about it; mostly empty
+  TimePoint until{};                ///< waiting: when it decides again
+  std::optional<Error> error = {};  ///< failed: how
 };
 
 /// The word for a kind of step.
@@ -38,26 +38,26 @@ std::string_view to_string(RaceStep::Kind kind) noexcept;
 
 /// One node of the candidate tree, as it was at the end.
 struct RaceNode {
-  std::string id;                      ///< "1.2.1": numbered as added, never renamed
-  Endpoint remote;                     ///< a name, or an address
-  std::string stack;                   ///< "length-prefix/tcp"; empty: not chosen yet
-  std::string path;                    ///< interface; empty: any
-  std::optional<Branch> branch;        ///< how it branches; none: an attempt
-  Child::State state = {};             ///< how it ended
-  TimePoint started_at{};              ///< zero: never started
-  TimePoint ended_at{};                ///< zero: never started, or won
-  std::optional<Error> failure;        ///< why it failed
-  std::string text() const;            ///< "[example.net:443, eth0, tls/tcp]" (RACE-16)
+  std::string id;                ///< "1.2.1": numbered as added, never renamed
+  Endpoint remote;               ///< a name, or an address
+  std::string stack;             ///< "length-prefix/tcp"; empty: not chosen yet
+  std::string path;              ///< interface; empty: any
+  std::optional<Branch> branch;  ///< how it branches; none: an attempt
+  Child::State state = {};       ///< how it ended
+  TimePoint started_at{};        ///< zero: never started
+  TimePoint ended_at{};          ///< zero: never started, or won
+  std::optional<Error> failure;  ///< why it failed
+  std::string text() const;      ///< "[example.net:443, eth0, tls/tcp]" (RACE-16)
 };
 
 /// The whole story of one establishment (RFC 9623 section 4). Times are the executor's.
 struct RaceReport {
-  std::string remote;                  ///< what was asked for, "example.net:443"
-  TimePoint begun_at{}, ended_at{};    ///< from initiate() to ready or failed
-  std::vector<RaceNode> nodes;         ///< root first
-  std::vector<RaceStep> steps;         ///< in the order of time
-  std::string winner;                  ///< id of the leaf; empty: none
-  std::optional<Error> failure;        ///< why none
+  std::string remote;                ///< what was asked for, "example.net:443"
+  TimePoint begun_at{}, ended_at{};  ///< from initiate() to ready or failed
+  std::vector<RaceNode> nodes;       ///< root first
+  std::vector<RaceStep> steps;       ///< in the order of time
+  std::string winner;                ///< id of the leaf; empty: none
+  std::optional<Error> failure;      ///< why none
 };
 
 }  // namespace trellis

@@ -2,5 +2,6 @@
 #include "conformance/conformance.h"
 
 int main(int argc, char** argv) {
-  return trellis::conformance::run({.plugin = TRELLIS_PLUGIN_FILE, .layer = "length-prefix", .below = {"tcp"}}, argc, argv);
+  return trellis::conformance::run({.plugin = TRELLIS_PLUGIN_FILE, .layer = "length-prefix", .below = {"tcp"}}, argc,
+                                   argv);
 }

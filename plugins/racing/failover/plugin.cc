@@ -1,5 +1,5 @@
-// failover: the next candidate only when the one before it has failed (RFC 9623 section 4.3.3): for branches of which one
-// is strongly preferred, such as a proxy before a direct way.
+// failover: the next candidate only when the one before it has failed (RFC 9623 section 4.3.3): for branches of which
+// one is strongly preferred, such as a proxy before a direct way.
 #include <algorithm>
 
 #include "trellis/plugin.h"
@@ -24,7 +24,9 @@ class FailoverRace final : public Race {
 
 class Failover final : public RacingPolicy {
   std::string_view name() const noexcept override { return "failover"; }
-  std::unique_ptr<Race> begin(Branch, const Options&) const noexcept override { return std::make_unique<FailoverRace>(); }
+  std::unique_ptr<Race> begin(Branch, const Options&) const noexcept override {
+    return std::make_unique<FailoverRace>();
+  }
 };
 
 }  // namespace

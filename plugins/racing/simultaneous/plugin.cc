@@ -19,7 +19,9 @@ class SimultaneousRace final : public Race {
 
 class Simultaneous final : public RacingPolicy {
   std::string_view name() const noexcept override { return "simultaneous"; }
-  std::unique_ptr<Race> begin(Branch, const Options&) const noexcept override { return std::make_unique<SimultaneousRace>(); }
+  std::unique_ptr<Race> begin(Branch, const Options&) const noexcept override {
+    return std::make_unique<SimultaneousRace>();
+  }
 };
 
 }  // namespace

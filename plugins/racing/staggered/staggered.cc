@@ -9,7 +9,8 @@ using std::chrono::milliseconds;
 
 constexpr Duration kApart = milliseconds(10);  // two starts are never closer, unless one of them failed (RACE-133)
 
-// Zero takes what suits the kind of branch: the source gives numbers for endpoints only, the others wait longer (RACE-57).
+// Zero takes what suits the kind of branch: the source gives numbers for endpoints only, the others wait longer
+// (RACE-57).
 struct Defaults {
   Duration attempt, least, most;
 };
@@ -20,7 +21,8 @@ constexpr Defaults kDefaults[] = {
 };
 
 constexpr OptionSpec kOptions[] = {
-    {"attempt-delay-ms", std::int64_t{0}, "between two starts; 0: 500 for paths, 300 for protocols, 250 for endpoints", 0, 60'000},
+    {"attempt-delay-ms", std::int64_t{0}, "between two starts; 0: 500 for paths, 300 for protocols, 250 for endpoints",
+     0, 60'000},
     {"attempt-delay-least-ms", std::int64_t{0}, "lower bound of a computed delay; 0: 250, 150 and 100", 0, 60'000},
     {"attempt-delay-most-ms", std::int64_t{0}, "upper bound of a computed delay; 0: 5000, 3000 and 2000", 0, 60'000},
     {"resolution-delay-ms", std::int64_t{50}, "how long IPv4 answers wait for IPv6 answers", 0, 10'000},
@@ -119,7 +121,8 @@ RacePlan StaggeredRace::decide(RaceEvent event, ChildId, const RaceView& view) n
   const bool at_once = !begun || nothing_runs || event == RaceEvent::failed;  // a failure does not wait for the timer
   if (at_once || view.now >= next_start(view)) {
     start(*child, view, plan);
-    const bool more = std::ranges::count_if(view.children, [](const Child& c) { return c.state == Child::State::waiting; }) > 1;
+    const bool more =
+        std::ranges::count_if(view.children, [](const Child& c) { return c.state == Child::State::waiting; }) > 1;
     if (more || view.ipv6_pending || view.ipv4_pending) plan.wake = view.now + last_delay_;
   } else {
     plan.wake = next_start(view);

@@ -10,13 +10,13 @@ namespace trellis {
 
 /// The constants of RFC 8305 section 8. Those that depend on the kind of branch are there once for each.
 struct StaggeredTimes {
-  Duration attempt{};        // between two starts, when nothing better is known
-  Duration least{};          // of a delay that was computed
+  Duration attempt{};  // between two starts, when nothing better is known
+  Duration least{};    // of a delay that was computed
   Duration most{};
-  Duration resolution{};     // after A answers, for AAAA
-  Duration last_resort{};    // after the last start, before the node is given up for other means; zero: never
-  unsigned first_family = 1; // children of the first family before families alternate
-  bool adapt = true;         // delays follow what is known of the round-trip time
+  Duration resolution{};      // after A answers, for AAAA
+  Duration last_resort{};     // after the last start, before the node is given up for other means; zero: never
+  unsigned first_family = 1;  // children of the first family before families alternate
+  bool adapt = true;          // delays follow what is known of the round-trip time
 };
 
 /// The race of one node.

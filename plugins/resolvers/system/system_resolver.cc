@@ -12,8 +12,8 @@
 namespace trellis {
 namespace {
 
-// What the loop and the threads share of one lookup. The loop forgets `executor` under the mutex; from then on no thread
-// posts, and what was posted before finds no sink.
+// What the loop and the threads share of one lookup. The loop forgets `executor` under the mutex; from then on no
+// thread posts, and what was posted before finds no sink.
 struct Shared {
   std::mutex mutex;
   Executor* executor;  // null: canceled

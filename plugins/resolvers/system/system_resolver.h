@@ -1,5 +1,5 @@
-// system_resolver.h: names as the host itself resolves them, through getaddrinfo(3): /etc/hosts, DNS, mDNS, and whatever
-// else nsswitch.conf names.
+// system_resolver.h: names as the host itself resolves them, through getaddrinfo(3): /etc/hosts, DNS, mDNS, and
+// whatever else nsswitch.conf names.
 #pragma once
 #include "lookup_threads.h"
 #include "trellis/resolver.h"
