@@ -10,7 +10,8 @@ namespace trellis::tool {
 
 /// Reads HOST:PORT with a port from 1 to 65535. Errors: invalid_argument.
 Result<Endpoint> parse_remote(std::string_view text);
-/// Reads an address of ours with or without a port: 127.0.0.1, 127.0.0.1:7000, ::1, [::1]:7000. Errors: invalid_argument.
+/// Reads an address of ours with or without a port: 127.0.0.1, 127.0.0.1:7000, ::1, [::1]:7000. Errors:
+/// invalid_argument.
 Result<Endpoint> parse_local(std::string_view text);
 /// Reads a port from `least` to 65535. Errors: invalid_argument.
 Result<std::uint16_t> parse_port(std::string_view text, std::uint16_t least);

@@ -1,7 +1,9 @@
 // input.h: reads a descriptor for a loop, whatever it is.
 //
-// A thread does it: pipes, terminals, files and sockets are then all the same, and none is made non-blocking, which would
-// change it for the shell and for every other process that shares it. The thread waits in poll(2), so that it can be ended.
+// A thread does it: pipes, terminals, files and sockets are then all the same, and none is made non-blocking, which
+// would
+// change it for the shell and for every other process that shares it. The thread waits in poll(2), so that it can be
+// ended.
 #pragma once
 #include <condition_variable>
 #include <functional>

@@ -1,7 +1,7 @@
 // pump.h: carries standard input to a peer and what comes back to standard output, until both directions have ended.
 //
-// Nothing is read ahead: a peer that is slow stops the reading of standard input, a slow reader of standard output stops
-// the receiving.
+// Nothing is read ahead: a peer that is slow stops the reading of standard input, a slow reader of standard output
+// stops the receiving.
 #pragma once
 #include "input.h"
 #include "output.h"

@@ -1,5 +1,6 @@
 // Every fault of a plugin is refused with its sentence. The sentences are part of the interface: people read them.
 #include <cstddef>
+#include <format>
 
 #include "zoo_directory.h"
 
@@ -98,8 +99,16 @@ TEST_F(Refusals, LinkToNothing) {
 struct Case {
   const char* what;
   std::string bytes;
-  const char* sentence;
+  std::string sentence;
 };
+
+#if defined(__aarch64__)
+constexpr Elf64_Half kOtherMachine = EM_X86_64;
+constexpr const char *kHere = "AArch64", *kThere = "x86-64";
+#else
+constexpr Elf64_Half kOtherMachine = EM_AARCH64;
+constexpr const char *kHere = "x86-64", *kThere = "AArch64";
+#endif
 
 TEST_F(Refusals, WhatIsNoElfFileOfThisMachine) {
   const std::string good = animal("good");
@@ -115,10 +124,10 @@ TEST_F(Refusals, WhatIsNoElfFileOfThisMachine) {
        "found an ELF file that is not of 64 bits, expected ELF64: build the plugin for this machine"},
       {"other byte order", with(good, EI_DATA, char{ELFDATA2MSB}),
        "found an ELF file of the other byte order, expected this machine's: build the plugin for this machine"},
-      {"other machine", with(good, offsetof(Elf64_Ehdr, e_machine), Elf64_Half{EM_AARCH64}),
-       "found a file for machine AArch64, expected x86-64: build the plugin for this machine"},
+      {"other machine", with(good, offsetof(Elf64_Ehdr, e_machine), kOtherMachine),
+       std::format("found a file for machine {}, expected {}: build the plugin for this machine", kThere, kHere)},
       {"unknown machine", with(good, offsetof(Elf64_Ehdr, e_machine), Elf64_Half{0x7777}),
-       "found a file for machine number 30583, expected x86-64: build the plugin for this machine"},
+       std::format("found a file for machine number 30583, expected {}: build the plugin for this machine", kHere)},
       {"program", with(good, offsetof(Elf64_Ehdr, e_type), Elf64_Half{ET_EXEC}),
        "found an ELF file of type 2, expected a shared object (type 3): link the plugin with -shared"},
       {"no sections", with(good, offsetof(Elf64_Ehdr, e_shnum), Elf64_Half{0}),
@@ -126,7 +135,7 @@ TEST_F(Refusals, WhatIsNoElfFileOfThisMachine) {
   };
   for (const Case& one : cases) {
     put("p.so", one.bytes);
-    EXPECT_EQ(refusal_of_scan(), std::string("DIR/p.so: ") + one.sentence) << one.what;
+    EXPECT_EQ(refusal_of_scan(), "DIR/p.so: " + one.sentence) << one.what;
   }
 }
 

@@ -65,7 +65,7 @@ inline Layout layout_of(const std::string& bytes) {
 class ZooDirectory : public testing::Test {
  protected:
   ZooDirectory() {
-    std::string name = testing::TempDir() + "trellis-zoo-XXXXXX";
+    std::string name = testing::TempDir() + "trellis-zoo-" + std::string(6, 'X');
     directory_ = mkdtemp(name.data());
   }
   ~ZooDirectory() override {

@@ -147,7 +147,7 @@ TEST(Policy, ShippedOnes) {
 
 struct PolicyFile : testing::Test {
   PolicyFile() {
-    std::string name = testing::TempDir() + "trellis-policy-XXXXXX";
+    std::string name = testing::TempDir() + "trellis-policy-" + std::string(6, 'X');
     directory = mkdtemp(name.data());
   }
   ~PolicyFile() override { std::filesystem::remove_all(directory); }
