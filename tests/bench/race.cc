@@ -29,10 +29,12 @@ class SimulatedRace final : public RaceActions {
       const TimePoint next = alarm ? wake_ : ready_;
       if (next == TimePoint::max()) return false;
       now_ = next;
-      if (alarm)
+      if (alarm) {
+        wake_ = TimePoint::max();  // it rings once
         race_.wake(now_);
-      else
+      } else {
         race_.leaf_ready(now_, leaf_);
+      }
     }
     return won_;
   }
