@@ -36,6 +36,7 @@ class SimOptions {
 
  private:
   struct Known;
+  static const Known kKnown[];
   const Known* find(int level, int option) const noexcept;
 
   int protocol_;

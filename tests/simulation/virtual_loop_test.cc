@@ -183,7 +183,7 @@ TEST(VirtualWorld, DigestAndObserverSeeTheSameEvents) {
   EXPECT_EQ(run(1, "word").second, (std::vector<std::string>{"+0.025000000 me word 7"}));
 }
 
-// IMPL: a race of ten virtual hours must cost next to nothing when nothing happens.
+// Ten virtual hours must cost next to nothing when little happens.
 TEST(VirtualWorld, TenIdleHoursTakeNoTime) {
   VirtualWorld world;
   VirtualLoop loop(world, {});
