@@ -2,7 +2,8 @@
 #
 # Builds plugins/<name>.so below the build folder and installs it to lib/trellis/plugins. By the names of the files next
 # to the plugin:
-#   conformance_test.cc   <name>_conformance, a test of all that the plugin claims (label conformance)
+#   conformance_test.cc   <name>_conformance, a test of all that the plugin claims (label conformance); it is told where
+#                         the plugin is (TRELLIS_PLUGIN_FILE) and where the bundled ones are (TRELLIS_PLUGINS)
 #   *_test.cc             <name>_tests, unit tests of its insides with GoogleTest (label <name>)
 #   *_fuzz.cc             one libFuzzer program each, when TRELLIS_FUZZ is on
 # Unit tests and fuzzers are linked with the plugin's own objects.
@@ -38,7 +39,11 @@ function(trellis_add_plugin name)
     if(TARGET Trellis::conformance AND NOT TRELLIS_FUZZ)
       add_executable(${name}_conformance "${conformance}")
       target_link_libraries(${name}_conformance PRIVATE Trellis::conformance)
-      target_compile_definitions(${name}_conformance PRIVATE TRELLIS_PLUGIN_FILE="$<TARGET_FILE:${name}>")
+      if(NOT Trellis_PLUGIN_DIR)
+        set(Trellis_PLUGIN_DIR "${CMAKE_BINARY_DIR}/plugins") # in Trellis' own tree
+      endif()
+      target_compile_definitions(${name}_conformance PRIVATE
+        TRELLIS_PLUGIN_FILE="$<TARGET_FILE:${name}>" TRELLIS_PLUGINS="${Trellis_PLUGIN_DIR}")
       add_dependencies(${name}_conformance ${name})
       add_test(NAME conformance.${name} COMMAND ${name}_conformance)
       set_tests_properties(conformance.${name} PROPERTIES LABELS "conformance;${name}" TIMEOUT 300)
