@@ -1,6 +1,7 @@
 // sim_network.cc: see sim_network.h.
 #include "loop/sim_network.h"
 
+#include <algorithm>
 #include <cassert>
 #include <set>
 
@@ -21,6 +22,8 @@ SimNetwork::SimNetwork(VirtualWorld& world) : world_(world), faults_(world) {}
 SimNetwork::~SimNetwork() = default;
 
 SimHost& SimNetwork::add_host(std::string name, const HostOptions& options) {
+  assert(std::ranges::none_of(hosts_, [&](const auto& host) { return host->name() == name; }) &&
+         "hosts of one name would draw the same random numbers");
   return *hosts_.emplace_back(std::make_unique<SimHost>(*this, std::move(name), options));
 }
 
