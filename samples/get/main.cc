@@ -1,7 +1,6 @@
 // get: fetches from an echo server or a web server, over whatever stack the policy chooses.
 //
-//   get [--policy FILE | --stack LAYERS] [--bytes N] HOST:PORT    sends N bytes, checks that they come back, says how
-// fast
+//   get [--policy FILE | --stack LAYERS] [--bytes N] HOST:PORT    sends N bytes, checks that they come back
 //   get [--policy FILE | --stack LAYERS] http://HOST[:PORT]/PATH  writes the page to standard output
 #include <cstdio>
 #include <cstdlib>
