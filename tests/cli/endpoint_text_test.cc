@@ -1,0 +1,78 @@
+#include "tool/endpoint_text.h"
+
+#include <gtest/gtest.h>
+
+#include "trellis/address_text.h"
+
+namespace trellis::tool {
+namespace {
+
+TEST(EndpointText, NamesAndAddresses) {
+  const auto name = parse_remote("www.example.net:80");
+  ASSERT_TRUE(name);
+  EXPECT_EQ(name->host, "www.example.net");
+  EXPECT_EQ(name->port, 80);
+  EXPECT_FALSE(name->address);
+  const auto v4 = parse_remote("192.0.2.1:65535");
+  ASSERT_TRUE(v4);
+  EXPECT_EQ(to_text(v4->address), "192.0.2.1:65535");
+  const auto v6 = parse_remote("[2001:db8::1]:1");
+  ASSERT_TRUE(v6);
+  EXPECT_EQ(to_text(v6->address), "[2001:db8::1]:1");
+  EXPECT_EQ(v6->host, "2001:db8::1");
+  const auto scoped = parse_remote("[fe80::1%lo]:7");
+  ASSERT_TRUE(scoped);
+  EXPECT_NE(scoped->address.scope, 0u);
+}
+
+TEST(EndpointText, LocalAddressesWithOrWithoutPort) {
+  EXPECT_EQ(to_text(parse_local("127.0.0.1").value().address), "127.0.0.1:0");
+  EXPECT_EQ(to_text(parse_local("127.0.0.1:7000").value().address), "127.0.0.1:7000");
+  EXPECT_EQ(to_text(parse_local("::1").value().address), "[::1]:0");
+  EXPECT_EQ(to_text(parse_local("[::1]").value().address), "[::1]:0");
+  EXPECT_EQ(to_text(parse_local("[::1]:7000").value().address), "[::1]:7000");
+  for (const char* wrong : {"", "localhost", "127.0.0.1:", "[::1", "[::1]:x", "1.2.3", ":80"}) {
+    EXPECT_FALSE(parse_local(wrong)) << wrong;
+  }
+}
+
+struct Wrong {
+  const char* text;
+  const char* because;
+};
+
+class MalformedRemote : public testing::TestWithParam<Wrong> {};
+
+TEST_P(MalformedRemote, IsRefusedWithItsReason) {
+  const auto [text, because] = GetParam();
+  const auto parsed = parse_remote(text);
+  ASSERT_FALSE(parsed) << text;
+  EXPECT_EQ(parsed.error().reason, Reason::invalid_argument);
+  EXPECT_NE(parsed.error().detail.find(because), std::string::npos) << parsed.error().detail;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EndpointText, MalformedRemote,
+    testing::Values(Wrong{"", "malformed endpoint"}, Wrong{"host", "HOST:PORT"}, Wrong{":80", "a host in front"},
+                    Wrong{"host:", "malformed port"}, Wrong{"host:x", "malformed port"},
+                    Wrong{"host:-1", "malformed port"}, Wrong{"host:+80", "malformed port"},
+                    Wrong{"host:0", "out of range"}, Wrong{"host:65536", "out of range"},
+                    Wrong{"host:99999999999999999999", "out of range"}, Wrong{"::1:80", "in brackets"},
+                    Wrong{"[::1]", "[ADDRESS]:PORT"}, Wrong{"[::1]80", "[ADDRESS]:PORT"},
+                    Wrong{"[::1:80", "[ADDRESS]:PORT"}, Wrong{"[::zz]:80", "malformed address"},
+                    Wrong{"[1.2.3.4]:80", "malformed address"}, Wrong{"[fe80::1%nowhere]:80", "interface"},
+                    Wrong{"1.2.3:80", "malformed address"}, Wrong{"1.2.3.256:80", "malformed address"},
+                    Wrong{"1.2.3.4.5:80", "malformed address"}, Wrong{"bad name:80", "malformed name"},
+                    Wrong{"a..b:80", "malformed name"}, Wrong{".:80", "malformed name"},
+                    Wrong{"caf\xc3\xa9.example:80", "xn--"}));
+
+TEST(EndpointText, NamesHaveLimits) {
+  const std::string label(63, 'a');
+  EXPECT_TRUE(parse_remote(label + ".example:80"));
+  EXPECT_FALSE(parse_remote(label + "a.example:80"));
+  EXPECT_FALSE(parse_remote(label + '.' + label + '.' + label + '.' + label + ":80"));
+  EXPECT_TRUE(parse_remote("example.net.:80"));
+}
+
+}  // namespace
+}  // namespace trellis::tool
