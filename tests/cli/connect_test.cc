@@ -84,7 +84,9 @@ TEST_P(ConnectInput, ThatIsEmptyEndsAtOnce) {
   EXPECT_EQ(process.output(), "answer");
 }
 
-INSTANTIATE_TEST_SUITE_P(Connect, ConnectInput, testing::Values(kClosed, file("/dev/null")));
+INSTANTIATE_TEST_SUITE_P(Connect, ConnectInput, testing::Values(kClosed, file("/dev/null")), [](const auto& info) {
+  return info.param.kind == Stdio::Kind::closed ? "closed" : "dev_null";
+});
 
 TEST(Connect, InputMayBeAFile) {
   const TemporaryDirectory directory;

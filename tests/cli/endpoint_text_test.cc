@@ -39,6 +39,7 @@ TEST(EndpointText, LocalAddressesWithOrWithoutPort) {
 struct Wrong {
   const char* text;
   const char* because;
+  friend std::ostream& operator<<(std::ostream& out, const Wrong& wrong) { return out << wrong.text; }
 };
 
 class MalformedRemote : public testing::TestWithParam<Wrong> {};

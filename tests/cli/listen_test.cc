@@ -16,6 +16,7 @@ using testing::MatchesRegex;
 struct Way {
   const char* stack;
   const char* address;
+  friend std::ostream& operator<<(std::ostream& out, const Way& way) { return out << way.stack << ' ' << way.address; }
 };
 
 std::string name_of(const testing::TestParamInfo<Way>& info) {

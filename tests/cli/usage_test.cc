@@ -36,6 +36,10 @@ TEST(Usage, VersionNamesTheContract) {
 struct Wrong {
   std::vector<std::string> words;
   const char* because;
+  friend std::ostream& operator<<(std::ostream& out, const Wrong& wrong) {
+    for (const std::string& word : wrong.words) out << word << ' ';
+    return out;
+  }
 };
 
 class WrongCommandLine : public testing::TestWithParam<Wrong> {};
