@@ -22,11 +22,15 @@ std::size_t write_most(int descriptor) {
 
 }  // namespace
 
-Output::Output(Executor& loop, int descriptor)
-    : loop_(loop), descriptor_(descriptor), write_most_(write_most(descriptor)), thread_([this] { run(); }) {}
+Output::Output(Executor& loop, int descriptor, Failed failed)
+    : loop_(loop), descriptor_(descriptor), write_most_(write_most(descriptor)) {
+  ears_->failed = std::move(failed);
+  thread_ = std::thread([this] { run(); });
+}
 
 Output::~Output() {
-  cancel_wait();
+  ears_->done = {};
+  ears_->failed = {};
   {
     const std::lock_guard lock(mutex_);
     stop_.stop();
@@ -36,10 +40,10 @@ Output::~Output() {
 }
 
 void Output::cancel_wait() noexcept {
+  ears_->done = {};
+  ++ears_->waits;
   const std::lock_guard lock(mutex_);
   due_at_.reset();
-  reply_->done = {};
-  reply_ = std::make_shared<Reply>();  // an answer to the forgotten wait may be on its way
 }
 
 bool Output::put(std::span<const std::byte> bytes) {
@@ -52,9 +56,10 @@ bool Output::put(std::span<const std::byte> bytes) {
 }
 
 void Output::wait(std::size_t left, Done done) {
+  ears_->done = std::move(done);
   const std::lock_guard lock(mutex_);
-  reply_->done = std::move(done);
   due_at_ = left;
+  due_to_ = ++ears_->waits;
   answer_if_due();
 }
 
@@ -64,8 +69,8 @@ void Output::answer_if_due() noexcept {
   due_at_.reset();
   Result<void> how;
   if (failure_) how = std::unexpected(*failure_);
-  loop_.post([reply = reply_, how = std::move(how)]() mutable {
-    if (reply->done) std::exchange(reply->done, {})(std::move(how));
+  loop_.post([ears = ears_, wait = due_to_, how = std::move(how)]() mutable {
+    if (ears->done && ears->waits == wait) std::exchange(ears->done, {})(std::move(how));
   });
 }
 
@@ -89,17 +94,23 @@ bool Output::write_all(std::span<const std::byte> bytes) noexcept {
     const ssize_t written = ::write(descriptor_, bytes.data(), std::min(bytes.size(), write_most_));
     if (written < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (written < 0) {
-      const int error = errno;
-      const std::lock_guard lock(mutex_);
-      failure_ = Error{Reason::exhausted, static_cast<std::uint64_t>(error), "stdout",
-                       "cannot write standard output: " + std::generic_category().message(error)};
-      answer_if_due();
+      fail_with(errno);
       return false;
     }
     bytes = bytes.subspan(static_cast<std::size_t>(written));
     progress(static_cast<std::size_t>(written));
   }
   return true;
+}
+
+void Output::fail_with(int error) noexcept {
+  const std::lock_guard lock(mutex_);
+  failure_ = Error{Reason::exhausted, static_cast<std::uint64_t>(error), "stdout",
+                   "cannot write standard output: " + std::generic_category().message(error)};
+  answer_if_due();
+  loop_.post([ears = ears_, failure = *failure_] {
+    if (ears->failed) std::exchange(ears->failed, {})(failure);
+  });
 }
 
 void Output::progress(std::size_t written) noexcept {

@@ -20,8 +20,10 @@ class Output {
  public:
   /// Hears that there is room again, that all is written, or what went wrong.
   using Done = std::move_only_function<void(Result<void>)>;
+  /// Hears that nothing can be written any more, at most once, whether somebody waits or not.
+  using Failed = std::move_only_function<void(const Error&)>;
 
-  Output(Executor& loop, int descriptor);
+  Output(Executor& loop, int descriptor, Failed failed);
   ~Output();  ///< what is not written yet is lost
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
@@ -40,11 +42,14 @@ class Output {
   static constexpr std::size_t kRoom = kQueueMost / 2;   ///< few enough to go on
 
  private:
-  struct Reply {  // outlives this object, because it may wait in the loop's queue
+  struct Ears {  // outlive this object, because an answer may wait in the loop's queue
     Done done;
+    Failed failed;
+    unsigned waits = 0;  // tells the answer to a forgotten wait from that to the next
   };
   void run() noexcept;
   bool write_all(std::span<const std::byte> bytes) noexcept;
+  void fail_with(int error) noexcept;
   void progress(std::size_t written) noexcept;
   void answer_if_due() noexcept;
 
@@ -52,12 +57,13 @@ class Output {
   const int descriptor_;
   std::size_t write_most_;
   StopSwitch stop_;
-  std::shared_ptr<Reply> reply_ = std::make_shared<Reply>();
-  std::mutex mutex_;  // of everything below
+  const std::shared_ptr<Ears> ears_ = std::make_shared<Ears>();  // used on the loop only
+  std::mutex mutex_;                                             // of everything below
   std::condition_variable filled_;
   std::vector<std::byte> queue_;
   std::size_t unwritten_ = 0;          // in queue_ and in the thread's hands
   std::optional<std::size_t> due_at_;  // answer when at most this much is unwritten
+  unsigned due_to_ = 0;                // which wait to answer
   std::optional<Error> failure_;
   std::thread thread_;
 };

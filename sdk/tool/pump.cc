@@ -34,7 +34,7 @@ Pump::Pump(Connection& connection, Duration patience, int input, int output)
       patience_(patience),
       lines_(has_lines(connection.stack())),
       input_(loop_, input),
-      output_(loop_, output),
+      output_(loop_, output, [this](const Error& error) { ended(std::unexpected(error), true); }),
       upload_(upload()),
       download_(download()) {}
 
