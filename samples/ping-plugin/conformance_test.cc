@@ -2,5 +2,6 @@
 #include "conformance/conformance.h"
 
 int main(int argc, char** argv) {
-  return trellis::conformance::run({.plugin = TRELLIS_PLUGIN_FILE, .layer = "ping", .below = {"udp"}}, argc, argv);
+  return trellis::conformance::run(
+      {.plugin = TRELLIS_PLUGIN_FILE, .layer = "ping", .below = {"udp"}, .directories = {TRELLIS_PLUGINS}}, argc, argv);
 }
