@@ -13,6 +13,11 @@ constexpr std::size_t kLastWords = 8 << 20;     // bytes that are still delivere
 constexpr std::size_t kDrainBytes = 256 << 10;  // to drop at once while waiting for the peer's end
 constexpr std::uint8_t kKernelEstablished = 1;  // tcpi_state: TCP_ESTABLISHED
 
+// Behind a listener at one address it is known already, and asking would be a system call for each peer.
+bool names_one_address(const Address& local) {
+  return local && local.port != 0 && std::ranges::any_of(local.ip, [](std::uint8_t byte) { return byte != 0; });
+}
+
 }  // namespace
 
 TcpInstance::TcpInstance(const Seat& seat, const TcpLayerSettings& settings, std::unique_ptr<Socket> accepted)
@@ -80,7 +85,7 @@ void TcpInstance::check_connected() noexcept {
 void TcpInstance::established() noexcept {
   stage_ = Stage::open;
   open_credit();
-  route_->local = socket_->local();
+  if (!names_one_address(route_->local)) route_->local = socket_->local();
   route_->remote = remote_;
   if (sent_early_) report_early();
   host_.ready();
