@@ -36,8 +36,8 @@ class Trial {
   bool wants(std::string label);
   /// Before a case is counted out: whether any case whose label begins like that is wanted.
   bool prepares(std::string_view label);
-  /// Of `count` positions those that this seed tries: its share of all, so that the seeds together try every one, and two
-  /// more at random.
+  /// Of `count` positions those that this seed tries: its share of all, so that the seeds together try every one, and
+  /// two more at random.
   std::vector<unsigned> positions(std::uint64_t count);
   /// The case did not do what is right: what was expected, what was found.
   void fail(std::string why);
@@ -69,7 +69,7 @@ struct Check {
   void (*run)(Trial&);
   /// Why it says nothing about this subject; empty: it does. Null: it always does.
   std::string (*unfit)(const Facts&) = nullptr;
-  bool once = false;  ///< it does not depend on a seed
+  bool once = false;       ///< it does not depend on a seed
   bool file_only = false;  ///< it needs the plugin's file and nothing else
 };
 

@@ -4,7 +4,9 @@
 //     return trellis::conformance::run({.plugin = TRELLIS_PLUGIN_FILE, .layer = "ping", .below = {"udp"}}, argc, argv);
 //   }
 //
-// A failed check says what was expected, what happened, at which seed, and prints the command that repeats exactly that.
+// trellis_add_plugin (sdk/cmake) defines TRELLIS_PLUGIN_FILE, and TRELLIS_PLUGINS: where the shipped plugins are.
+// A failed check says what was expected, what happened, at which seed, and prints the command that repeats exactly
+// that.
 #pragma once
 #include <functional>
 #include <memory>
@@ -18,13 +20,14 @@ namespace trellis::conformance {
 
 /// What is examined, and on what it stands.
 struct Subject {
-  std::string plugin;                 ///< path of its shared object
-  std::string layer;                  ///< which protocol or framer of it
-  std::vector<std::string> below{};   ///< layers under it, top first, with settings: "tls(trust='a')", "tcp"
-  std::string options{};              ///< its settings as in the name of a stack: "probe-interval-ms=50,retries=3"
-  bool text = false;                  ///< it carries printable text without line ends only
-  Face face = Face::none;             ///< which of its faces; none: the first that fits
-  /// Checks that make no sense for it, each with its reason: "T2: the protocol has no half-close". The reason is printed.
+  std::string plugin{};              ///< path of its shared object
+  std::string layer{};               ///< which protocol or framer of it
+  std::vector<std::string> below{};  ///< layers under it, top first, with settings: "tls(trust='a')", "tcp"
+  std::string options{};             ///< its settings as in the name of a stack: "probe-interval-ms=50,retries=3"
+  bool text = false;                 ///< it carries printable text without line ends only
+  Face face = Face::none;            ///< which of its faces; none: the first that fits
+  /// Checks that make no sense for it, each with its reason: "T2: the protocol has no half-close". The reason is
+  /// printed.
   std::vector<std::string> not_applicable{};
   std::vector<std::string> directories{};  ///< where the plugins below are, besides the plugin's own directory
   std::shared_ptr<const Security> client_security{};  ///< for layers that need certificates or keys

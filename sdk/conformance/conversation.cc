@@ -13,7 +13,8 @@ void write_scripts(Trial& t, World& world, unsigned messages) {
     party->script.sizes = some_sizes(facts, random, messages);
     party->script.in_parts = facts.stack.face != Face::datagram && random.chance(0.3);
     party->script.finish = facts.has(Feature::half_close) && random.chance(0.5);
-    if (facts.stack.face == Face::bytestream) party->script.read_most = random.chance(0.3) ? 1 + random.below(3000) : SIZE_MAX;
+    if (facts.stack.face == Face::bytestream)
+      party->script.read_most = random.chance(0.3) ? 1 + random.below(3000) : SIZE_MAX;
   }
 }
 
@@ -46,8 +47,9 @@ void expect_played(Trial& t, World& world, Duration within) {
   world.run_scripts(within);
   expect_received(t, world, Duration::zero());
   for (const Party* party : {&world.client, &world.server}) {
-    fail_unless(t, world, party->closed(), std::format("the {} to close cleanly after it had sent and received everything",
-                                                       to_string(party->side())));
+    fail_unless(
+        t, world, party->closed(),
+        std::format("the {} to close cleanly after it had sent and received everything", to_string(party->side())));
   }
 }
 

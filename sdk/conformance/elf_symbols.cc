@@ -38,7 +38,8 @@ Result<DynamicSymbols> read_dynamic_symbols(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
   const std::vector<char> bytes(std::istreambuf_iterator<char>(in), {});
   const auto header = read<Elf64_Ehdr>(bytes, 0, 1);
-  if (header.empty() || std::memcmp(header[0].e_ident, ELFMAG, SELFMAG) != 0 || header[0].e_ident[EI_CLASS] != ELFCLASS64) {
+  if (header.empty() || std::memcmp(header[0].e_ident, ELFMAG, SELFMAG) != 0 ||
+      header[0].e_ident[EI_CLASS] != ELFCLASS64) {
     return damaged(file, "is no ELF64 file");
   }
   const auto sections = read<Elf64_Shdr>(bytes, header[0].e_shoff, header[0].e_shnum);

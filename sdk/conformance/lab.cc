@@ -71,7 +71,8 @@ Result<void> Lab::load() {
   }
   for (const std::string& directory : subject_.directories) options.plugin_directories.push_back(directory);
   auto core = std::make_unique<FrameworkCore>(std::move(options), std::vector<PluginRules>{});
-  auto linked = core->registry.link("conformance-racing", [](Registrar& registrar) { registrar.add(std::make_unique<KitRacing>()); });
+  auto linked = core->registry.link("conformance-racing",
+                                    [](Registrar& registrar) { registrar.add(std::make_unique<KitRacing>()); });
   if (!linked) return linked;
   Policy policy;
   policy.name = "conformance";

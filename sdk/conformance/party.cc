@@ -69,9 +69,8 @@ bool Party::send_next() {
   const bool end = part_left_ == 0;
   if (end) ++next_;
   if (!script.ask_fates) return connection.send(std::move(data), end);
-  return connection.send(Message{.data = std::move(data), .end = end}, [this](Fate fate, const Error*) {
-    ++fates_[static_cast<int>(fate)];
-  });
+  return connection.send(Message{.data = std::move(data), .end = end},
+                         [this](Fate fate, const Error*) { ++fates_[static_cast<int>(fate)]; });
 }
 
 // What follows once everything was sent, received, or both.
@@ -90,8 +89,10 @@ void Party::close() {
   scene_.say(to_string(side_), "application: close");
   connection.close([this](Result<void> how) {
     scene_.say(to_string(side_), how ? "application: closed" : "application: close failed: " + how.error().detail);
-    if (how) closed_ = true;
-    else failed(how.error());
+    if (how)
+      closed_ = true;
+    else
+      failed(how.error());
   });
 }
 
@@ -123,12 +124,14 @@ void Party::heard(Result<Message> message) {
     final_ = true;
     scene_.say(to_string(side_), "application: the peer has finished");
     if (in_message_ > 0) {
-      scene_.broken("X3", std::format("the {} was told the end of the stream in the middle of message {}", to_string(side_),
-                                      messages_));
+      scene_.broken("X3", std::format("the {} was told the end of the stream in the middle of message {}",
+                                      to_string(side_), messages_));
     }
   }
-  if (script.lockstep) pump();
-  else step();
+  if (script.lockstep)
+    pump();
+  else
+    step();
   if (script.read) ask();
 }
 
@@ -148,11 +151,12 @@ void Party::judge_stream(std::span<const std::byte> bytes) {
     const std::uint64_t from = bytes_ + *wrong;
     for (std::uint64_t at = from < 100'000 ? 0 : from - 100'000; at < from + 100'000 && rest.size() >= 4; ++at) {
       if (find_mismatch(rest, stream, at, facts_.text)) continue;
-      what = at > from ? std::format("{} bytes before it are missing", at - from) : std::format("it came {} bytes before already", from - at);
+      what = at > from ? std::format("{} bytes before it are missing", at - from)
+                       : std::format("it came {} bytes before already", from - at);
       break;
     }
-    scene_.broken("X1", std::format("byte {} that the {} received is not byte {} of what was sent: {}", from, to_string(side_),
-                                    from, what));
+    scene_.broken("X1", std::format("byte {} that the {} received is not byte {} of what was sent: {}", from,
+                                    to_string(side_), from, what));
   }
   bytes_ += bytes.size();
   if (peer != nullptr && bytes_ > peer->bytes_sent_) {
@@ -164,13 +168,15 @@ void Party::judge_stream(std::span<const std::byte> bytes) {
 void Party::judge_ordered(const Message& message) {
   if (peer == nullptr) return;
   if (messages_ >= peer->script.sizes.size()) {
-    return scene_.broken("X3", std::format("the {} received more than the {} messages that were sent", to_string(side_), messages_));
+    return scene_.broken(
+        "X3", std::format("the {} received more than the {} messages that were sent", to_string(side_), messages_));
   }
   const std::uint32_t size = peer->script.sizes[messages_];
   if (find_mismatch(message.data.bytes(), key(other(side_), messages_), in_message_, facts_.text)) {
-    scene_.broken("X3", std::format("message {} that the {} received, of {} bytes, has other content than message {} that was "
-                                    "sent, of {} bytes",
-                                    messages_, to_string(side_), in_message_ + message.data.size(), messages_, size));
+    scene_.broken(
+        "X3", std::format("message {} that the {} received, of {} bytes, has other content than message {} that was "
+                          "sent, of {} bytes",
+                          messages_, to_string(side_), in_message_ + message.data.size(), messages_, size));
   }
   bytes_ += message.data.size();
   in_message_ += message.data.size();
@@ -190,10 +196,13 @@ void Party::judge_any(const Message& message) {
   const auto& sizes = peer->script.sizes;
   ++messages_;
   bytes_ += bytes.size();
-  if (!message.end) return scene_.broken("X3", std::format("the {} received part of a message that may be lost", to_string(side_)));
+  if (!message.end)
+    return scene_.broken("X3", std::format("the {} received part of a message that may be lost", to_string(side_)));
   if (bytes.size() < 4) {
     const auto sent = std::ranges::count(sizes, static_cast<std::uint32_t>(bytes.size()));
-    if (sent == 0) scene_.broken("X3", std::format("the {} received a message of {} bytes, none was sent", to_string(side_), bytes.size()));
+    if (sent == 0)
+      scene_.broken(
+          "X3", std::format("the {} received a message of {} bytes, none was sent", to_string(side_), bytes.size()));
     return;
   }
   std::uint32_t index = 0;
@@ -201,9 +210,10 @@ void Party::judge_any(const Message& message) {
   seen_.resize(sizes.size());
   const bool known = index < sizes.size() && sizes[index] == bytes.size();
   if (!known || find_mismatch(bytes.subspan(4), key(other(side_), index), 4, facts_.text)) {
-    return scene_.broken("X3", std::format("the {} received a message of {} bytes that was not sent like that: it was cut, "
-                                           "joined or changed",
-                                           to_string(side_), bytes.size()));
+    return scene_.broken("X3",
+                         std::format("the {} received a message of {} bytes that was not sent like that: it was cut, "
+                                     "joined or changed",
+                                     to_string(side_), bytes.size()));
   }
   if (seen_[index]) scene_.broken("X3", std::format("the {} received message {} twice", to_string(side_), index));
   seen_[index] = true;
@@ -218,7 +228,8 @@ bool Party::received_all() const {
 void Party::failed(const Error& error) {
   if (ended()) return;
   error_ = error;
-  scene_.say(to_string(side_), std::format("application: failed: {}: {}: {}", error.layer, to_string(error.reason), error.detail));
+  scene_.say(to_string(side_),
+             std::format("application: failed: {}: {}: {}", error.layer, to_string(error.reason), error.detail));
 }
 
 std::string Party::state() const {
@@ -226,8 +237,10 @@ std::string Party::state() const {
                                  ready_ ? "ready" : "not ready", next_, script.sizes.size(), bytes_,
                                  peer != nullptr ? peer->script.total() : 0);
   if (final_) text += ", heard the peer's end";
-  if (closed_) text += ", closed";
-  else if (closing_) text += ", closing";
+  if (closed_)
+    text += ", closed";
+  else if (closing_)
+    text += ", closing";
   if (error_) text += std::format(", failed ({}: {})", to_string(error_->reason), error_->detail);
   return text;
 }

@@ -12,17 +12,17 @@ namespace trellis::conformance {
 
 /// What an application does with a Connection.
 struct Script {
-  std::vector<std::uint32_t> sizes;   ///< of the messages, or writes, that it sends
-  bool in_parts = false;              ///< sends messages in several parts
-  bool finish = false;                ///< half-closes when it has sent everything
-  bool close = true;                  ///< closes when it has sent and received everything
-  bool lockstep = false;              ///< sends one message for each that comes; the client begins
-  bool close_at_once = false;         ///< closes when it has sent everything, whatever comes
-  bool close_at_final = false;        ///< closes when the peer has finished
-  bool read = true;                   ///< asks for what comes
+  std::vector<std::uint32_t> sizes;                  ///< of the messages, or writes, that it sends
+  bool in_parts = false;                             ///< sends messages in several parts
+  bool finish = false;                               ///< half-closes when it has sent everything
+  bool close = true;                                 ///< closes when it has sent and received everything
+  bool lockstep = false;                             ///< sends one message for each that comes; the client begins
+  bool close_at_once = false;                        ///< closes when it has sent everything, whatever comes
+  bool close_at_final = false;                       ///< closes when the peer has finished
+  bool read = true;                                  ///< asks for what comes
   std::size_t read_least = 1, read_most = SIZE_MAX;  ///< of each receive
-  bool ask_fates = false;             ///< wants to know what becomes of each message
-  std::uint64_t total() const;        ///< bytes
+  bool ask_fates = false;                            ///< wants to know what becomes of each message
+  std::uint64_t total() const;                       ///< bytes
 };
 
 class Party {
@@ -39,8 +39,8 @@ class Party {
   /// Takes a Connection that is, or will be, ready, and plays the script.
   void play(Connection mine);
   void on_ready(Result<void> how);
-  void pump();                 ///< goes on sending
-  void start_reading();        ///< sets script.read
+  void pump();           ///< goes on sending
+  void start_reading();  ///< sets script.read
   void stop_reading();
   void close();
   void abort() {
@@ -49,9 +49,9 @@ class Party {
   void drop() { connection = {}; }  ///< destroys the Connection
 
   Side side() const { return side_; }
-  bool ready() const { return ready_; }                      ///< was established
-  bool final() const { return final_; }                      ///< the peer has finished
-  bool closed() const { return closed_; }                    ///< its close() ended cleanly
+  bool ready() const { return ready_; }    ///< was established
+  bool final() const { return final_; }    ///< the peer has finished
+  bool closed() const { return closed_; }  ///< its close() ended cleanly
   const std::optional<Error>& error() const { return error_; }
   bool ended() const { return closed_ || error_.has_value(); }
   bool sent_all() const { return next_ == script.sizes.size() && !part_left_; }
@@ -62,7 +62,7 @@ class Party {
   std::size_t messages_sent() const { return next_; }
   std::uint64_t bytes_sent() const { return bytes_sent_; }
   std::size_t fates(Fate fate) const { return fates_[static_cast<int>(fate)]; }
-  std::string state() const;   ///< for messages: how far it came
+  std::string state() const;  ///< for messages: how far it came
 
  private:
   bool its_turn() const;
@@ -82,13 +82,13 @@ class Party {
   const Facts& facts_;
   std::uint64_t seed_;
   SeededRandom random_;
-  std::size_t next_ = 0;              // message to send
-  std::uint32_t part_left_ = 0;       // of the message being sent in parts
+  std::size_t next_ = 0;         // message to send
+  std::uint32_t part_left_ = 0;  // of the message being sent in parts
   std::uint64_t bytes_sent_ = 0;
-  std::uint64_t bytes_ = 0;           // received
-  std::size_t messages_ = 0;          // received
-  std::uint64_t in_message_ = 0;      // bytes of the message that comes in parts
-  std::vector<bool> seen_;            // of unordered messages
+  std::uint64_t bytes_ = 0;       // received
+  std::size_t messages_ = 0;      // received
+  std::uint64_t in_message_ = 0;  // bytes of the message that comes in parts
+  std::vector<bool> seen_;        // of unordered messages
   std::optional<Error> error_;
   std::size_t fates_[4] = {};
   bool ready_ = false, final_ = false, closed_ = false, asking_ = false, finished_ = false, closing_ = false;

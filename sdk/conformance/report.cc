@@ -31,7 +31,8 @@ void print_outcome(const Outcome& outcome, const std::string& command) {
   switch (outcome.kind) {
     case Outcome::Kind::passed: return print(std::format("{} passed {:7.2f} s\n", head, outcome.seconds));
     case Outcome::Kind::not_applicable: return print(std::format("{} not applicable: {}\n", head, outcome.text));
-    case Outcome::Kind::not_run: return print(std::format("{} NOT RUN, nor what follows\n      {}\n", head, outcome.text));
+    case Outcome::Kind::not_run:
+      return print(std::format("{} NOT RUN, nor what follows\n      {}\n", head, outcome.text));
     case Outcome::Kind::failed: break;
   }
   print(std::format("{} FAILED\n", head));
@@ -81,7 +82,8 @@ int run_and_report(const Subject& subject, const Settings& settings, const std::
   const auto count = [&](Outcome::Kind kind) { return std::ranges::count(outcomes, kind, &Outcome::kind); };
   const auto failed = count(Outcome::Kind::failed) + count(Outcome::Kind::not_run);
   print(std::format("{} passed, {} failed", count(Outcome::Kind::passed), failed));
-  if (const auto left_out = count(Outcome::Kind::not_applicable); left_out > 0) print(std::format(", {} not applicable", left_out));
+  if (const auto left_out = count(Outcome::Kind::not_applicable); left_out > 0)
+    print(std::format(", {} not applicable", left_out));
   print("\n");
   if (failed > 0) return 1;
   if (settings.checks.empty() && settings.only_case.empty()) {

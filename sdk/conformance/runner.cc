@@ -132,7 +132,8 @@ bool listen_to(const Pipe& result, const Pipe& errors, std::string& said, std::s
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kPatienceMs);
   int open = 2;
   while (open > 0) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) return false;
     if (poll(waited, 2, static_cast<int>(left.count())) < 0 && errno != EINTR) return false;
     for (int i = 0; i < 2; ++i) {
@@ -161,8 +162,10 @@ std::string indented(std::string_view text) {
 
 /// How a child ended that did not bring its result home.
 std::string how_it_ended(int status, bool in_time) {
-  if (!in_time) return std::format("it had not come to an end after {} s: a call to the layer does not return", kPatienceMs / 1000);
-  if (WIFSIGNALED(status)) return std::format("its process was ended by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
+  if (!in_time)
+    return std::format("it had not come to an end after {} s: a call to the layer does not return", kPatienceMs / 1000);
+  if (WIFSIGNALED(status))
+    return std::format("its process was ended by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
   return std::format("its process ended with status {}", WEXITSTATUS(status));
 }
 
@@ -210,7 +213,8 @@ Outcome run_apart(const Subject& subject, const Settings& settings, const Check&
       outcome.seed = settings.first_seed;
       outcome.text = "all runs were right, but then ";
     }
-    outcome.text += (outcome.text.empty() || outcome.text.ends_with(' ') ? "" : "; then ") + how_it_ended(status, in_time);
+    outcome.text +=
+        (outcome.text.empty() || outcome.text.ends_with(' ') ? "" : "; then ") + how_it_ended(status, in_time);
   }
   if ((outcome.kind == Outcome::Kind::failed || !told) && !complaints.empty()) outcome.text += indented(complaints);
   return outcome;
@@ -228,7 +232,8 @@ Result<std::vector<Check>> chosen_checks(const Settings& settings) {
       if (check.id == wanted || (wanted.size() == 1 && check.id[0] == wanted[0])) chosen.push_back(check);
     }
     if (chosen.size() == before) {
-      return trellis::fail(Reason::invalid_argument, "there is no check '" + wanted + "': --list shows them all", 0, "conformance");
+      return trellis::fail(Reason::invalid_argument, "there is no check '" + wanted + "': --list shows them all", 0,
+                           "conformance");
     }
   }
   return chosen;
@@ -254,7 +259,8 @@ std::vector<Outcome> examine(const Subject& subject, const Settings& settings,
       outcome.kind = Outcome::Kind::not_applicable;
       outcome.text = "there is no file to look at";
     } else {
-      outcome = settings.in_process ? run_here(subject, settings, check, *shared) : run_apart(subject, settings, check, *shared);
+      outcome = settings.in_process ? run_here(subject, settings, check, *shared)
+                                    : run_apart(subject, settings, check, *shared);
     }
     outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     tell(outcome);

@@ -1,5 +1,5 @@
-// runner.h: runs checks, each in a process of its own, so that a layer that crashes or hangs fails one check and not the
-// kit, and so that the leak checker of a sanitizer build looks after each.
+// runner.h: runs checks, each in a process of its own, so that a layer that crashes or hangs fails one check and not
+// the kit, and so that the leak checker of a sanitizer build looks after each.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -17,8 +17,8 @@ inline constexpr std::uint64_t kSeedsDefault = 20;
 /// What to run.
 struct Settings {
   std::uint64_t first_seed = 1, seeds = kSeedsDefault;
-  std::vector<std::string> checks;  ///< ids or groups ("T"); empty: all
-  std::string only_case;            ///< repeat this case alone
+  std::vector<std::string> checks{};  ///< ids or groups ("T"); empty: all
+  std::string only_case{};            ///< repeat this case alone
   bool verbose = false;             ///< print the timeline of every run
   bool in_process = false;          ///< no process of its own: for debuggers
 };
@@ -28,10 +28,10 @@ struct Outcome {
   enum class Kind : std::uint8_t { passed, failed, not_applicable, not_run };
   Kind kind = Kind::passed;
   std::string id, title;
-  std::string text;          ///< why it failed, or was not run
-  std::string label;         ///< the case that failed
-  std::uint64_t seed = 0;    ///< that failed
-  std::uint64_t seeds = 0;   ///< how many were tried
+  std::string text;         ///< why it failed, or was not run
+  std::string label;        ///< the case that failed
+  std::uint64_t seed = 0;   ///< that failed
+  std::uint64_t seeds = 0;  ///< how many were tried
   double seconds = 0;
 };
 

@@ -39,7 +39,9 @@ class Scene {
   Scene(VirtualWorld& world, FaultPlan& faults, bool verbose) : world_(world), faults_(faults), verbose_(verbose) {}
 
   TapPlan& plan(Place place, Side side) { return plans_[static_cast<int>(place)][static_cast<int>(side)]; }
-  void both(Place place, const TapPlan& plan) { this->plan(place, Side::client) = this->plan(place, Side::server) = plan; }
+  void both(Place place, const TapPlan& plan) {
+    this->plan(place, Side::client) = this->plan(place, Side::server) = plan;
+  }
 
   /// A rule was broken; `rule` is the id of the check that it belongs to. The first one counts.
   void broken(std::string_view rule, std::string text);

@@ -108,9 +108,10 @@ void Tap::watch(Way& way, Port from, Batch& batch, std::string_view who) {
     const Chunk& chunk = *(batch.begin() + i);
     const auto charge = static_cast<std::int64_t>(from.charge(chunk));
     if (way.credit <= 0 && charge > 0 && !who.empty()) {
-      scene_.overshot(std::format("the {} pushed {} bytes onto the port {} it without credit (the last push with credit "
-                                  "had left {}): push while credit() > 0, keep the rest",
-                                  who, chunk.data.size(), place_ == Place::above ? "above" : "below", way.credit));
+      scene_.overshot(
+          std::format("the {} pushed {} bytes onto the port {} it without credit (the last push with credit "
+                      "had left {}): push while credit() > 0, keep the rest",
+                      who, chunk.data.size(), place_ == Place::above ? "above" : "below", way.credit));
     }
     way.credit -= charge;
     bytes += chunk.data.size();
@@ -124,8 +125,8 @@ void Tap::watch(Way& way, Port from, Batch& batch, std::string_view who) {
   way.finished = from.finished();
   if (fresh > 0 && scene_.verbose()) {
     scene_.say(to_string(side_),
-               std::format("{} the subject: {} bytes {} in {} chunks", place_ == Place::above ? "above" : "below", bytes,
-                           &way == &down_ ? "down" : "up", fresh));
+               std::format("{} the subject: {} bytes {} in {} chunks", place_ == Place::above ? "above" : "below",
+                           bytes, &way == &down_ ? "down" : "up", fresh));
   }
 }
 
@@ -238,7 +239,8 @@ void Tap::inspect_room(const Chunk& chunk) {
   const std::byte* const end = begin + chunk.data.size();
   for (const Scene::Measured& block : scene_.measured) {
     if (begin < block.data - block.headroom || begin > block.data + block.size + block.tailroom) continue;
-    if (begin < block.data) scene_.head_used = std::max(scene_.head_used, static_cast<std::uint32_t>(block.data - begin));
+    if (begin < block.data)
+      scene_.head_used = std::max(scene_.head_used, static_cast<std::uint32_t>(block.data - begin));
     const std::byte* const payload_end = block.data + block.size;
     if (end > payload_end) scene_.tail_used = std::max(scene_.tail_used, static_cast<std::uint32_t>(end - payload_end));
     ++scene_.in_place;

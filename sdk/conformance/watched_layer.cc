@@ -15,8 +15,8 @@ void WatchedExecutor::arm(Alarm& alarm, TimePoint deadline) noexcept {
 
 bool WatchedHost::alive(std::string_view call) {
   if (ended_ != nullptr) {
-    scene_.broken("C2", std::format("the {} called host.{} after host.{}: after it only the destructor runs", who(), call,
-                                    ended_));
+    scene_.broken("C2", std::format("the {} called host.{} after host.{}: after it only the destructor runs", who(),
+                                    call, ended_));
     return false;
   }
   return true;
@@ -106,7 +106,8 @@ WatchedInstance::~WatchedInstance() {
     scene_.broken("C4", std::format("the destructor of the {}'s layer pushed bytes: it must be silent", host_.who()));
   }
   if (scene_.faults().calls(SocketCall::send) != sends) {
-    scene_.broken("C4", std::format("the destructor of the {}'s layer sent on a socket: it must be silent", host_.who()));
+    scene_.broken("C4",
+                  std::format("the destructor of the {}'s layer sent on a socket: it must be silent", host_.who()));
   }
 }
 
@@ -123,9 +124,10 @@ void WatchedInstance::close(const CloseArgs& args) noexcept {
   real_->close(args);
   check_silence();
   if (args.abort && !host_.ended()) {
-    scene_.broken("C6", std::format("the {} did not say closed() inside close(abort): it is destroyed after this turn, so "
-                                    "it must tell the peer and end at once",
-                                    host_.who()));
+    scene_.broken("C6",
+                  std::format("the {} did not say closed() inside close(abort): it is destroyed after this turn, so "
+                              "it must tell the peer and end at once",
+                              host_.who()));
   }
 }
 
@@ -135,7 +137,8 @@ void WatchedInstance::check_silence() {
   const bool up = seat_.upper && seat_.upper.credit() < host_.upper_credit_;
   const bool down = seat_.lower && seat_.lower.credit() < host_.lower_credit_;
   if (!up && !down) return;
-  scene_.broken("C3", std::format("the {} pushed {} after host.{}", host_.who(), up ? "upwards" : "downwards", host_.ended_));
+  scene_.broken("C3",
+                std::format("the {} pushed {} after host.{}", host_.who(), up ? "upwards" : "downwards", host_.ended_));
   host_.upper_credit_ = seat_.upper ? seat_.upper.credit() : 0;
   host_.lower_credit_ = seat_.lower ? seat_.lower.credit() : 0;
 }

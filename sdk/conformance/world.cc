@@ -6,7 +6,7 @@
 namespace trellis::conformance {
 namespace {
 
-constexpr std::uint32_t kDatagramMost = 1100;   // fits the smallest path below a few headers
+constexpr std::uint32_t kDatagramMost = 1100;  // fits the smallest path below a few headers
 constexpr std::uint32_t kMessageMost = 20'000;
 constexpr std::uint32_t kWriteMost = 40'000;
 
@@ -63,7 +63,8 @@ Preconnection World::preconnection(Side side) {
   Preconnection made(trial_.lab().framework());
   made.stack(raw ? trial_.lab().below() : trial_.lab().examined());
   if (!raw) made.face(trial_.facts().stack.face);
-  const auto& security = side == Side::client ? trial_.lab().subject().client_security : trial_.lab().subject().server_security;
+  const auto& security =
+      side == Side::client ? trial_.lab().subject().client_security : trial_.lab().subject().server_security;
   if (security) made.security(security);
   return made;
 }
@@ -107,9 +108,10 @@ bool World::run_scripts(Duration within) {
 }
 
 void World::spins() {
-  scene.broken("V1", std::format("the loops had {} turns within {} ms of virtual time and came to no rest: a layer wakes "
-                                 "itself or arms its deadline in the past without end ({})",
-                                 kTurnsMost, time_.elapsed() / std::chrono::milliseconds(1), state()));
+  scene.broken("V1",
+               std::format("the loops had {} turns within {} ms of virtual time and came to no rest: a layer wakes "
+                           "itself or arms its deadline in the past without end ({})",
+                           kTurnsMost, time_.elapsed() / std::chrono::milliseconds(1), state()));
 }
 
 std::vector<Tap*> World::taps(Place place, Side side) {
@@ -143,14 +145,15 @@ void World::end_of_everything() {
     VirtualLoop& loop = host(side).loop();
     core.forget(loop);
     if (host(side).sockets() > 0) {
-      scene.broken("V2", std::format("{} sockets of the {} were left open at the end", host(side).sockets(), to_string(side)));
+      scene.broken(
+          "V2", std::format("{} sockets of the {} were left open at the end", host(side).sockets(), to_string(side)));
     }
     if (loop.alarms() > 0) {
       scene.broken("V2", std::format("{} alarms of the {} were left armed at the end", loop.alarms(), to_string(side)));
     }
     if (loop.pool().live_blocks() > 0 && scene.taps.empty()) {
-      scene.broken("V2", std::format("{} blocks of {} bytes of the {}'s memory were left at the end", loop.pool().live_blocks(),
-                                     loop.pool().live_bytes(), to_string(side)));
+      scene.broken("V2", std::format("{} blocks of {} bytes of the {}'s memory were left at the end",
+                                     loop.pool().live_blocks(), loop.pool().live_bytes(), to_string(side)));
     }
   }
 }

@@ -58,7 +58,7 @@ class World {
   bool run_turns(std::uint64_t count);
   /// Until both scripts are played; false: they are not after this time.
   bool run_scripts(Duration within = std::chrono::minutes(2));
-  bool played() const;     ///< both applications have closed or failed
+  bool played() const;  ///< both applications have closed or failed
 
   Party& party(Side side) { return side == Side::client ? client : server; }
   SimHost& host(Side side) { return side == Side::client ? left_ : right_; }

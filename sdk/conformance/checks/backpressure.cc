@@ -14,9 +14,7 @@ std::vector<std::uint32_t> plenty(const Facts& facts) {
   return std::vector<std::uint32_t>(std::size_t{6u << 20} / size, size);
 }
 
-std::string needs_exact(const Facts& facts) {
-  return facts.exact() ? "" : "what it cannot hold it may lose";
-}
+std::string needs_exact(const Facts& facts) { return facts.exact() ? "" : "what it cannot hold it may lose"; }
 std::string needs_flow_control(const Facts& facts) {
   if (!facts.exact()) return "what it cannot hold it may lose";
   return facts.has(Feature::flow_control) ? "" : "its stack has no flow_control";
@@ -69,10 +67,11 @@ void goes_on(Trial& t) {
 
 void expect_bounded(Trial& t, World& world) {
   for (const Side side : {Side::client, Side::server}) {
-    fail_unless(t, world, world.memory(side) <= kMemoryMost,
-                std::format("the {} to hold at most {} bytes while nobody reads, found {}: grant credit only for what can be "
-                            "passed on",
-                            to_string(side), kMemoryMost, world.memory(side)));
+    fail_unless(
+        t, world, world.memory(side) <= kMemoryMost,
+        std::format("the {} to hold at most {} bytes while nobody reads, found {}: grant credit only for what can be "
+                    "passed on",
+                    to_string(side), kMemoryMost, world.memory(side)));
   }
 }
 
@@ -114,7 +113,8 @@ void directions_are_independent(Trial& t) {
     for (std::size_t i = 0; i < 30; ++i) world.party(slow).script.sizes.push_back(size_most(t.facts()) / 2);
     world.party(slow).pump();
     const bool arrived = world.run_until([&] { return reader.received_all(); });
-    fail_unless(t, world, arrived, std::format("the {} to receive everything although its peer does not read", to_string(reader.side())));
+    fail_unless(t, world, arrived,
+                std::format("the {} to receive everything although its peer does not read", to_string(reader.side())));
   }
 }
 
@@ -123,7 +123,10 @@ constexpr Check kChecks[] = {
     {.id = "B2", .title = "a trickle of credit moves everything", .run = trickle},
     {.id = "B3", .title = "goes on after standing still", .run = goes_on, .unfit = needs_exact},
     {.id = "B4", .title = "memory is bounded while the peer does not read", .run = memory_is_bounded},
-    {.id = "B5", .title = "one direction stands still, the other goes on", .run = directions_are_independent, .unfit = needs_flow_control},
+    {.id = "B5",
+     .title = "one direction stands still, the other goes on",
+     .run = directions_are_independent,
+     .unfit = needs_flow_control},
 };
 
 }  // namespace

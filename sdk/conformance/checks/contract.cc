@@ -1,5 +1,5 @@
-// Group C: the life of a layer and the discipline of its ports. Most rules are watched by the probes in every run of every
-// check; the runs here are those in which a layer is most likely to break them.
+// Group C: the life of a layer and the discipline of its ports. Most rules are watched by the probes in every run of
+// every check; the runs here are those in which a layer is most likely to break them.
 #include <format>
 
 #include "conformance/conversation.h"
@@ -11,7 +11,8 @@ void ready_once(Trial& t) {
   if (!t.wants("conversation")) return;
   World world(t);
   converse(t, world);
-  const bool ready = world.run_until([&] { return world.client.ready() && world.server.ready(); }, std::chrono::seconds(30));
+  const bool ready =
+      world.run_until([&] { return world.client.ready() && world.server.ready(); }, std::chrono::seconds(30));
   fail_unless(t, world, ready, "both sides to be ready within 30 s on a good network");
   expect_played(t, world);
 }
@@ -29,7 +30,8 @@ void silent_after_the_end(Trial& t) {
   });
   if (t.facts().bottom) return;
   at_turns(t, "lower-fails", 3, [](World& world) {
-    for (Tap* tap : world.taps(Place::below, Side::server)) tap->fail({Reason::reset, 0, "kit-below", "the kit resets it"});
+    for (Tap* tap : world.taps(Place::below, Side::server))
+      tap->fail({Reason::reset, 0, "kit-below", "the kit resets it"});
     world.run_for(std::chrono::seconds(20));
   });
 }
@@ -94,9 +96,11 @@ void properties_answer(Trial& t) {
       t.fail("get(\"no-such-property\"): expected Reason::unsupported, so that the question goes to the layer below");
     }
     const auto wrong = connection.set("no-such-property", PropertyValue(true));
-    if (wrong || wrong.error().reason != Reason::unsupported) t.fail("set(\"no-such-property\"): expected Reason::unsupported");
-    const PropertyValue values[] = {true, std::uint64_t{0}, std::uint64_t{UINT64_MAX}, -1.0, Duration::zero(), Duration(-1),
-                                    std::string("no such word")};
+    if (wrong || wrong.error().reason != Reason::unsupported)
+      t.fail("set(\"no-such-property\"): expected Reason::unsupported");
+    const PropertyValue values[] = {
+        true,         std::uint64_t{0},           std::uint64_t{UINT64_MAX}, -1.0, Duration::zero(),
+        Duration(-1), std::string("no such word")};
     for (const std::string_view name :
          {kConnPriority.name, kConnTimeout.name, kKeepAliveTimeout.name, kConnScheduler.name, kConnCapacityProfile.name,
           kMultipathPolicy.name, kGroupConnLimit.name, kMaxSendRate.name, kRecvChecksumLen.name, kSendMsgMaxLen.name,

@@ -113,8 +113,8 @@ void too_large_fails_alone(Trial& t) {
   world.client.connection.send(Message{.data = std::move(data)}, [&](Fate what, const Error*) { fate = what; });
   world.run_for(std::chrono::seconds(2));
   if (!fate || *fate != Fate::failed) {
-    t.fail(std::format("sendMsgMaxLen is {}, but a message of {} bytes was {}: expected its fate to be failed", *most, *most + 1,
-                       fate ? "reported as sent" : "forgotten without a fate"));
+    t.fail(std::format("sendMsgMaxLen is {}, but a message of {} bytes was {}: expected its fate to be failed", *most,
+                       *most + 1, fate ? "reported as sent" : "forgotten without a fate"));
   }
   world.client.script.sizes.push_back(5);
   world.client.pump();
@@ -124,10 +124,11 @@ void too_large_fails_alone(Trial& t) {
 void check_fates(Trial& t, World& world) {
   for (const Party* party : {&world.client, &world.server}) {
     const std::size_t settled = party->fates(Fate::sent) + party->fates(Fate::expired) + party->fates(Fate::failed);
-    fail_unless(t, world, settled == party->messages_sent(),
-                std::format("one fate for each of the {} messages that the {} sent, found {} sent, {} expired and {} failed",
-                            party->messages_sent(), to_string(party->side()), party->fates(Fate::sent),
-                            party->fates(Fate::expired), party->fates(Fate::failed)));
+    fail_unless(
+        t, world, settled == party->messages_sent(),
+        std::format("one fate for each of the {} messages that the {} sent, found {} sent, {} expired and {} failed",
+                    party->messages_sent(), to_string(party->side()), party->fates(Fate::sent),
+                    party->fates(Fate::expired), party->fates(Fate::failed)));
     fail_unless(t, world, party->fates(Fate::acknowledged) <= party->fates(Fate::sent),
                 "a message to be acknowledged at most once, and only after it was sent");
   }
@@ -166,6 +167,7 @@ void each_message_has_a_fate(Trial& t) {
 void peers_do_not_mix(Trial& t) {
   if (!t.wants("peers")) return;
   constexpr std::size_t kPeers = 20;
+  constexpr std::uint16_t kFirstPort = 20'000;  // of the clients: how the server tells them apart
   World world(t);
   std::vector<std::unique_ptr<Party>> clients, servers;
   for (std::size_t i = 0; i < kPeers; ++i) {
@@ -179,24 +181,27 @@ void peers_do_not_mix(Trial& t) {
   }
   world.on_peer = [&](Connection connection) {
     for (std::size_t i = 0; i < kPeers; ++i) {
-      if (!clients[i]->connection || clients[i]->connection.local().port != connection.remote().port) continue;
+      if (connection.remote().port != kFirstPort + i) continue;
       servers[i]->on_ready({});
       return servers[i]->play(std::move(connection));
     }
     if (!world.broken()) world.scene.broken("X6", "a Connection was received whose remote port no client has");
   };
   world.listen();
-  for (auto& client : clients) {
+  for (std::size_t i = 0; i < kPeers; ++i) {
+    auto& client = clients[i];
     Preconnection to = world.preconnection(Side::client);
     to.remote({.host = {}, .port = World::kPort, .address = world.server_address()});
-    client->play(to.initiate(world.host(Side::client).loop(), [&client](Result<void> how) { client->on_ready(std::move(how)); }));
+    to.local({.host = {}, .port = static_cast<std::uint16_t>(kFirstPort + i), .address = {}});
+    client->play(to.initiate(world.host(Side::client).loop(),
+                             [&client](Result<void> how) { client->on_ready(std::move(how)); }));
   }
   const auto played = [](const auto& party) { return party->ended(); };
   world.run_until([&] { return std::ranges::all_of(clients, played) && std::ranges::all_of(servers, played); });
   for (std::size_t i = 0; i < kPeers && !t.failed() && !world.broken(); ++i) {
     if (clients[i]->closed() && servers[i]->closed()) continue;
-    t.fail(std::format("of {} Connections to one listener number {} did not end well: {}; {}", kPeers, i, clients[i]->state(),
-                       servers[i]->state()));
+    t.fail(std::format("of {} Connections to one listener number {} did not end well: {}; {}", kPeers, i,
+                       clients[i]->state(), servers[i]->state()));
   }
   for (auto* list : {&clients, &servers}) {
     for (auto& party : *list) party->drop();
@@ -205,11 +210,20 @@ void peers_do_not_mix(Trial& t) {
 }
 
 constexpr Check kChecks[] = {
-    {.id = "X1", .title = "every byte once and in order, however it is split", .run = many_splits, .unfit = needs_bytestream},
-    {.id = "X2", .title = "edges of chunks mean nothing", .run = chunk_edges_mean_nothing, .unfit = needs_streams_below},
+    {.id = "X1",
+     .title = "every byte once and in order, however it is split",
+     .run = many_splits,
+     .unfit = needs_bytestream},
+    {.id = "X2",
+     .title = "edges of chunks mean nothing",
+     .run = chunk_edges_mean_nothing,
+     .unfit = needs_streams_below},
     {.id = "X3", .title = "edges of messages are kept", .run = edges_are_kept, .unfit = needs_edges},
     {.id = "X4", .title = "empty and largest messages", .run = empty_and_largest},
-    {.id = "X5", .title = "a message that is too large fails alone", .run = too_large_fails_alone, .unfit = needs_edges},
+    {.id = "X5",
+     .title = "a message that is too large fails alone",
+     .run = too_large_fails_alone,
+     .unfit = needs_edges},
     {.id = "X6", .title = "the peers of one listener do not mix", .run = peers_do_not_mix},
     {.id = "X7", .title = "each message has exactly one fate", .run = each_message_has_a_fate},
 };

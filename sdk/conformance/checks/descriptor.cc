@@ -23,13 +23,15 @@ void describes_itself(Trial& t) {
   if (std::ranges::count(info.version, '.') != 2 || std::isdigit(static_cast<unsigned char>(info.version[0])) == 0) {
     t.fail("expected a semantic version such as 0.1.0 in .version, found " + in_quotes(info.version));
   }
-  const bool named = std::ranges::any_of(info.provides, [&](const Provided& one) { return one.name == t.subject().layer; });
+  const bool named =
+      std::ranges::any_of(info.provides, [&](const Provided& one) { return one.name == t.subject().layer; });
   if (!named) t.fail(std::format("expected {} among what it provides", in_quotes(t.subject().layer)));
 }
 
 // Sanitizers and old linkers add names of their own.
 bool is_toolchain_symbol(const std::string& name) {
-  for (const char* prefix : {"__asan", "__odr_asan", "__ubsan", "__tsan", "__sanitizer", "__gcov", "__llvm", "___asan"}) {
+  for (const char* prefix :
+       {"__asan", "__odr_asan", "__ubsan", "__tsan", "__sanitizer", "__gcov", "__llvm", "___asan"}) {
     if (name.starts_with(prefix)) return true;
   }
   return name == "_init" || name == "_fini" || name == "_end" || name == "_edata" || name == "__bss_start";
@@ -41,17 +43,20 @@ void exports_two_symbols(Trial& t) {
   if (!symbols) return t.fail(symbols.error().detail);
   std::erase_if(symbols->exported, is_toolchain_symbol);
   for (const char* needed : {"trellis_plugin_descriptor", "trellis_plugin_register"}) {
-    if (std::erase(symbols->exported, needed) == 0) t.fail(std::format("expected the exported symbol {}, found none", needed));
+    if (std::erase(symbols->exported, needed) == 0)
+      t.fail(std::format("expected the exported symbol {}, found none", needed));
   }
   if (!symbols->exported.empty()) {
-    t.fail(std::format("found {} more exported symbols, the first is {}: build with -fvisibility=hidden and "
-                       "-fvisibility-inlines-hidden, as trellis_add_plugin does",
-                       symbols->exported.size(), symbols->exported.front()));
+    t.fail(
+        std::format("found {} more exported symbols, the first is {}: build with -fvisibility=hidden and "
+                    "-fvisibility-inlines-hidden, as trellis_add_plugin does",
+                    symbols->exported.size(), symbols->exported.front()));
   }
   if (!symbols->unique.empty()) {
-    t.fail(std::format("found the unique symbol {}, which joins the globals of plugins that must not know of each other: "
-                       "build with -fno-gnu-unique",
-                       symbols->unique.front()));
+    t.fail(
+        std::format("found the unique symbol {}, which joins the globals of plugins that must not know of each other: "
+                    "build with -fno-gnu-unique",
+                    symbols->unique.front()));
   }
 }
 
@@ -64,12 +69,56 @@ void registers_what_it_provides(Trial& t) {
 
 // Calls that reach around the executor. What a library behind the layer does is found out by V3 and F1 instead.
 constexpr std::string_view kAround[] = {
-    "clock_gettime", "gettimeofday", "time", "nanosleep", "clock_nanosleep", "usleep", "sleep", "timerfd_create",
-    "rand", "random", "srand", "drand48", "getrandom", "getentropy", "arc4random", "arc4random_buf",
-    "socket", "connect", "bind", "listen", "accept", "accept4", "send", "sendto", "sendmsg", "sendmmsg", "recv", "recvfrom",
-    "recvmsg", "recvmmsg", "poll", "ppoll", "select", "epoll_create", "epoll_create1", "epoll_wait", "getaddrinfo",
-    "pthread_create", "fork", "vfork", "execve", "system", "popen", "signal", "sigaction", "exit", "_exit",
-    "_ZNSt6chrono3_V212steady_clock3nowEv", "_ZNSt6chrono3_V212system_clock3nowEv", "_ZNSt13random_device9_M_getvalEv",
+    "clock_gettime",
+    "gettimeofday",
+    "time",
+    "nanosleep",
+    "clock_nanosleep",
+    "usleep",
+    "sleep",
+    "timerfd_create",
+    "rand",
+    "random",
+    "srand",
+    "drand48",
+    "getrandom",
+    "getentropy",
+    "arc4random",
+    "arc4random_buf",
+    "socket",
+    "connect",
+    "bind",
+    "listen",
+    "accept",
+    "accept4",
+    "send",
+    "sendto",
+    "sendmsg",
+    "sendmmsg",
+    "recv",
+    "recvfrom",
+    "recvmsg",
+    "recvmmsg",
+    "poll",
+    "ppoll",
+    "select",
+    "epoll_create",
+    "epoll_create1",
+    "epoll_wait",
+    "getaddrinfo",
+    "pthread_create",
+    "fork",
+    "vfork",
+    "execve",
+    "system",
+    "popen",
+    "signal",
+    "sigaction",
+    "exit",
+    "_exit",
+    "_ZNSt6chrono3_V212steady_clock3nowEv",
+    "_ZNSt6chrono3_V212system_clock3nowEv",
+    "_ZNSt13random_device9_M_getvalEv",
     "_ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE"};
 
 void uses_only_the_executor(Trial& t) {
@@ -78,9 +127,10 @@ void uses_only_the_executor(Trial& t) {
   if (!symbols) return t.fail(symbols.error().detail);
   for (const std::string& name : symbols->wanted) {
     if (!std::ranges::contains(kAround, std::string_view(name))) continue;
-    return t.fail(std::format("found a call to {}: time, random numbers, sockets and tasks come from LayerHost::executor(), "
-                              "or no run can be repeated",
-                              name));
+    return t.fail(
+        std::format("found a call to {}: time, random numbers, sockets and tasks come from LayerHost::executor(), "
+                    "or no run can be repeated",
+                    name));
   }
 }
 
@@ -143,30 +193,48 @@ void traits_are_sound(Trial& t) {
   if (!options) return t.fail(options.error().detail);
   const auto layer = t.lab().configure(*options);
   if (!layer) return t.fail("its defaults were refused: " + layer.error().detail);
-  if ((*layer)->traits(Face::none).above != Face::none) t.fail("traits(Face::none) offers something: expected .above == none");
+  if ((*layer)->traits(Face::none).above != Face::none)
+    t.fail("traits(Face::none) offers something: expected .above == none");
   for (const Face face : {Face::datagram, Face::bytestream, Face::message}) {
     const LayerTraits traits = (*layer)->traits(face);
     const std::string where = std::format("traits({})", to_string(face));
     if (!same(traits, (*layer)->traits(face))) t.fail(where + " gives another answer the second time: it must be pure");
     if (traits.above == Face::none) continue;
-    if (traits.above != face) t.fail(std::format("{} offers {}: expected the face asked for, or none", where, to_string(traits.above)));
+    if (traits.above != face)
+      t.fail(std::format("{} offers {}: expected the face asked for, or none", where, to_string(traits.above)));
     if (traits.adds.intersects(traits.removes)) t.fail(where + ": a feature is both added and removed");
     if (!traits.adds.contains(traits.switchable)) t.fail(where + ": a feature can be switched off that is not added");
-    if (traits.below == Face::none && !traits.needs.empty()) t.fail(where + ": a bottom layer needs features of a layer below");
-    if (traits.below == Face::none && !traits.removes.empty()) t.fail(where + ": a bottom layer removes features of a layer below");
-    if (face == Face::bytestream && traits.adds.has(Feature::boundaries)) t.fail(where + ": a bytestream has no boundaries");
+    if (traits.below == Face::none && !traits.needs.empty())
+      t.fail(where + ": a bottom layer needs features of a layer below");
+    if (traits.below == Face::none && !traits.removes.empty())
+      t.fail(where + ": a bottom layer removes features of a layer below");
+    if (face == Face::bytestream && traits.adds.has(Feature::boundaries))
+      t.fail(where + ": a bytestream has no boundaries");
     const bool secure = traits.adds.has(Feature::confidentiality) || traits.adds.has(Feature::peer_authentication);
-    if (secure && traits.security.family.empty()) t.fail(where + ": it protects, but its SecurityProfile says no family");
+    if (secure && traits.security.family.empty())
+      t.fail(where + ": it protects, but its SecurityProfile says no family");
   }
 }
 
 constexpr Check kChecks[] = {
     {.id = "D1", .title = "the file says what it is", .run = describes_itself, .once = true, .file_only = true},
-    {.id = "D2", .title = "two exported symbols, none of them unique", .run = exports_two_symbols, .once = true, .file_only = true},
-    {.id = "D3", .title = "registers exactly what it provides", .run = registers_what_it_provides, .once = true, .file_only = true},
+    {.id = "D2",
+     .title = "two exported symbols, none of them unique",
+     .run = exports_two_symbols,
+     .once = true,
+     .file_only = true},
+    {.id = "D3",
+     .title = "registers exactly what it provides",
+     .run = registers_what_it_provides,
+     .once = true,
+     .file_only = true},
     {.id = "D4", .title = "options have meanings, and defaults in range", .run = options_are_sound, .once = true},
     {.id = "D5", .title = "traits are pure and do not contradict themselves", .run = traits_are_sound, .once = true},
-    {.id = "D6", .title = "no clock, random number, socket or thread of its own", .run = uses_only_the_executor, .once = true, .file_only = true},
+    {.id = "D6",
+     .title = "no clock, random number, socket or thread of its own",
+     .run = uses_only_the_executor,
+     .once = true,
+     .file_only = true},
 };
 
 }  // namespace

@@ -17,7 +17,8 @@ constexpr std::size_t kStrangerMemoryMost = 8u << 20;
 
 std::string needs_lower(const Facts& facts) { return facts.bottom ? "there is no layer below it" : ""; }
 
-constexpr int kErrors[] = {ECONNRESET, ENOBUFS, ENOMEM, EMFILE, EAGAIN, EPIPE, ENETUNREACH, EINVAL, EPERM, ECONNREFUSED, ENOPROTOOPT};
+constexpr int kErrors[] = {ECONNRESET,  ENOBUFS, ENOMEM, EMFILE,       EAGAIN,     EPIPE,
+                           ENETUNREACH, EINVAL,  EPERM,  ECONNREFUSED, ENOPROTOOPT};
 
 std::uint64_t calls_of_conversation(Trial& t) {
   World world(t);
@@ -37,7 +38,10 @@ void socket_calls_fail(Trial& t) {
     converse(t, world, 4);
     const bool over = world.run_until([&] { return world.played() || world.failure_told(); }, kPatience);
     if (!t.facts().exact()) continue;
-    fail_unless(t, world, over, std::format("the conversation to go on, or somebody to be told, after socket call {} failed with {} ({})", call + 1, strerrorname_np(error), strerrordesc_np(error)));
+    fail_unless(
+        t, world, over,
+        std::format("the conversation to go on, or somebody to be told, after socket call {} failed with {} ({})",
+                    call + 1, strerrorname_np(error), strerrordesc_np(error)));
   }
 }
 
@@ -57,12 +61,16 @@ void below_fails(Trial& t) {
         Party& party = world.party(side);
         const bool was_ready = party.ready() && !party.ended();
         for (Tap* tap : world.taps(Place::below, side)) {
-          if (cut) tap->cut();
-          else tap->fail({Reason::reset, 0, "kit-below", "the kit resets it"});
+          if (cut)
+            tap->cut();
+          else
+            tap->fail({Reason::reset, 0, "kit-below", "the kit resets it"});
         }
         const bool told = world.run_until([&] { return party.ended() || party.final(); }, std::chrono::minutes(2));
         if (!was_ready || (cut && !t.facts().exact())) return;
-        fail_unless(t, world, told, std::format("the {}'s application to be told when the layer below {}", to_string(side), cut ? "says that the peer has finished" : "has failed"));
+        fail_unless(t, world, told,
+                    std::format("the {}'s application to be told when the layer below {}", to_string(side),
+                                cut ? "says that the peer has finished" : "has failed"));
       });
     }
   }
@@ -120,7 +128,8 @@ class Stranger {
 void expect_composure(Trial& t, World& world) {
   world.run_for(std::chrono::seconds(30));
   fail_unless(t, world, world.memory() <= kStrangerMemoryMost,
-              std::format("at most {} bytes to be held for a peer that sends garbage, found {}", kStrangerMemoryMost, world.memory()));
+              std::format("at most {} bytes to be held for a peer that sends garbage, found {}", kStrangerMemoryMost,
+                          world.memory()));
 }
 
 void stranger_as_server(Trial& t) {
@@ -165,7 +174,8 @@ void damaged_on_the_way(Trial& t) {
     converse(t, world, 10);
     world.run_scripts(std::chrono::minutes(2));
     fail_unless(t, world, world.memory() <= kStrangerMemoryMost,
-                std::format("at most {} bytes to be held for a peer that sends garbage, found {}", kStrangerMemoryMost, world.memory()));
+                std::format("at most {} bytes to be held for a peer that sends garbage, found {}", kStrangerMemoryMost,
+                            world.memory()));
   }
 }
 
@@ -176,7 +186,8 @@ void nobody_answers(Trial& t) {
     world.link().block({.verdict = Verdict::drop});
     converse(t, world);
     const bool over = world.run_until([&] { return world.client.ended(); }, std::chrono::minutes(1));
-    if (handshakes) fail_unless(t, world, over && world.client.error(), "establishing to fail in time when the network is dark");
+    if (handshakes)
+      fail_unless(t, world, over && world.client.error(), "establishing to fail in time when the network is dark");
   }
   if (!t.wants("refused")) return;
   World world(t);

@@ -6,9 +6,12 @@
 namespace trellis::conformance {
 namespace {
 
-constexpr Duration kCloseMost = std::chrono::minutes(20);  // a kernel gives up on a peer that is gone after a quarter of an hour
+constexpr Duration kCloseMost =
+    std::chrono::minutes(20);  // a kernel gives up on a peer that is gone after a quarter of an hour
 
-std::string needs_half_close(const Facts& facts) { return facts.has(Feature::half_close) ? "" : "its stack has no half_close"; }
+std::string needs_half_close(const Facts& facts) {
+  return facts.has(Feature::half_close) ? "" : "its stack has no half_close";
+}
 std::string needs_exact(const Facts& facts) { return facts.exact() ? "" : "its stack may lose what was sent"; }
 std::string needs_connection(const Facts& facts) {
   return facts.exact() ? "" : "its stack has no way to tell the peer of an end";
@@ -26,8 +29,9 @@ void close_flushes(Trial& t) {
     closing.script.close_at_once = true;
     world.start();
     const bool all = world.run_until([&] { return reading.received_all() && closing.ended(); });
-    fail_unless(t, world, all && closing.closed(),
-                std::format("everything that the {} sent before close() to arrive, and close() to end well", to_string(side)));
+    fail_unless(
+        t, world, all && closing.closed(),
+        std::format("everything that the {} sent before close() to arrive, and close() to end well", to_string(side)));
   }
 }
 
@@ -42,12 +46,15 @@ void half_close(Trial& t) {
     early.script.finish = true;
     world.start();
     const bool told = world.run_until([&] { return late.final() && world.server.ready(); });
-    fail_unless(t, world, told, std::format("the {} to hear that the {} has finished", to_string(late.side()), to_string(first)));
+    fail_unless(t, world, told,
+                std::format("the {} to hear that the {} has finished", to_string(late.side()), to_string(first)));
     for (int i = 0; i < 10; ++i) late.script.sizes.push_back(size_most(t.facts()));
     late.script.finish = true;
     late.pump();
     const bool arrived = world.run_until([&] { return early.received_all() && early.final(); });
-    fail_unless(t, world, arrived, std::format("what the {} sends after the {} has finished to arrive, and then its end", to_string(late.side()), to_string(first)));
+    fail_unless(t, world, arrived,
+                std::format("what the {} sends after the {} has finished to arrive, and then its end",
+                            to_string(late.side()), to_string(first)));
   }
 }
 
@@ -71,7 +78,9 @@ void read_after_close(Trial& t) {
     world.run_for(std::chrono::seconds(30));
     reader.start_reading();
     const bool all = world.run_until([&] { return reader.received_all() && (reader.final() || reader.ended()); });
-    fail_unless(t, world, all, "what the peer sent before it closed to be there when it is read half a minute later, and then the end");
+    fail_unless(
+        t, world, all,
+        "what the peer sent before it closed to be there when it is read half a minute later, and then the end");
   }
 }
 
@@ -84,7 +93,8 @@ void abort_is_told(Trial& t) {
       world.party(side).abort();
       world.run_until([&] { return victim.ended() || victim.final(); }, kCloseMost);
       if (!both_ready || had_ended) return;
-      fail_unless(t, world, victim.ended() || victim.final(), std::format("the {} to hear of it when the {} aborts", to_string(victim.side()), to_string(side)));
+      fail_unless(t, world, victim.ended() || victim.final(),
+                  std::format("the {} to hear of it when the {} aborts", to_string(victim.side()), to_string(side)));
     });
   }
 }
@@ -98,7 +108,9 @@ void peer_vanishes(Trial& t) {
       if (side == Side::server && !left.connection) return;
       if (left.ready()) left.close();
       const bool ended = world.run_until([&] { return left.ended(); }, kCloseMost);
-      fail_unless(t, world, ended, std::format("close() of the {} to end, well or not, within {} min after the network went dark", to_string(side), kCloseMost / std::chrono::minutes(1)));
+      fail_unless(t, world, ended,
+                  std::format("close() of the {} to end, well or not, within {} min after the network went dark",
+                              to_string(side), kCloseMost / std::chrono::minutes(1)));
     });
   }
 }
@@ -114,7 +126,8 @@ void both_close(Trial& t) {
     world.run_for(std::chrono::milliseconds(delay));
     world.server.close();
     const bool ended = world.run_until([&] { return world.client.ended() && world.server.ended(); }, kCloseMost);
-    fail_unless(t, world, ended && world.client.closed() && world.server.closed(), "both to close cleanly when they close at about the same time");
+    fail_unless(t, world, ended && world.client.closed() && world.server.closed(),
+                "both to close cleanly when they close at about the same time");
   }
 }
 
@@ -127,7 +140,8 @@ void destroyed_at_every_turn(Trial& t) {
       Party& survivor = who == "client" ? world.server : world.client;
       world.run_until([&] { return survivor.ended() || survivor.final(); }, kCloseMost);
       if (who == "both" || !was_ready || !t.facts().exact()) return;
-      fail_unless(t, world, survivor.ended() || survivor.final(), std::format("the {} to hear of it when the {} is destroyed", to_string(survivor.side()), who));
+      fail_unless(t, world, survivor.ended() || survivor.final(),
+                  std::format("the {} to hear of it when the {} is destroyed", to_string(survivor.side()), who));
     });
   }
 }
@@ -136,15 +150,23 @@ void listener_stops(Trial& t) {
   at_turns(t, "stop", 6, [&](World& world) {
     const bool accepted = world.server.ready();
     world.stop_listening();
-    if (accepted) expect_played(t, world);
-    else world.run_until([&] { return world.client.ended(); }, std::chrono::minutes(1));
+    if (accepted)
+      expect_played(t, world);
+    else
+      world.run_until([&] { return world.client.ended(); }, std::chrono::minutes(1));
   });
 }
 
 constexpr Check kChecks[] = {
     {.id = "T1", .title = "close() sends what was taken first", .run = close_flushes, .unfit = needs_exact},
-    {.id = "T2", .title = "half-close: one direction ends, the other goes on", .run = half_close, .unfit = needs_half_close},
-    {.id = "T3", .title = "what came before the peer's close can be read after it", .run = read_after_close, .unfit = needs_exact},
+    {.id = "T2",
+     .title = "half-close: one direction ends, the other goes on",
+     .run = half_close,
+     .unfit = needs_half_close},
+    {.id = "T3",
+     .title = "what came before the peer's close can be read after it",
+     .run = read_after_close,
+     .unfit = needs_exact},
     {.id = "T4", .title = "an abort reaches the peer", .run = abort_is_told, .unfit = needs_connection},
     {.id = "T5", .title = "close() ends although the peer has vanished", .run = peer_vanishes},
     {.id = "T6", .title = "both sides close at once", .run = both_close},

@@ -24,11 +24,13 @@ void idle_is_quiet(Trial& t) {
   constexpr auto kMinutes = std::chrono::minutes(10);
   world.run_for(kMinutes);
   const std::uint64_t turns = world.time().turns() - before;
-  const std::uint64_t most = t.facts().has(Feature::keepalive) ? kIdleTurnsPerMinute * static_cast<std::uint64_t>(kMinutes.count()) : 20;
+  const std::uint64_t most =
+      t.facts().has(Feature::keepalive) ? kIdleTurnsPerMinute * static_cast<std::uint64_t>(kMinutes.count()) : 20;
   if (turns <= most) return;
-  t.fail(std::format("an idle Connection woke its loops {} times in {} min, expected {} at most: disarm the deadline when "
-                     "there is nothing to wait for",
-                     turns, kMinutes.count(), most));
+  t.fail(
+      std::format("an idle Connection woke its loops {} times in {} min, expected {} at most: disarm the deadline when "
+                  "there is nothing to wait for",
+                  turns, kMinutes.count(), most));
 }
 
 void nothing_is_left(Trial& t) {
@@ -43,9 +45,15 @@ void nothing_is_left(Trial& t) {
   if (t.failed() || world.broken()) return;
   for (const Side side : {Side::client, Side::server}) {
     VirtualLoop& loop = world.host(side).loop();
-    if (loop.alarms() > 0) t.fail(std::format("{} alarms of the {} are armed 3 min after everything was closed", loop.alarms(), to_string(side)));
-    if (world.host(side).sockets() > 0) t.fail(std::format("{} sockets of the {} are open 3 min after everything was closed", world.host(side).sockets(), to_string(side)));
-    if (world.memory(side) > 0) t.fail(std::format("{} bytes of the {} are held 3 min after everything was closed", world.memory(side), to_string(side)));
+    if (loop.alarms() > 0)
+      t.fail(std::format("{} alarms of the {} are armed 3 min after everything was closed", loop.alarms(),
+                         to_string(side)));
+    if (world.host(side).sockets() > 0)
+      t.fail(std::format("{} sockets of the {} are open 3 min after everything was closed", world.host(side).sockets(),
+                         to_string(side)));
+    if (world.memory(side) > 0)
+      t.fail(std::format("{} bytes of the {} are held 3 min after everything was closed", world.memory(side),
+                         to_string(side)));
   }
   const std::uint64_t before = world.time().turns();
   world.run_for(std::chrono::minutes(10));
@@ -79,9 +87,10 @@ void same_seed_same_run(Trial& t) {
   }();
   const Digests second = run_once(t);
   if (t.failed() || first == second) return;
-  t.fail(std::format("two runs with one seed differ in {}: time, random numbers and keys must come from the executor, and "
-                     "no order may depend on addresses in memory",
-                     first.events != second.events ? "their events" : "the bytes on the wire"));
+  t.fail(
+      std::format("two runs with one seed differ in {}: time, random numbers and keys must come from the executor, and "
+                  "no order may depend on addresses in memory",
+                  first.events != second.events ? "their events" : "the bytes on the wire"));
 }
 
 void one_deadline(Trial& t) {

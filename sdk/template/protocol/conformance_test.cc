@@ -1,8 +1,8 @@
-// conformance_test.cc: my-protocol against its own claims, over TCP.
+// conformance_test.cc: holds "example" to its claims. `ctest`, or this program with --help.
 #include "conformance/conformance.h"
 
 int main(int argc, char** argv) {
   return trellis::conformance::run(
-      {.plugin = TRELLIS_PLUGIN_FILE, .layer = "my-protocol", .below = {"tcp"}, .directories = {TRELLIS_PLUGINS}}, argc,
+      {.plugin = TRELLIS_PLUGIN_FILE, .layer = "example", .below = {"udp"}, .directories = {TRELLIS_PLUGINS}}, argc,
       argv);
 }

@@ -1,34 +1,43 @@
-// plugin.cc: what the plugin is called, what it can be told, and what it does to a stack.
-#include "my_protocol_instance.h"
+// plugin.cc: registers the protocol "example", reads its options and says what it does to a stack.
 #include "trellis/plugin.h"
 
+#include "example_instance.h"
+
 namespace {
+using namespace trellis;
 
-constexpr trellis::OptionSpec kOptions[] = {{"chatty", false, "logs a line for each connection"}};
+constexpr OptionSpec kOptions[] = {
+    {.name = "chunk-bytes",
+     .fallback = std::int64_t{16'384},
+     .meaning = "bytes to take from a chunk at once, on a bytestream",
+     .least = 1,
+     .most = 1 << 20},
+};
 
-class MyProtocol final : public trellis::Protocol {
+class ExampleProtocol final : public Protocol {
  public:
-  explicit MyProtocol(bool chatty) : chatty_(chatty) {}
-  static trellis::Result<std::unique_ptr<trellis::Protocol>> make(const trellis::Options& options) {
-    return std::make_unique<MyProtocol>(options.flag("chatty"));
+  explicit ExampleProtocol(const Options& options)
+      : settings_{.chunk_bytes = static_cast<std::uint32_t>(options.number("chunk-bytes"))} {}
+  static Result<std::unique_ptr<Protocol>> make(const Options& options) {
+    return std::make_unique<ExampleProtocol>(options);
   }
-  // A claim for everything that a stack gains or loses by this layer; the conformance kit tests them.
-  trellis::LayerTraits traits(trellis::Face above) const noexcept override {
-    if (above != trellis::Face::bytestream) return {.above = trellis::Face::none};
-    return {.above = trellis::Face::bytestream, .below = trellis::Face::bytestream};
+
+  // Claims: the conformance test provokes each of them. This layer wants below what it offers above, and adds nothing.
+  LayerTraits traits(Face above) const noexcept override {
+    if (above == Face::none) return {.above = Face::none};
+    return {.above = above, .below = above};
   }
-  trellis::Result<std::unique_ptr<trellis::ProtocolInstance>> connect(
-      const trellis::Seat& seat) const noexcept override {
-    return std::make_unique<MyProtocolInstance>(seat, chatty_);
+  Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override {
+    return std::make_unique<example_plugin::ExampleInstance>(seat, settings_);
   }
 
  private:
-  bool chatty_;
+  example_plugin::Settings settings_;
 };
 
 }  // namespace
 
-TRELLIS_PLUGIN(.name = "my-protocol", .version = "0.1.0", .license = "Apache-2.0", .provides = "protocol:my-protocol",
-               .summary = "Say in one line what it does") {
-  registrar.add(trellis::kind<MyProtocol>("my-protocol", kOptions));
+TRELLIS_PLUGIN(.name = "example", .version = "0.1.0", .license = "Apache-2.0", .provides = "protocol:example",
+               .summary = "Passes everything through, until it does something better") {
+  registrar.add(kind<ExampleProtocol>("example", kOptions));
 }
