@@ -19,7 +19,7 @@ enum class Ready : std::uint8_t {
   none = 0,
   readable = 1,  ///< bytes, datagrams, a peer to accept, or the end
   writable = 2,  ///< connected, or room to send
-  failed = 4,    ///< an error waits in outcome(); reported without being asked for
+  failed = 4,    ///< an error waits in connected(), receive() or send(); told unasked
 };
 constexpr Ready operator|(Ready a, Ready b) { return Ready(std::uint8_t(a) | std::uint8_t(b)); }  ///< both
 constexpr bool any(Ready a, Ready b) { return (std::uint8_t(a) & std::uint8_t(b)) != 0; }         ///< one in common
