@@ -45,7 +45,7 @@ function(trellis_add_plugin name)
       target_compile_definitions(${name}_conformance PRIVATE
         TRELLIS_PLUGIN_FILE="$<TARGET_FILE:${name}>" TRELLIS_PLUGINS="${Trellis_PLUGIN_DIR}")
       add_dependencies(${name}_conformance ${name})
-      add_test(NAME conformance.${name} COMMAND ${name}_conformance)
+      add_test(NAME conformance.${name} COMMAND ${name}_conformance --seeds=200)
       set_tests_properties(conformance.${name} PROPERTIES LABELS "conformance;${name}" TIMEOUT 300)
     endif()
   endif()
