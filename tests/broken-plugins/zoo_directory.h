@@ -66,6 +66,7 @@ class ZooDirectory : public testing::Test {
  protected:
   ZooDirectory() {
     std::string name = testing::TempDir() + "trellis-zoo-" + std::string(6, 'X');
+    umask(022);  // directories that a group may write are refused
     directory_ = mkdtemp(name.data());
   }
   ~ZooDirectory() override {
