@@ -1,7 +1,7 @@
 // ping_instance.h: one connection of the ping protocol: datagrams behind a liveness probe.
 //
-// Each datagram begins with one byte that says what it is. A probe is answered with an echo; any datagram proves that the
-// peer is alive. Without proof the peer is probed, and after a few probes in vain the connection fails.
+// Each datagram begins with one byte that says what it is. A probe is answered with an echo; any datagram proves that
+// the peer is alive. Without proof the peer is probed, and after a few probes in vain the connection fails.
 #pragma once
 #include "trellis/protocol.h"
 

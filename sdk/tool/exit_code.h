@@ -14,8 +14,8 @@ enum ExitCode : int {
   kInterrupted = 130,     // SIGINT, as shells report it
 };
 
-/// What a failure means to a script; `otherwise` when its reason does not decide that. A code means that the system or a
-/// peer said no, and then neither the command line nor a policy is to blame.
+/// What a failure means to a script; `otherwise` when its reason does not decide that. A code means that the system or
+/// a peer said no, and then neither the command line nor a policy is to blame.
 constexpr ExitCode exit_code(const Error& error, ExitCode otherwise) {
   if (error.reason == Reason::authentication) return kNotAuthenticated;
   if (error.code != 0) return otherwise;

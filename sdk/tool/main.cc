@@ -25,6 +25,8 @@ constexpr Command kCommands[] = {
     {"connect", "carry standard input to a peer and what comes back to standard output", trellis::tool::connect},
     {"listen", "wait for peers: join one with standard input and output, or serve many", trellis::tool::listen},
     {"plugins", "list the plugins that are found, and why some are refused", trellis::tool::plugins},
+    {"new-plugin", "make a folder with a plugin to start from", trellis::tool::new_plugin},
+    {"check", "hold a built plugin to its claims", trellis::tool::check},
 };
 
 // A standard descriptor that is closed would be given to the next file that is opened. In its place comes /dev/null,
@@ -37,7 +39,7 @@ void fill_standard_descriptors() {
 
 int usage(std::FILE* to) {
   std::fputs("usage: trellis COMMAND [options]\n\n", to);
-  for (const Command& command : kCommands) std::fprintf(to, "  %-9s %s\n", command.name, command.summary);
+  for (const Command& command : kCommands) std::fprintf(to, "  %-11s %s\n", command.name, command.summary);
   std::fputs("\n  help COMMAND, COMMAND --help   what a command does, and its options\n", to);
   std::fputs("  --version                      the version, and what plugins must be built with\n", to);
   return to == stdout ? trellis::tool::kDone : trellis::tool::kUsage;

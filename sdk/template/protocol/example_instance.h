@@ -9,8 +9,8 @@ struct Settings {
   std::uint32_t chunk_bytes;
 };
 
-/// Passes everything through. A layer talks to its host and to its ports, never to another layer: it pushes and returns,
-/// and the loop carries on.
+/// Passes everything through. A layer talks to its host and to its ports, never to another layer: it pushes and
+/// returns, and the loop carries on.
 class ExampleInstance final : public trellis::ProtocolInstance {
  public:
   ExampleInstance(const trellis::Seat& seat, const Settings& settings);
