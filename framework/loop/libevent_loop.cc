@@ -134,7 +134,7 @@ std::chrono::system_clock::time_point LibeventLoop::wall_clock() const noexcept 
 void LibeventLoop::post(std::move_only_function<void()> task) noexcept {
   bool first;
   {
-    std::lock_guard guard(mutex_);
+    const std::lock_guard guard(mutex_);
     first = posted_.empty();
     posted_.push_back(std::move(task));
   }
@@ -177,7 +177,7 @@ void LibeventLoop::on_wake(evutil_socket_t, short, void* self) noexcept {
   auto& loop = *static_cast<LibeventLoop*>(self);
   loop.begin_turn();
   {
-    std::lock_guard guard(loop.mutex_);
+    const std::lock_guard guard(loop.mutex_);
     loop.tasks_.swap(loop.posted_);
   }
   for (auto& task : loop.tasks_) task();

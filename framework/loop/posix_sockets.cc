@@ -101,7 +101,7 @@ PosixSocket::PosixSocket(PosixSockets& owner, int descriptor, const Address& pee
 }
 
 PosixSocket::~PosixSocket() {
-  if (registered_ != 0) event_del(&event_);
+  unregister();
   ::close(descriptor_);
   --owner_.open_;
 }
@@ -200,13 +200,17 @@ Result<void> PosixSocket::watch(SocketEvents& who, Ready interest) noexcept {
 
 Result<void> PosixSocket::register_for(short events) noexcept {
   if (events == registered_) return {};
-  if (registered_ != 0) event_del(&event_);  // libevent refuses to mix edges and levels on one descriptor
-  registered_ = 0;
+  unregister();  // libevent refuses to mix edges and levels on one descriptor
   if (events == 0) return {};
   event_assign(&event_, loop().base(), descriptor_, events, on_event, this);
   if (event_add(&event_, nullptr) != 0) return failure(errno, "watch");
   registered_ = events;
   return {};
+}
+
+void PosixSocket::unregister() noexcept {
+  if (registered_ != 0) event_del(&event_);
+  registered_ = 0;
 }
 
 void PosixSocket::on_event(evutil_socket_t, short what, void* self) noexcept {
@@ -224,11 +228,11 @@ void PosixSocket::stirred() noexcept {
   pollfd state{.fd = descriptor_, .events = 0, .revents = 0};
   const bool error = ::poll(&state, 1, 0) == 1 && (state.revents & POLLERR) != 0;
   if (!error || failed_) {
-    (void)register_for(wanted_events());  // cannot fail for want of memory: less is wanted than before
-    return;
+    if (register_for(wanted_events()) || failed_) return;
+    // The kernel cannot watch it any more: the layer must not wait for what will never be told.
   }
   failed_ = true;
-  (void)register_for(0);
+  unregister();
   watcher_->on_ready(*this, Ready::failed);  // may destroy the socket
 }
 

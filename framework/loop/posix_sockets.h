@@ -90,6 +90,7 @@ class PosixSocket : public Socket {
   static void on_event(evutil_socket_t, short what, void* self) noexcept;
   short wanted_events() const noexcept;
   Result<void> register_for(short events) noexcept;
+  void unregister() noexcept;
   void stirred() noexcept;
 
   PosixSockets& owner_;
