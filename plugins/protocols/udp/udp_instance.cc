@@ -56,7 +56,7 @@ void UdpInstance::on_down(UpperPort, Batch& batch) noexcept {
     blocked_ = send_datagrams(*socket_, batch, [this](Error error) { soft(std::move(error)); });
   }
   if (!batch.empty()) return;
-  if (const std::size_t more = refill(settings_.send_queue, upper_.granted())) upper_.grant(more);
+  refill(upper_, settings_.send_queue);
   if (closing_) end();
 }
 

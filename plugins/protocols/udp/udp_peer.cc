@@ -51,7 +51,7 @@ void UdpPeer::on_down(UpperPort, Batch& batch) noexcept {
     door_.out.add(std::move(chunk));
   }
   if (!batch.empty()) return;
-  if (const std::size_t more = refill(acceptor_.settings().send_queue, upper_.granted())) upper_.grant(more);
+  refill(upper_, acceptor_.settings().send_queue);
 }
 
 // All visits to peers come before the first flush of a turn: that one sends what all of them have.

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "../kernel_socket.h"
+#include "trellis/port.h"
 #include "udp_settings.h"
 
 namespace trellis {
@@ -51,9 +52,9 @@ inline void forbid_splitting(Chunk& chunk) noexcept {
   if (chunk.info && chunk.info->no_segmentation) chunk.info->no_fragmentation = true;
 }
 
-/// What to grant so that the window above reaches its level; nothing while half of it is left.
-inline std::size_t refill(std::size_t level, std::size_t granted) noexcept {
-  return granted * 2 <= level ? level - granted : 0;
+/// Raises the window of the layer above to its level; nothing while half of it is left, since a grant costs a visit.
+inline void refill(UpperPort port, std::size_t level) noexcept {
+  if (port.granted() * 2 <= level) port.grant_to(level);
 }
 
 }  // namespace trellis
