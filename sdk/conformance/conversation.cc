@@ -70,13 +70,15 @@ Weather narrow() {
   return weather;
 }
 
-void at_turns(Trial& t, std::string_view label, unsigned messages, const std::function<void(World&)>& then) {
+void at_turns(Trial& t, std::string_view label, unsigned messages, const std::function<void(World&)>& then,
+              const std::function<void(World&)>& prepare) {
   const Weather weather = narrow();
   if (!t.prepares(label)) return;
-  const std::uint64_t turns = turns_of_conversation(t, weather, messages);
+  const std::uint64_t turns = turns_of_conversation(t, weather, messages, prepare);
   for (const unsigned turn : t.positions(turns)) {
     if (!t.wants(std::format("{}@{}", label, turn))) continue;
     World world(t, weather);
+    if (prepare) prepare(world);
     converse(t, world, messages);
     world.run_turns(turn);
     then(world);

@@ -31,6 +31,7 @@ std::uint64_t turns_of_conversation(Trial& t, const Weather& weather, unsigned m
 
 /// Runs a conversation over a narrow link up to each turn that this seed tries and hands the world over. `label`: of
 /// the case, for example "client": its cases are then client@0, client@7, …
-void at_turns(Trial& t, std::string_view label, unsigned messages, const std::function<void(World&)>& then);
+void at_turns(Trial& t, std::string_view label, unsigned messages, const std::function<void(World&)>& then,
+              const std::function<void(World&)>& prepare = {});
 
 }  // namespace trellis::conformance

@@ -19,8 +19,8 @@ struct Settings {
   std::uint64_t first_seed = 1, seeds = kSeedsDefault;
   std::vector<std::string> checks{};  ///< ids or groups ("T"); empty: all
   std::string only_case{};            ///< repeat this case alone
-  bool verbose = false;             ///< print the timeline of every run
-  bool in_process = false;          ///< no process of its own: for debuggers
+  bool verbose = false;               ///< print the timeline of every run
+  bool in_process = false;            ///< no process of its own: for debuggers
 };
 
 /// What became of one check.

@@ -7,6 +7,7 @@ namespace trellis::conformance {
 namespace {
 
 constexpr std::size_t kKeptMost = 64;
+constexpr std::uint64_t kTurnsOfAnEnd = 4;  // of both hosts
 
 std::uint64_t digest(std::span<const std::byte> bytes) {
   std::uint64_t hash = bytes.size();
@@ -21,14 +22,23 @@ void Scene::broken(std::string_view rule, std::string text) {
   if (!verdict_) verdict_ = std::format("rule {}: {}", rule, text);
 }
 
-void Scene::overshot(std::string text) {
-  if (!overshot_) overshot_ = std::move(text);
+void Scene::overshot(Side side, std::string text) {
+  auto& first = overshot_[static_cast<int>(side)];
+  if (!first) first = {world_.turns(), std::move(text)};
+}
+
+void Scene::layer_ends(Side side) {
+  auto& first = ends_[static_cast<int>(side)];
+  if (!first) first = world_.turns();
 }
 
 void Scene::judge_end() {
   check_kept();
   kept_.clear();
-  if (overshot_ && !ended_) broken("B1", *overshot_);
+  for (int side = 0; side < 2; ++side) {
+    const bool forgiven = ends_[side] && overshot_[side] && overshot_[side]->turn + kTurnsOfAnEnd >= *ends_[side];
+    if (overshot_[side] && !forgiven) broken("B1", overshot_[side]->text);
+  }
 }
 
 void Scene::say(std::string_view who, std::string_view text) {

@@ -46,9 +46,11 @@ class Scene {
   /// A rule was broken; `rule` is the id of the check that it belongs to. The first one counts.
   void broken(std::string_view rule, std::string text);
   const std::optional<std::string>& verdict() const { return verdict_; }  ///< the first broken rule; nothing: none
-  /// More was pushed than there was credit for. Forgiven when a layer ends: its last words are delivered regardless.
-  void overshot(std::string text);
-  void layer_ended() { ended_ = true; }
+  /// More was pushed than there was credit for. Forgiven when a layer of that side ends at the same time: its last words
+  /// are delivered whatever the demand, and it may say goodbye.
+  void overshot(Side side, std::string text);
+  /// A layer of that side closes or has failed.
+  void layer_ends(Side side);
   /// Rules that can be judged only when a run is over.
   void judge_end();
   /// A line of the timeline, printed when the run is a verbose one.
@@ -87,8 +89,12 @@ class Scene {
   bool verbose_;
   TapPlan plans_[2][2];
   std::optional<std::string> verdict_;
-  std::optional<std::string> overshot_;
-  bool ended_ = false;
+  struct Overshot {
+    std::uint64_t turn;
+    std::string text;
+  };
+  std::optional<Overshot> overshot_[2];   // the first of each side
+  std::optional<std::uint64_t> ends_[2];  // the turn in which the first layer of a side ended
   std::vector<Kept> kept_;
 };
 

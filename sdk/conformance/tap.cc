@@ -84,7 +84,7 @@ void Tap::close(const CloseArgs&) noexcept {
 void Tap::fail(Error why) noexcept {
   if (std::exchange(over_, true)) return;
   scene_.say(to_string(side_), "the layer below the subject fails: " + why.detail);
-  scene_.layer_ended();
+  scene_.layer_ends(side_);
   host_.failed(std::move(why));
 }
 
@@ -109,9 +109,9 @@ void Tap::watch(Way& way, Port from, Batch& batch, std::string_view who) {
     const auto charge = static_cast<std::int64_t>(from.charge(chunk));
     if (way.credit <= 0 && charge > 0 && !who.empty()) {
       scene_.overshot(
-          std::format("the {} pushed {} bytes onto the port {} it without credit (the last push with credit "
-                      "had left {}): push while credit() > 0, keep the rest",
-                      who, chunk.data.size(), place_ == Place::above ? "above" : "below", way.credit));
+          side_, std::format("the {} pushed {} bytes onto the port {} it without credit (the last push with credit "
+                             "had left {}): push while credit() > 0, keep the rest",
+                             who, chunk.data.size(), place_ == Place::above ? "above" : "below", way.credit));
     }
     way.credit -= charge;
     bytes += chunk.data.size();

@@ -35,7 +35,7 @@ void WatchedAcceptor::log(Severity severity, std::string_view text) noexcept {
 void WatchedAcceptor::failed(Error error) noexcept {
   scene_.say("listener", std::format("failed: {}", error.detail));
   if (std::exchange(failed_, true)) scene_.broken("C2", "the acceptor called host.failed() twice");
-  scene_.layer_ended();
+  scene_.layer_ends(Side::server);
   host_.failed(std::move(error));
 }
 

@@ -62,7 +62,7 @@ void WatchedHost::ready() noexcept {
 void WatchedHost::closed() noexcept {
   if (!alive("closed()")) return;
   scene_.say(who(), "subject: closed");
-  scene_.layer_ended();
+  scene_.layer_ends(side_);
   real_.closed();
   ended_ = "closed()";
   upper_credit_ = upper_ ? upper_.credit() : 0;
@@ -77,7 +77,7 @@ void WatchedHost::failed(Error error) noexcept {
                                     "expected",
                                     who(), to_string(error.reason)));
   }
-  scene_.layer_ended();
+  scene_.layer_ends(side_);
   real_.failed(std::move(error));
   ended_ = "failed()";
   upper_credit_ = upper_ ? upper_.credit() : 0;
@@ -121,6 +121,7 @@ void WatchedInstance::open(const OpenArgs& args) noexcept {
 
 void WatchedInstance::close(const CloseArgs& args) noexcept {
   scene_.say(host_.who(), args.abort ? "subject: close (abort)" : "subject: close");
+  scene_.layer_ends(host_.side_);
   real_->close(args);
   check_silence();
   if (args.abort && !host_.ended()) {

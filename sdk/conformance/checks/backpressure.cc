@@ -6,12 +6,12 @@
 namespace trellis::conformance {
 namespace {
 
-constexpr std::size_t kMemoryMost = 3u << 20;  // of one host: generous queues of a few layers, far from what is sent
+constexpr std::size_t kMemoryMost = 2u << 20;  // of one host: generous queues of a few layers, far from what is sent
 
 /// As much as a bounded stack cannot hold.
 std::vector<std::uint32_t> plenty(const Facts& facts) {
   const std::uint32_t size = facts.stack.face == Face::datagram ? 1000 : 10'000;
-  return std::vector<std::uint32_t>(std::size_t{6u << 20} / size, size);
+  return std::vector<std::uint32_t>(std::size_t{4u << 20} / size, size);
 }
 
 std::string needs_exact(const Facts& facts) { return facts.exact() ? "" : "what it cannot hold it may lose"; }
@@ -46,17 +46,20 @@ void trickle(Trial& t) {
   }
 }
 
-// Stands still for a while in the middle: what was left in a batch is offered again, what was granted is not forgotten.
+// Stands still for a while in the middle, with little credit outstanding: what was left in a batch is offered again, what
+// a layer holds by itself goes on when credit comes back.
 void stop_and_go(Trial& t, Place place) {
   if (place == Place::below && t.facts().bottom) return;
+  constexpr TapPlan kLittle{.window = 1500};
   for (const Side side : {Side::client, Side::server}) {
     const std::string label = std::format("{}-{}", place == Place::above ? "above" : "below", to_string(side));
-    at_turns(t, label, 6, [&](World& world) {
+    const auto stop = [&](World& world) {
       world.plan(place, side, {.hold = true});
       world.run_for(std::chrono::milliseconds(200 + t.random.below(800)));
-      world.plan(place, side, {});
+      world.plan(place, side, kLittle);
       expect_played(t, world);
-    });
+    };
+    at_turns(t, label, 6, stop, [&](World& world) { world.scene.both(place, kLittle); });
   }
 }
 
