@@ -46,7 +46,8 @@ class Scene {
   /// A rule was broken; `rule` is the id of the check that it belongs to. The first one counts.
   void broken(std::string_view rule, std::string text);
   const std::optional<std::string>& verdict() const { return verdict_; }  ///< the first broken rule; nothing: none
-  /// More was pushed than there was credit for. Forgiven when a layer of that side ends at the same time: its last words
+  /// More was pushed than there was credit for. Forgiven when a layer of that side ends at the same time: its last
+  /// words
   /// are delivered whatever the demand, and it may say goodbye.
   void overshot(Side side, std::string text);
   /// A layer of that side closes or has failed.

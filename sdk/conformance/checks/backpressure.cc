@@ -46,7 +46,8 @@ void trickle(Trial& t) {
   }
 }
 
-// Stands still for a while in the middle, with little credit outstanding: what was left in a batch is offered again, what
+// Stands still for a while in the middle, with little credit outstanding: what was left in a batch is offered again,
+// what
 // a layer holds by itself goes on when credit comes back.
 void stop_and_go(Trial& t, Place place) {
   if (place == Place::below && t.facts().bottom) return;
