@@ -129,9 +129,9 @@ TEST_F(LoopTestWithSockets, AlarmsMoveEarlierAndLater) {
   loop.run_once(false);
   alarm.arm(loop, loop.now() + 5ms);
   ASSERT_TRUE(run_until([&] { return rings == 1; }));
-  alarm.arm(loop, loop.now() + 5ms);
-  loop.run_once(false);
   alarm.arm(loop, loop.now() + 1h);
+  loop.run_once(false);
+  alarm.arm(loop, loop.now() + 2h);
   EXPECT_LE(wakes_within(20ms), 4);
   EXPECT_EQ(rings, 1);
 }
