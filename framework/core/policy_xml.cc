@@ -33,9 +33,10 @@ bool is_entity(std::string_view text) {
   }
   const bool hex = name.starts_with("&#x");
   const std::string_view digits = name.substr(hex ? 3 : 2);
+  const char* const begin = digits.data();
   std::uint32_t value = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, hex ? 16 : 10);
-  return error == std::errc() && end == digits.data() + digits.size() && value >= 0x20 && value <= 0x10ffff;
+  const auto [end, error] = std::from_chars(begin, begin + digits.size(), value, hex ? 16 : 10);
+  return error == std::errc() && end == begin + digits.size() && value >= 0x20 && value <= 0x10ffff;
 }
 
 void check_bytes(XmlFile& file, std::string_view text) {
@@ -154,8 +155,8 @@ std::uint32_t XmlElement::number(const char* name, std::uint32_t least, std::uin
   if (attribute == nullptr) return fallback;
   const std::string_view value = attribute;
   std::uint32_t number = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error == std::errc() && end == value.data() + value.size() && number >= least && number <= most) return number;
+  const auto [end, error] = std::from_chars(attribute, attribute + value.size(), number);
+  if (error == std::errc() && end == attribute + value.size() && number >= least && number <= most) return number;
   fault_in(name,
            std::format("found {}={}, expected a whole number from {} to {}", name, in_quotes(value), least, most));
   return fallback;

@@ -238,6 +238,7 @@ Result<void> Registry::link(std::string plugin, const std::function<void(Registr
 std::vector<PluginEntry> Registry::files() const {
   const std::lock_guard lock(mutex_);
   std::vector<PluginEntry> entries;
+  entries.reserve(records_.size());
   for (const auto& record : records_) {
     entries.push_back(
         {record->file, record->described, record->info, record->refusal, record->opened, settings_of(record->kinds)});
