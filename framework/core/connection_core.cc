@@ -157,6 +157,10 @@ void ConnectionCore::send_when_writable(Slice data, bool end, Connection::Done d
   if (room || ended_) turn_.deliver(*this);  // the callback may not fire inside this call
 }
 
+void ConnectionCore::cancel_send_wait() noexcept {
+  if (rare_) rare_->room = {};
+}
+
 void ConnectionCore::finish() noexcept {
   finished_ = true;
   end_sending_if_due();
@@ -232,6 +236,11 @@ void ConnectionCore::close(Connection::Done done) noexcept {
   outbox_.release(stack_->top(), true);
   end_sending_if_due();
   stack_->close();
+}
+
+void ConnectionCore::cancel_close() noexcept {
+  if (rare_) rare_->closed = {};
+  abort(0);
 }
 
 void ConnectionCore::abort(std::uint64_t code) noexcept {

@@ -46,6 +46,7 @@ class ConnectionCore final : public TurnMember, public StackOwner {
   bool send(Message&& message, Connection::Sent sent);
   bool send(Slice&& data, bool end);
   void send_when_writable(Slice data, bool end, Connection::Done done);
+  void cancel_send_wait() noexcept;
   void finish() noexcept;
   bool writable() noexcept;
   void on_writable(std::move_only_function<void()> hear) { writable_ = std::move(hear); }
@@ -54,6 +55,7 @@ class ConnectionCore final : public TurnMember, public StackOwner {
   void on_notice(Connection::Noticed);
   void on_failed(std::move_only_function<void(const Error&)> hear);
   void close(Connection::Done) noexcept;
+  void cancel_close() noexcept;
   void abort(std::uint64_t code) noexcept;
   void gone() noexcept;  // the handle was destroyed
   Result<PropertyValue> get(std::string_view name) noexcept;

@@ -149,6 +149,8 @@ void Connection::send_when_writable(Slice data, bool end, Done done) {
   core_->send_when_writable(std::move(data), end, std::move(done));
 }
 void Connection::finish() { core_->finish(); }
+void Connection::cancel_send_wait() { core_->cancel_send_wait(); }
+void Connection::cancel_close() { core_->cancel_close(); }
 bool Connection::writable() const { return core_->writable(); }
 void Connection::on_writable(std::move_only_function<void()> hear) { core_->on_writable(std::move(hear)); }
 void Connection::receive(std::size_t at_least, std::size_t at_most, Received hear) {

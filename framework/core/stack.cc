@@ -92,7 +92,8 @@ Stack::Stack(Turn& turn, std::shared_ptr<const ComposedStack> composed, std::sha
       first_(static_cast<std::uint8_t>(first)),
       count_(static_cast<std::uint8_t>(composed_->layers.size())) {
   // One block for all levels; they hold references to each other, so they cannot live in a vector that moves.
-  levels_ = static_cast<Level*>(::operator new(sizeof(Level) * (count_ - first_), std::align_val_t(alignof(Level))));
+  static_assert(alignof(Level) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+  levels_ = static_cast<Level*>(::operator new(sizeof(Level) * (count_ - first_)));
   for (unsigned i = first_; i < count_; ++i) {
     Level& here = *new (&level(i)) Level(turn, *this, static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i));
     here.slot.above = &here.link;
@@ -113,7 +114,7 @@ Stack::Stack(Turn& turn, std::shared_ptr<const ComposedStack> composed, std::sha
 Stack::~Stack() {
   if (acceptor_ != nullptr && level(first_).slot.instance) acceptor_->unseated(*level(first_).slot.instance);
   for (unsigned i = count_; i-- > first_;) level(i).~Level();
-  ::operator delete(levels_, std::align_val_t(alignof(Level)));
+  ::operator delete(levels_);
   if (seated_ != nullptr) --*seated_;
 }
 

@@ -85,6 +85,51 @@ TEST_F(Coroutines, DestroyingATaskCancelsItsReceive) {
   EXPECT_TRUE(world.run_until([&] { return reader.all == "nobody waits"; }));
 }
 
+Task<void> fill(Connection& connection, std::size_t& sent) {
+  for (;; ++sent) {
+    if (!co_await connection.send_async(slice(connection, std::string(65536, 'f')))) co_return;
+  }
+}
+
+// The Connection lives on, and has room again when nobody waits for it any more.
+TEST_F(Coroutines, DestroyingATaskCancelsItsWaitForRoom) {
+  Listener listener = world.listen("tcp");
+  auto [client, server] = world.pair("tcp", listener);
+  std::size_t sent = 0;
+  bool writable = false;
+  client.on_writable([&] { writable = true; });
+  {
+    Task<void> task = fill(client, sent);
+    task.start();
+    world.spin();
+    ASSERT_FALSE(client.writable());
+  }
+  const std::size_t before = sent;
+  Reader reader(server);
+  ASSERT_TRUE(world.run_until([&] { return writable; })) << "the application's own handler must stay";
+  EXPECT_TRUE(world.run_until([&] { return reader.all.size() == (before + 1) * 65536; }));
+  EXPECT_EQ(sent, before);
+}
+
+Task<void> close_it(Connection& connection, bool& resumed) {
+  (void)co_await connection.close_async();
+  resumed = true;
+}
+
+TEST_F(Coroutines, DestroyingATaskThatClosesAborts) {
+  Listener listener = world.listen("tcp");
+  auto [client, server] = world.pair("tcp", listener);
+  Reader reader(server);
+  bool resumed = false;
+  {
+    Task<void> task = close_it(client, resumed);
+    task.start();
+  }
+  EXPECT_TRUE(world.run_until([&] { return reader.error || reader.ended; }));
+  EXPECT_FALSE(resumed);
+  EXPECT_EQ(client.state(), ConnectionState::closed);
+}
+
 TEST_F(Coroutines, DestroyingATaskCancelsItsInitiate) {
   Listener listener = world.listen("tcp");
   Preconnection p = world.preconnection("tcp");

@@ -97,7 +97,7 @@ class Connection {
         [this, data = std::move(data), end](auto resume) mutable {
           send_when_writable(std::move(data), end, std::move(resume));
         },
-        [this] { on_writable({}); });
+        [this] { cancel_send_wait(); });
   }
   /// co_await connection.receive_async()
   auto receive_async(std::size_t at_least = 1, std::size_t at_most = SIZE_MAX) {
@@ -107,13 +107,15 @@ class Connection {
   }
   /// co_await connection.close_async()
   auto close_async() {
-    return await_callback<Result<void>>([this](auto resume) { close(std::move(resume)); }, [this] { abort(); });
+    return await_callback<Result<void>>([this](auto resume) { close(std::move(resume)); }, [this] { cancel_close(); });
   }
 
  private:
   friend class ConnectionCore;
   explicit Connection(ConnectionCore& core) : core_(&core) {}
   void send_when_writable(Slice data, bool end, Done done);
+  void cancel_send_wait();  // what was sent stays sent
+  void cancel_close();      // what was not sent yet is given up
   ConnectionCore* core_ = nullptr;
 };
 
