@@ -1,0 +1,47 @@
+// record_sealer.h: plaintext to records (RFC 8446 section 5.2).
+#pragma once
+#include "record/record_key.h"
+#include "trellis/buffer.h"
+
+namespace trellis::tls {
+
+/// Seals what one direction of one connection sends. Allocates nothing but blocks of the pool, and those only for data
+/// that lacks room around it, is longer than a record, or is so little that it shares a record with what follows.
+class RecordSealer {
+ public:
+  /// `connection_id`: of TCPLS; 0 for TLS. `sequence`: of the first record; not 0 when another has sealed before.
+  explicit RecordSealer(std::shared_ptr<RecordKey> key, std::uint32_t connection_id = 0,
+                        std::uint64_t sequence = 0) noexcept;
+
+  /// Seals all chunks of `plain`, adds the records to `sealed` and leaves `plain` empty. Chunks longer than 2^14 bytes
+  /// are cut; application data in chunks below kSmall bytes shares records. An empty chunk makes no record. Each
+  /// MessageRef leaves with the record that ends its data.
+  /// Reason::exhausted: the key or the sequence numbers are used up; what was not sealed is left in `plain`.
+  Result<void> seal(ContentType type, Batch& plain, Batch& sealed, BlockPool& pool) noexcept;
+  /// One message: a handshake message, the frames of one TCPLS record. May be empty for application data: such a record
+  /// is cover traffic.
+  Result<void> seal(ContentType type, Slice&& plain, Batch& sealed, BlockPool& pool) noexcept;
+  /// An alert record; its level is the one that TLS 1.3 prescribes.
+  Result<void> seal(AlertDescription alert, Batch& sealed, BlockPool& pool) noexcept;
+
+  /// The key has protected so much that a KeyUpdate should be sent.
+  bool wants_update() const noexcept { return key_->wants_update(); }
+  /// The key after a KeyUpdate, for the records after it; they count from 0.
+  void rekey(std::shared_ptr<RecordKey> key) noexcept;
+  std::uint64_t sequence() const noexcept { return sequence_; }  ///< of the next record
+
+  static constexpr std::uint32_t kSmall = 4096;  ///< below it, copying is cheaper than a record
+
+ private:
+  Result<void> seal_long(ContentType type, Chunk&& chunk, Batch& sealed, BlockPool& pool) noexcept;
+  Result<void> seal_some(ContentType type, Batch& plain, std::uint32_t count, std::uint32_t size, Batch& sealed,
+                         BlockPool& pool) noexcept;
+  Result<void> seal_one(ContentType type, Chunk&& chunk, Batch& sealed, BlockPool& pool) noexcept;
+  Result<void> may_seal() const noexcept;
+
+  std::shared_ptr<RecordKey> key_;
+  std::uint64_t sequence_;
+  std::uint32_t connection_id_;
+};
+
+}  // namespace trellis::tls
