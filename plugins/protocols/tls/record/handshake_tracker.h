@@ -27,11 +27,13 @@ class HandshakeTracker {
   static constexpr std::uint32_t kMessageMax = 1u << 16;  ///< bytes of a message after the handshake
 
  private:
-  Result<void> begin() noexcept;
+  void take_header(std::uint8_t byte) noexcept;
+  Result<void> judge_length() const noexcept;
+  static Result<KeyUpdate> judge_key_update(std::span<const std::byte> rest) noexcept;
 
-  std::uint8_t type_ = 0;
-  std::uint8_t header_ = 0;   // bytes of the header that were seen; 0: between messages
-  std::uint32_t length_ = 0;  // bytes of the message's body still to come, once header_ is complete
+  std::uint8_t type_ = 0;    // of the message
+  std::uint8_t header_ = 0;  // bytes of its header that were seen; 0: between messages
+  std::uint32_t left_ = 0;   // bytes of its body still to come, once the header is complete
 };
 
 }  // namespace trellis::tls

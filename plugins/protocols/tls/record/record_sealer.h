@@ -18,8 +18,8 @@ class RecordSealer {
   /// MessageRef leaves with the record that ends its data.
   /// Reason::exhausted: the key or the sequence numbers are used up; what was not sealed is left in `plain`.
   Result<void> seal(ContentType type, Batch& plain, Batch& sealed, BlockPool& pool) noexcept;
-  /// One message: a handshake message, the frames of one TCPLS record. May be empty for application data: such a record
-  /// is cover traffic.
+  /// One record: a handshake message, the frames of TCPLS. May be empty for application data: such a record is cover
+  /// traffic. Precondition: at most kPlaintextMax bytes.
   Result<void> seal(ContentType type, Slice&& plain, Batch& sealed, BlockPool& pool) noexcept;
   /// An alert record; its level is the one that TLS 1.3 prescribes.
   Result<void> seal(AlertDescription alert, Batch& sealed, BlockPool& pool) noexcept;
@@ -33,10 +33,9 @@ class RecordSealer {
   static constexpr std::uint32_t kSmall = 4096;  ///< below it, copying is cheaper than a record
 
  private:
-  Result<void> seal_long(ContentType type, Chunk&& chunk, Batch& sealed, BlockPool& pool) noexcept;
-  Result<void> seal_some(ContentType type, Batch& plain, std::uint32_t count, std::uint32_t size, Batch& sealed,
-                         BlockPool& pool) noexcept;
-  Result<void> seal_one(ContentType type, Chunk&& chunk, Batch& sealed, BlockPool& pool) noexcept;
+  Result<void> seal_together(Batch& plain, std::uint32_t count, Batch& sealed, BlockPool& pool) noexcept;
+  Result<void> seal_front(ContentType type, Batch& plain, Batch& sealed, BlockPool& pool) noexcept;
+  void seal_one(ContentType type, Chunk&& chunk, Batch& sealed, BlockPool& pool) noexcept;
   Result<void> may_seal() const noexcept;
 
   std::shared_ptr<RecordKey> key_;
