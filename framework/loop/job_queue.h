@@ -38,14 +38,13 @@ class JobQueue {
   }
   /// Runs what is queued and what that queues, round by round. Jobs may destroy each other and themselves.
   void run() noexcept {
-    Mark end;
     for (int round = 0; round < kRounds && now_.first() != nullptr; ++round) {
-      end.link_before(now_);
-      for (Job* job = now_.first(); job != &end; job = now_.first()) {
+      end_.link_before(now_);
+      for (Job* job = now_.first(); job != &end_; job = now_.first()) {
         job->withdraw();
         job->run();
       }
-      end.withdraw();
+      end_.withdraw();
     }
     while (Job* job = now_.first()) {
       job->withdraw();
@@ -60,6 +59,7 @@ class JobQueue {
     void run() noexcept override {}
   };
   Mark now_, later_;
+  Mark end_;  // of the round that runs
 };
 
 }  // namespace trellis

@@ -29,7 +29,8 @@ struct TapPlan {
   bool share = false;             ///< keeps a second slice of each chunk, so that nobody may edit it
   bool measure = false;           ///< hands chunks down in blocks of its own, with exactly the room that was claimed
   bool hold = false;              ///< takes nothing and grants nothing
-  std::size_t window = SIZE_MAX;  ///< bytes of credit that it lets others have at most
+  std::size_t window = SIZE_MAX;  ///< bytes of credit that it lets the subject have at most
+  Duration late{};                ///< gives credit back so much later
   double damage = 0;              ///< probability that a chunk on its way up is damaged
 };
 
@@ -47,8 +48,7 @@ class Scene {
   void broken(std::string_view rule, std::string text);
   const std::optional<std::string>& verdict() const { return verdict_; }  ///< the first broken rule; nothing: none
   /// More was pushed than there was credit for. Forgiven when a layer of that side ends at the same time: its last
-  /// words
-  /// are delivered whatever the demand, and it may say goodbye.
+  /// words are delivered whatever the demand, and it may say goodbye.
   void overshot(Side side, std::string text);
   /// A layer of that side closes or has failed.
   void layer_ends(Side side);

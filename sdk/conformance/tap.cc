@@ -99,6 +99,11 @@ void Tap::on_wake() noexcept {
   grant_down();
 }
 
+void Tap::on_deadline() noexcept {
+  due_ = TimePoint::max();
+  on_wake();
+}
+
 /// Judges what the neighbour has pushed since the last visit.
 template <class Port>
 void Tap::watch(Way& way, Port from, Batch& batch, std::string_view who) {
@@ -143,7 +148,7 @@ void Tap::on_down(UpperPort from, Batch& batch) noexcept {
   pass_down(batch);
   down_.left = batch.size();
   if (batch.empty() && from.finished() && !std::exchange(down_.told, true)) lower_.finish();
-  grant_up();
+  give_back();
 }
 
 void Tap::on_up(LowerPort from, Batch& batch) noexcept {
@@ -155,7 +160,7 @@ void Tap::on_up(LowerPort from, Batch& batch) noexcept {
   pass_up(batch);
   up_.left = batch.size();
   if (batch.empty() && from.finished() && !std::exchange(up_.told, true)) upper_.finish();
-  grant_down();
+  give_back();
 }
 
 void Tap::pass_down(Batch& batch) {
@@ -177,20 +182,34 @@ void Tap::pass_up(Batch& batch) {
   }
 }
 
+/// Grants what it can, or sees to it that this happens later.
+void Tap::give_back() {
+  if (plan().late == Duration::zero()) return on_wake();
+  if (due_ != TimePoint::max() || over_) return;
+  due_ = host_.executor().now() + plan().late;
+  host_.deadline(due_);
+}
+
+/// Up to what level a neighbour may have credit that passes on into `onward`.
+std::int64_t Tap::level(std::size_t onward, bool to_subject) {
+  const std::size_t most = to_subject ? plan().window : SIZE_MAX;
+  return static_cast<std::int64_t>(std::min({onward, most, std::size_t{INT64_MAX}}));
+}
+
 void Tap::grant_up() {
   if (over_ || plan().hold || !upper_.empty()) return;
-  const auto level = static_cast<std::int64_t>(std::min({lower_.credit(), plan().window, std::size_t{INT64_MAX}}));
-  if (level <= down_.credit) return;
-  upper_.grant(static_cast<std::size_t>(level - down_.credit));
-  down_.credit = level;
+  const std::int64_t wanted = level(lower_.credit(), place_ == Place::below);
+  if (wanted <= down_.credit) return;
+  upper_.grant(static_cast<std::size_t>(wanted - down_.credit));
+  down_.credit = wanted;
 }
 
 void Tap::grant_down() {
   if (over_ || plan().hold || !lower_.empty()) return;
-  const auto level = static_cast<std::int64_t>(std::min({upper_.credit(), plan().window, std::size_t{INT64_MAX}}));
-  if (level <= up_.credit) return;
-  lower_.grant(static_cast<std::size_t>(level - up_.credit));
-  up_.credit = level;
+  const std::int64_t wanted = level(upper_.credit(), place_ == Place::above);
+  if (wanted <= up_.credit) return;
+  lower_.grant(static_cast<std::size_t>(wanted - up_.credit));
+  up_.credit = wanted;
 }
 
 Chunk Tap::take(Batch& batch, Face face) {

@@ -18,8 +18,9 @@ class Tap final : public ProtocolInstance {
   void close(const CloseArgs&) noexcept override;
   void on_up(LowerPort, Batch&) noexcept override;
   void on_down(UpperPort, Batch&) noexcept override;
-  void on_credit(UpperPort) noexcept override { grant_down(); }
-  void on_credit(LowerPort) noexcept override { grant_up(); }
+  void on_credit(UpperPort) noexcept override { give_back(); }
+  void on_credit(LowerPort) noexcept override { give_back(); }
+  void on_deadline() noexcept override;
   void on_wake() noexcept override;
 
   Place place() const { return place_; }
@@ -47,6 +48,8 @@ class Tap final : public ProtocolInstance {
   void pass_up(Batch& batch);
   Chunk measured(Chunk chunk);
   bool damage(Chunk& chunk);
+  void give_back();
+  std::int64_t level(std::size_t onward, bool to_subject);
   void grant_up();
   void grant_down();
   std::string_view neighbour(bool is_above) const;
@@ -60,8 +63,9 @@ class Tap final : public ProtocolInstance {
   SeededRandom random_;
   Way down_, up_;
   std::uint64_t bytes_down_ = 0;
-  bool over_ = false;  // closed or failed
-  bool cut_ = false;   // says that the peer has finished, whatever comes
+  TimePoint due_ = TimePoint::max();  // when credit goes back that is given back late; max: none does
+  bool over_ = false;                 // closed or failed
+  bool cut_ = false;                  // says that the peer has finished, whatever comes
 };
 
 /// Registers "kit-above" and "kit-below".

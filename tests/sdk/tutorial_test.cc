@@ -36,7 +36,7 @@ TEST(Tutorial, ItsCodeIsTheSamples) {
   }
 }
 
-TEST(Tutorial, DISABLED_ItsCommandsWork) {
+TEST(Tutorial, ItsCommandsWork) {
   const Folder folder;
   const auto commands = blocks(readme(), "sh");
   ASSERT_EQ(commands.size(), 4u);

@@ -20,12 +20,14 @@ std::string needs_flow_control(const Facts& facts) {
   return facts.has(Feature::flow_control) ? "" : "its stack has no flow_control";
 }
 
+// Little credit, given back late: whatever the subject has to say meanwhile, it must wait.
 void within_credit(Trial& t) {
   for (const std::size_t window : {std::size_t{700}, std::size_t{9000}, std::size_t{40'000}}) {
     if (!t.wants(std::format("window-{}", window))) continue;
     World world(t);
-    world.scene.both(Place::above, {.window = window});
-    world.scene.both(Place::below, {.window = window});
+    const TapPlan little{.recut = true, .window = window, .late = std::chrono::milliseconds(2)};
+    world.scene.both(Place::above, little);
+    world.scene.both(Place::below, little);
     converse(t, world, 10);
     expect_played(t, world, std::chrono::minutes(5));
   }
@@ -47,8 +49,7 @@ void trickle(Trial& t) {
 }
 
 // Stands still for a while in the middle, with little credit outstanding: what was left in a batch is offered again,
-// what
-// a layer holds by itself goes on when credit comes back.
+// what a layer holds by itself goes on when credit comes back.
 void stop_and_go(Trial& t, Place place) {
   if (place == Place::below && t.facts().bottom) return;
   constexpr TapPlan kLittle{.window = 1500};

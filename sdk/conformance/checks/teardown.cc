@@ -61,16 +61,22 @@ void half_close(Trial& t) {
 // The peer has sent and closed before we read the first byte. `held`: not even the subject gets rid of what comes.
 void read_half_a_minute_later(Trial& t, Side closing, bool held) {
   World world(t);
+  Party& writer = world.party(closing);
+  Party& reader = world.party(other(closing));
   world.client.script = {.sizes = {1}, .close = false};
   world.server.script = {.sizes = {}, .close = false};
+  // Credit that is out cannot be taken back: there must be little of it when holding begins.
+  if (held) world.scene.plan(Place::above, reader.side()) = {.window = 1500};
   world.start();
   world.run_until([&] { return world.client.done() && world.server.done() && world.server.ready(); });
   if (!world.server.ready()) return;
-  Party& writer = world.party(closing);
-  Party& reader = world.party(other(closing));
   reader.stop_reading();
   if (held) world.plan(Place::above, reader.side(), {.hold = true});
   for (int i = 0; i < 3; ++i) writer.script.sizes.push_back(std::min(9000u, size_most(t.facts())));
+  writer.pump();
+  world.run_for(std::chrono::seconds(1));
+  writer.script.sizes.push_back(
+      static_cast<std::uint32_t>(2 + t.random.below(99)));  // comes alone, and the end with it
   writer.pump();
   world.run_until([&] { return writer.sent_all(); });
   writer.close();
