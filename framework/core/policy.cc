@@ -1,19 +1,14 @@
 // policy.cc: one small function for each element of a policy.
 #include "core/policy.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <format>
 
-#include "core/policy_xml.h"
 #include "core/text.h"
+#include "core/text_file.h"
 #include "core/trait_words.h"
+#include "core/xml.h"
 
 namespace trellis {
 namespace {
@@ -205,70 +200,21 @@ void read_policy(const XmlElement& element, Policy& out) {
   if (out.stacks.empty()) element.fault("found <policy> without <stacks>, expected the stacks that may be used");
 }
 
-std::unexpected<Error> unreadable(const std::string& path, std::string_view found, std::string_view expected,
-                                  int code = 0) {
-  return fail(Reason::configuration, std::format("{}: found {}, expected {}", printable(path), found, expected),
-              static_cast<std::uint64_t>(code), "policy");
-}
-
-class OpenFile {
- public:
-  // Nonblocking, because opening a named pipe would wait for its writer.
-  explicit OpenFile(const std::string& path) : descriptor_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  ~OpenFile() {
-    if (descriptor_ >= 0) close(descriptor_);
-  }
-  int get() const { return descriptor_; }
-
- private:
-  int descriptor_;
-};
-
-Result<std::string> read_file(const std::string& path) {
-  const OpenFile file(path);
-  struct stat status{};
-  if (file.get() < 0 || fstat(file.get(), &status) != 0) {
-    const int code = errno;
-    return unreadable(path, std::format("no file to read ({})", std::strerror(code)), "a policy: check the path", code);
-  }
-  if (S_ISDIR(status.st_mode)) return unreadable(path, "a directory", "a policy: name a file in it");
-  if (!S_ISREG(status.st_mode)) return unreadable(path, "a device, pipe or socket", "a policy in a regular file");
-  // One byte more than there should be, so that too much is noticed.
-  std::string text(std::min(static_cast<std::size_t>(status.st_size), kPolicyBytesMax) + 1, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t got = read(file.get(), text.data() + size, text.size() - size);
-    if (got < 0)
-      return unreadable(path, std::format("an unreadable file ({})", std::strerror(errno)), "a policy", errno);
-    if (got == 0) break;
-    size += static_cast<std::size_t>(got);
-  }
-  if (size == text.size() && size <= kPolicyBytesMax) {
-    return unreadable(path, "a file that grows while it is read", "one that is complete: try again");
-  }
-  text.resize(size);
-  return text;
-}
-
 }  // namespace
 
 Result<Policy> parse_policy(std::string_view xml, const std::string& file) {
-  if (xml.size() > kPolicyBytesMax) {
-    return unreadable(file, std::format("more than {} bytes", kPolicyBytesMax), "a policy: this is something else");
-  }
+  if (xml.size() > kPolicyBytesMax) return std::unexpected(too_large(file, "policy", kPolicyBytesMax));
   Policy policy;
   policy.file = file;
   policy.plugins.policy = file;
-  XmlFile reader(file);
+  XmlFile reader(file, "policy");
   read_xml(reader, xml, "policy", [&](const XmlElement& root) { read_policy(root, policy); });
   if (reader.error()) return std::unexpected(*reader.error());
   return policy;
 }
 
 Result<Policy> load_policy(const std::string& path) {
-  auto text = read_file(path);
+  auto text = read_text_file(path, "policy", kPolicyBytesMax);
   if (!text) return fail(std::move(text));
   return parse_policy(*text, path);
 }

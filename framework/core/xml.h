@@ -1,7 +1,7 @@
-// policy_xml.h: strict reading of XML elements. Only core/policy* knows tinyxml2.
+// xml.h: strict reading of XML files: policies, and the worlds of simulations. Only core/xml.cc knows tinyxml2.
 //
 // The first fault is kept and everything read after it is a default value, so that the functions for the elements of a
-// policy need no error handling of their own: whoever started asks for the fault at the end.
+// file need no error handling of their own: whoever started asks for the fault at the end.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -23,7 +23,8 @@ namespace trellis {
 /// The file that is being read, and the first thing wrong with it.
 class XmlFile {
  public:
-  explicit XmlFile(std::string name) : name_(std::move(name)) {}
+  /// `kind`: what it must be, "policy"; a static text.
+  XmlFile(std::string name, const char* kind) : name_(std::move(name)), kind_(kind) {}
   const std::string& name() const noexcept { return name_; }
   std::string where(int line) const;
   void fault(int line, std::string_view detail);  // "found X, expected Y"
@@ -32,6 +33,7 @@ class XmlFile {
 
  private:
   std::string name_;
+  const char* kind_;
   std::optional<Error> fault_;
 };
 

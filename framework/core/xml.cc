@@ -1,6 +1,6 @@
-// policy_xml.cc: tinyxml2 is lenient; what it lets pass although XML forbids it is refused here, so that the loader and
-// policy.xsd agree.
-#include "core/policy_xml.h"
+// xml.cc: tinyxml2 is lenient; what it lets pass although XML forbids it is refused here, so that the readers and their
+// schemas agree.
+#include "core/xml.h"
 
 #include <tinyxml2.h>
 
@@ -58,15 +58,16 @@ void check_bytes(XmlFile& file, std::string_view text) {
 
 constexpr std::string_view kBadAttribute = "found a malformed or repeated attribute, expected name=\"value\" once";
 
-std::string_view sentence(tinyxml2::XMLError error) {
+std::string sentence(tinyxml2::XMLError error, std::string_view root) {
   switch (error) {
-    case tinyxml2::XML_ERROR_EMPTY_DOCUMENT: return "found nothing, expected a <policy>";
+    case tinyxml2::XML_ERROR_EMPTY_DOCUMENT: return std::format("found nothing, expected a <{}>", root);
     case tinyxml2::XML_ERROR_MISMATCHED_ELEMENT:
       return "found an element that is not closed, or closed by another name";
-    case tinyxml2::XML_ERROR_PARSING_ATTRIBUTE: return kBadAttribute;
+    case tinyxml2::XML_ERROR_PARSING_ATTRIBUTE: return std::string(kBadAttribute);
     case tinyxml2::XML_ERROR_PARSING_COMMENT: return "found a comment without its end, expected \"-->\"";
     case tinyxml2::XML_ERROR_PARSING_DECLARATION: return "found an XML declaration out of place or without its end";
-    case tinyxml2::XML_ELEMENT_DEPTH_EXCEEDED: return "found elements nested hundreds deep, expected a policy";
+    case tinyxml2::XML_ELEMENT_DEPTH_EXCEEDED:
+      return std::format("found elements nested hundreds deep, expected a {}", root);
     default: return "found malformed XML, expected elements with attributes";
   }
 }
@@ -85,7 +86,7 @@ std::string XmlFile::where(int line) const { return std::format("{}:{}", name_, 
 
 void XmlFile::fault(int line, std::string_view detail) {
   if (fault_) return;
-  fault_ = Error{Reason::configuration, 0, "policy", std::format("{}: {}", printable(where(line)), detail)};
+  fault_ = Error{Reason::configuration, 0, kind_, std::format("{}: {}", printable(where(line)), detail)};
 }
 
 std::string XmlElement::where() const { return file_->where(element_->GetLineNum()); }
@@ -198,7 +199,7 @@ void read_xml(XmlFile& file, std::string_view text, std::string_view root,
   if (file.failed()) return;
   tinyxml2::XMLDocument document;
   if (document.Parse(text.data(), text.size()) != tinyxml2::XML_SUCCESS) {
-    return file.fault(std::max(document.ErrorLineNum(), 1), sentence(document.ErrorID()));
+    return file.fault(std::max(document.ErrorLineNum(), 1), sentence(document.ErrorID(), root));
   }
   const tinyxml2::XMLElement* only = nullptr;
   for (const auto* node = document.FirstChild(); node != nullptr; node = node->NextSibling()) {
