@@ -50,7 +50,7 @@ inline Bytes all_of(const Batch& batch) {
   return all;
 }
 /// Bytes that tell where they were.
-inline Bytes pattern(std::size_t size, unsigned seed = 0) {
+inline Bytes pattern(std::size_t size, std::size_t seed = 0) {
   Bytes bytes(size);
   for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<std::byte>((i + seed) * 2654435761u >> 13);
   return bytes;
