@@ -43,8 +43,8 @@ struct Wishes {
 };
 
 std::vector<Row> all_rows() {
-  return {tcp_setup(),   tcp_bulk_cpu(), tcp_bulk_rate(), tcp_pingpong(), udp_rate(), accept_rate(),
-          idle_memory(), layer_cost(),   start_up(),      race_million(), race_tree()};
+  return {tcp_setup(),   tcp_bulk_cpu(), tcp_bulk_rate(), tcp_pingpong(), udp_rate(),  accept_rate(),
+          idle_memory(), layer_cost(),   start_up(),      race_million(), race_tree(), tls_record()};
 }
 
 int complain(const std::string& what) {

@@ -15,6 +15,7 @@ Row layer_cost();
 Row start_up();
 Row race_million();
 Row race_tree();
+Row tls_record();
 
 /// What the child process of start_up() runs instead of main().
 int probe_start_up();
