@@ -9,10 +9,17 @@ CandidateTree::CandidateTree(Candidate root, const TreeLimits& limits) : limits_
   nodes_.emplace_back().candidate = std::move(root);
 }
 
+const char* CandidateTree::full(NodeIndex parent, const Candidate& candidate) const noexcept {
+  if (nodes_[parent].children.size() >= limits_.children) return "more children than a node may have";
+  if (nodes_.size() >= limits_.nodes) return "more nodes than the tree may have";
+  if (candidate.concrete() && leaves_ >= limits_.leaves) return "more candidates than the policy allows";
+  return nullptr;
+}
+
 NodeIndex CandidateTree::add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank) {
   assert((!nodes_[parent].branch || *nodes_[parent].branch == branch) && "a parent branches in one way");
-  if (nodes_[parent].children.size() >= limits_.children || nodes_.size() >= limits_.nodes) return kNoNode;
-  if (candidate.concrete() && ++leaves_ > limits_.leaves) return kNoNode;
+  if (full(parent, candidate) != nullptr) return kNoNode;
+  if (candidate.concrete()) ++leaves_;
   const auto index = static_cast<NodeIndex>(nodes_.size());
   CandidateNode node;
   node.candidate = std::move(candidate);

@@ -51,6 +51,8 @@ struct TreeLimits {
 class CandidateTree {
  public:
   CandidateTree(Candidate root, const TreeLimits& limits = {});
+  /// The limit that keeps the candidate from being added; null: none.
+  const char* full(NodeIndex parent, const Candidate& candidate) const noexcept;
   /// Adds a child at its place by rank; kNoNode: a limit is reached. A parent branches in exactly one way.
   NodeIndex add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank);
   /// Gives a child another rank; it moves only if it has not started.

@@ -1,5 +1,5 @@
-// establishment.h: from what was asked to the stack that is ready: gathers candidates, lets the race engine decide,
-// runs its attempts, and hands the winner to the Connection.
+// establishment.h: from what was asked to the stack that is ready: lets the race engine decide, runs its attempts, and
+// hands the winner to the Connection.
 #pragma once
 #include <memory>
 #include <string>
@@ -7,8 +7,7 @@
 
 #include "core/connection_core.h"
 #include "core/framework_core.h"
-#include "core/race_engine.h"
-#include "trellis/resolver.h"
+#include "core/gathering.h"
 
 namespace trellis {
 
@@ -25,7 +24,7 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
   // RaceActions
   void start_leaf(NodeIndex leaf) noexcept override;
   void cancel_leaf(NodeIndex leaf) noexcept override;
-  void expand(NodeIndex node) noexcept override;
+  void expand(NodeIndex node) noexcept override { gathering_.expand(node); }
   void abandon(NodeIndex) noexcept override {}
   void wake_at(TimePoint when) noexcept override;
   void won(NodeIndex leaf) noexcept override;
@@ -33,11 +32,6 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
 
  private:
   struct Attempt;
-  struct Resolution;
-  bool fits(const Address& address) const noexcept;
-  void expand_paths(NodeIndex node);
-  void expand_stacks(NodeIndex node);
-  void resolve(NodeIndex node);
   Route route_to(const Candidate& candidate) const;
   Result<void> apply_properties(Stack& stack) const noexcept;
   Error too_late() const;
@@ -52,11 +46,10 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
   Turn& turn_;
   Plan plan_;
   ConnectionCore* connection_;
-  std::vector<Path> paths_;
   RaceEngine race_;
-  std::vector<std::unique_ptr<Attempt>> attempts_;        // running
-  std::vector<std::unique_ptr<Resolution>> resolutions_;  // by path
-  std::unique_ptr<Error> failure_;                        // to be told in the turn
+  Gathering gathering_;
+  std::vector<std::unique_ptr<Attempt>> attempts_;  // running
+  std::unique_ptr<Error> failure_;                  // to be told in the turn
   TimePoint begun_at_{}, deadline_{}, wake_ = TimePoint::max();
 };
 

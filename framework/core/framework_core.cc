@@ -32,6 +32,14 @@ int rank(const ComposedStack& stack, const Requirements& r) {
   return points;
 }
 
+// Names are compared as DNS does (RFC 4343).
+bool same_name(std::string_view a, std::string_view b) {
+  if (a.ends_with('.')) a.remove_suffix(1);
+  if (b.ends_with('.')) b.remove_suffix(1);
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
 Result<void> check_names(const Policy& policy) {
   for (const SameSecurity& same : policy.same_security) {
     for (const std::string& name : same.stacks) {
@@ -60,6 +68,13 @@ Result<void> check_equivalence(const Profile& profile) {
 }
 
 }  // namespace
+
+RaceLimits Plan::race_limits() const {
+  RaceLimits limits;
+  limits.attempts_at_once = attempts_at_once;
+  limits.tree.leaves = candidates;
+  return limits;
+}
 
 Result<void> Profile::equivalence(std::size_t a, std::size_t b) const {
   const bool declared = std::ranges::any_of(policy.same_security, [&](const SameSecurity& same) {
@@ -156,8 +171,10 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
   std::string why;
   std::erase_if(plan.stacks, [&](const auto& stack) {
     const auto fits = satisfies(stack->traits, requirements);
-    if (!fits) why += (why.empty() ? "" : "; ") + stack->text + ": " + fits.error().detail;
-    return !fits;
+    if (fits) return false;
+    plan.unfit.push_back(stack->text + ": " + fits.error().detail);
+    why += (why.empty() ? "" : "; ") + plan.unfit.back();
+    return true;
   });
   if (plan.stacks.empty())
     return fail(Reason::unsupported, "no stack of the policy '" + policy.name + "' does what is required: " + why);
@@ -166,7 +183,11 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
                              [&](const auto& stack) { return rank(*stack, requirements); });
   }
   plan.face = plan.stacks.front()->traits.face;
-  std::erase_if(plan.stacks, [&](const auto& stack) { return stack->traits.face != plan.face; });
+  std::erase_if(plan.stacks, [&](const auto& stack) {
+    if (stack->traits.face == plan.face) return false;
+    plan.unfit.push_back(stack->text + ": offers another face than " + plan.stacks.front()->text);
+    return true;
+  });
   plan.wishes = wishes;
   plan.connect_timeout = wishes.connect_timeout > Duration{} ? wishes.connect_timeout : policy.limits.connect_timeout;
   plan.candidates = policy.limits.candidates;
@@ -193,6 +214,13 @@ Result<Resolver*> FrameworkCore::resolver(Plan& plan) {
   if (!values) return fail(std::move(values));
   plan.resolver_options = std::move(*values);
   return found;
+}
+
+const KnownHost* FrameworkCore::known_host(const Endpoint& remote) const {
+  for (const KnownHost& known : options.hosts) {
+    if (known.port == remote.port && (known.host == "*" || same_name(known.host, remote.host))) return &known;
+  }
+  return nullptr;
 }
 
 Turn& FrameworkCore::turn(Executor& executor) {

@@ -34,8 +34,9 @@ struct Profile {
 struct Plan {
   std::shared_ptr<const Profile> profile;  // what `racing` refers to; stays when the policy is loaded anew
   Preconnection::Wishes wishes;
-  StackList stacks;        // usable and equivalent, best first; at least one
-  Face face = Face::none;  // of all of them
+  StackList stacks;                // usable and equivalent, best first; at least one
+  std::vector<std::string> unfit;  // the others, "udp: lacks what is required: reliability"
+  Face face = Face::none;          // of all of them
   Duration connect_timeout{};
   std::size_t candidates = 16;
   std::size_t attempts_at_once = 4;
@@ -44,6 +45,7 @@ struct Plan {
   ConnectionLimits limits;
   std::string resolver = "system";
   OptionValues resolver_options;
+  RaceLimits race_limits() const;
 };
 
 struct FrameworkCore {
@@ -52,7 +54,8 @@ struct FrameworkCore {
   Result<void> load(std::vector<Policy> policies);
   /// What the wishes come to under their profile. Errors name what no stack offers.
   Result<Plan> plan(const Preconnection::Wishes& wishes);
-  Result<Resolver*> resolver(Plan& plan);  // fills plan.resolver_options
+  Result<Resolver*> resolver(Plan& plan);                     // fills plan.resolver_options
+  const KnownHost* known_host(const Endpoint& remote) const;  // null: the resolver has to be asked
   Turn& turn(Executor& executor);
   /// The loop goes before the framework does: destroys its Turn with all that is still in it. No handle may be left.
   void forget(Executor& executor);

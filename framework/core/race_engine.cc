@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "trellis/address_text.h"
+
 namespace trellis {
 namespace {
 
@@ -34,48 +36,56 @@ RaceEngine::Parent& RaceEngine::parent(NodeIndex node) {
   return parents_[node];
 }
 
-void RaceEngine::note(TimePoint now, RaceStep::Kind kind, NodeIndex node, const char* why, std::string detail) {
-  if (!tracing_) return;
-  RaceStep step;
-  step.at = now;
-  step.kind = kind;
-  step.node = node;
+void RaceEngine::note(RaceStep step, std::string_view why) {
   step.why = why;
-  step.detail = std::move(detail);
-  if (kind == RaceStep::Kind::waiting) step.until = parent(node).wake;
-  if (kind == RaceStep::Kind::failed) step.error = tree_[node].failure;
+  step.nested = nested_;
+  const CandidateNode& node = tree_[step.node];
+  if (step.kind == Kind::waiting) step.until = parent(step.node).wake;
+  if (step.kind == Kind::failed) step.error = node.failure;
+  if (step.kind == Kind::answered) step.rtts_left = node.rtts_left;
+  if (step.kind == Kind::changed) step.awaited = parent(step.node).awaited;
   trace_.push_back(std::move(step));
+}
+
+void RaceEngine::fact(TimePoint now, Kind kind, NodeIndex node, std::string_view why, std::string detail) {
+  if (tracing_) note({.at = now, .kind = kind, .fact = true, .node = node, .detail = std::move(detail)}, why);
+}
+
+void RaceEngine::decision(TimePoint now, Kind kind, NodeIndex node, std::string_view why, std::string detail) {
+  if (tracing_) note({.at = now, .kind = kind, .node = node, .detail = std::move(detail)}, why);
 }
 
 void RaceEngine::begin(TimePoint now) {
   begun_at_ = now;
-  start(now, kRoot, "asked for");
+  fact(now, Kind::started, kRoot, "asked for");
+  begin_node(now, kRoot);
   rearm();
 }
 
 NodeIndex RaceEngine::add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank) {
   if (over_) return kNoNode;  // updates after the end are not for this Connection (RACE-48)
+  if (const char* limit = tree_.full(parent, candidate)) {
+    decision(now, Kind::dropped, parent, limit, candidate.remote.address ? to_text(candidate.remote.address) : "");
+    return kNoNode;
+  }
   const NodeIndex added = tree_.add(parent, branch, std::move(candidate), rank);
-  if (added != kNoNode)
-    note(now, RaceStep::Kind::added, added, "");
-  else
-    note(now, RaceStep::Kind::dropped, parent, "a child more than its limits allow");
+  fact(now, Kind::added, added, "");
   return added;
 }
 
-void RaceEngine::withdraw(TimePoint now, NodeIndex child) {
-  if (!over_ && tree_.remove(child)) note(now, RaceStep::Kind::canceled, child, "withdrawn");
+void RaceEngine::drop(TimePoint now, NodeIndex parent, std::string_view rule, std::string which) {
+  if (!over_) fact(now, Kind::dropped, parent, rule, std::move(which));
 }
 
-void RaceEngine::pending(NodeIndex node, bool ipv6, bool ipv4, bool service) {
-  Parent& p = parent(node);
-  p.ipv6_pending = ipv6;
-  p.ipv4_pending = ipv4;
-  p.service_pending = service;
+void RaceEngine::withdraw(TimePoint now, NodeIndex child) {
+  if (!over_ && tree_.remove(child)) fact(now, Kind::canceled, child, "withdrawn");
 }
+
+void RaceEngine::pending(NodeIndex node, RaceStep::Awaited awaited) { parent(node).awaited = awaited; }
 
 void RaceEngine::children_changed(TimePoint now, NodeIndex node) {
   if (over_ || !active(tree_[node].state)) return;
+  fact(now, Kind::changed, node, "candidates were gathered");
   if (!parent(node).race && tree_[node].branch) {  // the first children: now it is known how the node branches
     const BranchRacing& racing = racing_[static_cast<std::size_t>(*tree_[node].branch)];
     parent(node).race = racing.policy->begin(*tree_[node].branch, *racing.options);
@@ -89,24 +99,30 @@ void RaceEngine::children_changed(TimePoint now, NodeIndex node) {
 
 void RaceEngine::expansion_failed(TimePoint now, NodeIndex node, Error error) {
   if (over_ || !active(tree_[node].state)) return;
-  pending(node, false, false, false);
+  pending(node, {});
   if (tree_[node].children.empty())
-    fail_node(now, node, std::move(error));
+    fail_node(now, node, std::move(error), "no candidates were found");
   else
     children_changed(now, node);
   rearm();
 }
 
 void RaceEngine::start(TimePoint now, NodeIndex node, const char* why) {
+  decision(now, Kind::started, node, why);
+  begin_node(now, node);
+}
+
+void RaceEngine::begin_node(TimePoint now, NodeIndex node) {
   tree_[node].state = Child::State::started;
   tree_[node].started_at = now;
-  note(now, RaceStep::Kind::started, node, why);
+  ++nested_;
   if (tree_[node].candidate.concrete()) {
     ++attempts_;
     actions_.start_leaf(node);
   } else {
     actions_.expand(node);
   }
+  --nested_;
 }
 
 void RaceEngine::decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId about) {
@@ -128,9 +144,9 @@ void RaceEngine::decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId 
                       .now = now,
                       .begun_at = tree_[node].started_at,
                       .children = view_,
-                      .ipv6_pending = p.ipv6_pending,
-                      .ipv4_pending = p.ipv4_pending,
-                      .service_pending = p.service_pending};
+                      .ipv6_pending = p.awaited.ipv6,
+                      .ipv4_pending = p.awaited.ipv4,
+                      .service_pending = p.awaited.service};
   p.wake = TimePoint::max();
   execute(now, node, event, p.race->decide(event, about, view));
 }
@@ -138,13 +154,12 @@ void RaceEngine::decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId 
 void RaceEngine::execute(TimePoint now, NodeIndex node, RaceEvent event, RacePlan plan) {
   if (plan.wake) {
     parent(node).wake = std::max(*plan.wake, now + kWakeLeast);
-    note(now, RaceStep::Kind::waiting, node, "until the next decision");
+    decision(now, Kind::waiting, node, "until the next decision");
   }
   for (const ChildId id : plan.cancel) {
     const NodeIndex child = tree_.child(node, id);
     if (child == kNoNode || !(active(tree_[child].state) || tree_[child].state == Child::State::waiting)) {
-      note(now, RaceStep::Kind::ignored, node, "the plan cancels a child that is not there or has ended",
-           std::to_string(id));
+      decision(now, Kind::ignored, node, "the plan cancels a child that is not there or has ended", std::to_string(id));
       continue;
     }
     cancel_node(now, child, "by the racing policy");
@@ -153,8 +168,8 @@ void RaceEngine::execute(TimePoint now, NodeIndex node, RaceEvent event, RacePla
     if (over_) return;
     const NodeIndex child = tree_.child(node, id);
     if (child == kNoNode || tree_[child].state != Child::State::waiting) {
-      note(now, RaceStep::Kind::ignored, node, "the plan starts a child that is not there or not waiting",
-           std::to_string(id));
+      decision(now, Kind::ignored, node, "the plan starts a child that is not there or not waiting",
+               std::to_string(id));
       continue;
     }
     start_child(now, node, child, event_word(event));
@@ -164,7 +179,7 @@ void RaceEngine::execute(TimePoint now, NodeIndex node, RaceEvent event, RacePla
 void RaceEngine::start_child(TimePoint now, NodeIndex, NodeIndex child, const char* why) {
   if (tree_[child].candidate.concrete() && attempts_ >= limits_.attempts_at_once) {
     if (std::ranges::find(deferred_, child) != deferred_.end()) return;
-    note(now, RaceStep::Kind::ignored, child, "not yet: as many attempts as allowed are running");
+    decision(now, Kind::ignored, child, "not yet: as many attempts as allowed are running");
     deferred_.push_back(child);
     return;
   }
@@ -190,13 +205,13 @@ bool RaceEngine::running(NodeIndex node) const noexcept {
 void RaceEngine::keep_going(TimePoint now, NodeIndex node) {
   while (!over_ && active(tree_[node].state) && !running(node)) {
     const Parent& p = parent(node);
-    if (p.expanding()) return;
+    if (p.awaited != RaceStep::Awaited{}) return;
     const auto& children = tree_[node].children;
     const auto waiting =
         std::ranges::find_if(children, [&](NodeIndex i) { return tree_[i].state == Child::State::waiting; });
     if (waiting == children.end()) return fail_node(now, node, summary(node));
     if (p.wake != TimePoint::max()) return;
-    note(now, RaceStep::Kind::ignored, node, "the plan stops here, but a candidate is left");
+    decision(now, Kind::ignored, node, "the plan stops here, but a candidate is left");
     start_child(now, node, *waiting, "left by the racing policy");
   }
 }
@@ -214,13 +229,16 @@ Error RaceEngine::summary(NodeIndex node) const {
   return *first;
 }
 
-void RaceEngine::fail_node(TimePoint now, NodeIndex node, Error error) {
+void RaceEngine::fail_node(TimePoint now, NodeIndex node, Error error, const char* fact_why) {
   CandidateNode& n = tree_[node];
   n.state = Child::State::failed;
   n.ended_at = now;
   n.failure = std::move(error);
   parent(node).wake = TimePoint::max();
-  note(now, RaceStep::Kind::failed, node, n.candidate.concrete() ? "the attempt failed" : "nothing below it is left");
+  if (fact_why != nullptr)
+    fact(now, Kind::failed, node, fact_why);
+  else
+    decision(now, Kind::failed, node, "nothing below it is left");
   if (node != kRoot) return child_ended(now, n.parent, node);
   over_ = true;
   rearm();
@@ -235,7 +253,8 @@ void RaceEngine::child_ended(TimePoint now, NodeIndex parent_node, NodeIndex chi
 
 void RaceEngine::leaf_answered(TimePoint now, NodeIndex leaf, unsigned rtts_left) {
   if (over_ || tree_[leaf].state != Child::State::started) return;
-  note(now, RaceStep::Kind::answered, leaf, "round trips left:", std::to_string(rtts_left));
+  tree_[leaf].rtts_left = static_cast<std::uint8_t>(rtts_left);
+  fact(now, Kind::answered, leaf, "the peer reacted");
   for (NodeIndex i = leaf; i != kNoNode; i = tree_[i].parent) {
     if (tree_[i].state != Child::State::started) break;
     tree_[i].state = Child::State::answered;
@@ -252,7 +271,10 @@ void RaceEngine::leaf_ready(TimePoint now, NodeIndex leaf) {
   for (NodeIndex i = leaf; i != kNoNode; i = tree_[i].parent) {
     tree_[i].state = Child::State::ready;
     tree_[i].ended_at = now;
-    note(now, RaceStep::Kind::ready, i, i == leaf ? "established" : "a candidate below it is");
+    if (i == leaf)
+      fact(now, Kind::ready, i, "established");
+    else
+      decision(now, Kind::ready, i, "a candidate below it is");
   }
   for (NodeIndex i = 0; i < tree_.size(); ++i) {
     if (active(tree_[i].state)) cancel_node(now, i, "another one was faster");
@@ -265,17 +287,20 @@ void RaceEngine::leaf_ready(TimePoint now, NodeIndex leaf) {
 void RaceEngine::leaf_failed(TimePoint now, NodeIndex leaf, Error error) {
   if (over_ || !active(tree_[leaf].state)) return;
   --attempts_;
-  fail_node(now, leaf, std::move(error));
+  fail_node(now, leaf, std::move(error), "the attempt failed");
   run_deferred(now);
   rearm();
 }
 
-void RaceEngine::cancel_node(TimePoint now, NodeIndex node, const char* why) {
+void RaceEngine::cancel_node(TimePoint now, NodeIndex node, const char* why, bool as_fact) {
   CandidateNode& n = tree_[node];
   const bool was_active = active(n.state);
   n.state = Child::State::canceled;
   n.ended_at = now;
-  note(now, RaceStep::Kind::canceled, node, why);
+  if (as_fact)
+    fact(now, Kind::canceled, node, why);
+  else
+    decision(now, Kind::canceled, node, why);
   if (!was_active) return;
   if (n.candidate.concrete()) {
     --attempts_;
@@ -292,7 +317,7 @@ void RaceEngine::cancel_node(TimePoint now, NodeIndex node, const char* why) {
 void RaceEngine::cancel(TimePoint now, const char* why) {
   if (std::exchange(over_, true)) return;
   for (NodeIndex i = 0; i < tree_.size(); ++i) {
-    if (active(tree_[i].state)) cancel_node(now, i, why);
+    if (active(tree_[i].state)) cancel_node(now, i, why, i == kRoot);
   }
   deferred_.clear();
   rearm();
@@ -300,6 +325,8 @@ void RaceEngine::cancel(TimePoint now, const char* why) {
 
 void RaceEngine::wake(TimePoint now) {
   armed_ = TimePoint::max();
+  if (!over_ && std::ranges::any_of(parents_, [&](const Parent& p) { return p.wake <= now; }))
+    fact(now, Kind::woke, kRoot, "the time is over");
   for (NodeIndex i = 0; i < parents_.size() && !over_; ++i) {
     if (parents_[i].wake > now) continue;
     decide(now, i, RaceEvent::wake, 0);

@@ -48,37 +48,44 @@ class RaceEngine {
   /// A new child. kNoNode: a limit is reached, and the trace says so.
   NodeIndex add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank);
   void withdraw(TimePoint now, NodeIndex child);
-  void pending(NodeIndex node, bool ipv6, bool ipv4, bool service);   // what expand() still waits for
+  /// A candidate that is not added, by a rule that is not the engine's.
+  void drop(TimePoint now, NodeIndex parent, std::string_view rule, std::string which);
+  void pending(NodeIndex node, RaceStep::Awaited awaited);            // what expand() still waits for
   void children_changed(TimePoint now, NodeIndex parent);             // after add, withdraw, rerank, pending
   void expansion_failed(TimePoint now, NodeIndex node, Error error);  // it has no children, and will not have any
   void leaf_answered(TimePoint now, NodeIndex leaf, unsigned rtts_left);
   void leaf_ready(TimePoint now, NodeIndex leaf);
   void leaf_failed(TimePoint now, NodeIndex leaf, Error error);
   void wake(TimePoint now);
-  void cancel(TimePoint now, const char* why);  // the whole race
+  void cancel(TimePoint now, const char* why);  // the whole race; `why` is a static text
 
   CandidateTree& tree() noexcept { return tree_; }
   const CandidateTree& tree() const noexcept { return tree_; }
+  const RaceLimits& limits() const noexcept { return limits_; }
   std::vector<RaceStep>& trace() noexcept { return trace_; }
+  const std::vector<RaceStep>& trace() const noexcept { return trace_; }
   bool over() const noexcept { return over_; }
   void keep_trace(bool keep) noexcept { tracing_ = keep; }  // most Connections do without
-  void note(TimePoint now, RaceStep::Kind kind, NodeIndex node, const char* why, std::string detail = {});
 
  private:
+  using Kind = RaceStep::Kind;
   struct Parent {  // a started node that branches
     std::unique_ptr<Race> race;
     TimePoint wake = TimePoint::max();
-    bool ipv6_pending = false, ipv4_pending = false, service_pending = false;
-    bool expanding() const noexcept { return ipv6_pending || ipv4_pending || service_pending; }
+    RaceStep::Awaited awaited;
   };
+  void fact(TimePoint now, Kind kind, NodeIndex node, std::string_view why, std::string detail = {});
+  void decision(TimePoint now, Kind kind, NodeIndex node, std::string_view why, std::string detail = {});
+  void note(RaceStep step, std::string_view why);
   void start(TimePoint now, NodeIndex node, const char* why);
+  void begin_node(TimePoint now, NodeIndex node);
   void decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId about);
   void execute(TimePoint now, NodeIndex node, RaceEvent event, RacePlan plan);
   void start_child(TimePoint now, NodeIndex parent, NodeIndex child, const char* why);
   void keep_going(TimePoint now, NodeIndex node);
   void child_ended(TimePoint now, NodeIndex parent, NodeIndex child);
-  void fail_node(TimePoint now, NodeIndex node, Error error);
-  void cancel_node(TimePoint now, NodeIndex node, const char* why);
+  void fail_node(TimePoint now, NodeIndex node, Error error, const char* fact_why = nullptr);
+  void cancel_node(TimePoint now, NodeIndex node, const char* why, bool as_fact = false);
   void run_deferred(TimePoint now);
   void rearm();
   bool running(NodeIndex node) const noexcept;
@@ -95,6 +102,7 @@ class RaceEngine {
   std::vector<RaceStep> trace_;
   TimePoint begun_at_{}, armed_ = TimePoint::max();
   std::size_t attempts_ = 0;
+  std::uint32_t nested_ = 0;  // starts that are not complete yet
   bool over_ = false, tracing_ = false;
 };
 

@@ -25,6 +25,7 @@ Poco::Util::OptionSet to_poco(const Options& options) {
     Poco::Util::Option made(option.name, option.letter, option.meaning);
     if (!option.value.empty()) made.argument(option.value);
     if (!option.group.empty()) made.group(option.group);
+    made.repeatable(option.repeatable);
     set.addOption(made);
   }
   return set;
@@ -49,6 +50,11 @@ Arguments& Arguments::value(std::string_view name, std::string_view value, std::
   return *this;
 }
 
+Arguments& Arguments::list(std::string_view name, std::string_view value, std::string_view meaning) {
+  options_.push_back({std::string(name), {}, std::string(meaning), std::string(value), {}, true});
+  return *this;
+}
+
 Arguments& Arguments::footer(std::string_view text) {
   footer_ = text;
   return *this;
@@ -66,7 +72,7 @@ Result<void> Arguments::parse(std::span<char* const> words) {
       if (!is_option)
         operands_.emplace_back(word);
       else if (!name.empty())
-        given_[name] = value;
+        given_[name].push_back(value);
     } catch (const Poco::Util::IncompatibleOptionsException& thrown) {
       return fail(Reason::invalid_argument, "--" + thrown.message() + " contradicts or repeats an earlier option");
     } catch (const Poco::Util::UnknownOptionException&) {
@@ -80,7 +86,13 @@ Result<void> Arguments::parse(std::span<char* const> words) {
 
 std::string Arguments::text(std::string_view name) const {
   const auto found = given_.find(name);
-  return found == given_.end() ? std::string() : found->second;
+  return found == given_.end() ? std::string() : found->second.back();
+}
+
+const std::vector<std::string>& Arguments::texts(std::string_view name) const {
+  static const std::vector<std::string> none;
+  const auto found = given_.find(name);
+  return found == given_.end() ? none : found->second;
 }
 
 std::string Arguments::help() const {

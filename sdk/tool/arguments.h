@@ -22,6 +22,8 @@ class Arguments {
   /// An option with a value, called `value` in the help.
   Arguments& value(std::string_view name, std::string_view value, std::string_view meaning,
                    std::string_view group = {});
+  /// The same for an option that may be given several times.
+  Arguments& list(std::string_view name, std::string_view value, std::string_view meaning);
   /// What the help says below the options.
   Arguments& footer(std::string_view text);
 
@@ -30,6 +32,7 @@ class Arguments {
 
   bool has(std::string_view name) const { return given_.contains(name); }  ///< the option was given
   std::string text(std::string_view name) const;                           ///< its value; empty when not given
+  const std::vector<std::string>& texts(std::string_view name) const;      ///< all its values, in their order
   const std::vector<std::string>& operands() const { return operands_; }   ///< what followed the options
   const std::string& command() const { return command_; }                  ///< "connect"
   std::string help() const;                                                ///< the text of --help
@@ -37,10 +40,11 @@ class Arguments {
  private:
   struct Option {
     std::string name, letter, meaning, value, group;
+    bool repeatable = false;
   };
   std::string command_, operand_names_, about_, footer_;
   std::vector<Option> options_;
-  std::map<std::string, std::string, std::less<>> given_;
+  std::map<std::string, std::vector<std::string>, std::less<>> given_;
   std::vector<std::string> operands_;
 };
 

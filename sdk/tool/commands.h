@@ -15,6 +15,7 @@ int check(std::span<char* const> words);
 int connect(std::span<char* const> words);
 int listen(std::span<char* const> words);
 int new_plugin(std::span<char* const> words);
+int race(std::span<char* const> words);
 int plugins(std::span<char* const> words);
 
 }  // namespace trellis::tool

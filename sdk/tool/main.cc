@@ -24,6 +24,7 @@ using trellis::tool::Command;
 constexpr Command kCommands[] = {
     {"connect", "carry standard input to a peer and what comes back to standard output", trellis::tool::connect},
     {"listen", "wait for peers: join one with standard input and output, or serve many", trellis::tool::listen},
+    {"race", "replay a recorded race in virtual time", trellis::tool::race},
     {"plugins", "list the plugins that are found, and why some are refused", trellis::tool::plugins},
     {"new-plugin", "make a folder with a plugin to start from", trellis::tool::new_plugin},
     {"check", "hold a built plugin to its claims", trellis::tool::check},

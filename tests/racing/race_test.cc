@@ -153,7 +153,7 @@ TEST_F(RaceTest, DelaysFollowHistoryWithinBounds) {
         c.expected = milliseconds(e);
         world->race.add(world->now(), node, Branch::endpoint, c, i);
       }
-      world->race.pending(node, false, false, false);
+      world->race.pending(node, {});
       world->race.children_changed(world->now(), node);
     });
     w.run(milliseconds(2500));
@@ -328,11 +328,11 @@ TEST_F(RaceTest, TraceTellsTheWholeStory) {
     story += w.race.tree().name(s.node) + " " + std::string(to_string(s.kind)) +
              (s.error ? " (" + s.error->detail + ")" : "") + "\n";
   }
-  EXPECT_EQ(
-      story,
-      "1 started\n1.1 added\n1.1 started\n1.1.1 added\n1.1.1 started\n1.1.1.1 added\n1.1.1.2 added\n1.1.1 waiting\n"
-      "1.1.1.1 started\n1.1.1.1 failed (refused by 1.1.1.1)\n1.1.1.2 started\n1.1.1.2 ready\n1.1.1 ready\n1.1 ready\n1 "
-      "ready\n");
+  EXPECT_EQ(story,
+            "1 started\n1.1 added\n1 changed\n1.1 started\n1.1.1 added\n1.1 changed\n1.1.1 started\n1.1.1.1 added\n"
+            "1.1.1.2 added\n1.1.1 changed\n1.1.1 waiting\n1.1.1.1 started\n1.1.1.1 failed (refused by "
+            "1.1.1.1)\n1.1.1.2 started\n1.1.1.2 ready\n1.1.1 ready\n1.1 ready\n1 "
+            "ready\n");
 }
 
 // ---- racing policies that misbehave

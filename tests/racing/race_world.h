@@ -22,6 +22,7 @@ struct Outcome {
   Duration failed = Duration::max();
   Duration answered = Duration::max();
   unsigned rtts_left = 1;
+  bool at_once = false;  // fails inside the start
 };
 
 inline Address address(bool ipv6, std::uint8_t n) {
@@ -59,7 +60,8 @@ class RaceWorld : public RaceActions {
     std::vector<Address> addresses = {};
     bool ipv6 = false, ipv4 = false;  // which questions this settles
   };
-  std::vector<Answer> answers;  // of every lookup
+  std::vector<Answer> answers;                                 // of every lookup
+  std::function<Duration()> late = [] { return Duration{}; };  // how much later than asked for the alarm comes
 
   // What happened.
   struct Start {
@@ -91,6 +93,7 @@ class RaceWorld : public RaceActions {
     const Candidate& c = race.tree()[leaf].candidate;
     starts.push_back({since(), race.tree().name(leaf), c});
     const Outcome o = outcome(c);
+    if (o.at_once) return race.leaf_failed(now_, leaf, {Reason::unreachable, 0, "test", "no route"});
     running_[leaf] = true;
     if (o.answered != Duration::max())
       at(o.answered, [this, leaf, o] {
@@ -107,7 +110,7 @@ class RaceWorld : public RaceActions {
     Candidate child = race.tree()[node].candidate;
     if (child.path < 0) return expand_numbered(node, Branch::path, paths, &Candidate::path);
     if (child.stack < 0) return expand_numbered(node, Branch::protocol, stacks, &Candidate::stack);
-    race.pending(node, true, true, false);
+    race.pending(node, {.ipv6 = true, .ipv4 = true});
     auto waits = std::make_shared<std::pair<bool, bool>>(true, true);
     for (const Answer& answer : answers) {
       at(answer.after, [this, node, answer, waits] {
@@ -119,7 +122,7 @@ class RaceWorld : public RaceActions {
         }
         if (answer.ipv6) waits->first = false;
         if (answer.ipv4) waits->second = false;
-        race.pending(node, waits->first, waits->second, false);
+        race.pending(node, {.ipv6 = waits->first, .ipv4 = waits->second});
         if (!waits->first && !waits->second && race.tree()[node].children.empty()) {
           race.expansion_failed(now_, node, {Reason::unresolved, 0, "test", "no addresses"});
         } else {
@@ -132,7 +135,7 @@ class RaceWorld : public RaceActions {
   void wake_at(TimePoint when) noexcept override {
     const int mine = ++alarm_;
     if (when == TimePoint::max()) return;
-    events_.emplace(when, [this, mine] {
+    events_.emplace(when + late(), [this, mine] {
       if (mine == alarm_) race.wake(now_);
     });
   }

@@ -16,10 +16,18 @@
 
 namespace trellis {
 
+/// A name whose addresses are known: no resolver is asked for them (curl's --resolve).
+struct KnownHost {
+  std::string host;                ///< compared as DNS does; "*": every name
+  std::uint16_t port = 0;          ///< for this port only
+  std::vector<Address> addresses;  ///< in order of preference; their ports are not used
+};
+
 /// What to load.
 struct FrameworkOptions {
   std::vector<std::string> policies = {};            ///< XML files, one profile each; empty: the shipped default.xml
   std::vector<std::string> plugin_directories = {};  ///< searched after the policy's and before the defaults
+  std::vector<KnownHost> hosts = {};                 ///< asked before any resolver; the first that fits counts
   /// Receives log lines of layers and of the framework, on the loop they happen on; null: dropped.
   std::function<void(Severity, std::string_view who, std::string_view text)> log = {};
 };
