@@ -50,7 +50,7 @@ struct Security {
   std::vector<std::string> groups;           ///< key exchange groups; empty: the layer's safe defaults
   std::vector<std::string> ciphers;          ///< cipher suites; empty: the layer's safe defaults
   std::vector<std::string> signatures;       ///< signature algorithms; empty: the layer's safe defaults
-  std::uint16_t version_floor = 0x0304;      ///< lowest TLS version; 0x0304 is TLS 1.3
+  std::uint16_t version_floor = 0;           ///< lowest TLS version (0x0304 is TLS 1.3); 0: what the options say
 
   /// A question that is still open; destroying it forgets the answer.
   struct Question {

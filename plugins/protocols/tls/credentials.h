@@ -1,0 +1,90 @@
+// credentials.h: keys, certificates, trust anchors and algorithms of one side, parsed once for many connections.
+#pragma once
+#include <botan/credentials_manager.h>
+#include <botan/pk_keys.h>
+#include <botan/tls_policy.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tls_settings.h"
+
+namespace trellis::tls {
+
+/// What Security and the options of the layer say, in the library's words. Immutable; shared by loops.
+class Credentials final : public Botan::Credentials_Manager {
+ public:
+  /// An identity of ours: a chain, or a raw key when the chain is empty.
+  struct Own {
+    std::vector<Botan::X509_Certificate> chain;
+    std::shared_ptr<Botan::Public_Key> public_key;
+    std::shared_ptr<Botan::Private_Key> key;
+    std::function<Result<Der>(std::string_view, std::span<const std::byte>)> sign;  ///< for keys in hardware
+  };
+
+  /// Errors: what cannot be parsed or does not fit together.
+  static Result<std::shared_ptr<Credentials>> make(const Settings& settings, const Security& security, bool server);
+
+  const std::shared_ptr<Botan::TLS::Policy>& policy() const noexcept { return policy_; }
+  /// Trust anchors and revocation lists to judge the peer by.
+  const std::vector<Botan::Certificate_Store*>& anchors() const noexcept { return anchors_; }
+  bool pins_fit(std::span<const std::uint8_t> key) const;  ///< SPKI in DER; true when none are given
+  bool has_pins() const noexcept { return !pinned_.empty(); }
+  /// Who signs for this key; null: the library does.
+  const Own* signer(const Botan::Private_Key& key) const;
+  /// Tells sessions that were authenticated by different rules apart.
+  const std::string& fingerprint() const noexcept { return fingerprint_; }
+
+  std::vector<Botan::Certificate_Store*> trusted_certificate_authorities(const std::string& type,
+                                                                         const std::string& context) override;
+  std::vector<Botan::X509_Certificate> find_cert_chain(const std::vector<std::string>& key_types,
+                                                       const std::vector<Botan::AlgorithmIdentifier>& schemes,
+                                                       const std::vector<Botan::X509_DN>& authorities,
+                                                       const std::string& type, const std::string& context) override;
+  std::shared_ptr<Botan::Public_Key> find_raw_public_key(const std::vector<std::string>& key_types,
+                                                         const std::string& type, const std::string& context) override;
+  std::shared_ptr<Botan::Private_Key> private_key_for(const Botan::X509_Certificate& certificate,
+                                                      const std::string& type, const std::string& context) override;
+  std::shared_ptr<Botan::Private_Key> private_key_for(const Botan::Public_Key& key, const std::string& type,
+                                                      const std::string& context) override;
+  Botan::secure_vector<std::uint8_t> session_ticket_key() override { return settings_.ticket_key; }
+  std::vector<Botan::TLS::ExternalPSK> find_preshared_keys(std::string_view host, Botan::TLS::Connection_Side side,
+                                                           const std::vector<std::string>& identities,
+                                                           const std::optional<std::string>& hash) override;
+
+ private:
+  Credentials(const Settings& settings, bool server) : settings_(settings), server_(server) {}
+  Result<void> add(const Identity& identity);
+  Result<void> read_trust(const Security& security);
+  Result<void> read_algorithms(const Security& security);
+  void mark(const Security& security);
+
+  const Settings& settings_;
+  bool server_;
+  std::vector<Own> own_;
+  Botan::Certificate_Store_In_Memory given_anchors_;
+  std::vector<Botan::Certificate_Store*> anchors_;
+  bool anchors_are_private_ = false;  // few enough to name them in a certificate request
+  std::vector<Der> pinned_;
+  std::vector<PresharedKey> preshared_keys_;
+  std::shared_ptr<Botan::TLS::Policy> policy_;
+  std::string fingerprint_;
+};
+
+/// Finds the parsed Credentials of a Security again by its id.
+class CredentialsCache {
+ public:
+  explicit CredentialsCache(const Settings& settings) : settings_(settings) {}
+  Result<std::shared_ptr<Credentials>> get(const Security& security, bool server);
+
+ private:
+  const Settings& settings_;
+  std::mutex mutex_;
+  std::map<std::pair<std::uint64_t, bool>, std::shared_ptr<Credentials>> parsed_;
+};
+
+}  // namespace trellis::tls

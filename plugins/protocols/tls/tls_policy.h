@@ -1,0 +1,43 @@
+// tls_policy.h: what the library may negotiate.
+#pragma once
+#include <botan/tls_policy.h>
+
+#include "tls_settings.h"
+
+namespace trellis::tls {
+
+/// The settings of the layer and the algorithms of the application as the library's policy.
+class TlsPolicy final : public Botan::TLS::Policy {
+ public:
+  /// `settings` outlive it.
+  TlsPolicy(const Settings& settings, Algorithms algorithms, std::uint16_t version_floor, bool server, bool raw_keys);
+
+  bool allow_tls12() const override { return version_floor_ <= 0x0303; }
+  bool allow_tls13() const override { return true; }
+  bool allow_dtls12() const override { return false; }
+  bool allow_ssl_key_log_file() const override { return true; }  // the way to the traffic secrets, not to a file
+  std::vector<std::string> allowed_ciphers() const override { return algorithms_.ciphers; }
+  std::vector<Botan::TLS::Group_Params> key_exchange_groups() const override { return algorithms_.groups; }
+  std::vector<Botan::TLS::Group_Params> key_exchange_groups_to_offer() const override;
+  std::vector<Botan::TLS::Signature_Scheme> allowed_signature_schemes() const override;
+  std::vector<Botan::TLS::Signature_Scheme> acceptable_signature_schemes() const override;
+  bool require_cert_revocation_info() const override { return false; }  // peer_check.h decides
+  bool support_cert_status_message() const override { return settings_.revocation != Revocation::off || server_; }
+  bool request_client_certificate_authentication() const override;
+  bool require_client_certificate_authentication() const override;
+  std::vector<Botan::TLS::Certificate_Type> accepted_client_certificate_types() const override { return types_; }
+  std::vector<Botan::TLS::Certificate_Type> accepted_server_certificate_types() const override { return types_; }
+  std::chrono::seconds session_ticket_lifetime() const override;
+  std::size_t new_session_tickets_upon_handshake_success() const override;
+  std::size_t maximum_session_tickets_per_client_hello() const override { return 1; }
+  bool reuse_session_tickets() const override { return false; }
+
+ private:
+  const Settings& settings_;
+  Algorithms algorithms_;
+  std::vector<Botan::TLS::Certificate_Type> types_;
+  std::uint16_t version_floor_;
+  bool server_;
+};
+
+}  // namespace trellis::tls
