@@ -16,8 +16,11 @@ function(trellis_add_plugin name)
   add_library(${name} MODULE ${plugin_SOURCES})
   target_link_libraries(${name} PRIVATE Trellis::api ${plugin_LIBRARIES})
   target_compile_options(${name} PRIVATE -Wall -Wextra -Wconversion)
-  # Nodelete: the framework never unloads a plugin, and neither shall the end of a process.
-  target_link_options(${name} PRIVATE -Wl,-z,now -Wl,-z,nodelete)
+  # Nodelete: the framework never unloads a plugin, and neither shall the end of a process. The map keeps the classes of
+  # libraries, which some headers mark as visible, to the plugin itself.
+  target_link_options(${name} PRIVATE -Wl,-z,now -Wl,-z,nodelete
+    "-Wl,--version-script=${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.map")
+  set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.map")
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # Unique symbols would join the globals of plugins that must not know of each other.
     target_compile_options(${name} PRIVATE -fno-gnu-unique)
