@@ -66,7 +66,7 @@ NodeIndex CandidateTree::child(NodeIndex parent, ChildId number) const noexcept 
 
 std::string CandidateTree::name(NodeIndex i) const {
   std::string name = std::to_string(nodes_[i].number);
-  while ((i = nodes_[i].parent) != kNoNode) name = std::to_string(nodes_[i].number) + "." + name;
+  while ((i = nodes_[i].parent) != kNoNode) name.insert(0, std::to_string(nodes_[i].number) + ".");
   return name;
 }
 

@@ -164,7 +164,7 @@ Error Establishment::explained(const Error& error) const {
   return whole;
 }
 
-void Establishment::fail(Error error) noexcept { finish({}, &error); }
+void Establishment::fail(const Error& error) noexcept { finish({}, &error); }
 
 void Establishment::finish(std::string winner, const Error* failure) noexcept {
   ConnectionCore* connection = std::exchange(connection_, nullptr);

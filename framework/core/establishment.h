@@ -36,7 +36,7 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
   Result<void> apply_properties(Stack& stack) const noexcept;
   Error too_late() const;
   Error explained(const Error& error) const;
-  void fail(Error error) noexcept;
+  void fail(const Error& error) noexcept;
   void finish(std::string winner, const Error* failure) noexcept;
   void report(std::string winner, const Error* failure);
   void arm_next() noexcept;

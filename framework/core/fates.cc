@@ -76,7 +76,7 @@ void Ledger::deliver() {
 void Ledger::leave() noexcept {
   left_ = true;
   for (SentInfo* message = open_; message != nullptr; message = message->next) message->sent = {};
-  std::vector<News> dropped = std::move(news_);
+  const std::vector<News> dropped = std::move(news_);
   news_.clear();
   drop();
 }

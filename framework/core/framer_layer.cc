@@ -80,7 +80,8 @@ void FramerSender::take(Chunk part) noexcept {
     if (part.info) part.info->report(Fate::failed, dropped_.get());
     return;
   }
-  if (first && ends) return frame(std::move(part), true, part.data.size());
+  const std::size_t size = part.data.size();
+  if (first && ends) return frame(std::move(part), true, size);
   if (!framing_.needs_size()) return frame(std::move(part), first, 0);
   gathered_.add(std::move(part));
   if (ends) frame_gathered();
@@ -115,7 +116,7 @@ void FramerSender::give_up(Error why) noexcept {
 }
 
 void FramerSender::settle(Batch& parts) noexcept {
-  for (Chunk& part : parts) {
+  for (const Chunk& part : parts) {
     if (part.info) part.info->report(Fate::failed, dropped_.get());
   }
   parts.clear();

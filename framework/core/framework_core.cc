@@ -45,6 +45,7 @@ Result<void> check_names(const Policy& policy) {
     for (const std::string& name : same.stacks) {
       if (std::ranges::contains(policy.stacks, name, &StackSpec::name)) continue;
       std::vector<std::string_view> known;
+      known.reserve(policy.stacks.size());
       for (const StackSpec& stack : policy.stacks) known.push_back(stack.name);
       return fail(Reason::configuration,
                   same.where + ": found stack '" + name + "' in <same-security>, " + expected_one_of(name, known));
@@ -246,7 +247,7 @@ Result<std::string> default_policy_file() {
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
   std::string tried;
   for (const char* place : {"../policies/default.xml", "../share/trellis/policies/default.xml"}) {
-    const std::string file = (program / place).lexically_normal();
+    std::string file = (program / place).lexically_normal();
     if (std::filesystem::exists(file, error)) return file;
     tried += (tried.empty() ? "" : " and ") + file;
   }

@@ -14,7 +14,7 @@ class NoState final : public State {
   StateValue peek(StateKind, std::string_view) noexcept override { return {}; }
   void put(StateKind, std::string_view, StateValue, Duration) noexcept override {}
 } no_state;
-const Security no_security;
+const Security kNoSecurity;
 
 }  // namespace
 
@@ -29,7 +29,7 @@ ListenerCore::~ListenerCore() {
 
 State& ListenerCore::state() noexcept { return no_state; }
 const Security& ListenerCore::security() noexcept {
-  return plan_.wishes.security ? *plan_.wishes.security : no_security;
+  return plan_.wishes.security ? *plan_.wishes.security : kNoSecurity;
 }
 void ListenerCore::log(Severity severity, std::string_view text) noexcept {
   if (turn_->log()) turn_->log()(severity, composed_->layers[0].name, text);
@@ -127,7 +127,7 @@ void ListenerCore::seated(Seat* seat, std::unique_ptr<ProtocolInstance> instance
   if (limit_ != UINT64_MAX) --limit_;
   connection.accepted_by(*this, stack, static_cast<std::uint32_t>(pending_.size()));
   pending_.push_back(&connection);
-  Route route{.path = route_.path, .local = local_, .remote = peer};
+  const Route route{.path = route_.path, .local = local_, .remote = peer};
   stack.prepare(Endpoint{.host = {}, .port = peer.port, .address = peer}, route, true);
 }
 

@@ -26,20 +26,15 @@ void Outbox::add(Chunk chunk) {
 void Outbox::insert_by_priority(Chunk chunk) {
   const auto urgency = [](const Chunk& c) { return c.info ? c.info->priority : MessageProperties{}.priority; };
   const std::uint32_t mine = chunk.info->priority;
-  Batch rest;
-  bool placed = false;
+  Batch sooner;
   bool begins = !front_begun_;
-  while (!queue_.empty()) {
-    Chunk next = queue_.pop();
-    if (!placed && begins && urgency(next) > mine) {
-      rest.add(std::move(chunk));
-      placed = true;
-    }
-    begins = next.end_of_message;
-    rest.add(std::move(next));
+  while (!queue_.empty() && (!begins || urgency(queue_.front()) <= mine)) {
+    begins = queue_.front().end_of_message;
+    sooner.add(queue_.pop());
   }
-  if (!placed) rest.add(std::move(chunk));
-  queue_.append(rest);
+  sooner.add(std::move(chunk));
+  sooner.append(queue_);
+  queue_.append(sooner);
 }
 
 void Outbox::release(LowerPort to, bool all) {

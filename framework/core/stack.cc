@@ -29,7 +29,7 @@ class Nobody final : public StackOwner {  // of a stack that was abandoned
   void stack_noticed(Notice, Error) noexcept override {}
 } nobody;
 
-const Security no_security;
+const Security kNoSecurity;
 
 }  // namespace
 
@@ -119,7 +119,7 @@ Stack::~Stack() {
 }
 
 EngineLink& Stack::top_link() noexcept { return level(count_ - 1u).link; }
-const Security& Stack::security() const noexcept { return security_ ? *security_ : no_security; }
+const Security& Stack::security() const noexcept { return security_ ? *security_ : kNoSecurity; }
 
 Seat Stack::seat(unsigned index) noexcept {
   return Seat{level(index).slot, UpperPort(level(index).link),

@@ -216,7 +216,7 @@ void Turn::flush(std::uint8_t level) noexcept {
 void Turn::destroy_retired() noexcept {
   // Destroying a member may retire others, so the list is walked by index; what is not quiet waits for the next turn.
   for (std::size_t i = 0; i < retired_.size();) {
-    TurnMember& member = *retired_[i];
+    const TurnMember& member = *retired_[i];
     if (member.to_advance_ || member.to_deliver_ || !member.quiet()) {
       ++i;
       continue;

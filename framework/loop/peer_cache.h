@@ -16,7 +16,7 @@ class PeerCache {
   MessageRef find(const Address& remote, const Address& local) {
     if (last_ != nullptr && last_->remote == remote && last_->local == local) return MessageRef(last_);
     Set& set = sets_[(std::hash<Address>()(remote) * 31 + std::hash<Address>()(local)) % kSets];
-    for (MessageRef& entry : set.entries) {
+    for (const MessageRef& entry : set.entries) {
       if (entry && entry->remote == remote && entry->local == local) return remember(entry);
     }
     MessageRef& entry = set.entries[set.next++ % kWays];
@@ -32,7 +32,7 @@ class PeerCache {
     std::array<MessageRef, kWays> entries;
     std::size_t next = 0;  // the way that is replaced next
   };
-  const MessageRef& remember(const MessageRef& entry) noexcept {
+  MessageRef remember(const MessageRef& entry) noexcept {
     last_ = entry.get();  // never dangles: what replaces an entry is remembered
     return entry;
   }

@@ -31,8 +31,8 @@ bool same_port(const Address& a, const Address& b) noexcept { return a.port == b
 
 bool is_loopback(const Address& address) noexcept {
   if (address.family == Address::Family::ipv4) return address.ip[0] == 127;
-  static const Address one = ip("::1");
-  return same_ip(address, one);
+  static const Address kOne = ip("::1");
+  return same_ip(address, kOne);
 }
 
 Address with_port(Address address, std::uint16_t port) noexcept {

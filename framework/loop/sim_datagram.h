@@ -40,9 +40,9 @@ class SimDatagram final : public SimSocket {
 
  private:
   struct Drained final : WorldEvent {  // there is room to send again
-    Drained(VirtualWorld& world, SimDatagram& socket) : WorldEvent(world), socket_(socket) {}
-    void happen() noexcept override { socket_.drained(); }
-    SimDatagram& socket_;
+    Drained(VirtualWorld& world, SimDatagram& whose) : WorldEvent(world), socket(whose) {}
+    void happen() noexcept override { socket.drained(); }
+    SimDatagram& socket;
   };
   std::size_t buffer(int option) const;
   std::size_t queued() const noexcept;

@@ -16,18 +16,18 @@ bool PacketFilter::matches(const SimPacket& packet) const noexcept {
 }
 
 struct SimLinkDirection::InFlight final : WorldEvent {
-  InFlight(SimLinkDirection& direction, SimPacket&& packet, Verdict verdict)
-      : WorldEvent(direction.world_), direction_(direction), packet_(std::move(packet)), verdict_(verdict) {}
+  InFlight(SimLinkDirection& on, SimPacket&& what, Verdict how)
+      : WorldEvent(on.world_), direction(on), packet(std::move(what)), verdict(how) {}
   void happen() noexcept override {
     std::list<InFlight> self;  // out of the list first: what lands may put more packets on the link
-    self.splice(self.begin(), direction_.in_flight_, place_);
-    direction_.land(std::move(packet_), verdict_);
+    self.splice(self.begin(), direction.in_flight_, place);
+    direction.land(std::move(packet), verdict);
   }
 
-  SimLinkDirection& direction_;
-  SimPacket packet_;
-  Verdict verdict_;
-  std::list<InFlight>::iterator place_{};
+  SimLinkDirection& direction;
+  SimPacket packet;
+  Verdict verdict;
+  std::list<InFlight>::iterator place{};
 };
 
 SimLinkDirection::SimLinkDirection(VirtualWorld& world, std::string name, PacketSink& far,
@@ -95,7 +95,7 @@ void SimLinkDirection::fly(SimPacket&& packet, Verdict verdict, TimePoint depart
     arrival = last_arrival_ = std::max(arrival, last_arrival_);
   }
   InFlight& flight = in_flight_.emplace_back(*this, std::move(packet), verdict);
-  flight.place_ = std::prev(in_flight_.end());
+  flight.place = std::prev(in_flight_.end());
   flight.schedule(arrival);
 }
 
@@ -123,7 +123,7 @@ void SimLinkDirection::lose(const SimPacket& packet, std::string_view why) noexc
   world_.trace(name_, why, packet.size(), packet.from, packet.to);
 }
 
-SimLink::SimLink(VirtualWorld& world, std::string first, std::string second, PacketSink& first_end,
+SimLink::SimLink(VirtualWorld& world, const std::string& first, const std::string& second, PacketSink& first_end,
                  PacketSink& second_end, const LinkConditions& conditions)
     : forth_(world, first + ">" + second, second_end, conditions),
       back_(world, second + ">" + first, first_end, conditions) {

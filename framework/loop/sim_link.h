@@ -105,8 +105,8 @@ class SimLinkDirection {
 /// A link between two interfaces, first and second in the order in which they were given to SimNetwork::link.
 class SimLink {
  public:
-  SimLink(VirtualWorld& world, std::string first, std::string second, PacketSink& first_end, PacketSink& second_end,
-          const LinkConditions& conditions);
+  SimLink(VirtualWorld& world, const std::string& first, const std::string& second, PacketSink& first_end,
+          PacketSink& second_end, const LinkConditions& conditions);
 
   SimLinkDirection& forth() noexcept { return forth_; }  ///< from the first interface to the second
   SimLinkDirection& back() noexcept { return back_; }    ///< from the second interface to the first

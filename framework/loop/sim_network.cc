@@ -61,10 +61,10 @@ SimHost* SimNetwork::host_of(const Executor& executor) noexcept {
 }
 
 bool SimNetwork::Less::operator()(const Key& a, const Key& b) const noexcept {
-  constexpr AddressLess less;
+  constexpr AddressLess kLess;
   if (std::get<0>(a) != std::get<0>(b)) return std::get<0>(a) < std::get<0>(b);
   if (std::get<1>(a) != std::get<1>(b)) return std::get<1>(a) < std::get<1>(b);
-  return less(std::get<2>(a), std::get<2>(b));
+  return kLess(std::get<2>(a), std::get<2>(b));
 }
 
 SimInterface* SimNetwork::route(SimHost& from, const Address& to, const SimInterface* bound) {
@@ -89,7 +89,7 @@ SimInterface* SimNetwork::search(SimHost& from, const Address& to, const SimInte
   while (!steps.empty()) {
     const auto [reached, first] = steps.front();
     steps.pop_front();
-    SimHost& host = reached->host();
+    const SimHost& host = reached->host();
     if (host.owns(to)) return first;
     if (is_link_local(to) || !host.forwards_from(*reached) || !visited.insert(&host).second) continue;
     for (const auto& interface : host.interfaces()) {

@@ -147,8 +147,8 @@ Result<std::unique_ptr<Socket>> open_sim_socket(SimHost& host, VirtualLoop& loop
   const int protocol = known_protocol(spec);
   if (protocol == 0) return failed(EPROTONOSUPPORT, "open a socket");
   if (host.sockets() >= host.options.sockets) return failed(EMFILE, "open a socket");
-  const SimInterface* bound = nullptr;
-  if (!spec.interface_name.empty() && (bound = host.find_interface(spec.interface_name)) == nullptr)
+  const SimInterface* bound = spec.interface_name.empty() ? nullptr : host.find_interface(spec.interface_name);
+  if (!spec.interface_name.empty() && bound == nullptr)
     return failed(ENODEV, "bind to an interface (" + std::string(spec.interface_name) + ")");
   int error = cannot_bind(host, spec);
   const SimSocket::Seat seat{host, loop, protocol, spec.family, {}, bound, spec.share_port};

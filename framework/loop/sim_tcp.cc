@@ -10,9 +10,9 @@ namespace trellis {
 SimTcp::SimTcp(SimHost& host) : host_(host), sweeper_(host.world(), *this) {}
 
 bool SimTcp::FlowLess::operator()(const Flow& a, const Flow& b) const noexcept {
-  constexpr AddressLess less;
-  if (less(a.second, b.second)) return true;
-  return !less(b.second, a.second) && less(a.first, b.first);
+  constexpr AddressLess kLess;
+  if (kLess(a.second, b.second)) return true;
+  return !kLess(b.second, a.second) && kLess(a.first, b.first);
 }
 
 void SimTcp::on_packet(SimPacket&& packet, const SimInterface& in) noexcept {

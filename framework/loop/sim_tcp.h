@@ -53,9 +53,9 @@ class SimTcp {
 
  private:
   struct Sweeper final : WorldEvent {
-    Sweeper(VirtualWorld& world, SimTcp& tcp) : WorldEvent(world), tcp_(tcp) {}
-    void happen() noexcept override { tcp_.sweep(); }
-    SimTcp& tcp_;
+    Sweeper(VirtualWorld& world, SimTcp& whose) : WorldEvent(world), tcp(whose) {}
+    void happen() noexcept override { tcp.sweep(); }
+    SimTcp& tcp;
   };
   using Flow = std::pair<Address, Address>;  // local, remote
   struct FlowLess {

@@ -85,9 +85,9 @@ class TcpConnection {
 
  private:
   struct Timer final : WorldEvent {
-    Timer(VirtualWorld& world, TcpConnection& connection) : WorldEvent(world), connection_(connection) {}
-    void happen() noexcept override { connection_.on_timer(); }
-    TcpConnection& connection_;
+    Timer(VirtualWorld& world, TcpConnection& whose) : WorldEvent(world), connection(whose) {}
+    void happen() noexcept override { connection.on_timer(); }
+    TcpConnection& connection;
   };
   std::uint32_t path_mss() const noexcept;
   SimPacket segment() noexcept;

@@ -101,7 +101,7 @@ std::optional<TcpSender::Piece> TcpSender::next_new(TimePoint now) noexcept {
   const bool fin = finishing_ && last;
   if (size == 0 && !fin) return std::nullopt;
   if (!outstanding()) waiting_since_ = now;
-  Sent& sent = sent_.emplace_back(Sent{next_, next_ + size + (fin ? 1 : 0), now, now, ++order_});
+  const Sent& sent = sent_.emplace_back(Sent{next_, next_ + size + (fin ? 1 : 0), now, now, ++order_});
   next_ = sent.end;
   in_flight_ += sent.end - sent.seq;
   return piece(sent);
@@ -165,7 +165,7 @@ void TcpSender::mark_lost(Sent& sent) noexcept {
   in_flight_ -= sent.end - sent.seq;
   if (sent.seq < recover_) return;
   recover_ = next_;
-  ssthresh_ = std::max<std::uint64_t>(cwnd_ / 2, 2 * mss_);
+  ssthresh_ = std::max<std::uint64_t>(cwnd_ / 2, 2ULL * mss_);
   cwnd_ = ssthresh_;
 }
 
@@ -200,7 +200,7 @@ TcpSender::Timeout TcpSender::on_deadline(TimePoint now) noexcept {
   ++backoff_;
   waiting_since_ = now;
   if (!outstanding()) return Timeout::probe;
-  if (backoff_ == 1) ssthresh_ = std::max<std::uint64_t>(cwnd_ / 2, 2 * mss_);
+  if (backoff_ == 1) ssthresh_ = std::max<std::uint64_t>(cwnd_ / 2, 2ULL * mss_);
   cwnd_ = mss_;
   recover_ = next_;
   for (Sent& sent : sent_) sent.lost = !sent.sacked;

@@ -14,20 +14,20 @@ namespace trellis {
 
 /// A function that the world calls once.
 struct VirtualWorld::Task final : WorldEvent {
-  Task(VirtualWorld& world, std::size_t index, std::move_only_function<void()> run)
-      : WorldEvent(world), world_(world), index_(index), run_(std::move(run)) {}
+  Task(VirtualWorld& where, std::size_t place, std::move_only_function<void()> what)
+      : WorldEvent(where), world(where), index(place), run(std::move(what)) {}
   void happen() noexcept override {
-    auto& tasks = world_.tasks_;
-    const std::unique_ptr<Task> self = std::move(tasks[index_]);  // lives until the function has returned
-    tasks.back().swap(tasks[index_]);
-    if (tasks[index_]) tasks[index_]->index_ = index_;
+    auto& tasks = world.tasks_;
+    const std::unique_ptr<Task> self = std::move(tasks[index]);  // lives until the function has returned
+    tasks.back().swap(tasks[index]);
+    if (tasks[index]) tasks[index]->index = index;
     tasks.pop_back();
-    run_();
+    run();
   }
 
-  VirtualWorld& world_;
-  std::size_t index_;
-  std::move_only_function<void()> run_;
+  VirtualWorld& world;
+  std::size_t index;
+  std::move_only_function<void()> run;
 };
 
 void WorldEvent::schedule(TimePoint when) noexcept {

@@ -15,12 +15,12 @@ constexpr std::uint64_t kDatagramMost = 1200;  // fits into a packet of every pa
 
 // What is sent: 0 to 250 over and over. 251 is prime, so that no shift by a whole block goes unnoticed.
 std::span<const std::byte> expected(std::uint64_t place, std::size_t size) {
-  static const auto pattern = [] {
+  static const auto kPattern = [] {
     std::vector<std::byte> bytes(kPeriod + kMessageMost);
     for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i % kPeriod);
     return bytes;
   }();
-  return std::span(pattern).subspan(place % kPeriod, size);
+  return std::span(kPattern).subspan(place % kPeriod, size);
 }
 
 Slice make_part(Connection& connection, std::uint64_t place, std::uint64_t left) {

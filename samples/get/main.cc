@@ -27,11 +27,10 @@ struct Arguments {
 bool read(int argc, char** argv, Arguments& arguments) {
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    if (!word.starts_with("--")) {
-      if (!arguments.target.empty()) return false;
+    const bool option = word.starts_with("--");
+    if (option ? ++i == argc : !arguments.target.empty()) return false;
+    if (!option) {
       arguments.target = word;
-    } else if (++i == argc) {
-      return false;
     } else if (word == "--policy") {
       arguments.policies.emplace_back(argv[i]);
     } else if (word == "--stack") {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -90,7 +91,8 @@ void put(std::string& out, std::string_view text) { out += std::format("{}\n{}",
 std::string take(std::string_view& in) {
   const std::size_t line = in.find('\n');
   if (line == std::string_view::npos) return {};
-  const std::size_t size = std::strtoull(in.data(), nullptr, 10);
+  std::size_t size = 0;
+  std::from_chars(in.data(), in.data() + line, size);
   std::string text(in.substr(line + 1, size));
   in.remove_prefix(std::min(in.size(), line + 1 + size));
   return text;
@@ -103,11 +105,12 @@ std::string pack(const Outcome& outcome) {
   return packed + "end";
 }
 
-bool unpack(std::string_view packed, Outcome& outcome) {
+bool unpack(const std::string& text, Outcome& outcome) {
+  std::string_view packed = text;
   if (!packed.ends_with("end")) return false;
   int kind = 0;
   unsigned long long seed = 0, seeds = 0;
-  if (std::sscanf(packed.data(), "%d %llu %llu", &kind, &seed, &seeds) != 3) return false;
+  if (std::sscanf(text.c_str(), "%d %llu %llu", &kind, &seed, &seeds) != 3) return false;
   outcome.kind = static_cast<Outcome::Kind>(kind);
   outcome.seed = seed;
   outcome.seeds = seeds;
@@ -223,7 +226,7 @@ Outcome run_apart(const Subject& subject, const Settings& settings, const Check&
 }  // namespace
 
 Result<std::vector<Check>> chosen_checks(const Settings& settings) {
-  const std::vector<Check> all = all_checks();
+  std::vector<Check> all = all_checks();
   if (settings.checks.empty()) return all;
   std::vector<Check> chosen;
   for (const std::string& wanted : settings.checks) {

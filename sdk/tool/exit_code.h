@@ -4,15 +4,14 @@
 
 namespace trellis::tool {
 
-enum ExitCode : int {
-  kDone = 0,
-  kUsage = 1,             // the command line is wrong; nothing was tried
-  kNotConnected = 2,      // could not connect, or could not listen
-  kBroken = 3,            // the connection broke, or standard input or output did
-  kNotAuthenticated = 4,  // the peer is not who it must be
-  kRefused = 5,           // a policy or a plugin was refused, or forbids what was asked
-  kInterrupted = 130,     // SIGINT, as shells report it
-};
+using ExitCode = int;
+inline constexpr ExitCode kDone = 0;
+inline constexpr ExitCode kUsage = 1;             // the command line is wrong; nothing was tried
+inline constexpr ExitCode kNotConnected = 2;      // could not connect, or could not listen
+inline constexpr ExitCode kBroken = 3;            // the connection broke, or standard input or output did
+inline constexpr ExitCode kNotAuthenticated = 4;  // the peer is not who it must be
+inline constexpr ExitCode kRefused = 5;           // a policy or a plugin was refused, or forbids what was asked
+inline constexpr ExitCode kInterrupted = 130;     // SIGINT, as shells report it
 
 /// What a failure means to a script; `otherwise` when its reason does not decide that. A code means that the system or
 /// a peer said no, and then neither the command line nor a policy is to blame.

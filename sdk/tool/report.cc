@@ -35,7 +35,7 @@ std::string one_line(const Poco::JSON::Object& object) {
 }
 
 std::string sentence(const Error& error) {
-  std::string text = error.detail.empty() ? std::string(to_string(error.reason)) : error.detail;
+  const std::string text = error.detail.empty() ? std::string(to_string(error.reason)) : error.detail;
   const bool said = std::string_view(error.layer) == "core" || text.starts_with(std::string(error.layer) + ":");
   return said ? text : std::string(error.layer) + ": " + text;
 }

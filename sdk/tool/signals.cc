@@ -33,6 +33,8 @@ Signals::Signals(Loop& loop) : loop_(loop) {
 
 Signals::~Signals() {
   over_ = true;
+  // It ends nothing: the thread waits for it in sigwait().
+  // NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread)
   if (received_ == 0) pthread_kill(thread_.native_handle(), SIGTERM);
   thread_.join();
   const sigset_t set = handled();

@@ -296,7 +296,9 @@ TEST_F(Tcp, FailsASendAfterAReset) {
 // IMPL-110
 TEST_F(Tcp, NamesTheAddressThatRefuses) {
   std::uint16_t port = 0;
-  { port = RawSocket::listen().port(); }
+  {
+    port = RawSocket::listen().port();
+  }
   client = OneLayer::connect(*loop, configured("tcp"), loopback(port));
   ASSERT_TRUE(until([&] { return client->failure.has_value(); }));
   EXPECT_EQ(client->failure->reason, Reason::unreachable);

@@ -10,9 +10,9 @@ namespace {
 
 constexpr Duration kBadWeather = std::chrono::minutes(30);
 
-template <Feature feature>
+template <Feature kFeature>
 std::string needs(const Facts& facts) {
-  return facts.has(feature) ? std::string() : std::format("its stack does not claim {}", to_string(feature));
+  return facts.has(kFeature) ? std::string() : std::format("its stack does not claim {}", to_string(kFeature));
 }
 
 void reliable(Trial& t) {

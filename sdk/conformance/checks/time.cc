@@ -44,7 +44,7 @@ void nothing_is_left(Trial& t) {
   world.run_for(std::chrono::minutes(3));
   if (t.failed() || world.broken()) return;
   for (const Side side : {Side::client, Side::server}) {
-    VirtualLoop& loop = world.host(side).loop();
+    const VirtualLoop& loop = world.host(side).loop();
     if (loop.alarms() > 0)
       t.fail(std::format("{} alarms of the {} are armed 3 min after everything was closed", loop.alarms(),
                          to_string(side)));
@@ -82,6 +82,7 @@ void same_seed_same_run(Trial& t) {
   // Something that is different the second time, as it would be in another process.
   const std::vector<std::unique_ptr<char[]>> elsewhere = [] {
     std::vector<std::unique_ptr<char[]>> blocks;
+    blocks.reserve(50);
     for (std::size_t i = 0; i < 50; ++i) blocks.push_back(std::make_unique<char[]>(100 + i * 37));
     return blocks;
   }();
