@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "endpoint_text.h"
 #include "pump.h"
+#include "race_files.h"
 #include "transport.h"
 #include "trellis/loop.h"
 
@@ -27,6 +28,8 @@ Arguments make_arguments() {
   arguments.value("timeout", "S", "seconds until it must be connected (default: the policy's)")
       .value("local", "ADDRESS", "our address, with or without a port");
   Transport::declare(arguments);
+  Transport::declare_resolve(arguments);
+  RaceFiles::declare(arguments);
   arguments.footer(
       "An IPv6 address is written in brackets: [::1]:7000.\n"
       "Exits with 0 when done, 1 for a wrong command line, 2 when it could not connect, 3 when the connection (or "
@@ -59,6 +62,16 @@ Result<Wanted> understand(const Arguments& arguments) {
   return wanted;
 }
 
+// Tells how the race went, as far as somebody wants to know.
+void watch_race(const Wanted& wanted, Preconnection& preconnection, RaceFiles& files, const Report& report,
+                ExitCode& code) {
+  if (!files.wanted() && !wanted.transport.json && !wanted.transport.verbose) return;
+  preconnection.on_race([&](const RaceReport& race) {
+    if (wanted.transport.json || (wanted.transport.verbose && race.failure)) report.race(race);
+    if (auto written = files.write(race); !written) code = report.error(written.error(), kBroken);
+  });
+}
+
 // The whole life of the connection; the result is the process's.
 Task<void> carry(const Wanted& wanted, Preconnection& preconnection, Loop& loop, const Report& report, ExitCode& code) {
   const TimePoint began = loop.now();
@@ -81,7 +94,7 @@ Task<void> carry(const Wanted& wanted, Preconnection& preconnection, Loop& loop,
     how = co_await pump.carry();
   }
   if (how) how = co_await connection->close_async();
-  code = how ? kDone : report.error(how.error(), kBroken);
+  if (!how) code = report.error(how.error(), kBroken);
   loop.stop();
 }
 
@@ -96,6 +109,8 @@ int connect(std::span<char* const> words) {
   const auto wanted = understand(arguments);
   if (!wanted) return report.usage(wanted.error());
 
+  RaceFiles files;
+  if (auto opened = files.open(arguments); !opened) return report.error(opened.error(), kBroken);
   const auto loop = make_loop();
   const auto framework = wanted->transport.load(report);
   if (!framework) return report.error(framework.error(), kRefused);
@@ -106,6 +121,7 @@ int connect(std::span<char* const> words) {
   if (wanted->timeout > Duration{}) preconnection.connect_timeout(wanted->timeout);
 
   ExitCode code = kDone;
+  watch_race(*wanted, preconnection, files, report, code);
   Task<void> task = carry(*wanted, preconnection, *loop, report, code);
   task.start();
   loop->run();

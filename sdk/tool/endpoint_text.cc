@@ -81,6 +81,30 @@ Result<Endpoint> parse_remote(std::string_view text) {
   return endpoint_of(bracketed ? text.substr(1, bracket - 1) : text.substr(0, colon), *port, bracketed);
 }
 
+Result<KnownHost> parse_known_host(std::string_view text) {
+  constexpr std::string_view kForm = "HOST:PORT:ADDR[,ADDR...] as in example.net:443:192.0.2.1,[2001:db8::1]";
+  const std::string_view whole = text;
+  if (text.starts_with('+')) text.remove_prefix(1);  // curl: the entry may time out; ours live as long as the command
+  const std::size_t first = text.find(':');
+  const std::size_t second = first == std::string_view::npos ? first : text.find(':', first + 1);
+  if (second == std::string_view::npos || first == 0) return malformed("--resolve", whole, kForm);
+  const auto port = parse_port(text.substr(first + 1, second - first - 1), 1);
+  if (!port) return std::unexpected(port.error());
+  KnownHost known{.host = std::string(text.substr(0, first)), .port = *port, .addresses = {}};
+  if (known.host != "*" && (!is_name(known.host) || looks_like_ipv4(known.host)))
+    return malformed("name", known.host, "a host name or *");
+  for (std::string_view rest = text.substr(second + 1);;) {
+    const std::size_t comma = rest.find(',');
+    const std::string_view one = rest.substr(0, comma);
+    const auto address = parse_address(one, *port);
+    if (!address || (address->family == Address::Family::ipv4 && one.starts_with('[')))
+      return malformed("address", one, "an IP address such as 192.0.2.1 or [2001:db8::1]");
+    known.addresses.push_back(*address);
+    if (comma == std::string_view::npos) return known;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
 Result<Endpoint> parse_local(std::string_view text) {
   const bool bracketed = text.starts_with('[');
   const bool plain_ipv6 = !bracketed && std::ranges::count(text, ':') > 1;

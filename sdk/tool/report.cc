@@ -5,6 +5,8 @@
 #include <format>
 #include <sstream>
 
+#include "core/text.h"
+#include "race_json.h"
 #include "trellis/address_text.h"
 
 namespace trellis::tool {
@@ -41,6 +43,38 @@ std::string sentence(const Error& error) {
 }
 
 }  // namespace
+
+std::string attempts_text(const RaceReport& race) {
+  std::string all;
+  for (const RaceNode& node : race.nodes) {
+    const bool told = node.attempt || (node.failure && !node.branch);
+    if (!told) continue;
+    std::string line = std::format("  {:<9} {}  ", node.id, printable(node.text()));
+    if (node.started_at == TimePoint{}) {
+      line += "not started: " + node.ended_why;
+    } else {
+      line += std::format("started at {:.1f} ms ({})", milliseconds(node.started_at - race.begun_at), node.started_why);
+      if (node.ended_at != TimePoint{})
+        line += std::format(", {} at {:.1f} ms", to_string(node.state), milliseconds(node.ended_at - race.begun_at));
+      if (node.failure)
+        line += ": " + printable(sentence(*node.failure));
+      else if (!node.ended_why.empty())
+        line += ": " + node.ended_why;
+    }
+    all += line + "\n";
+  }
+  return all;
+}
+
+void Report::race(const RaceReport& race) const {
+  if (json_) {
+    Poco::JSON::Object object = json_object();
+    object.set("event", "race");
+    object.set("race", to_json(race));
+    return put_line(stderr, one_line(object));
+  }
+  std::fputs(attempts_text(race).c_str(), stderr);
+}
 
 void Report::event(std::FILE* to, std::string_view name, const Fields& fields) const {
   if (json_) {

@@ -9,8 +9,12 @@
 
 #include "exit_code.h"
 #include "trellis/connection.h"
+#include "trellis/race_report.h"
 
 namespace trellis::tool {
+
+/// One row for each attempt: "1.1.2  tcp to 192.0.2.1:443  started at 250 ms: …; failed at 260 ms: …".
+std::string attempts_text(const RaceReport& race);
 
 /// Says what happened. Text goes out as "trellis COMMAND: …" or "EVENT key=value …", JSON as one object per line.
 class Report {
@@ -24,6 +28,8 @@ class Report {
   void event(std::FILE* to, std::string_view name, const Fields& fields) const;
   /// The stack and the addresses of a Connection, for event().
   static Fields describe(const Connection& connection);
+  /// How a race went, on standard error: as text the attempts only, as JSON all of it.
+  void race(const RaceReport& race) const;
   /// What failed, on standard error; returns what the process exits with.
   ExitCode error(const Error& error, ExitCode otherwise) const;
   /// A wrong command line, on standard error, and where to read on.

@@ -3,6 +3,7 @@
 #include <net/if.h>
 
 #include "core/text.h"
+#include "endpoint_text.h"
 
 namespace trellis::tool {
 
@@ -29,6 +30,11 @@ void Transport::declare(Arguments& arguments) {
       .flag("verbose", "v", "report each connection on standard error");
 }
 
+void Transport::declare_resolve(Arguments& arguments) {
+  arguments.list("resolve", "HOST:PORT:ADDR[,ADDR...]",
+                 "use these addresses for this name and port, as curl does; may be given several times");
+}
+
 Result<Transport> Transport::from(const Arguments& arguments) {
   Transport said{.policy = arguments.text("policy"),
                  .stack = arguments.text("stack"),
@@ -45,6 +51,11 @@ Result<Transport> Transport::from(const Arguments& arguments) {
   if (arguments.has("interface") && if_nametoindex(said.interface_name.c_str()) == 0) {
     return fail(Reason::invalid_argument, "this host has no interface " + in_quotes(said.interface_name));
   }
+  for (const std::string& text : arguments.texts("resolve")) {
+    auto known = parse_known_host(text);
+    if (!known) return fail(std::move(known));
+    said.hosts.push_back(std::move(*known));
+  }
   if (arguments.has("wait")) {
     const auto seconds = parse_seconds("wait", arguments.text("wait"));
     if (!seconds) return std::unexpected(seconds.error());
@@ -55,6 +66,7 @@ Result<Transport> Transport::from(const Arguments& arguments) {
 
 Result<std::unique_ptr<Framework>> Transport::load(const Report& report) const {
   FrameworkOptions options;
+  options.hosts = hosts;
   if (!policy.empty()) options.policies.push_back(policy);
   if (verbose) {
     options.log = [&report](Severity severity, std::string_view who, std::string_view text) {

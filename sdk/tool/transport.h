@@ -14,11 +14,14 @@ namespace trellis::tool {
 struct Transport {
   std::string policy, stack, interface_name;
   Address::Family family = Address::Family::none;
-  Duration patience{};  ///< zero: not said
+  Duration patience{};           ///< zero: not said
+  std::vector<KnownHost> hosts = {};  ///< --resolve
   bool json = false, verbose = false;
 
   /// Adds the options to a command.
   static void declare(Arguments& arguments);
+  /// Adds --resolve, for commands that look names up.
+  static void declare_resolve(Arguments& arguments);
   /// Reads them. Errors: invalid_argument.
   static Result<Transport> from(const Arguments& arguments);
 
