@@ -1,3 +1,5 @@
+set(TRELLIS_CONFORMANCE_SEEDS 200 CACHE STRING "How many seeds the conformance test of a plugin runs")
+
 # trellis_add_plugin(name SOURCES <files> [LIBRARIES <libraries>])
 #
 # Builds plugins/<name>.so below the build folder and installs it to lib/trellis/plugins. By the names of the files next
@@ -48,7 +50,7 @@ function(trellis_add_plugin name)
       target_compile_definitions(${name}_conformance PRIVATE
         TRELLIS_PLUGIN_FILE="$<TARGET_FILE:${name}>" TRELLIS_PLUGINS="${Trellis_PLUGIN_DIR}")
       add_dependencies(${name}_conformance ${name})
-      add_test(NAME conformance.${name} COMMAND ${name}_conformance --seeds=200)
+      add_test(NAME conformance.${name} COMMAND ${name}_conformance --seeds=${TRELLIS_CONFORMANCE_SEEDS})
       set_tests_properties(conformance.${name} PROPERTIES LABELS "conformance;${name}" TIMEOUT 300)
     endif()
   endif()
