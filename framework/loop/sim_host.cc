@@ -30,8 +30,10 @@ void SimInterface::set_up(bool up) noexcept {
   host_.topology_changed();
 }
 
-void SimInterface::add_address(std::string_view literal) {
-  addresses_.push_back(ip(literal));
+void SimInterface::add_address(std::string_view literal) { add_address(ip(literal)); }
+
+void SimInterface::add_address(const Address& address) {
+  addresses_.push_back(address);
   host_.topology_changed();
 }
 

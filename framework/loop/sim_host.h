@@ -38,6 +38,7 @@ class SimInterface final : public PacketSink {
 
   void set_up(bool up) noexcept;               ///< down: its addresses are not ours, no route uses it
   void add_address(std::string_view literal);  ///< more are allowed; the first of a family is the preferred source
+  void add_address(const Address& address);    ///< as above
   void remove_address(std::string_view literal) noexcept;
 
   bool up() const noexcept { return up_; }

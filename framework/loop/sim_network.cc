@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <optional>
 #include <set>
 
 namespace trellis {
@@ -73,31 +74,36 @@ SimInterface* SimNetwork::route(SimHost& from, const Address& to, const SimInter
   return entry->second;
 }
 
-// Breadth first: the fewest links win, then the interface that was added first.
+// Breadth first: the fewest links win, then the way that comes in where the address is, then the interface that was
+// added first.
 SimInterface* SimNetwork::search(SimHost& from, const Address& to, const SimInterface* bound) const {
   struct Step {
     SimInterface* reached;
     SimInterface* first;
+    int links;
   };
   std::deque<Step> steps;
+  std::optional<Step> found;
   std::set<const SimHost*> visited = {&from};
   for (const auto& interface : from.interfaces()) {
     SimInterface* next = across(*interface);
     const bool wanted = bound == nullptr || bound == interface.get();
-    if (next != nullptr && wanted && interface->carries(to.family)) steps.push_back({next, interface.get()});
+    if (next != nullptr && wanted && interface->carries(to.family)) steps.push_back({next, interface.get(), 1});
   }
   while (!steps.empty()) {
-    const auto [reached, first] = steps.front();
+    const Step step = steps.front();
     steps.pop_front();
-    const SimHost& host = reached->host();
-    if (host.owns(to)) return first;
-    if (is_link_local(to) || !host.forwards_from(*reached) || !visited.insert(&host).second) continue;
+    if (found && step.links > found->links) break;
+    const SimHost& host = step.reached->host();
+    if (step.reached->has(to)) return step.first;
+    if (host.owns(to) && !found) found = step;
+    if (is_link_local(to) || !host.forwards_from(*step.reached) || !visited.insert(&host).second) continue;
     for (const auto& interface : host.interfaces()) {
       SimInterface* next = across(*interface);
-      if (next != nullptr && interface.get() != reached) steps.push_back({next, first});
+      if (next != nullptr && interface.get() != step.reached) steps.push_back({next, step.first, step.links + 1});
     }
   }
-  return nullptr;
+  return found ? found->first : nullptr;
 }
 
 }  // namespace trellis

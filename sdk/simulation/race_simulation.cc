@@ -1,0 +1,153 @@
+#include "simulation/race_simulation.h"
+
+#include <algorithm>
+#include <format>
+#include <set>
+
+#include "core/framework_core.h"
+#include "simulation/simulated_world.h"
+#include "trellis/preconnection.h"
+
+namespace trellis::simulation {
+
+namespace {
+
+constexpr std::uint64_t kStepsMost = 5'000'000;  // of one race: a plugin that spins shall not hang the simulation
+
+/// One race and its world, which are gone with it.
+class Course {
+ public:
+  Course(Framework& framework, const RaceSetting& setting, std::uint64_t seed)
+      : framework_(framework), setting_(setting), world_(setting.world, seed) {}
+  ~Course() {
+    connection_ = {};
+    peers_.clear();
+    listeners_.clear();
+    framework_.core().forget(world_.client().loop());
+    framework_.core().forget(world_.server().loop());
+  }
+  Course(const Course&) = delete;
+  Course& operator=(const Course&) = delete;
+
+  Result<void> listen(const std::vector<std::string>& profiles) {
+    std::size_t listening = 0;
+    std::optional<Error> failed;
+    for (const std::string& profile : profiles) {
+      ListenerEvents events;
+      events.listening = [&](const Address&) { ++listening; };
+      events.received = [this](Connection peer) { peers_.push_back(std::move(peer)); };
+      events.failed = [&](const Error& error) { failed = error; };
+      Preconnection preconnection(framework_);
+      preconnection.profile(profile).local({.host = {}, .port = setting_.world.connect_port});
+      if (setting_.server) preconnection.security(setting_.server);
+      listeners_.push_back(preconnection.listen(world_.server().loop(), std::move(events)));
+    }
+    world_.time().run_until([&] { return failed || listening == profiles.size(); }, std::chrono::seconds(1));
+    if (!failed) return {};
+    failed->detail.insert(0, "the simulated server cannot listen: ");
+    return std::unexpected(std::move(*failed));
+  }
+
+  Result<RaceRun> race(SimResolver& names) {
+    names.serve([this](const Query& query) { return world_.answers(query); });
+    world_.begin();
+    RaceRun run;
+    bool over = false;
+    Preconnection preconnection(framework_);
+    preconnection.remote({.host = setting_.world.connect_host, .port = setting_.world.connect_port});
+    if (setting_.client) preconnection.security(setting_.client);
+    preconnection.on_race([&](const RaceReport& report) { run.report = std::make_unique<RaceReport>(report); });
+    const TimePoint begun = world_.time().now();
+    connection_ = preconnection.initiate(world_.client().loop(), [&](Result<void> how) {
+      over = true;
+      if (!how) run.failure = how.error();
+    });
+    std::uint64_t steps = 0;
+    while (!over && steps < kStepsMost && world_.time().step()) ++steps;
+    names.serve({});
+    if (!over) {
+      return fail(Reason::exhausted,
+                  steps == kStepsMost ? "a race came to no end: some layer wakes itself for ever"
+                                      : "a race came to rest without an end",
+                  0, "simulation");
+    }
+    run.time = world_.time().now() - begun;
+    describe(run);
+    return run;
+  }
+
+ private:
+  void describe(RaceRun& run) const {
+    if (run.report) {
+      run.time = run.report->ended_at - run.report->begun_at;
+      run.attempts = static_cast<std::uint32_t>(std::ranges::count_if(run.report->nodes, [](const RaceNode& node) {
+        return node.remote.address && !node.stack.empty() && !node.branch && node.started_at != TimePoint{};
+      }));
+    }
+    if (run.failure) return;
+    run.stack = connection_.stack();
+    run.path = world_.interface_of(connection_.local());
+    run.family = connection_.remote().family;
+  }
+
+  Framework& framework_;
+  const RaceSetting& setting_;
+  SimulatedWorld world_;
+  std::vector<Listener> listeners_;
+  std::vector<Connection> peers_;
+  Connection connection_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<RaceSimulation>> RaceSimulation::open(RaceSetting setting) {
+  std::unique_ptr<RaceSimulation> made(new RaceSimulation(std::move(setting)));
+  if (auto loaded = made->load(); !loaded) return fail(std::move(loaded));
+  return made;
+}
+
+RaceSimulation::~RaceSimulation() = default;
+
+Result<void> RaceSimulation::load() {
+  if (setting_.policy.empty()) {
+    auto file = default_policy_file();
+    if (!file) return fail(std::move(file));
+    setting_.policy = std::move(*file);
+  }
+  auto policy = load_policy(setting_.policy);
+  if (!policy) return fail(std::move(policy));
+  policy_name_ = policy->name;
+  policy->resolver = PluginUse{.name = "simulated", .options = {}, .where = {}};  // names are of the world
+  std::vector<PluginRules> rules{policy->plugins};
+  std::vector<Policy> policies{*policy};
+  std::set<std::string> bottoms;  // one stack listens on a port
+  for (const StackSpec& stack : policy->stacks) {
+    if (!bottoms.insert(stack.layers.back().name).second) continue;
+    Policy served = *policy;
+    served.name = std::format("{}/served-{}", policy->name, stack.name);
+    served.stacks = {stack};
+    served.same_security.clear();
+    served_.push_back(served.name);
+    policies.push_back(std::move(served));
+  }
+  FrameworkOptions options;
+  options.plugin_directories = setting_.plugin_directories;
+  auto core = std::make_unique<FrameworkCore>(std::move(options), std::move(rules));
+  auto linked = core->registry.link("simulation", [this](Registrar& registrar) {
+    auto names = std::make_unique<SimResolver>();
+    names_ = names.get();
+    registrar.add(std::move(names));
+  });
+  if (!linked) return linked;
+  if (auto loaded = core->load(std::move(policies)); !loaded) return loaded;
+  framework_ = std::make_unique<Framework>(std::move(core));
+  return {};
+}
+
+Result<RaceRun> RaceSimulation::run(std::uint64_t seed, std::uint64_t n) {
+  Course course(*framework_, setting_, mix(mix(seed) + n));
+  if (auto listening = course.listen(served_); !listening) return fail(std::move(listening));
+  return course.race(*names_);
+}
+
+}  // namespace trellis::simulation
