@@ -49,11 +49,10 @@ Result<std::string> find_world(const std::string& word) {
                             directories().front().string()),
                 0, "world");
   }
-  const std::vector<std::string_view> words(known.begin(), known.end());
-  return fail(
-      Reason::configuration,
-      std::format("found no world {}, {}, or the path of a world file", in_quotes(word), expected_one_of(word, words)),
-      0, "world");
+  std::vector<std::string_view> words{"the path of a world file"};
+  words.insert(words.end(), known.begin(), known.end());
+  return fail(Reason::configuration,
+              std::format("found no world {}, {}", in_quotes(word), expected_one_of(word, words)), 0, "world");
 }
 
 }  // namespace trellis::simulation

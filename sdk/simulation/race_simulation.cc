@@ -80,9 +80,8 @@ class Course {
   void describe(RaceRun& run) const {
     if (run.report) {
       run.time = run.report->ended_at - run.report->begun_at;
-      run.attempts = static_cast<std::uint32_t>(std::ranges::count_if(run.report->nodes, [](const RaceNode& node) {
-        return node.remote.address && !node.stack.empty() && !node.branch && node.started_at != TimePoint{};
-      }));
+      run.attempts = static_cast<std::uint32_t>(std::ranges::count_if(
+          run.report->nodes, [](const RaceNode& node) { return node.attempt && node.started_at != TimePoint{}; }));
     }
     if (run.failure) return;
     run.stack = connection_.stack();
