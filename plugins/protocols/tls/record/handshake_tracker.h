@@ -1,4 +1,4 @@
-// handshake_tracker.h: where handshake messages begin and end in the records after the handshake (RFC 8446 section 5.1).
+// handshake_tracker.h: where handshake messages begin and end in the records that carry them (RFC 8446 section 5.1).
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,7 +1,7 @@
 // record_key.h: what protects the records of one direction: a cipher, an IV, and how often they were used.
 //
-// The nonce is that of TCPLS (draft-piraux-tcpls-00 section 4.3): the IV, its first 32 bits xor the connection's id, its
-// last 64 bits xor the record's sequence number. Connection 0 is TLS (RFC 8446 section 5.3), so one construction
+// The nonce is that of TCPLS (draft-piraux-tcpls-00 section 4.3): the IV, its first 32 bits xor the connection's id,
+// its last 64 bits xor the record's sequence number. Connection 0 is TLS (RFC 8446 section 5.3), so one construction
 // serves both.
 #pragma once
 #include <array>
