@@ -31,7 +31,8 @@ struct Gathering::Resolution final : AnswerSink {
   void done(Answer::Kind kind, Result<void> how) noexcept override {
     if (kind == Answer::Kind::ipv6) awaited.ipv6 = false;
     if (kind == Answer::Kind::ipv4) awaited.ipv4 = false;
-    if (!how) error = std::make_unique<Error>(std::move(how).error());
+    if (!how && kind == Answer::Kind::ipv6) ipv6_error = std::move(how).error();
+    if (!how && kind == Answer::Kind::ipv4) ipv4_error = std::move(how).error();
     changed();
   }
   void join(NodeIndex node) {
@@ -52,10 +53,24 @@ struct Gathering::Resolution final : AnswerSink {
   void tell(NodeIndex node) {
     gathering.race_.pending(node, awaited);
     if (!endpoints.empty() || resolving()) return gathering.race_.children_changed(gathering.now_(), node);
-    const std::string& host = gathering.plan_.wishes.remote.host;
-    gathering.race_.expansion_failed(
-        gathering.now_(), node,
-        error ? *error : Error{Reason::unresolved, 0, "core", "no usable address was found for " + host});
+    gathering.race_.expansion_failed(gathering.now_(), node, error ? *error : unresolved());
+  }
+  // One sentence about the name, of the families that were of use.
+  Error unresolved() const {
+    const auto& wishes = gathering.plan_.wishes;
+    const auto only = wishes.family != Address::Family::none ? wishes.family : wishes.local.address.family;
+    const std::string family = only == Address::Family::ipv6 ? "IPv6 " : only == Address::Family::ipv4 ? "IPv4 " : "";
+    const Error* const v6 = ipv6_error && only != Address::Family::ipv4 ? &*ipv6_error : nullptr;
+    const Error* const v4 = ipv4_error && only != Address::Family::ipv6 ? &*ipv4_error : nullptr;
+    const Error* const first = v6 != nullptr ? v6 : v4;
+    Error whole{Reason::unresolved, 0, "core", {}};
+    if (first != nullptr) whole = *first;
+    whole.detail = "no " + family + "address was found for " + wishes.remote.host;
+    if (v6 != nullptr && v4 != nullptr && v6->detail != v4->detail)
+      whole.detail += ": IPv6: " + v6->detail + "; IPv4: " + v4->detail;
+    else if (first != nullptr)
+      whole.detail += ": " + first->detail;
+    return whole;
   }
   bool resolving() const noexcept { return awaited != RaceStep::Awaited{}; }
 
@@ -64,7 +79,8 @@ struct Gathering::Resolution final : AnswerSink {
   std::vector<Endpoint> endpoints;
   std::vector<NodeIndex> nodes;
   std::unique_ptr<Resolver::Lookup> lookup;
-  std::unique_ptr<Error> error;
+  std::unique_ptr<Error> error;  // nothing could be asked
+  std::optional<Error> ipv6_error, ipv4_error;
   RaceStep::Awaited awaited{.ipv6 = true, .ipv4 = true};
 };
 

@@ -190,7 +190,8 @@ Result<void> inspect(PluginInspection& plugin, std::span<const PluginRules> rule
   plugin.descriptor = *descriptor;
   plugin.info = std::move(*info);
   plugin.described = true;
-  return check_allowed(rules, plugin.info.name);
+  if (auto allowed = check_allowed(rules, plugin.info.name); !allowed) return allowed;
+  return check_pin(*file, rules, plugin.info.name);
 }
 
 }  // namespace

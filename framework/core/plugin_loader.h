@@ -37,7 +37,7 @@ struct PluginKinds {
 /// The names in it, sorted.
 std::vector<Provided> provided_by(const PluginKinds& kinds);
 
-/// What a file came to without running any code of it: steps 1 to 3, and the names of 4.
+/// What a file came to without running any code of it: steps 1 to 4.
 struct PluginInspection {
   std::string file;               ///< as found
   PluginDescriptor descriptor{};  ///< valid when described
@@ -47,7 +47,7 @@ struct PluginInspection {
 };
 PluginInspection inspect_plugin(const std::string& file, std::span<const PluginRules> rules);
 
-/// Steps 1 to 3 once more, because time has passed, then the pin, the dynamic linker and registration.
+/// What inspection asks of the file once more, because time has passed, then the dynamic linker and registration.
 Result<PluginKinds> load_plugin(const PluginInspection& plugin, std::span<const PluginRules> rules);
 
 /// Runs a registration and collects what it adds. Errors: "found X, expected Y: what to do", without a file.

@@ -96,7 +96,12 @@ Result<std::unique_ptr<Socket>> PosixSockets::open(const SocketSpec& spec) noexc
 }
 
 PosixSocket::PosixSocket(PosixSockets& owner, int descriptor, const Address& peer, short when_idle) noexcept
-    : owner_(owner), remote_(peer), descriptor_(descriptor), when_idle_(when_idle), connected_(bool(peer)) {
+    : owner_(owner),
+      remote_(peer),
+      descriptor_(descriptor),
+      when_idle_(when_idle),
+      connected_(bool(peer)),
+      established_(bool(peer)) {
   ++owner_.open_;
 }
 
@@ -126,25 +131,28 @@ Result<bool> PosixSocket::connect(const Address& remote) noexcept {
     const bool v6 = remote.family == Address::Family::ipv6;
     setsockopt(descriptor_, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_UNICAST_HOPS : IP_TTL, &hops, sizeof hops);
   }
+  // With fast open this may be before the handshake.
   if (::connect(descriptor_, &address.any, length) == 0) return connected_ = true;
   // EINTR: connecting goes on, as after EINPROGRESS.
   if (errno != EINPROGRESS && errno != EINTR) return final_failure(errno, "connect to");
   // On loopback the handshake is over by now: asking saves a poll, and to others it costs nothing beside the round
   // trip.
-  SocketAddress peer;
-  socklen_t size = sizeof peer;
-  connected_ = getpeername(descriptor_, &peer.any, &size) == 0;
-  return connected_;
+  return connected_ = has_peer();
 }
 
 Result<bool> PosixSocket::connected() noexcept {
   if (final_error_ != 0) return final_failure(final_error_, "connect to");
-  SocketAddress peer;
-  socklen_t size = sizeof peer;
-  if (getpeername(descriptor_, &peer.any, &size) == 0) return connected_ = true;
+  if (has_peer()) return connected_ = true;
   const int error = take_error();
   if (error != 0) return final_failure(error, connected_ ? "connection to" : "connect to");
-  return false;
+  return established_;  // the kernel forgets the peer once both sides have finished
+}
+
+bool PosixSocket::has_peer() noexcept {
+  SocketAddress peer;
+  socklen_t size = sizeof peer;
+  if (getpeername(descriptor_, &peer.any, &size) != 0) return false;
+  return established_ = true;
 }
 
 int PosixSocket::take_error() noexcept {

@@ -84,7 +84,8 @@ class PosixSocket : public Socket {
   int take_error() noexcept;
   int final_error() const noexcept { return final_error_; }  ///< what final_failure() was told first, or 0
   void set_when_idle(short events) noexcept { when_idle_ = events; }
-  void set_ended() noexcept { ended_ = true; }  ///< receiving has come to its end: never readable again
+  /// Receiving has come to its end: never readable again.
+  void set_ended() noexcept { ended_ = established_ = true; }
 
  private:
   static void on_event(evutil_socket_t, short what, void* self) noexcept;
@@ -92,6 +93,7 @@ class PosixSocket : public Socket {
   Result<void> register_for(short events) noexcept;
   void unregister() noexcept;
   void stirred() noexcept;
+  bool has_peer() noexcept;
 
   PosixSockets& owner_;
   SocketEvents* watcher_ = nullptr;
@@ -102,7 +104,8 @@ class PosixSocket : public Socket {
   short registered_ = 0;  // what event_ is added for; 0: it is not
   short when_idle_;
   Ready interest_ = Ready::none;
-  bool connected_;
+  bool connected_;    // the kernel has said so; with fast open that is a promise
+  bool established_;  // the handshake is over
   bool ended_ = false;
   bool failed_ = false;  // Ready::failed was reported
 };

@@ -129,7 +129,7 @@ Result<bool> SimStream::connect(const Address& remote) noexcept {
 Result<bool> SimStream::connected() noexcept {
   if (const int error = fault(SocketCall::connected)) return final_failure(error, "connect to");
   if (final_error_ != 0) return final_failure(final_error_, "connect to");
-  return connection_ != nullptr && connection_->established() && connection_->state() == TcpConnection::State::open;
+  return connection_ != nullptr && connection_->established();
 }
 
 Result<void> SimStream::listen(int) noexcept {

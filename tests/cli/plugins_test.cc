@@ -90,6 +90,29 @@ TEST(Plugins, ThePolicyDecidesWhatIsAllowed) {
   EXPECT_EQ(find(all, "name", "tcp")->getValue<std::string>("state"), "refused");
 }
 
+// A listing says what loading would say.
+TEST(Plugins, AnotherFileThanPinnedIsRefused) {
+  const TemporaryDirectory directory;
+  const std::string pin(64, '0');
+  const std::string policy = directory.write("pinned.xml", R"(<?xml version="1.0" encoding="utf-8"?>
+<policy xmlns="urn:trellis:policy:1" name="pinned" summary="Pins one plugin">
+  <plugins><allow plugin="udp" sha256=")" + pin + R"("/><allow plugin="tcp"/></plugins>
+  <requirements face="datagram"/>
+  <stacks><stack name="udp"><layer protocol="udp"/></stack></stacks>
+</policy>
+)");
+  const auto all = parse(run({"plugins", "--json", "--policy", policy}).output);
+  const auto udp = find(all, "name", "udp");
+  EXPECT_EQ(udp->getValue<std::string>("state"), "refused");
+  const auto refusal = udp->getValue<std::string>("refusal");
+  EXPECT_THAT(refusal, ContainsRegex("/udp\\.so: found sha256 [0-9a-f]+, expected " + pin + " as [^ ]+ pins it: "));
+  EXPECT_EQ(find(all, "name", "tcp")->getValue<std::string>("state"), "usable");
+  EXPECT_THAT(run({"plugins", "--policy", policy}).output, HasSubstr("refused: " + refusal + "\n"));
+  const Outcome used = run({"connect", "--policy", policy, "127.0.0.1:9"});
+  EXPECT_NE(used.code, 0);
+  EXPECT_THAT(used.error, HasSubstr(refusal));
+}
+
 TEST(Plugins, ABadPolicyIsRefusedWithItsLine) {
   const TemporaryDirectory directory;
   const std::string policy = directory.write("bad.xml", "<policy>\n<nosuch/>\n</policy>\n");

@@ -23,8 +23,16 @@ TEST(NewPlugin, BuildsOutOfTheTreeAndPassesAtOnce) {
     EXPECT_EQ(read_file(entry.path()).find("xample"), std::string::npos)
         << entry.path() << " still has the template's name";
   }
-  const auto built = folder.run(with_name(kBuild, "my-first"));
+  // Where groups share files, what is built and installed is their group's too; a plugin must not be.
+  const auto built = folder.run("umask 002\n" + with_name(kBuild, "my-first"));
   ASSERT_EQ(built.status, 0) << built.output;
+  const auto installed = folder.run("umask 002\ncmake --install my-first/build --prefix \"$PWD/my-first/there\"");
+  ASSERT_EQ(installed.status, 0) << installed.output;
+  for (const char* directory : {"my-first/build/plugins", "my-first/there/lib/trellis/plugins"}) {
+    const auto listed = folder.run(std::string("trellis plugins --directory ") + directory);
+    EXPECT_NE(listed.output.find("protocol:my-first"), std::string::npos) << directory << ": " << listed.output;
+    EXPECT_EQ(listed.output.find("my-first.so: found"), std::string::npos) << directory << ": " << listed.output;
+  }
   const auto tested = folder.run("ctest --test-dir my-first/build --output-on-failure");
   EXPECT_EQ(tested.status, 0) << tested.output;
   EXPECT_NE(tested.output.find("100% tests passed, 0 tests failed out of 1"), std::string::npos) << tested.output;

@@ -215,11 +215,30 @@ void both_finished(Script& s) {
   s.note("finish", server->finish());
   EXPECT_TRUE(s.place_.until([&] { return s.receive(*client)->end; }));
   s.place_.settle();
-  s.note("client connected", client->connected());
-  s.note("server connected", server->connected());
+  EXPECT_EQ(show(client->connected()), " true") << "what has finished was connected";
+  EXPECT_EQ(show(server->connected()), " true");
   s.note("client end", s.receive(*client));
   s.note("server end", s.receive(*server));
   s.note(std::string("local ") + (client->local() ? "set" : "unset"));
+}
+
+// Nobody asked connected() before both had finished.
+void both_finished_unasked(Script& s) {
+  auto listening = s.listener();
+  auto client = *s.open(SocketSpec::Role::connect);
+  EXPECT_TRUE(client->connect(listening->local()));
+  std::unique_ptr<Socket> server;
+  EXPECT_TRUE(s.place_.until([&] {
+    server = std::move(listening->accept()->socket);
+    return server != nullptr;
+  }));
+  s.note("finish", server->finish());
+  EXPECT_TRUE(s.place_.until([&] { return s.receive(*client)->end; }));
+  s.note("finish", client->finish());
+  EXPECT_TRUE(s.place_.until([&] { return s.receive(*server)->end; }));
+  s.place_.settle();
+  EXPECT_EQ(show(client->connected()), " true");
+  EXPECT_EQ(show(server->connected()), " true");
 }
 
 void reset_after_data(Script& s) {
@@ -421,6 +440,7 @@ INSTANTIATE_TEST_SUITE_P(
     Scripts, Parity,
     testing::Values(Named{"RefusedConnect", refused_connect}, Named{"UnconnectedCalls", unconnected_calls},
                     Named{"HalfClose", half_close}, Named{"BothFinished", both_finished},
+                    Named{"BothFinishedUnasked", both_finished_unasked},
                     Named{"ResetAfterData", reset_after_data},
                     Named{"ResetWhileNothingIsWanted", reset_while_nothing_is_wanted},
                     Named{"CloseWithUnreadData", close_with_unread_data},

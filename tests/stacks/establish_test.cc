@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/framework_core.h"
 #include "world.h"
 
 namespace trellis::tests {
@@ -89,7 +90,42 @@ TEST_F(Establish, FamilyThatDoesNotFit) {
 TEST_F(Establish, UnresolvableNameSaysSo) {
   const Error e = error_of(world.preconnection("tcp").remote({.host = "no-such-host.invalid", .port = 80}));
   EXPECT_EQ(e.reason, Reason::unresolved) << e.detail;
-  EXPECT_TRUE(mentions(e, "no-such-host.invalid")) << e.detail;
+  EXPECT_TRUE(e.detail.starts_with("no address was found for no-such-host.invalid: ")) << e.detail;
+}
+
+/// Answers at once that it has no address, and why.
+struct FindsNothing final : Resolver {
+  FindsNothing(std::string why_no_ipv6, std::string why_no_ipv4)
+      : ipv6(std::move(why_no_ipv6)), ipv4(std::move(why_no_ipv4)) {}
+  std::string_view name() const noexcept override { return "system"; }
+  Result<std::unique_ptr<Lookup>> resolve(Executor& executor, const Options&, const Query&,
+                                          AnswerSink& sink) noexcept override {
+    executor.post([this, &sink] {
+      sink.done(Answer::Kind::ipv6, fail(Reason::unresolved, ipv6, 0, "fake"));
+      sink.done(Answer::Kind::ipv4, fail(Reason::unresolved, ipv4, 0, "fake"));
+    });
+    return std::make_unique<Lookup>();
+  }
+  std::string ipv6, ipv4;
+};
+
+TEST_F(Establish, AnUnresolvableNameIsSpokenOfAsAWhole) {
+  const auto said = [](const char* ipv6, const char* ipv4, Address::Family family = Address::Family::none) {
+    World fresh;
+    EXPECT_TRUE(fresh.framework->core().registry.link(
+        "fake", [&](Registrar& registrar) { registrar.add(std::make_unique<FindsNothing>(ipv6, ipv4)); }));
+    std::optional<Result<void>> how;
+    const Connection c = fresh.preconnection("tcp")
+                             .remote({.host = "a.example", .port = 80})
+                             .family(family)
+                             .initiate(*fresh.loop, [&](Result<void> r) { how = std::move(r); });
+    EXPECT_TRUE(fresh.run_until([&] { return how.has_value(); }));
+    return how && !*how ? how->error().detail : "established";
+  };
+  EXPECT_EQ(said("it is not there", "it is not there"), "no address was found for a.example: it is not there");
+  EXPECT_EQ(said("it has none", "no answer"), "no address was found for a.example: IPv6: it has none; IPv4: no answer");
+  EXPECT_EQ(said("it has none", "no answer", Address::Family::ipv4),
+            "no IPv4 address was found for a.example: no answer");
 }
 
 TEST_F(Establish, NamesAreResolved) {

@@ -69,7 +69,8 @@ class Socket {
   virtual ~Socket() = default;
   /// Starts connecting. True: connected already. False: watch for `writable`, then ask connected().
   virtual Result<bool> connect(const Address& remote) noexcept = 0;
-  /// True: connected. False: not yet. An Error: it failed (unreachable, timed_out, …).
+  /// True: connected; it stays so when either side, or both, finish sending. False: not yet. An Error: it failed
+  /// (unreachable, timed_out, reset, …).
   virtual Result<bool> connected() noexcept = 0;
   /// Starts accepting; `backlog` connections may wait.
   virtual Result<void> listen(int backlog) noexcept = 0;

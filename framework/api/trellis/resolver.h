@@ -25,8 +25,10 @@ struct Answer {
 /// Who hears the answers.
 class AnswerSink {
  public:
-  virtual void answer(Answer) noexcept = 0;                    ///< some endpoints
-  virtual void done(Answer::Kind, Result<void>) noexcept = 0;  ///< no more answers of this kind; how it ended
+  virtual void answer(Answer) noexcept = 0;  ///< some endpoints
+  /// No more answers of this kind; how it ended. Error::detail says why there is none ("the name does not exist") and
+  /// leaves out name and kind: they are said once for all kinds.
+  virtual void done(Answer::Kind, Result<void>) noexcept = 0;
 
  protected:
   ~AnswerSink() = default;

@@ -57,12 +57,17 @@ Address to_address(const addrinfo& found, std::uint16_t port) {
   return address;
 }
 
-std::unexpected<Error> failure(const Shared& shared, Answer::Kind kind, int code, int system_error) {
-  const char* records = kind == Answer::Kind::ipv6 ? "IPv6" : "IPv4";
-  const std::string why =
-      code == EAI_SYSTEM ? std::generic_category().message(system_error) : std::string(gai_strerror(code));
-  return fail(code == EAI_MEMORY ? Reason::exhausted : Reason::unresolved,
-              "no " + std::string(records) + " address was found for " + shared.host + ": " + why,
+std::string why(int code, int system_error) {
+  switch (code) {
+    case EAI_NONAME: return "the name does not exist";
+    case EAI_AGAIN: return "no name server has answered, try again";
+    case EAI_SYSTEM: return std::generic_category().message(system_error);
+    default: return gai_strerror(code);
+  }
+}
+
+std::unexpected<Error> failure(int code, int system_error) {
+  return fail(code == EAI_MEMORY ? Reason::exhausted : Reason::unresolved, why(code, system_error),
               static_cast<std::uint64_t>(code == EAI_SYSTEM ? system_error : -code), "system");
 }
 
@@ -75,7 +80,7 @@ Outcome look_up(const Shared& shared, Answer::Kind kind) {
   const int code = getaddrinfo(shared.host.c_str(), nullptr, &hints, &found);
   Outcome outcome{.answer = {.kind = kind, .endpoints = {}, .alpn = {}}, .how = {}};
   if (code != 0) {
-    outcome.how = failure(shared, kind, code, errno);
+    outcome.how = failure(code, errno);
     return outcome;
   }
   for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
