@@ -273,7 +273,7 @@ TEST_F(Refusals, NotAllowed) {
 TEST_F(Refusals, PinnedToAnotherFile) {
   copy("good");
   const PluginRules rules{"/p/pinned.xml", {}, {{"good", std::string(64, 'a')}, {"*", ""}}};
-  const std::string refusal = refusal_of_open("good", {rules});
+  const std::string refusal = refusal_of_scan({rules});
   const std::string begin = "DIR/good.so: found sha256 ";
   const std::string end =
       ", expected " + std::string(64, 'a') + " as /p/pinned.xml pins it: install the pinned file, or pin this one";
