@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "core/nearest.h"
 #include "core/plugin_path.h"
 
 namespace trellis {
@@ -40,32 +39,19 @@ bool same_name(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, {}, lower, lower);
 }
 
-Result<void> check_names(const Policy& policy) {
-  for (const SameSecurity& same : policy.same_security) {
-    for (const std::string& name : same.stacks) {
-      if (std::ranges::contains(policy.stacks, name, &StackSpec::name)) continue;
-      std::vector<std::string_view> known;
-      known.reserve(policy.stacks.size());
-      for (const StackSpec& stack : policy.stacks) known.push_back(stack.name);
-      return fail(Reason::configuration,
-                  same.where + ": found stack '" + name + "' in <same-security>, " + expected_one_of(name, known));
-    }
-  }
-  return {};
+std::filesystem::path program() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error);
 }
 
-// All pairs, because being declared equal is not transitive.
-Result<void> check_equivalence(const Profile& profile) {
-  for (std::size_t i = 1; i < profile.stacks.size(); ++i) {
-    for (std::size_t k = 0; k < i; ++k) {
-      if (auto same = profile.equivalence(k, i); !same) {
-        return fail(Reason::configuration, profile.policy.stacks[i].where + ": stack '" + profile.stacks[i]->name +
-                                               "' cannot stand in for '" + profile.stacks[k]->name +
-                                               "': " + same.error().detail);
-      }
-    }
+Result<std::vector<Policy>> read_policies(const std::vector<std::string>& files) {
+  std::vector<Policy> policies;
+  for (const std::string& file : files) {
+    auto policy = load_policy(file);
+    if (!policy) return fail(std::move(policy));
+    policies.push_back(std::move(*policy));
   }
-  return {};
+  return policies;
 }
 
 }  // namespace
@@ -77,68 +63,55 @@ RaceLimits Plan::race_limits() const {
   return limits;
 }
 
-Result<void> Profile::equivalence(std::size_t a, std::size_t b) const {
-  const bool declared = std::ranges::any_of(policy.same_security, [&](const SameSecurity& same) {
-    return std::ranges::contains(same.stacks, stacks[a]->name) && std::ranges::contains(same.stacks, stacks[b]->name);
-  });
-  return equivalent(stacks[a]->traits, stacks[b]->traits, policy.requirements, declared);
-}
-
 FrameworkCore::FrameworkCore(FrameworkOptions given, std::vector<PluginRules> rules)
-    : options(std::move(given)), registry(plugin_directories(rules, options.plugin_directories), rules) {}
+    : options(std::move(given)), registry(plugin_directories(rules, options.plugin_directories), rules) {
+  if (options.application.empty()) options.application = program().filename();
+}
 
 Result<void> FrameworkCore::load(std::vector<Policy> policies) {
-  for (Policy& policy : policies) {
-    auto made = std::make_shared<Profile>();
-    Profile& profile = *made;
-    profile.policy = std::move(policy);
-    for (const StackSpec& spec : profile.policy.stacks) {
-      auto composed = compose(registry, spec, profile.policy.requirements.face);
-      if (!composed) return fail(std::move(composed));
-      if (auto fits = satisfies((*composed)->traits, profile.policy.requirements); !fits) {
-        return fail(Reason::configuration, spec.where + ": stack '" + spec.name +
-                                               "' does not do what the policy requires: " + fits.error().detail);
-      }
-      profile.stacks.push_back(std::move(*composed));
-    }
-    if (auto named = check_names(profile.policy); !named) return named;
-    if (auto same = check_equivalence(profile); !same) return same;
-    if (auto chosen = choose_racing(profile); !chosen) return chosen;
-    profiles_.push_back(std::move(made));
-  }
+  auto profiles = make_profiles(registry, std::move(policies));
+  if (!profiles) return fail(std::move(profiles));
+  const std::lock_guard lock(mutex_);
+  profiles_ = std::move(*profiles);
+  stacks_.clear();  // what their settings name (files of keys) is read anew too
+  generation_.fetch_add(1, std::memory_order_release);
   return {};
 }
 
-Result<void> FrameworkCore::choose_racing(Profile& profile) {
-  for (std::size_t i = 0; i < std::size(profile.racing); ++i) {
-    const PluginUse use = profile.policy.racing[i].value_or(PluginUse{"staggered", {}, {}});
-    auto policy = registry.racing(use.name);
-    if (!policy) {
-      if (!use.where.empty()) policy.error().detail.insert(0, use.where + ": ");
-      return fail(std::move(policy));
+Result<void> FrameworkCore::reload() {
+  if (options.policies.empty()) return fail(Reason::invalid_argument, "there are no policy files to read again");
+  const std::lock_guard one_at_a_time(reload_mutex_);
+  const auto loaded = [&]() -> Result<void> {
+    auto policies = read_policies(options.policies);
+    if (!policies) return fail(std::move(policies));
+    const ProfileList old = profiles();
+    for (std::size_t i = 0; i < policies->size(); ++i) {
+      if ((*policies)[i].plugins == old[i]->policy.plugins) continue;
+      return fail(Reason::configuration, (*policies)[i].where +
+                                             ": found another <plugins> than at the start, expected the same: what may "
+                                             "be opened is decided once, start the program again");
     }
-    auto options = OptionValues::check("racing policy " + use.name, (*policy)->options(), use.options);
-    if (!options) return fail(std::move(options));
-    profile.racing[i].policy = *policy;
-    profile.racing[i].options = std::move(*options);
-  }
-  return {};
+    return load(std::move(*policies));
+  }();
+  if (loaded) return {};
+  Error error = loaded.error();
+  error.detail += "; the policies loaded before stay in force";
+  return std::unexpected(std::move(error));
 }
 
-std::vector<std::shared_ptr<const Profile>> FrameworkCore::profiles() const {
+ProfileList FrameworkCore::profiles() const {
   const std::lock_guard lock(mutex_);
   return profiles_;
 }
 
-Result<std::shared_ptr<const Profile>> FrameworkCore::profile(std::string_view name) const {
-  const std::lock_guard lock(mutex_);
-  if (name.empty()) return profiles_.front();
-  std::string known;
-  for (const auto& profile : profiles_) {
-    if (profile->policy.name == name) return profile;
-    known += (known.empty() ? "" : ", ") + profile->policy.name;
-  }
-  return fail(Reason::invalid_argument, "no profile '" + std::string(name) + "' is loaded; loaded: " + known);
+Result<std::shared_ptr<const Profile>> FrameworkCore::profile(const Preconnection::Wishes& wishes) const {
+  const ProfileList profiles = this->profiles();
+  if (!wishes.profile.empty()) return profile_named(profiles, wishes.profile);
+  const bool reaches = wishes.remote.address || !wishes.remote.host.empty();
+  const Path path{.interface_name = wishes.interface_name};
+  return profile_for(
+      profiles,
+      {.endpoint = reaches ? &wishes.remote : &wishes.local, .application = options.application, .path = &path});
 }
 
 Result<std::shared_ptr<const ComposedStack>> FrameworkCore::stack(const std::string& text, Face face) {
@@ -153,7 +126,8 @@ Result<std::shared_ptr<const ComposedStack>> FrameworkCore::stack(const std::str
 }
 
 Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
-  auto chosen = profile(wishes.profile);
+  const std::uint64_t generation = this->generation();  // a load in between is noticed later
+  auto chosen = profile(wishes);
   if (!chosen) return fail(std::move(chosen));
   const Policy& policy = (*chosen)->policy;
   Requirements requirements = merge(policy, wishes);
@@ -189,6 +163,7 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
     plan.unfit.push_back(stack->text + ": offers another face than " + plan.stacks.front()->text);
     return true;
   });
+  plan.generation = generation;
   plan.wishes = wishes;
   plan.connect_timeout = wishes.connect_timeout > Duration{} ? wishes.connect_timeout : policy.limits.connect_timeout;
   plan.candidates = policy.limits.candidates;
@@ -244,10 +219,10 @@ void FrameworkCore::forget(Executor& executor) {
 
 Result<std::string> default_policy_file() {
   std::error_code error;
-  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  const std::filesystem::path folder = program().parent_path();
   std::string tried;
   for (const char* place : {"../policies/default.xml", "../share/trellis/policies/default.xml"}) {
-    std::string file = (program / place).lexically_normal();
+    std::string file = (folder / place).lexically_normal();
     if (std::filesystem::exists(file, error)) return file;
     tried += (tried.empty() ? "" : " and ") + file;
   }
@@ -260,21 +235,19 @@ Result<std::unique_ptr<Framework>> Framework::create(FrameworkOptions options) {
     if (!file) return fail(std::move(file));
     options.policies.push_back(std::move(*file));
   }
-  std::vector<Policy> policies;
+  auto policies = read_policies(options.policies);
+  if (!policies) return fail(std::move(policies));
   std::vector<PluginRules> rules;
-  for (const std::string& file : options.policies) {
-    auto policy = load_policy(file);
-    if (!policy) return fail(std::move(policy));
-    rules.push_back(policy->plugins);
-    policies.push_back(std::move(*policy));
-  }
+  for (const Policy& policy : *policies) rules.push_back(policy.plugins);
   auto core = std::make_unique<FrameworkCore>(std::move(options), std::move(rules));
-  if (auto loaded = core->load(std::move(policies)); !loaded) return fail(std::move(loaded));
+  if (auto loaded = core->load(std::move(*policies)); !loaded) return fail(std::move(loaded));
   return std::unique_ptr<Framework>(new Framework(std::move(core)));
 }
 
 Framework::Framework(std::unique_ptr<FrameworkCore> core) : core_(std::move(core)) {}
 Framework::~Framework() = default;
+
+Result<void> Framework::reload() { return core_->reload(); }
 
 std::vector<LoadedPlugin> Framework::plugins() const {
   std::vector<LoadedPlugin> loaded;

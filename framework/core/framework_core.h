@@ -1,14 +1,14 @@
 // framework_core.h: what all loops share: plugins, policies and their stacks; and each loop's Turn.
 #pragma once
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "core/compose.h"
 #include "core/connection_core.h"
-#include "core/policy.h"
+#include "core/profile.h"
 #include "core/race_engine.h"
 #include "core/registry.h"
 #include "core/turn.h"
@@ -17,22 +17,10 @@
 
 namespace trellis {
 
-using StackList = std::vector<std::shared_ptr<const ComposedStack>>;
-
-/// A loaded policy with its stacks, best first.
-struct Profile {
-  Policy policy;
-  StackList stacks;
-  struct {
-    const RacingPolicy* policy = nullptr;
-    OptionValues options;
-  } racing[3];                                                   // by Branch
-  Result<void> equivalence(std::size_t a, std::size_t b) const;  // whether two of the stacks may race; if not, why
-};
-
 /// What one Preconnection comes to: everything that establishing or listening needs, copied.
 struct Plan {
   std::shared_ptr<const Profile> profile;  // what `racing` refers to; stays when the policy is loaded anew
+  std::uint64_t generation = 0;            // FrameworkCore::generation() before it was made
   Preconnection::Wishes wishes;
   StackList stacks;                // usable and equivalent, best first; at least one
   std::vector<std::string> unfit;  // the others, "udp: lacks what is required: reliability"
@@ -51,7 +39,11 @@ struct Plan {
 struct FrameworkCore {
   FrameworkCore(FrameworkOptions options, std::vector<PluginRules> rules);
 
+  /// Replaces the policies, or leaves them as they are.
   Result<void> load(std::vector<Policy> policies);
+  Result<void> reload();  ///< as Framework::reload()
+  /// Grows with each load: whoever holds a plan sees that there is another one.
+  std::uint64_t generation() const noexcept { return generation_.load(std::memory_order_acquire); }
   /// What the wishes come to under their profile. Errors name what no stack offers.
   Result<Plan> plan(const Preconnection::Wishes& wishes);
   Result<Resolver*> resolver(Plan& plan);                     // fills plan.resolver_options
@@ -62,15 +54,16 @@ struct FrameworkCore {
 
   FrameworkOptions options;
   Registry registry;
-  std::vector<std::shared_ptr<const Profile>> profiles() const;
+  ProfileList profiles() const;
 
  private:
-  Result<std::shared_ptr<const Profile>> profile(std::string_view name) const;
-  Result<void> choose_racing(Profile& profile);
+  Result<std::shared_ptr<const Profile>> profile(const Preconnection::Wishes& wishes) const;
   Result<std::shared_ptr<const ComposedStack>> stack(const std::string& text, Face face);
 
+  std::mutex reload_mutex_;  // taken before mutex_
+  std::atomic<std::uint64_t> generation_ = 0;
   mutable std::mutex mutex_;
-  std::vector<std::shared_ptr<const Profile>> profiles_;
+  ProfileList profiles_;
   std::vector<std::pair<Executor*, std::unique_ptr<Turn>>> turns_;
   std::map<std::pair<std::string, Face>, std::shared_ptr<const ComposedStack>> stacks_;  // composed from text
 };

@@ -18,9 +18,9 @@ const Security kNoSecurity;
 
 }  // namespace
 
-ListenerCore::ListenerCore(Turn& turn, Plan plan, ListenerEvents events)
-    : Slot(turn, 0), plan_(std::move(plan)), events_(std::move(events)) {
-  if (!plan_.stacks.empty()) composed_ = plan_.stacks.front();
+ListenerCore::ListenerCore(FrameworkCore& framework, Turn& turn, Plan plan, ListenerEvents events)
+    : Slot(turn, 0), framework_(framework), plan_(std::move(plan)), events_(std::move(events)) {
+  if (!plan_.stacks.empty()) composed_ = acceptor_stack_ = plan_.stacks.front();
 }
 
 ListenerCore::~ListenerCore() {
@@ -99,9 +99,32 @@ void ListenerCore::accept(std::move_only_function<void(Result<Connection>)> hear
   if (!waiting_.empty() || ended || stopped_) turn_->deliver(*this);
 }
 
+// After a reload new Connections get the limits and the settings that the policies say now, but for the layer that
+// accepts. If they do not have the stack any more, nobody is let in by what was true before.
+bool ListenerCore::renew() {
+  if (plan_.generation == framework_.generation()) return true;
+  auto plan = framework_.plan(plan_.wishes);
+  std::string why = plan ? "the policies do not have it any more" : plan.error().detail;
+  if (plan && plan->face == plan_.face) {
+    const auto same = std::ranges::find(plan->stacks, composed_->text, [](const auto& stack) { return stack->text; });
+    if (same != plan->stacks.end()) {
+      composed_ = *same;
+      plan_ = std::move(*plan);
+      return true;
+    }
+  }
+  failure_ = Error{Reason::configuration, 0, "core",
+                   "since the policies were loaded anew, " + composed_->text + " is not listened with: " + why};
+  tell_failed_ = true;
+  stop();
+  turn_->deliver(*this);
+  return false;
+}
+
 Seat* ListenerCore::seat(const Address& peer, LowerPort) noexcept {
   assert(!opening_ && "seat() is answered by seated() before the next seat()");
   if (stopped_ || limit_ == 0 || pending_.size() >= kPendingMax || waiting_.size() >= kWaitingMax) return nullptr;
+  if (!renew()) return nullptr;
   auto& connection = turn_->make<ConnectionCore>(*turn_, plan_.face, plan_.limits);
   auto& stack = turn_->make<Stack>(*turn_, composed_, plan_.wishes.security);
   stack.give_to(connection);

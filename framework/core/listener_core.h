@@ -14,7 +14,7 @@ namespace trellis {
 
 class ListenerCore final : public TurnMember, public Slot, public AcceptHost {
  public:
-  ListenerCore(Turn& turn, Plan plan, ListenerEvents events);
+  ListenerCore(FrameworkCore& framework, Turn& turn, Plan plan, ListenerEvents events);
   ~ListenerCore() override;
   void begin() noexcept;
   void fail_later(Error) noexcept;  // it never began
@@ -67,8 +67,11 @@ class ListenerCore final : public TurnMember, public Slot, public AcceptHost {
     Seat seat;
     Address peer;
   };
-  Plan plan_;
-  std::shared_ptr<const ComposedStack> composed_;
+  bool renew();
+  FrameworkCore& framework_;
+  Plan plan_;                                      // for Connections to come
+  std::shared_ptr<const ComposedStack> composed_;  // the same
+  std::shared_ptr<const ComposedStack> acceptor_stack_;
   ListenerEvents events_;
   std::unique_ptr<Acceptor> acceptor_;
   Endpoint anyone_{};

@@ -13,6 +13,7 @@ namespace trellis {
 struct AllowRule {
   std::string plugin;  ///< a plugin's name, or "*" for all
   std::string sha256;  ///< 64 lower-case hexadecimal digits of the file; empty: any file
+  bool operator==(const AllowRule&) const = default;
 };
 
 /// The <plugins> of one policy.
@@ -20,6 +21,7 @@ struct PluginRules {
   std::string policy;               ///< its file, for messages
   std::vector<std::string> search;  ///< directories, absolute
   std::vector<AllowRule> allow;     ///< empty: every plugin is allowed
+  bool operator==(const PluginRules&) const = default;
 };
 
 /// Whether any of the rule sets allows a plugin of this name; no sets at all allow everything. An application that

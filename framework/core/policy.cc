@@ -35,7 +35,53 @@ void read_option(const XmlElement& element, std::vector<OptionText>& out) {
 }
 
 XmlElement::Child options_into(std::vector<OptionText>& out) {
-  return {"option", [&out](const XmlElement& option) { read_option(option, out); }};
+  return {"option", [&out](const XmlElement& option) { read_option(option, out); }, kPolicyEntriesMax};
+}
+
+void read_endpoint(const XmlElement& element, std::vector<EndpointRule>& out) {
+  element.attributes({"host", "address", "port"});
+  element.no_children();
+  EndpointRule rule;
+  if (!element.has("host") && !element.has("address") && !element.has("port")) {
+    element.fault("found <endpoint> that says nothing, expected \"host\", \"address\" or \"port\"");
+  }
+  if (element.has("host") && element.has("address")) {
+    element.fault("found <endpoint> with \"host\" and \"address\", expected one: a name is not resolved for rules");
+  }
+  if (element.has("host")) {
+    rule.host = element.text("host");
+    if (rule.host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.*") != std::string::npos ||
+        parse_prefix(rule.host)) {
+      element.fault_in("host", std::format("found host={}, expected a name in lower case, with * for any letters; an "
+                                           "address goes into address=\"…\"",
+                                           in_quotes(rule.host)));
+    }
+  }
+  if (element.has("address")) {
+    const auto prefix = parse_prefix(element.text("address"));
+    if (!prefix) element.fault_in("address", prefix.error().detail);
+    rule.addresses = prefix.value_or(AddressPrefix{});
+  }
+  rule.port = static_cast<std::uint16_t>(element.number("port", 1, UINT16_MAX, 0));
+  out.push_back(std::move(rule));
+}
+
+void read_applies_to(const XmlElement& element, AppliesTo& out) {
+  element.attributes({});
+  const auto pattern_into = [](const char* name, std::vector<std::string>& list) {
+    return [name, &list](const XmlElement& child) {
+      child.attributes({name});
+      child.no_children();
+      list.push_back(child.text(name));
+    };
+  };
+  element.children({
+      {"endpoint", [&](const XmlElement& child) { read_endpoint(child, out.endpoints); }, kPolicyEntriesMax},
+      {"application", pattern_into("name", out.applications), kPolicyEntriesMax},
+      {"path", pattern_into("interface", out.interfaces), kPolicyEntriesMax},
+      {"pvd", pattern_into("name", out.provisioning_domains), kPolicyEntriesMax},
+  });
+  if (out.empty()) element.fault("found <applies-to> without a rule, expected one, or no <applies-to>");
 }
 
 void read_search(const XmlElement& element, const std::filesystem::path& base, PluginRules& out) {
@@ -68,8 +114,8 @@ void read_allow(const XmlElement& element, PluginRules& out) {
 
 void read_plugins(const XmlElement& element, const std::filesystem::path& base, PluginRules& out) {
   element.attributes({});
-  element.children({{"search", [&](const XmlElement& child) { read_search(child, base, out); }},
-                    {"allow", [&](const XmlElement& child) { read_allow(child, out); }}});
+  element.children({{"search", [&](const XmlElement& child) { read_search(child, base, out); }, kPolicyEntriesMax},
+                    {"allow", [&](const XmlElement& child) { read_allow(child, out); }, kPolicyEntriesMax}});
 }
 
 void read_requirements(const XmlElement& element, Requirements& out) {
@@ -120,7 +166,7 @@ void read_stack(const XmlElement& element, std::vector<StackSpec>& out) {
 
 void read_stacks(const XmlElement& element, std::vector<StackSpec>& out) {
   element.attributes({});
-  element.children({{"stack", [&](const XmlElement& stack) { read_stack(stack, out); }}});
+  element.children({{"stack", [&](const XmlElement& stack) { read_stack(stack, out); }, kPolicyStacksMax}});
   if (out.empty()) element.fault("found <stacks> without a <stack>, expected at least one");
 }
 
@@ -164,11 +210,17 @@ void read_racing(const XmlElement& element, Policy& out) {
 void read_same_security(const XmlElement& element, Policy& out) {
   element.attributes({"reason"});
   SameSecurity same{element.text("reason"), {}, element.where()};
-  element.children({{"stack", [&](const XmlElement& stack) {
+  element.children({{"stack",
+                     [&](const XmlElement& stack) {
                        stack.attributes({"name"});
                        stack.no_children();
-                       same.stacks.push_back(stack.word("name"));
-                     }}});
+                       const std::string name = stack.word("name");
+                       if (std::ranges::contains(same.stacks, name)) {
+                         stack.fault(std::format("found stack {} twice, expected it once", in_quotes(name)));
+                       }
+                       same.stacks.push_back(name);
+                     },
+                     kPolicyStacksMax}});
   if (same.stacks.size() < 2)
     element.fault("found <same-security> with less than two <stack>, expected those that are equal");
   out.same_security.push_back(std::move(same));
@@ -176,7 +228,8 @@ void read_same_security(const XmlElement& element, Policy& out) {
 
 void read_equivalence(const XmlElement& element, Policy& out) {
   element.attributes({});
-  element.children({{"same-security", [&](const XmlElement& same) { read_same_security(same, out); }}});
+  element.children(
+      {{"same-security", [&](const XmlElement& same) { read_same_security(same, out); }, kPolicyEntriesMax}});
 }
 
 void read_policy(const XmlElement& element, Policy& out) {
@@ -184,11 +237,13 @@ void read_policy(const XmlElement& element, Policy& out) {
   if (const std::string space = element.text("xmlns"); !space.empty() && space != kNamespace) {
     element.fault_in("xmlns", std::format("found xmlns={}, expected \"{}\"", in_quotes(space), kNamespace));
   }
+  out.where = element.where();
   out.name = element.word("name");
   out.summary = element.value("summary");
   std::error_code error;
   const std::filesystem::path base = std::filesystem::absolute(out.file, error).parent_path();
   element.children({
+      {"applies-to", [&](const XmlElement& child) { read_applies_to(child, out.applies_to); }, 1},
       {"plugins", [&](const XmlElement& child) { read_plugins(child, base, out.plugins); }, 1},
       {"requirements", [&](const XmlElement& child) { read_requirements(child, out.requirements); }, 1},
       {"resolver", [&](const XmlElement& child) { read_resolver(child, out.resolver); }, 1},

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/applies_to.h"
 #include "core/option_values.h"
 #include "core/plugin_rules.h"
 #include "core/stack_spec.h"
@@ -20,6 +21,8 @@
 namespace trellis {
 
 inline constexpr std::size_t kPolicyBytesMax = 1 << 20;
+inline constexpr int kPolicyStacksMax = 256;  // all pairs of them are compared
+inline constexpr int kPolicyEntriesMax = 64;  // of other lists: options, rules, <allow>, <same-security>, …
 
 /// <limits>: what one Connection may use.
 struct PolicyLimits {
@@ -46,8 +49,10 @@ struct SameSecurity {
 
 struct Policy {
   std::string file;
+  std::string where;  ///< "file:line" of <policy>
   std::string name;
   std::string summary;
+  AppliesTo applies_to;  ///< empty: used where no policy with rules applies
   PluginRules plugins;
   /// Face::none: the policy does not say; the stacks decide.
   Requirements requirements{.face = Face::none, .require = {}, .prohibit = {}, .prefer = {}, .avoid = {}};

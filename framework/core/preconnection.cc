@@ -121,7 +121,7 @@ Listener Preconnection::listen(Executor& loop, ListenerEvents events) {
     plan = fail(Reason::invalid_argument, "the local endpoint '" + wishes_.local.host + "' is not an address");
   }
   const bool usable = plan.has_value();
-  auto& core = turn.make<ListenerCore>(turn, usable ? std::move(*plan) : Plan{}, std::move(events));
+  auto& core = turn.make<ListenerCore>(framework, turn, usable ? std::move(*plan) : Plan{}, std::move(events));
   if (usable)
     core.begin();
   else

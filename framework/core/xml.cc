@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <format>
+#include <utility>
 #include <vector>
 
 #include "core/nearest.h"
@@ -56,6 +57,50 @@ void check_bytes(XmlFile& file, std::string_view text) {
   }
 }
 
+constexpr int kAttributesMax = 64;  // the parser compares each with all before it
+constexpr std::size_t kWordMax = 64;
+
+/// Where a node that begins with "<!" or "<?" ends for the parser; npos: it is something else.
+std::size_t end_of_special(std::string_view text) {
+  constexpr std::pair<std::string_view, std::string_view> kKinds[] = {
+      {"<!--", "-->"}, {"<![CDATA[", "]]>"}, {"<!", ">"}, {"<?", "?>"}};
+  for (const auto& [begin, end] : kKinds) {
+    if (text.starts_with(begin)) return std::min(text.find(end, begin.size()), text.size() - 1);
+  }
+  return std::string_view::npos;
+}
+
+void check_attributes(XmlFile& file, std::string_view text) {
+  bool in_tag = false;
+  char quote = '\0';
+  int attributes = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (quote != '\0') {
+      if (c == quote) quote = '\0';
+    } else if (!in_tag && c == '<') {
+      const std::size_t end = end_of_special(text.substr(at));
+      in_tag = end == std::string_view::npos;
+      if (!in_tag) at += end;
+      attributes = 0;
+    } else if (in_tag && (c == '"' || c == '\'')) {
+      quote = c;
+    } else if (in_tag && c == '=' && ++attributes > kAttributesMax) {
+      return file.fault(line_of(text, at), std::format("found an element with more than {} attributes, expected those "
+                                                       "that are known",
+                                                       kAttributesMax));
+    } else if (c == '>') {
+      in_tag = false;
+    }
+  }
+}
+
+/// A name that somebody else wrote, of one line and not too long.
+std::string shown(std::string_view name) {
+  const std::string quoted = in_quotes(name);
+  return quoted.substr(1, quoted.size() - 2);
+}
+
 constexpr std::string_view kBadAttribute = "found a malformed or repeated attribute, expected name=\"value\" once";
 
 std::string sentence(tinyxml2::XMLError error, std::string_view root) {
@@ -93,7 +138,7 @@ std::string XmlElement::where() const { return file_->where(element_->GetLineNum
 
 void XmlElement::fault(std::string_view detail) const { file_->fault(element_->GetLineNum(), detail); }
 
-std::string XmlElement::tag() const { return std::format("<{}>", printable(element_->Name())); }
+std::string XmlElement::tag() const { return std::format("<{}>", shown(element_->Name())); }
 
 void XmlElement::fault_in(const char* name, std::string_view detail) const {
   const auto* const attribute = element_->FindAttribute(name);
@@ -102,7 +147,7 @@ void XmlElement::fault_in(const char* name, std::string_view detail) const {
 
 void XmlElement::attributes(std::initializer_list<std::string_view> names) const {
   std::vector<std::string_view> seen;
-  for (const auto* one = element_->FirstAttribute(); one != nullptr; one = one->Next()) {
+  for (const auto* one = element_->FirstAttribute(); one != nullptr && !file_->failed(); one = one->Next()) {
     const std::string_view name = one->Name();
     if (!std::ranges::contains(names, name)) {
       const auto expected = expected_one_of(name, std::span(names.begin(), names.size()));
@@ -139,6 +184,9 @@ std::string XmlElement::word(const char* name) const {
     fault_in(name, std::format("found {}={}, expected a name of lower-case letters, digits and hyphens", name,
                                in_quotes(value)));
   }
+  if (value.size() > kWordMax) {
+    fault_in(name, std::format("found {}={}, expected at most {} letters", name, in_quotes(value), kWordMax));
+  }
   return value;
 }
 
@@ -173,7 +221,7 @@ void XmlElement::children(std::initializer_list<Child> kinds) const {
     if (kind == kinds.end()) {
       std::vector<std::string_view> names;
       for (const Child& one : kinds) names.push_back(one.name);
-      return file_->fault(element->GetLineNum(), std::format("found <{}> in {}, {}", printable(element->Name()), tag(),
+      return file_->fault(element->GetLineNum(), std::format("found <{}> in {}, {}", shown(element->Name()), tag(),
                                                              expected_one_of(element->Name(), names)));
     }
     if (++counts[static_cast<std::size_t>(kind - kinds.begin())] > kind->most) {
@@ -196,6 +244,7 @@ void XmlElement::other_node(const tinyxml2::XMLNode& node) const {
 void read_xml(XmlFile& file, std::string_view text, std::string_view root,
               const std::function<void(const XmlElement&)>& read) {
   check_bytes(file, text);
+  check_attributes(file, text);
   if (file.failed()) return;
   tinyxml2::XMLDocument document;
   if (document.Parse(text.data(), text.size()) != tinyxml2::XML_SUCCESS) {
@@ -208,7 +257,7 @@ void read_xml(XmlFile& file, std::string_view text, std::string_view root,
       continue;
     if (element == nullptr || only != nullptr || element->Name() != root) {
       const std::string found =
-          element == nullptr ? "a declaration or text" : std::format("<{}>", printable(element->Name()));
+          element == nullptr ? "a declaration or text" : std::format("<{}>", shown(element->Name()));
       return file.fault(node->GetLineNum(), std::format("found {}, expected one <{}> and nothing else", found, root));
     }
     only = element;

@@ -2,10 +2,12 @@
 //
 //   echo-server [--policy FILE]… [--stack LAYERS] [--address ADDRESS] [--port N]
 //
-// Which protocols that means, it does not know: the policies say so. SIGTERM ends it.
+// Which protocols that means, it does not know: the policies say so. SIGHUP makes it read them again, SIGTERM ends it.
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "trellis/address_text.h"
@@ -40,6 +42,14 @@ Task<void> accept_all(Listener& listener, Loop& loop) {
   }
 }
 
+// New peers get what the policies say from now on; a policy with a fault changes nothing.
+void reload_on_hangup(Framework& framework, const sigset_t& hangup) {
+  for (int signal = 0; sigwait(&hangup, &signal) == 0;) {
+    const Result<void> loaded = framework.reload();
+    std::fprintf(stderr, "echo-server: %s\n", loaded ? "policies loaded anew" : loaded.error().detail.c_str());
+  }
+}
+
 struct Arguments {
   std::vector<std::string> policies;
   std::string stack;
@@ -71,6 +81,11 @@ int main(int argc, char** argv) {
     std::fputs("usage: echo-server [--policy FILE]... [--stack LAYERS] [--address ADDRESS] [--port N]\n", stderr);
     return 1;
   }
+  sigset_t hangup;
+  sigemptyset(&hangup);
+  sigaddset(&hangup, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &hangup, nullptr);  // before there are threads: the one that waits for it gets it
+
   const auto loop = make_loop();
   const auto framework = Framework::create({.policies = arguments.policies});
   if (!framework) {
@@ -95,6 +110,7 @@ int main(int argc, char** argv) {
     tasks.push_back(accept_all(listener, *loop));
     tasks.back().start();
   }
+  std::thread([&] { reload_on_hangup(**framework, hangup); }).detach();
   loop->run();
-  return 1;  // it runs until it is killed, or cannot listen
+  std::quick_exit(1);  // it runs until it is killed, or cannot listen; the thread still refers to what is here
 }

@@ -11,6 +11,7 @@ inline constexpr ExitCode kNotConnected = 2;      // could not connect, or could
 inline constexpr ExitCode kBroken = 3;            // the connection broke, or standard input or output did
 inline constexpr ExitCode kNotAuthenticated = 4;  // the peer is not who it must be
 inline constexpr ExitCode kRefused = 5;           // a policy or a plugin was refused, or forbids what was asked
+inline constexpr ExitCode kHungUp = 129;          // SIGHUP, as shells report it
 inline constexpr ExitCode kInterrupted = 130;     // SIGINT, as shells report it
 
 /// What a failure means to a script; `otherwise` when its reason does not decide that. A code means that the system or

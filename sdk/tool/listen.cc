@@ -39,9 +39,11 @@ Arguments make_arguments() {
   arguments.footer(
       "When peers can come it prints one line: listening stack=LAYERS address=ADDRESS:PORT. The line goes to standard "
       "output when that carries no data (--echo, --discard, --source), else to standard error.\n"
+      "SIGHUP makes a service read its policy again: connections that exist keep what they have, and a policy with a "
+      "fault changes nothing.\n"
       "Exits with 0 when done or ended by SIGTERM, 1 for a wrong command line, 2 when it could not listen, 3 when the "
       "connection (or standard input or output) broke, 4 when the peer is not who it must be, 5 when a policy or a "
-      "plugin was refused, 130 when ended by SIGINT.");
+      "plugin was refused, 129 or 130 when ended by SIGHUP or SIGINT.");
   return arguments;
 }
 
@@ -141,6 +143,7 @@ class Server {
 
 ExitCode exit_code_of(int signal, ExitCode otherwise) {
   if (signal == SIGINT) return kInterrupted;
+  if (signal == SIGHUP) return kHungUp;
   return signal == SIGTERM ? kDone : otherwise;
 }
 
@@ -156,7 +159,7 @@ int listen(std::span<char* const> words) {
   if (!wanted) return report.usage(wanted.error());
 
   const auto loop = make_loop();
-  const Signals signals(*loop);
+  Signals signals(*loop);
   const auto framework = wanted->transport.load(report);
   if (!framework) return report.error(framework.error(), kRefused);
   Preconnection preconnection(**framework);
@@ -165,6 +168,12 @@ int listen(std::span<char* const> words) {
 
   Server server(*wanted, *loop, report);
   server.start(preconnection);
+  if (!wanted->once) {
+    signals.on_hangup = [&] {
+      const auto loaded = (*framework)->reload();
+      report.warning("policy", loaded ? "loaded anew: new connections use it" : loaded.error().detail);
+    };
+  }
   loop->run();
   return exit_code_of(signals.received(), server.code());
 }

@@ -28,6 +28,7 @@ struct FrameworkOptions {
   std::vector<std::string> policies = {};            ///< XML files, one profile each; empty: the shipped default.xml
   std::vector<std::string> plugin_directories = {};  ///< searched after the policy's and before the defaults
   std::vector<KnownHost> hosts = {};                 ///< asked before any resolver; the first that fits counts
+  std::string application = {};  ///< the name that rules of policies know it by; empty: the program's file name
   /// Receives log lines of layers and of the framework, on the loop they happen on; null: dropped.
   std::function<void(Severity, std::string_view who, std::string_view text)> log = {};
 };
@@ -49,8 +50,12 @@ class Framework {
   /// file:line where they come from a policy.
   static Result<std::unique_ptr<Framework>> create(FrameworkOptions options);
   ~Framework();
+  /// Reads the policy files again, on any thread. Connections that exist keep what they have; new ones, also of a
+  /// Listener, get what the files say now. On an Error nothing has changed, and it says so. What may not change is
+  /// <plugins>, and plugins that were installed meanwhile are not seen: both take a new Framework.
+  [[nodiscard]] Result<void> reload();
   std::vector<LoadedPlugin> plugins() const;         ///< opened so far, in the order of opening
-  std::vector<std::string> profiles() const;         ///< names of the loaded policies, the default one first
+  std::vector<std::string> profiles() const;         ///< names of the loaded policies, in their order
   FrameworkCore& core() noexcept { return *core_; }  ///< for the framework's own parts
   /// For the framework's own parts: of a core that was put together without policy files.
   explicit Framework(std::unique_ptr<FrameworkCore> core);

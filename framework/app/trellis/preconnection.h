@@ -23,7 +23,7 @@ class Preconnection {
   Preconnection& local(Endpoint endpoint);          ///< our side; port 0: the system chooses
   Preconnection& interface_name(std::string name);  ///< use this interface only
   Preconnection& family(Address::Family family);    ///< use addresses of this family only; none: both
-  Preconnection& profile(std::string_view name);    ///< which policy; default: the first one loaded
+  Preconnection& profile(std::string_view name);    ///< which policy; default: what the rules of the policies say
   Preconnection& stack(std::string_view layers);    ///< only this stack, top first: "length-prefix/tcp"
   Preconnection& face(Face face);                   ///< what the application sends; none: what the stack offers
   Preconnection& require(Feature feature);          ///< narrows the policy

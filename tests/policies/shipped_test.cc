@@ -1,0 +1,98 @@
+// The shipped policies through the whole framework: each loads alone, all load together, and says what it is for.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "core/framework_core.h"
+
+namespace trellis {
+namespace {
+
+std::string shipped(const std::string& name) { return std::string(TRELLIS_SOURCE_DIR) + "/policies/" + name + ".xml"; }
+bool built(const std::string& plugin) {
+  return std::filesystem::exists(TRELLIS_BUILD_DIR "/plugins/" + plugin + ".so");
+}
+
+Result<std::unique_ptr<Framework>> load(const std::vector<std::string>& names) {
+  FrameworkOptions options{.plugin_directories = {TRELLIS_BUILD_DIR "/plugins"}};
+  for (const std::string& name : names) options.policies.push_back(shipped(name));
+  return Framework::create(std::move(options));
+}
+
+constexpr FeatureSet kStream = {Feature::reliability, Feature::ordering};
+constexpr FeatureSet kSecrecy = {Feature::confidentiality, Feature::peer_authentication, Feature::forward_secrecy};
+
+struct Shipped {
+  const char* name;
+  const char* stack;
+  Face face;
+  FeatureSet promised;
+};
+void PrintTo(const Shipped& one, std::ostream* out) { *out << one.name; }
+
+class ShippedPolicy : public testing::TestWithParam<Shipped> {};
+
+TEST_P(ShippedPolicy, LoadsAlone) {
+  const Shipped& expected = GetParam();
+  const auto framework = load({expected.name});
+  if (std::string_view(expected.stack).starts_with("tls/") && !built("tls")) {
+    ASSERT_FALSE(framework) << "nothing less secure stands in for a plugin that is missing";
+    EXPECT_TRUE(framework.error().detail.starts_with(shipped(expected.name) + ":")) << framework.error().detail;
+    EXPECT_TRUE(framework.error().detail.contains(": found protocol \"tls\", which no plugin provides, expected "))
+        << framework.error().detail;
+    return;
+  }
+  ASSERT_TRUE(framework) << framework.error().detail;
+  const auto profiles = (*framework)->core().profiles();
+  const Profile& profile = *profiles.at(0);
+  EXPECT_EQ(profile.policy.name, expected.name);
+  ASSERT_EQ(profile.stacks.size(), 1u);
+  const StackTraits& traits = profile.stacks[0]->traits;
+  EXPECT_EQ(profile.stacks[0]->text, expected.stack);
+  EXPECT_EQ(traits.face, expected.face);
+  EXPECT_TRUE(traits.have.contains(expected.promised));
+  EXPECT_EQ(!traits.security.family.empty(), expected.promised.contains(kSecrecy))
+      << "no more is promised than is true";
+  EXPECT_TRUE(profile.policy.requirements.require.contains(expected.promised)) << "and it is required, not found";
+}
+
+TEST_P(ShippedPolicy, SaysWhenToUseIt) {
+  std::ifstream in(shipped(GetParam().name));
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  const std::size_t comment = text.find("<!-- "), root = text.find("<policy");
+  ASSERT_LT(comment, root);
+  EXPECT_GT(text.find("-->", comment) - comment, 80u);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Policies, ShippedPolicy,
+    testing::Values(Shipped{"default", "tcp", Face::bytestream, kStream},
+                    Shipped{"interactive", "tcp", Face::bytestream, kStream},
+                    Shipped{"bulk", "tcp", Face::bytestream, kStream | FeatureSet{Feature::congestion_control}},
+                    Shipped{"datagram", "udp", Face::datagram, {Feature::boundaries}},
+                    Shipped{"messages", "length-prefix/tcp", Face::message, kStream | FeatureSet{Feature::boundaries}},
+                    Shipped{"paranoid", "tls/tcp", Face::bytestream, kStream | kSecrecy}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+TEST(ShippedPolicies, NoneIsForgottenHere) {
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(TRELLIS_SOURCE_DIR "/policies")) {
+    if (entry.path().extension() == ".xml") files.push_back(entry.path().stem());
+  }
+  std::ranges::sort(files);
+  EXPECT_EQ(files, (std::vector<std::string>{"bulk", "datagram", "default", "interactive", "messages", "paranoid"}));
+}
+
+TEST(ShippedPolicies, LoadTogether) {
+  std::vector<std::string> names = {"default", "interactive", "bulk", "datagram", "messages"};
+  if (built("tls")) names.emplace_back("paranoid");
+  const auto framework = load(names);
+  ASSERT_TRUE(framework) << framework.error().detail;
+  EXPECT_EQ((*framework)->profiles(), names);
+}
+
+}  // namespace
+}  // namespace trellis
