@@ -209,5 +209,51 @@ TEST(Listen, SigtermEndsItWithAPeerAndAStuckOutput) {
   EXPECT_EQ(listen.wait(), 0) << listen.error();
 }
 
+std::string policy_of(const std::string& stacks) {
+  return "<policy xmlns='urn:trellis:policy:1' name='p'>\n" + stacks + "</policy>";
+}
+
+TEST(ListenCommand, HangUpReadsThePolicyAgain) {
+  const TemporaryDirectory directory;
+  const std::string tcp = "<stacks><stack name='tcp'><layer protocol='tcp'/></stack></stacks>";
+  const std::string file = directory.write("p.xml", policy_of(tcp));
+  Listen listen({"--echo", "--policy", file});
+  const std::string where = listen.address();
+  ASSERT_NE(where, "") << listen.error();
+  directory.write("p.xml", policy_of("<stakcs/>"));
+  listen.signal(SIGHUP);
+  ASSERT_TRUE(listen.wait_error("; the policies loaded before stay in force\n")) << listen.error();
+  EXPECT_THAT(listen.error(), HasSubstr("trellis listen: policy: " + file + ":2: found <stakcs> in <policy>"));
+  EXPECT_EQ(run({"connect", "--stack", "tcp", where}, "still there").output, "still there");
+  directory.write("p.xml", policy_of(tcp + "<limits connect-timeout-ms='1000'/>"));
+  listen.signal(SIGHUP);
+  ASSERT_TRUE(listen.wait_error("policy: loaded anew: new connections use it\n")) << listen.error();
+  EXPECT_EQ(run({"connect", "--stack", "tcp", where}, "and again").output, "and again");
+  listen.signal(SIGTERM);
+  EXPECT_EQ(listen.wait(), 0) << listen.error();
+}
+
+TEST(ListenCommand, HangUpTakesAwayAStackThatThePolicyForbids) {
+  const TemporaryDirectory directory;
+  const std::string file =
+      directory.write("p.xml", policy_of("<stacks><stack name='tcp'><layer protocol='tcp'/></stack></stacks>"));
+  Listen listen({"--echo", "--policy", file});
+  const std::string where = listen.address();
+  ASSERT_NE(where, "") << listen.error();
+  directory.write("p.xml", policy_of("<stacks><stack name='udp'><layer protocol='udp'/></stack></stacks>"));
+  listen.signal(SIGHUP);
+  ASSERT_TRUE(listen.wait_error("loaded anew")) << listen.error();
+  EXPECT_EQ(run({"connect", "--stack", "tcp", where}, "too late").output, "");
+  EXPECT_EQ(listen.wait(), 5) << listen.error();
+  EXPECT_THAT(listen.error(), HasSubstr("since the policies were loaded anew, tcp is not listened with"));
+}
+
+TEST(ListenCommand, HangUpEndsWhatIsNoService) {
+  Listen listen({"--stack", "tcp"});
+  ASSERT_NE(listen.address_on_error(), "") << listen.error();
+  listen.signal(SIGHUP);
+  EXPECT_EQ(listen.wait(), 129) << listen.error();
+}
+
 }  // namespace
 }  // namespace trellis::test

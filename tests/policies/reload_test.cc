@@ -168,10 +168,10 @@ TEST_F(Reload, FromAnyThread) {
   std::thread planning(plan), loading(load);
   load();
   loading.join();
+  while (plans == 0) std::this_thread::yield();
   over = true;
   planning.join();
   EXPECT_EQ(loads, 100);
-  EXPECT_GT(plans, 0);
 }
 
 }  // namespace

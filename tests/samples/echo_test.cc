@@ -1,4 +1,6 @@
 // samples/echo-server and samples/get together, over every shipped policy and by stack.
+#include <csignal>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -58,6 +60,30 @@ TEST(Samples, AStackMayBeNamed) {
   const Fetched fetched = get({"--stack", "length-prefix/tcp", address});
   EXPECT_EQ(fetched.code, 0) << fetched.error;
   EXPECT_THAT(fetched.output, HasSubstr("1048576 bytes came back unchanged"));
+}
+
+TEST(Samples, TheServerReadsItsPoliciesAgain) {
+  const TemporaryDirectory directory;
+  const auto write = [&](int most) {
+    return directory.write("p.xml",
+                           "<policy xmlns='urn:trellis:policy:1' name='p'><stacks><stack name='m'>"
+                           "<layer framer='length-prefix'><option name='max-bytes' value='" +
+                               std::to_string(most) + "'/></layer><layer protocol='tcp'/></stack></stacks></policy>");
+  };
+  const std::string file = write(2000000);
+  Process server({program("echo-server"), "--policy", file, "--address", "127.0.0.1"}, kClosed);
+  const std::string address = address_of(server, "p");
+  ASSERT_NE(address, "") << server.error();
+  EXPECT_EQ(get({"--policy", file, "--bytes", "1000000", address}).code, 0);
+  directory.write("p.xml", "<policy");
+  server.signal(SIGHUP);
+  ASSERT_TRUE(server.wait_error("; the policies loaded before stay in force\n")) << server.error();
+  EXPECT_THAT(server.error(), HasSubstr("echo-server: " + file + ":1: "));
+  write(1);
+  server.signal(SIGHUP);
+  ASSERT_TRUE(server.wait_error("policies loaded anew\n")) << server.error();
+  EXPECT_NE(get({"--policy", policy("messages"), "--bytes", "1000000", address}).code, 0)
+      << "the server takes one byte in a message now";
 }
 
 TEST(Samples, GetNoticesWrongBytes) {
