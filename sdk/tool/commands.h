@@ -13,6 +13,7 @@ struct Command {
 
 int check(std::span<char* const> words);
 int connect(std::span<char* const> words);
+int explain(std::span<char* const> words);
 int listen(std::span<char* const> words);
 int new_plugin(std::span<char* const> words);
 int race(std::span<char* const> words);

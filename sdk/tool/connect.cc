@@ -67,7 +67,8 @@ void watch_race(const Wanted& wanted, Preconnection& preconnection, RaceFiles& f
                 ExitCode& code) {
   if (!files.wanted() && !wanted.transport.json && !wanted.transport.verbose) return;
   preconnection.on_race([&](const RaceReport& race) {
-    if (wanted.transport.json || (wanted.transport.verbose && race.failure)) report.race(race);
+    const bool tell = race.failure.has_value() || (wanted.transport.json && wanted.transport.verbose);
+    if (tell && (wanted.transport.json || wanted.transport.verbose)) report.race(race);
     if (auto written = files.write(race); !written) code = report.error(written.error(), kBroken);
   });
 }

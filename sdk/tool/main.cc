@@ -24,6 +24,7 @@ using trellis::tool::Command;
 constexpr Command kCommands[] = {
     {"connect", "carry standard input to a peer and what comes back to standard output", trellis::tool::connect},
     {"listen", "wait for peers: join one with standard input and output, or serve many", trellis::tool::listen},
+    {"explain", "say what would be raced under a policy, in which order and why", trellis::tool::explain},
     {"race", "replay a recorded race in virtual time", trellis::tool::race},
     {"plugins", "list the plugins that are found, and why some are refused", trellis::tool::plugins},
     {"new-plugin", "make a folder with a plugin to start from", trellis::tool::new_plugin},

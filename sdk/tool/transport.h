@@ -14,7 +14,7 @@ namespace trellis::tool {
 struct Transport {
   std::string policy, stack, interface_name;
   Address::Family family = Address::Family::none;
-  Duration patience{};           ///< zero: not said
+  Duration patience{};                ///< zero: not said
   std::vector<KnownHost> hosts = {};  ///< --resolve
   bool json = false, verbose = false;
 

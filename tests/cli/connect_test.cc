@@ -61,7 +61,10 @@ TEST(Connect, VerboseJsonSaysTheSame) {
   const RawSocket peer = listener.accept();
   peer.finish();
   EXPECT_EQ(process.wait(), 0);
-  const auto line = Poco::JSON::Parser().parse(process.error()).extract<Poco::JSON::Object::Ptr>();
+  const std::string race = process.error().substr(0, process.error().find('\n'));
+  EXPECT_THAT(race, HasSubstr("{\"event\":\"race\","));
+  const std::string connected = process.error().substr(race.size());
+  const auto line = Poco::JSON::Parser().parse(connected).extract<Poco::JSON::Object::Ptr>();
   EXPECT_EQ(line->getValue<std::string>("event"), "connected");
   EXPECT_EQ(line->getValue<std::string>("stack"), "tcp");
   EXPECT_EQ(line->getValue<std::string>("remote"), listener.address());

@@ -57,23 +57,23 @@ std::string_view to_string(Branch branch) noexcept;
 
 /// One node of the candidate tree, as it was at the end.
 struct RaceNode {
-  std::string id;                ///< "1.2.1": numbered as added, never renamed
-  std::uint32_t parent = 0;      ///< index into RaceReport::nodes; the root's: 0
-  Endpoint remote;               ///< a name, or an address
-  std::string stack;             ///< "length-prefix/tcp"; empty: not chosen yet
-  std::string path;              ///< interface; empty: any
-  std::int64_t rank = 0;         ///< place among its siblings: lower is tried first
-  std::uint8_t rtts = 0;         ///< round trips that its stack needs
-  Duration expected{};           ///< time to ready learnt from history; zero: unknown
-  bool attempt = false;          ///< address, path and stack are known: it can be attempted
-  std::optional<Branch> branch;  ///< how it branches; none: not at all, or not yet
-  Child::State state = {};       ///< how it ended
-  TimePoint started_at{};        ///< zero: never started
-  TimePoint ended_at{};          ///< when it was ready, failed or canceled; zero: never started
-  std::string started_why;       ///< the rule that started it; empty: never started
-  std::string ended_why;         ///< the rule that ended it, or that kept it from being started
-  std::optional<Error> failure;  ///< why it failed
-  std::string text() const;      ///< "[example.net:443, eth0, tls/tcp]" (RACE-16)
+  std::string id = {};                ///< "1.2.1": numbered as added, never renamed
+  std::uint32_t parent = 0;           ///< index into RaceReport::nodes; the root's: 0
+  Endpoint remote = {};               ///< a name, or an address
+  std::string stack = {};             ///< "length-prefix/tcp"; empty: not chosen yet
+  std::string path = {};              ///< interface; empty: any
+  std::int64_t rank = 0;              ///< place among its siblings: lower is tried first
+  std::uint8_t rtts = 0;              ///< round trips that its stack needs
+  Duration expected{};                ///< time to ready learnt from history; zero: unknown
+  bool attempt = false;               ///< address, path and stack are known: it can be attempted
+  std::optional<Branch> branch = {};  ///< how it branches; none: not at all, or not yet
+  Child::State state = {};            ///< how it ended
+  TimePoint started_at{};             ///< zero: never started
+  TimePoint ended_at{};               ///< when it was ready, failed or canceled; zero: never started
+  std::string started_why = {};       ///< the rule that started it; empty: never started
+  std::string ended_why = {};         ///< the rule that ended it, or that kept it from being started
+  std::optional<Error> failure = {};  ///< why it failed
+  std::string text() const;           ///< "[example.net:443, eth0, tls/tcp]" (RACE-16)
 };
 
 /// The whole story of one establishment (RFC 9623 section 4). Times are the executor's.

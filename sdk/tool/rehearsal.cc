@@ -1,0 +1,34 @@
+#include "rehearsal.h"
+
+#include "core/race_story.h"
+
+namespace trellis::tool {
+
+Rehearsal::Rehearsal(FrameworkCore& framework, Loop& loop, Plan plan)
+    : loop_(loop),
+      plan_(std::move(plan)),
+      race_(Gathering::root(plan_.wishes), plan_.race_limits(), plan_.racing, *this),
+      gathering_(framework, loop, plan_, race_, [this] { return now_; }) {
+  race_.keep_trace(true);
+}
+
+Result<RaceReport> Rehearsal::run() {
+  if (auto misfit = gathering_.misfit()) return std::unexpected(std::move(*misfit));
+  const TimePoint begun = now_, last = begun + plan_.connect_timeout;
+  arm(loop_, loop_.now() + plan_.connect_timeout);
+  race_.begin(now_);
+  for (;;) {
+    while (!race_.over() && gathering_.resolving()) loop_.run_once(true);
+    if (race_.over() || wake_ > last) break;
+    now_ = std::exchange(wake_, TimePoint::max());
+    race_.wake(now_);
+  }
+  auto report = tell_race(plan_, gathering_.paths(), race_);
+  report->clock = loop_.wall_clock();
+  report->begun_at = begun;
+  report->ended_at = last;
+  report->failure = failure_;
+  return std::move(*report);
+}
+
+}  // namespace trellis::tool
