@@ -1,5 +1,5 @@
-// trace.h: a race as a trace file, and back: qlog in its sequential form (JSON text sequences, RFC 7464), with events of
-// our own: trellis:race_started, trellis:candidate_added, …, trellis:race_ended.
+// trace.h: a race as a trace file, and back: qlog in its sequential form (JSON text sequences, RFC 7464), with events
+// of our own: trellis:race_started, trellis:candidate_added, …, trellis:race_ended.
 #pragma once
 #include <string>
 #include <string_view>
