@@ -24,26 +24,6 @@ Result<void> compose_stacks(Registry& registry, Profile& profile) {
   return {};
 }
 
-Result<void> read_same_security(Profile& profile) {
-  const Policy& policy = profile.policy;
-  profile.declared_equal.resize(policy.stacks.size());
-  std::uint64_t bit = 1;
-  for (const SameSecurity& same : policy.same_security) {
-    for (const std::string& name : same.stacks) {
-      const auto stack = std::ranges::find(policy.stacks, name, &StackSpec::name);
-      if (stack != policy.stacks.end()) {
-        profile.declared_equal[static_cast<std::size_t>(stack - policy.stacks.begin())] |= bit;
-        continue;
-      }
-      std::vector<std::string_view> known;
-      for (const StackSpec& one : policy.stacks) known.push_back(one.name);
-      return fail(Reason::configuration,
-                  same.where + ": found stack '" + name + "' in <same-security>, " + expected_one_of(name, known));
-    }
-    bit <<= 1;
-  }
-  return {};
-}
 static_assert(kPolicyEntriesMax <= 64, "one bit for each <same-security>");
 
 // All pairs, because being declared equal is not transitive.
@@ -106,6 +86,27 @@ std::string text_of(const Endpoint& endpoint) {
 }
 
 }  // namespace
+
+Result<void> read_same_security(Profile& profile) {
+  const Policy& policy = profile.policy;
+  profile.declared_equal.resize(policy.stacks.size());
+  std::uint64_t bit = 1;
+  for (const SameSecurity& same : policy.same_security) {
+    for (const std::string& name : same.stacks) {
+      const auto stack = std::ranges::find(policy.stacks, name, &StackSpec::name);
+      if (stack != policy.stacks.end()) {
+        profile.declared_equal[static_cast<std::size_t>(stack - policy.stacks.begin())] |= bit;
+        continue;
+      }
+      std::vector<std::string_view> known;
+      for (const StackSpec& one : policy.stacks) known.push_back(one.name);
+      return fail(Reason::configuration,
+                  same.where + ": found stack '" + name + "' in <same-security>, " + expected_one_of(name, known));
+    }
+    bit <<= 1;
+  }
+  return {};
+}
 
 Result<void> Profile::equivalence(std::size_t a, std::size_t b) const {
   const bool declared = (declared_equal[a] & declared_equal[b]) != 0;

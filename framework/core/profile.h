@@ -33,6 +33,9 @@ using ProfileList = std::vector<std::shared_ptr<const Profile>>;
 /// file:line.
 Result<ProfileList> make_profiles(Registry& registry, std::vector<Policy> policies);
 
+/// Fills in `declared_equal`. Errors: a name that no stack of the policy has.
+Result<void> read_same_security(Profile& profile);
+
 /// The policy of that name. Errors: the names that there are.
 Result<std::shared_ptr<const Profile>> profile_named(const ProfileList& profiles, std::string_view name);
 

@@ -50,6 +50,7 @@ struct Pair {
 struct Stacks {
   Stacks(Registry& registry, Policy policy) {
     profile.policy = std::move(policy);
+    (void)read_same_security(profile);  // what is wrong with it is said when the policy is loaded
     for (const StackSpec& spec : profile.policy.stacks) {
       auto composed = compose(registry, spec, profile.policy.requirements.face);
       Judged& one = judged.emplace_back(&spec, composed ? *composed : nullptr, "");
@@ -58,11 +59,13 @@ struct Stacks {
         continue;
       }
       profile.stacks.push_back(*composed);
+      declared.push_back(profile.declared_equal[judged.size() - 1]);
       if (auto fits = satisfies((*composed)->traits, profile.policy.requirements); !fits) one.out = fits.error().detail;
     }
     for (std::size_t a = 0; a < profile.stacks.size(); ++a) {
       for (std::size_t b = a + 1; b < profile.stacks.size(); ++b) {
-        const auto same = profile.equivalence(a, b);
+        const auto same = equivalent(profile.stacks[a]->traits, profile.stacks[b]->traits, profile.policy.requirements,
+                                     (declared[a] & declared[b]) != 0);
         pairs.push_back({a, b, same ? "" : same.error().detail});
       }
     }
@@ -71,6 +74,7 @@ struct Stacks {
     return *std::ranges::find_if(pairs, [&](const Pair& p) { return p.a == std::min(a, b) && p.b == std::max(a, b); });
   }
   Profile profile;
+  std::vector<std::uint64_t> declared;  // Profile::declared_equal of those that fit together
   std::vector<Judged> judged;
   std::vector<Pair> pairs;
 };
@@ -197,6 +201,7 @@ void print_race(const RaceReport& race) {
 
 Result<RaceReport> rehearse(Framework& framework, Loop& loop, const Transport& transport, Endpoint remote) {
   Preconnection::Wishes wishes;
+  wishes.profile = framework.profiles().front();  // whatever its rules say: it was asked for by name
   wishes.remote = std::move(remote);
   wishes.interface_name = transport.interface_name;
   wishes.family = transport.family;
