@@ -49,7 +49,7 @@ Arguments make_arguments() {
 
 Result<Wanted> understand(const Arguments& arguments) {
   Wanted wanted;
-  auto transport = Transport::from(arguments);
+  auto transport = Transport::from(arguments, true);
   if (!transport) return fail(std::move(transport));
   wanted.transport = std::move(*transport);
   if (const std::size_t count = arguments.operands().size(); count != 1) {

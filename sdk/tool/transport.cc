@@ -4,6 +4,7 @@
 
 #include "core/text.h"
 #include "endpoint_text.h"
+#include "secure.h"
 
 namespace trellis::tool {
 
@@ -28,6 +29,7 @@ void Transport::declare(Arguments& arguments) {
       .flag("ipv6", "6", "IPv6 only", "family")
       .flag("json", "", "report in JSON, one object per line")
       .flag("verbose", "v", "report each connection on standard error");
+  declare_security(arguments);
 }
 
 void Transport::declare_resolve(Arguments& arguments) {
@@ -35,7 +37,7 @@ void Transport::declare_resolve(Arguments& arguments) {
                  "use these addresses for this name and port, as curl does; may be given several times");
 }
 
-Result<Transport> Transport::from(const Arguments& arguments) {
+Result<Transport> Transport::from(const Arguments& arguments, bool listening) {
   Transport said{.policy = arguments.text("policy"),
                  .stack = arguments.text("stack"),
                  .interface_name = arguments.text("interface"),
@@ -56,6 +58,9 @@ Result<Transport> Transport::from(const Arguments& arguments) {
     if (!known) return fail(std::move(known));
     said.hosts.push_back(std::move(*known));
   }
+  auto security = read_security(arguments, listening);
+  if (!security) return fail(std::move(security));
+  said.security = std::move(*security);
   if (arguments.has("wait")) {
     const auto seconds = parse_seconds("wait", arguments.text("wait"));
     if (!seconds) return std::unexpected(seconds.error());
@@ -78,6 +83,7 @@ Result<std::unique_ptr<Framework>> Transport::load(const Report& report) const {
 
 void Transport::apply(Preconnection& preconnection) const {
   if (!stack.empty()) preconnection.stack(stack);
+  if (security) preconnection.security(security);
   if (!interface_name.empty()) preconnection.interface_name(interface_name);
   if (family != Address::Family::none) preconnection.family(family);
 }

@@ -14,16 +14,17 @@ namespace trellis::tool {
 struct Transport {
   std::string policy, stack, interface_name;
   Address::Family family = Address::Family::none;
-  Duration patience{};                ///< zero: not said
-  std::vector<KnownHost> hosts = {};  ///< --resolve
+  std::shared_ptr<const Security> security{};  ///< null: nothing was said
+  Duration patience{};                         ///< zero: not said
+  std::vector<KnownHost> hosts = {};           ///< --resolve
   bool json = false, verbose = false;
 
   /// Adds the options to a command.
   static void declare(Arguments& arguments);
   /// Adds --resolve, for commands that look names up.
   static void declare_resolve(Arguments& arguments);
-  /// Reads them. Errors: invalid_argument.
-  static Result<Transport> from(const Arguments& arguments);
+  /// Reads them; `listening`: for a server. Errors: invalid_argument.
+  static Result<Transport> from(const Arguments& arguments, bool listening);
 
   /// Loads policy and plugins. With -v log lines go to the report, which must outlive the framework.
   Result<std::unique_ptr<Framework>> load(const Report& report) const;

@@ -47,6 +47,7 @@ struct Security {
   std::vector<Der> pinned;                   ///< public keys (SPKI) of which the peer must have one
   std::vector<PresharedKey> preshared_keys;  ///< external keys
   std::vector<std::string> alpn;             ///< application protocols, best first
+  std::string server_name;                   ///< whom a server must prove to be; empty: the host that was connected to
   std::vector<std::string> groups;           ///< key exchange groups; empty: the layer's safe defaults
   std::vector<std::string> ciphers;          ///< cipher suites; empty: the layer's safe defaults
   std::vector<std::string> signatures;       ///< signature algorithms; empty: the layer's safe defaults

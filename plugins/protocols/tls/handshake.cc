@@ -95,6 +95,7 @@ Result<void> Handshake::begin(const OpenArgs& args) try {
   if (alpn_.empty()) alpn_ = settings_.alpn;
   peer_name_ = without_last_dot(args.remote.host);
   if (!server_ && !settings_.server_name.empty()) peer_name_ = settings_.server_name;
+  if (!server_ && !host_.security().server_name.empty()) peer_name_ = host_.security().server_name;
   if (peer_name_.empty()) peer_name_ = name_of(args.remote.address);
   // Not owning: the channel does not outlive this object.
   const std::shared_ptr<Botan::TLS::Callbacks> self(std::shared_ptr<void>(), this);
