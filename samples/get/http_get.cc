@@ -11,12 +11,14 @@
 using namespace trellis;
 
 std::optional<Url> parse_url(const std::string& text) try {
-  if (!text.starts_with("http://")) return std::nullopt;
+  const bool secure = text.starts_with("https://");
+  if (!secure && !text.starts_with("http://")) return std::nullopt;
   const Poco::URI uri(text);
   const std::string path = uri.getPathEtc();
   return Url{.server = {.host = uri.getHost(), .port = uri.getPort()},
              .host = uri.getAuthority(),
-             .path = path.empty() ? "/" : path};
+             .path = path.empty() ? "/" : path,
+             .secure = secure};
 } catch (const Poco::Exception&) {
   return std::nullopt;
 }

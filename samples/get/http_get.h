@@ -10,9 +10,10 @@ struct Url {
   trellis::Endpoint server;
   std::string host;  ///< as the server wants to see it: "example.net:8080"
   std::string path;  ///< with the query, "/search?q=1"
+  bool secure;       ///< https
 };
 
-/// Reads http://HOST[:PORT]/PATH; nothing: it is something else.
+/// Reads http[s]://HOST[:PORT]/PATH; nothing: it is something else.
 std::optional<Url> parse_url(const std::string& text);
 /// Reads HOST:PORT; an IPv6 address is written in brackets.
 trellis::Endpoint parse_endpoint(const std::string& text);

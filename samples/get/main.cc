@@ -1,7 +1,9 @@
 // get: fetches from an echo server or a web server, over whatever stack the policy chooses.
 //
 //   get [--policy FILE | --stack LAYERS] [--bytes N] HOST:PORT    sends N bytes, checks that they come back
-//   get [--policy FILE | --stack LAYERS] http://HOST[:PORT]/PATH  writes the page to standard output
+//   get [--policy FILE | --stack LAYERS] http[s]://HOST[:PORT]/PATH  writes the page to standard output
+//
+// Of https it says what it needs, not how: a stack that encrypts and authenticates.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -69,6 +71,12 @@ Task<void> fetch(const Arguments& arguments, Framework& framework, Loop& loop, i
   Preconnection preconnection(framework);
   preconnection.remote(url ? url->server : parse_endpoint(arguments.target)).stack(arguments.stack);
   if (url) preconnection.face(Face::bytestream);
+  if (url && url->secure) {
+    preconnection.require(Feature::confidentiality).require(Feature::peer_authentication);
+    auto security = std::make_shared<Security>();
+    security->alpn = {"http/1.1"};
+    preconnection.security(security);
+  }
 
   Result<Connection> connection = co_await preconnection.initiate_async(loop);
   Result<void> how;
@@ -92,7 +100,8 @@ Task<void> fetch(const Arguments& arguments, Framework& framework, Loop& loop, i
 int main(int argc, char** argv) {
   Arguments arguments;
   if (!read(argc, argv, arguments)) {
-    std::fputs("usage: get [--policy FILE | --stack LAYERS] [--bytes N] HOST:PORT | http://HOST[:PORT]/PATH\n", stderr);
+    std::fputs("usage: get [--policy FILE | --stack LAYERS] [--bytes N] HOST:PORT | http[s]://HOST[:PORT]/PATH\n",
+               stderr);
     return 1;
   }
   const auto loop = make_loop();

@@ -16,6 +16,11 @@ Row start_up();
 Row race_million();
 Row race_tree();
 Row tls_record();
+Row tls_handshakes();
+Row tls_bulk_cpu();
+Row tls_bulk_rate();
+Row tls_bulk_botan();
+Row tls_idle_memory();
 
 /// What the child process of start_up() runs instead of main().
 int probe_start_up();

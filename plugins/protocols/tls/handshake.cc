@@ -64,9 +64,9 @@ std::pair<Reason, Code> kind_of(AlertType alert) {
     case AlertType::NoApplicationProtocol:
     case AlertType::MissingExtension: return {Reason::unsupported, Code::nothing_in_common};
     case AlertType::CertificateRequired: return {Reason::authentication, Code::no_certificate};
-    case AlertType::DecryptError: return {Reason::authentication, Code::bad_signature};
+    case AlertType::DecryptError:
     case AlertType::UnknownPSKIdentity:
-    case AlertType::InappropriateFallback: return {Reason::authentication, Code::bad_finished};
+    case AlertType::InappropriateFallback: return {Reason::authentication, Code::bad_signature};
     case AlertType::BadCertificate:
     case AlertType::UnsupportedCertificate:
     case AlertType::CertificateUnknown: return {Reason::authentication, Code::bad_certificate};

@@ -25,11 +25,9 @@ enum class Code : std::uint64_t {
   refused = 0x109,               ///< by the application's own check
   no_certificate = 0x10a,        ///< required and not shown
   bad_certificate = 0x10b,       ///< anything else that is wrong with it
-  bad_signature = 0x10c,         ///< the peer could not prove that the key is its own
-  bad_finished = 0x10d,          ///< somebody has changed the handshake
+  bad_signature = 0x10c,         ///< the peer has not proved that a key is its own
   handshake_timeout = 0x120,
   truncated = 0x121,          ///< the stream ended without close_notify
-  not_tls = 0x122,            ///< what came is no TLS record
   nothing_in_common = 0x123,  ///< no version, cipher suite, group or application protocol
   internal = 0x124,           ///< a library failed on our side
   identity = 0x125,           ///< our own certificate or key cannot be used

@@ -1,0 +1,250 @@
+// tls_bulk.cc: bulk transfer over one TLS connection with AES-128-GCM, between two processes that have a processor each.
+//
+// Baselines: a C program on OpenSSL that gives SSL_write and SSL_read 16 KiB at a time, and Botan's own channel. As in
+// tcp_bulk.cc, processor time is the steadier measure of the two.
+#include <openssl/ssl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "ours.h"
+#include "process.h"
+#include "raw_sockets.h"
+#include "rows.h"
+#include "tls_ends.h"
+
+namespace trellis::bench {
+namespace {
+
+constexpr std::size_t kTotal = std::size_t{512} << 20;
+constexpr double kGibibytes = 0.5;
+constexpr std::uint32_t kRecord = 16 << 10;
+constexpr std::uint32_t kMessage = 64 << 10;
+constexpr std::size_t kReadBytes = 256 << 10;
+constexpr auto kDeadline = std::chrono::seconds(kSecondsMax);
+
+struct Used {
+  double seconds, cpu;
+};
+class Meter {
+ public:
+  Used used() const { return {now() - begin_, cpu_seconds() - cpu_}; }
+
+ private:
+  double begin_ = now();
+  double cpu_ = cpu_seconds();
+};
+
+struct Transfer {
+  double cpu_per_gibibyte, gibibytes_per_second;
+};
+
+Transfer transfer(void (*receive)(const Outlet&), Used (*send)(std::uint16_t port)) {
+  Child receiver(kServerCpu, receive);
+  const auto port = receiver.take<std::uint16_t>(kDeadline);
+  if (!port) die("the receiving process ended");
+  const Used sent = send(*port);
+  const auto received = receiver.take<Used>(kDeadline);
+  if (!received) die("the receiving process ended");
+  return {(sent.cpu + received->cpu) / kGibibytes, kGibibytes / received->seconds};
+}
+
+[[noreturn]] void fail_here(const char* what) {
+  errno = 0;
+  die(what);
+}
+
+// ---- OpenSSL, on blocking sockets
+
+int accept_one(const Outlet& out) {
+  const RawListener listener = raw_listen();
+  out.put(ntohs(listener.address.sin_port));
+  const Epoll epoll;
+  epoll.add(listener.descriptor, EPOLLIN);
+  epoll_event event;
+  check(epoll_wait(epoll.descriptor(), &event, 1, -1), "epoll_wait");
+  return check(accept(listener.descriptor, nullptr, nullptr), "accept");
+}
+
+SSL* openssl_end(int descriptor, bool server) {
+  SSL_CTX* const context = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+  SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
+  SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256");
+  SSL_CTX_set1_groups_list(context, "X25519");
+  const bool good =
+      server ? SSL_CTX_use_certificate_chain_file(context, (kTestPki + "/server.pem").c_str()) == 1 &&
+                   SSL_CTX_use_PrivateKey_file(context, (kTestPki + "/server.key").c_str(), SSL_FILETYPE_PEM) == 1
+             : SSL_CTX_load_verify_locations(context, (kTestPki + "/ca.pem").c_str(), nullptr) == 1;
+  if (!good) fail_here("tls-bulk: OpenSSL does not take the certificate");
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  SSL* const ssl = SSL_new(context);
+  SSL_set_fd(ssl, descriptor);
+  if ((server ? SSL_accept(ssl) : SSL_connect(ssl)) != 1) fail_here("tls-bulk: OpenSSL's handshake failed");
+  return ssl;
+}
+
+void receive_openssl(const Outlet& out) {
+  SSL* const ssl = openssl_end(accept_one(out), true);
+  const Meter meter;
+  static std::array<char, kRecord> buffer;
+  std::size_t got = 0;
+  for (int n; (n = SSL_read(ssl, buffer.data(), buffer.size())) > 0;) got += static_cast<std::size_t>(n);
+  out.put(meter.used());
+  if (got != kTotal) fail_here("tls-bulk: bytes are missing");
+}
+
+Used send_openssl(std::uint16_t port) {
+  const int descriptor = raw_dial(raw_address(port));
+  set_no_delay(descriptor);
+  SSL* const ssl = openssl_end(descriptor, false);
+  static std::array<char, kRecord> buffer;
+  const Meter meter;
+  for (std::size_t sent = 0; sent < kTotal; sent += buffer.size()) {
+    if (SSL_write(ssl, buffer.data(), buffer.size()) <= 0) fail_here("tls-bulk: SSL_write");
+  }
+  SSL_shutdown(ssl);
+  char rest;
+  SSL_read(ssl, &rest, 1);
+  return meter.used();
+}
+
+// ---- Botan's channel, on blocking sockets
+
+void write_all(int descriptor, std::vector<std::uint8_t>& bytes) {
+  for (std::size_t done = 0; done < bytes.size();) {
+    done += static_cast<std::size_t>(check(send(descriptor, bytes.data() + done, bytes.size() - done, 0), "send"));
+  }
+  bytes.clear();
+}
+
+// False: the peer has finished.
+bool read_some(int descriptor, ChannelEnd& end) {
+  static std::array<std::uint8_t, kReadBytes> buffer;
+  const ssize_t n = check(recv(descriptor, buffer.data(), buffer.size(), 0), "recv");
+  end.feed(std::span(buffer).first(static_cast<std::size_t>(n)));
+  return n > 0;
+}
+
+void receive_botan(const Outlet& out) {
+  const int descriptor = accept_one(out);
+  ChannelEnd end(true);
+  while (!end.channel().is_handshake_complete()) {
+    read_some(descriptor, end);
+    write_all(descriptor, end.output);
+  }
+  const Meter meter;
+  while (end.received < kTotal && read_some(descriptor, end)) {
+  }
+  out.put(meter.used());
+  if (end.received != kTotal) fail_here("tls-bulk: bytes are missing");
+}
+
+Used send_botan(std::uint16_t port) {
+  const int descriptor = raw_dial(raw_address(port));
+  set_no_delay(descriptor);
+  ChannelEnd end(false);
+  write_all(descriptor, end.output);
+  while (!end.channel().is_handshake_complete()) {
+    read_some(descriptor, end);
+    write_all(descriptor, end.output);
+  }
+  const std::vector<std::uint8_t> message(kMessage);
+  const Meter meter;
+  for (std::size_t sent = 0; sent < kTotal; sent += message.size()) {
+    end.channel().send(message);
+    write_all(descriptor, end.output);
+  }
+  shutdown(descriptor, SHUT_WR);
+  return meter.used();
+}
+
+// ---- ours
+
+struct Sink {
+  Connection& connection;
+  std::size_t got = 0;
+  bool finished = false;
+  void receive() {
+    connection.receive(1, kReadBytes, [this](Result<Message> result) {
+      const Message message = expect(std::move(result), "receive");
+      got += message.data.size();
+      finished = message.final;
+      if (!finished) receive();
+    });
+  }
+};
+
+void receive_ours(const Outlet& out) {
+  Ours ours;
+  OurListener listener(ours, tls_stack());
+  out.put(listener.port);
+  ours.run_until([&] { return !listener.accepted.empty(); });
+  const Meter meter;
+  Sink sink{listener.accepted.front()};
+  sink.receive();
+  ours.run_until([&] { return sink.finished; });
+  bool closed = false;
+  listener.accepted.front().close([&](Result<void>) { closed = true; });
+  ours.run_until([&] { return closed; });
+  out.put(meter.used());
+  if (sink.got != kTotal) fail_here("tls-bulk: bytes are missing");
+}
+
+Used send_ours(std::uint16_t port) {
+  Ours ours;
+  Connection connection = dial(ours, tls_stack(), port);
+  std::size_t sent = 0;
+  const auto fill = [&] {
+    bool room = true;
+    for (; room && sent < kTotal; sent += kRecord) room = connection.send(connection.allocate(kRecord));
+  };
+  connection.on_writable(fill);
+  const Meter meter;
+  fill();
+  ours.run_until([&] { return sent >= kTotal; });
+  bool closed = false;
+  connection.close([&](Result<void>) { closed = true; });
+  ours.run_until([&] { return closed; });
+  return meter.used();
+}
+
+Transfer ours() { return transfer(receive_ours, send_ours); }
+Transfer openssl() { return transfer(receive_openssl, send_openssl); }
+Transfer botan() { return transfer(receive_botan, send_botan); }
+
+}  // namespace
+
+Row tls_bulk_cpu() {
+  return {.name = "tls-bulk-cpu",
+          .about = "processor time of both ends per GiB over TLS, AES-128-GCM; baseline: OpenSSL, 16 KiB at a time",
+          .unit = "s/GiB",
+          .better = Better::lower,
+          .target = 1 / 0.9,
+          .ours = [] { return ours().cpu_per_gibibyte; },
+          .baseline = [] { return openssl().cpu_per_gibibyte; }};
+}
+
+Row tls_bulk_rate() {
+  return {.name = "tls-bulk-rate",
+          .about = "throughput of the same transfer",
+          .unit = "GiB/s",
+          .better = Better::higher,
+          .target = 0.9,
+          .ours = [] { return ours().gibibytes_per_second; },
+          .baseline = [] { return openssl().gibibytes_per_second; }};
+}
+
+Row tls_bulk_botan() {
+  return {.name = "tls-bulk-botan",
+          .about = "throughput of the same transfer; baseline: Botan's TLS channel on plain sockets",
+          .unit = "GiB/s",
+          .better = Better::higher,
+          .target = 2,
+          .ours = [] { return ours().gibibytes_per_second; },
+          .baseline = [] { return botan().gibibytes_per_second; }};
+}
+
+}  // namespace trellis::bench

@@ -1,0 +1,33 @@
+// tls_ends.h: what the rows over TLS have in common: a certificate, a stack that uses it, and a Botan channel on it.
+#pragma once
+#include <botan/tls_channel.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace trellis::bench {
+
+inline const std::string kTestPki = TRELLIS_SOURCE_DIR "/plugins/protocols/tls/test-pki";
+
+/// tls/tcp with that certificate, X25519 and AES-128-GCM, and more options: ",tickets=0".
+std::string tls_stack(const std::string& more = {});
+
+/// One end on the library's own channel, in memory, with the same algorithms.
+class ChannelEnd {
+ public:
+  explicit ChannelEnd(bool server);
+  ~ChannelEnd();
+  /// What came from the peer.
+  void feed(std::span<const std::uint8_t> bytes);
+  Botan::TLS::Channel& channel() { return *channel_; }
+  std::vector<std::uint8_t> output;  ///< for the peer
+  std::size_t received = 0;          ///< bytes of application data
+
+ private:
+  struct Calls;
+  std::shared_ptr<Calls> calls_;
+  std::unique_ptr<Botan::TLS::Channel> channel_;
+};
+
+}  // namespace trellis::bench

@@ -1,0 +1,203 @@
+// OpenSSL's s_client and s_server as peers of tls/tcp.
+#include "interop/tls_peers.h"
+
+namespace trellis::test {
+namespace {
+
+using testing::HasSubstr;
+
+class OpenSsl : public TlsPeers {
+ protected:
+  void SetUp() override {
+    if (!installed("openssl")) GTEST_SKIP() << "openssl is not installed: run sdk/setup interop";
+  }
+  /// s_server that echoes its peer's lines backwards; up to where it accepts.
+  std::unique_ptr<Process> server(std::vector<std::string> options = {}) {
+    port = free_port();
+    options.insert(options.begin(), {"openssl", "s_server", "-accept", "127.0.0.1:" + port, "-cert", server_pem, "-key",
+                                     server_key, "-cert_chain", ca, "-rev"});
+    auto made = std::make_unique<Process>(options);
+    EXPECT_TRUE(made->wait_output("ACCEPT")) << made->error();
+    return made;
+  }
+  /// s_client that has sent "hello" and got it back; then it says `more` and leaves.
+  std::string client(Listen& to, std::vector<std::string> options = {}, const std::vector<std::string>& more = {}) {
+    const std::string address = to.address();
+    EXPECT_NE(address, "") << to.error();
+    options.insert(options.begin(), {"openssl", "s_client", "-connect", address, "-CAfile", ca, "-servername",
+                                     "peer.example", "-verify_hostname", "peer.example", "-verify_return_error"});
+    Process process(options);
+    process.write("hello\n");
+    EXPECT_TRUE(process.wait_output("hello\n")) << process.output() << process.error() << to.error();
+    for (const std::string& line : more) {
+      process.write(line + "\n");
+      if (line == "K" || line == "k") {
+        process.write("after " + line + "\n");
+        EXPECT_TRUE(process.wait_output("after " + line + "\n")) << process.output() << process.error() << to.error();
+      }
+    }
+    process.write("Q\n");
+    process.close_input();
+    process.wait();
+    return process.output() + process.error();
+  }
+  void expect_reversed(const Outcome& outcome) { EXPECT_THAT(outcome.output, HasSubstr("olleh\n")) << outcome.error; }
+  std::string port;
+};
+
+TEST_F(OpenSsl, OurServer) {
+  auto ours = listen();
+  const std::string said = client(*ours);
+  EXPECT_THAT(said, HasSubstr("TLSv1.3, Cipher is TLS_AES_128_GCM_SHA256"));
+  EXPECT_THAT(said, HasSubstr("Verify return code: 0 (ok)"));
+  EXPECT_THAT(said, HasSubstr("X25519MLKEM768"));
+}
+
+TEST_F(OpenSsl, OurServerAndApplicationProtocols) {
+  auto ours = listen("alpn='h2 http/1.1'");
+  EXPECT_THAT(client(*ours, {"-alpn", "http/1.1,h2"}), HasSubstr("ALPN protocol: h2"));
+}
+
+TEST_F(OpenSsl, OurServerAndCipherSuites) {
+  for (const char* suite : {"TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}) {
+    auto ours = listen();
+    EXPECT_THAT(client(*ours, {"-ciphersuites", suite}), HasSubstr(std::string("Cipher is ") + suite));
+  }
+}
+
+// The client's first share is of a group that the server does not take.
+TEST_F(OpenSsl, OurServerAndGroups) {
+  for (const char* group : {"X25519", "P-256", "P-384"}) {
+    auto ours = listen("groups='secp384r1 secp256r1 x25519'");
+    const std::string said = client(*ours, {"-groups", group});
+    EXPECT_THAT(said, HasSubstr("Verify return code: 0 (ok)")) << group;
+  }
+  auto ours = listen("groups=secp384r1");
+  EXPECT_THAT(client(*ours, {"-groups", "X25519:P-384"}), HasSubstr("Verify return code: 0 (ok)"));
+}
+
+TEST_F(OpenSsl, OurServerAndKeyUpdates) {
+  auto ours = listen();
+  client(*ours, {}, {"K", "k", "K"});
+}
+
+TEST_F(OpenSsl, OurServerAndClientCertificates) {
+  auto ours = listen("client-certificate=require,trust='" + ca + "'");
+  client(*ours, {"-cert", client_pem, "-key", client_key});
+}
+
+TEST_F(OpenSsl, OurServerRefusesAClientWithoutACertificate) {
+  auto ours = listen("client-certificate=require,trust='" + ca + "'");
+  const std::string address = ours->address();
+  Process process({"openssl", "s_client", "-connect", address, "-CAfile", ca});
+  EXPECT_TRUE(process.wait_error("alert certificate required")) << process.error();
+}
+
+// Tickets are used once by OpenSSL too; the second connection resumes with the first one's.
+TEST_F(OpenSsl, OurServerResumes) {
+  auto ours = listen();
+  const std::string session = directory.path() + "/session";
+  EXPECT_THAT(client(*ours, {"-sess_out", session}), HasSubstr("New, TLSv1.3"));
+  EXPECT_THAT(client(*ours, {"-sess_in", session}), HasSubstr("Reused, TLSv1.3"));
+}
+
+// Another process with the same ticket key takes them as well.
+TEST_F(OpenSsl, OurServersShareATicketKey) {
+  const std::string key = directory.write("tickets", "0123456789abcdef0123456789abcdef");
+  const std::string session = directory.path() + "/session";
+  auto first = listen("ticket-key='" + key + "'");
+  client(*first, {"-sess_out", session});
+  first.reset();
+  auto second = listen("ticket-key='" + key + "'");
+  EXPECT_THAT(client(*second, {"-sess_in", session}), HasSubstr("Reused, TLSv1.3"));
+}
+
+TEST_F(OpenSsl, OurServerWithPresharedKey) {
+  const std::string keys = directory.write("psk", "sensor SHA-256 " + std::string(64, 'a') + "\n");
+  auto ours = listen("preshared-keys='" + keys + "'");
+  const std::string said = client(
+      *ours, {"-psk_identity", "sensor", "-psk", std::string(64, 'a'), "-ciphersuites", "TLS_AES_128_GCM_SHA256"});
+  EXPECT_THAT(said, HasSubstr("Reused, TLSv1.3"));  // OpenSSL's word for it
+}
+
+TEST_F(OpenSsl, OurServerDoesNotSpeakOlderVersions) {
+  auto ours = listen();
+  Process process({"openssl", "s_client", "-connect", ours->address(), "-tls1_2"});
+  EXPECT_TRUE(process.wait_error("alert protocol version")) << process.error();
+}
+
+TEST_F(OpenSsl, OurServerSpeaksTls12WhereTheOptionSaysSo) {
+  auto ours = listen("minimum-version=1.2");
+  EXPECT_THAT(client(*ours, {"-tls1_2"}), HasSubstr("New, TLSv1.2, Cipher is ECDHE-ECDSA-AES128-GCM-SHA256"));
+}
+
+// ---- our client
+
+TEST_F(OpenSsl, OurClient) {
+  auto theirs = server();
+  expect_reversed(connect(port, "hello\n"));
+}
+
+TEST_F(OpenSsl, OurClientAndApplicationProtocols) {
+  auto theirs = server({"-alpn", "h2,http/1.1"});
+  expect_reversed(connect(port, "hello\n", {}, {"--alpn", "http/1.1"}));
+  EXPECT_THAT(theirs->output(), HasSubstr("ALPN protocols selected: http/1.1"));
+}
+
+TEST_F(OpenSsl, OurClientAndCipherSuites) {
+  for (const char* suite : {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}) {
+    auto theirs = server({"-ciphersuites", suite});
+    expect_reversed(connect(port, "hello\n"));
+  }
+}
+
+TEST_F(OpenSsl, OurClientAndGroups) {
+  for (const char* group : {"X25519MLKEM768", "X25519", "P-256", "P-384"}) {
+    auto theirs = server({"-groups", group});
+    expect_reversed(connect(port, "hello\n"));
+  }
+}
+
+TEST_F(OpenSsl, OurClientShowsItsCertificate) {
+  auto theirs = server({"-Verify", "1", "-CAfile", ca, "-verify_return_error"});
+  expect_reversed(connect(port, "hello\n", {}, {"--cert", client_pem, "--key", client_key}));
+}
+
+TEST_F(OpenSsl, OurClientHearsThatACertificateIsRequired) {
+  auto theirs = server({"-Verify", "1", "-CAfile", ca, "-verify_return_error"});
+  const Outcome outcome = connect(port, "hello\n");
+  EXPECT_EQ(outcome.code, 4) << outcome.error;
+  EXPECT_THAT(outcome.error, HasSubstr("certificate_required"));
+}
+
+TEST_F(OpenSsl, OurClientDoesNotKnowTheAuthority) {
+  auto theirs = server();
+  const Outcome outcome = connect(port, "hello\n", "trust='" + directory.write("x.pem", Pki().anchor_pem()) + "'");
+  EXPECT_EQ(outcome.code, 4) << outcome.error;
+  EXPECT_THAT(outcome.error, HasSubstr("no trust anchor leads to its certificate"));
+  EXPECT_TRUE(theirs->wait_error("alert unknown ca")) << theirs->error();
+}
+
+TEST_F(OpenSsl, OurClientDoesNotSpeakOlderVersions) {
+  auto theirs = server({"-tls1_2"});
+  const Outcome outcome = connect(port, "hello\n");
+  EXPECT_EQ(outcome.code, 2) << outcome.error;
+  EXPECT_THAT(outcome.error, HasSubstr("protocol_version"));
+}
+
+TEST_F(OpenSsl, OurClientSpeaksTls12WhereTheOptionSaysSo) {
+  auto theirs = server({"-tls1_2"});
+  expect_reversed(connect(port, "hello\n", "minimum-version=1.2"));
+}
+
+TEST_F(OpenSsl, OurClientWithPresharedKey) {
+  const std::string keys = directory.write("psk", "sensor SHA-256 " + std::string(64, 'b') + "\n");
+  port = free_port();
+  Process theirs({"openssl", "s_server", "-accept", "127.0.0.1:" + port, "-nocert", "-psk_identity", "sensor", "-psk",
+                  std::string(64, 'b'), "-ciphersuites", "TLS_AES_128_GCM_SHA256", "-rev"});
+  ASSERT_TRUE(theirs.wait_output("ACCEPT"));
+  expect_reversed(connect(port, "hello\n", "preshared-keys='" + keys + "'"));
+}
+
+}  // namespace
+}  // namespace trellis::test
