@@ -40,7 +40,7 @@ TEST_F(GnuTls, OurClient) {
   const std::string port = free_port();
   Process server({"gnutls-serv", "--echo", "--priority", kPriority, "--x509certfile", server_pem, "--x509keyfile",
                   server_key, "-p", port});
-  ASSERT_TRUE(server.wait_output("Echo Server listening on IPv4 0.0.0.0 port " + port)) << server.error();
+  ASSERT_TRUE(server.wait_error("Echo Server listening on IPv4 0.0.0.0 port " + port)) << server.error();
   const Outcome outcome = connect(port, "hello\n");
   EXPECT_THAT(outcome.output, HasSubstr("hello\n")) << outcome.error;
   EXPECT_EQ(outcome.code, 0) << outcome.error;

@@ -20,8 +20,8 @@ class OpenSsl : public TlsPeers {
     EXPECT_TRUE(made->wait_output("ACCEPT")) << made->error();
     return made;
   }
-  /// s_client that has sent "hello" and got it back; then it says `more` and leaves.
-  std::string client(Listen& to, std::vector<std::string> options = {}, const std::vector<std::string>& more = {}) {
+  /// s_client that has sent "hello" and got it back; then it gives `command` and leaves.
+  std::string client(Listen& to, std::vector<std::string> options = {}, const std::string& command = {}) {
     const std::string address = to.address();
     EXPECT_NE(address, "") << to.error();
     options.insert(options.begin(), {"openssl", "s_client", "-connect", address, "-CAfile", ca, "-servername",
@@ -29,12 +29,11 @@ class OpenSsl : public TlsPeers {
     Process process(options);
     process.write("hello\n");
     EXPECT_TRUE(process.wait_output("hello\n")) << process.output() << process.error() << to.error();
-    for (const std::string& line : more) {
-      process.write(line + "\n");
-      if (line == "K" || line == "k") {
-        process.write("after " + line + "\n");
-        EXPECT_TRUE(process.wait_output("after " + line + "\n")) << process.output() << process.error() << to.error();
-      }
+    if (!command.empty()) {  // one line at a time: what it reads together with a command it forgets
+      process.write(command + "\n");
+      EXPECT_TRUE(process.wait_error("KEYUPDATE"));
+      process.write("afterwards\n");
+      EXPECT_TRUE(process.wait_output("afterwards\n")) << process.error() << to.error();
     }
     process.write("Q\n");
     process.close_input();
@@ -78,7 +77,7 @@ TEST_F(OpenSsl, OurServerAndGroups) {
 
 TEST_F(OpenSsl, OurServerAndKeyUpdates) {
   auto ours = listen();
-  client(*ours, {}, {"K", "k", "K"});
+  for (const char* command : {"K", "k"}) client(*ours, {}, command);
 }
 
 TEST_F(OpenSsl, OurServerAndClientCertificates) {
@@ -141,7 +140,7 @@ TEST_F(OpenSsl, OurClient) {
 TEST_F(OpenSsl, OurClientAndApplicationProtocols) {
   auto theirs = server({"-alpn", "h2,http/1.1"});
   expect_reversed(connect(port, "hello\n", {}, {"--alpn", "http/1.1"}));
-  EXPECT_THAT(theirs->output(), HasSubstr("ALPN protocols selected: http/1.1"));
+  EXPECT_TRUE(theirs->wait_error("ALPN protocols selected: http/1.1")) << theirs->output();
 }
 
 TEST_F(OpenSsl, OurClientAndCipherSuites) {

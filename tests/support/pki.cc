@@ -3,7 +3,6 @@
 #include <botan/auto_rng.h>
 #include <botan/ec_group.h>
 #include <botan/ecdsa.h>
-#include <botan/ed25519.h>
 #include <botan/ipv4_address.h>
 #include <botan/ipv6_address.h>
 #include <botan/pem.h>
@@ -31,7 +30,6 @@ std::vector<std::uint8_t> octets(const Der& der) {
 
 std::unique_ptr<Botan::Private_Key> make_key(const std::string& kind, Botan::RandomNumberGenerator& random) {
   if (kind.starts_with("RSA-")) return std::make_unique<Botan::RSA_PrivateKey>(random, std::stoul(kind.substr(4)));
-  if (kind == "Ed25519") return std::make_unique<Botan::Ed25519_PrivateKey>(random);
   return std::make_unique<Botan::ECDSA_PrivateKey>(random, Botan::EC_Group::from_name("secp256r1"));
 }
 
@@ -52,7 +50,6 @@ Pki::Pki(const std::string& name) : random_(std::make_shared<Botan::AutoSeeded_R
 
 Identity Pki::issue(const CertificateWish& wish) {
   const auto key = make_key(wish.key, *random_);
-  const std::string hash = wish.key == "Ed25519" ? "Pure" : "SHA-256";
   Botan::AlternativeName names;
   for (const std::string& dns : wish.dns) names.add_dns(dns);
   for (const std::string& address : wish.addresses) {
@@ -70,7 +67,7 @@ Identity Pki::issue(const CertificateWish& wish) {
       std::vector{Botan::OID::from_string(wish.client ? "PKIX.ClientAuth" : "PKIX.ServerAuth")}));
   extensions.add(std::make_unique<Botan::Cert_Extension::Subject_Alternative_Name>(names));
   const auto now = std::chrono::system_clock::now();
-  const auto request = Botan::PKCS10_Request::create(*key, subject, extensions, hash, *random_);
+  const auto request = Botan::PKCS10_Request::create(*key, subject, extensions, "SHA-256", *random_);
   const auto certificate = authority_->sign_request(request, *random_, Botan::X509_Time(now + wish.from),
                                                     Botan::X509_Time(now + wish.until));
   return {.chain = {to_der(certificate.BER_encode()), anchor()},

@@ -19,7 +19,7 @@ struct CertificateWish {
   std::string name = "peer.example";
   std::vector<std::string> dns{"peer.example"};
   std::vector<std::string> addresses{};         ///< IP literals
-  std::string key = "ECDSA";                    ///< "ECDSA", "RSA-2048", "RSA-1024", "Ed25519"
+  std::string key = "ECDSA";                    ///< "ECDSA", "RSA-2048", "RSA-1024"
   std::chrono::hours from{-1}, until{24 * 30};  ///< from now
   bool client = false;
 };

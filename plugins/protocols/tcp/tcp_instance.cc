@@ -143,7 +143,9 @@ void TcpInstance::give_back(std::size_t bytes) noexcept {
 
 void TcpInstance::finish_sending() noexcept {
   if (std::exchange(finished_, true)) return;
-  if (auto done = socket_->finish(); !done) lost(std::move(done.error()));
+  auto done = socket_->finish();
+  if (done || (closing_ && ended_)) return;  // a peer that has left already takes no end from us
+  lost(std::move(done.error()));
 }
 
 void TcpInstance::on_ready(Socket&, Ready what) noexcept {

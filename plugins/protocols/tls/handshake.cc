@@ -5,6 +5,7 @@
 #include <botan/tls_client.h>
 #include <botan/tls_exceptn.h>
 #include <botan/tls_messages.h>
+#include <botan/tls_messages_13.h>
 #include <botan/tls_server.h>
 #include <botan/tls_session.h>
 #include <botan/tls_session_manager_noop.h>
@@ -60,9 +61,9 @@ std::pair<Reason, Code> kind_of(AlertType alert) {
   switch (alert) {
     case AlertType::HandshakeFailure:
     case AlertType::ProtocolVersion:
-    case AlertType::InsufficientSecurity:
     case AlertType::NoApplicationProtocol:
     case AlertType::MissingExtension: return {Reason::unsupported, Code::nothing_in_common};
+    case AlertType::InsufficientSecurity: return {Reason::authentication, Code::weak_key};
     case AlertType::CertificateRequired: return {Reason::authentication, Code::no_certificate};
     case AlertType::DecryptError:
     case AlertType::UnknownPSKIdentity:
@@ -128,7 +129,9 @@ Result<void> Handshake::feed(std::span<const std::uint8_t> record) noexcept {
   const bool was_complete = complete();
   const std::size_t before = output_.size();
   if (auto done = run(record); !done) return done;
-  if (server_ && !was_complete && complete()) tickets_sent_ = count_records(std::span(output_).subspan(before));
+  if (was_complete || !complete()) return {};
+  agreed_.alpn = channel_->application_protocol();
+  if (server_) tickets_sent_ = count_records(std::span(output_).subspan(before));
   return {};
 }
 
@@ -234,7 +237,6 @@ void Handshake::tls_session_established(const Botan::TLS::Session_Summary& summa
   if (agreed_.suite_name.empty()) agreed_.suite_name = summary.ciphersuite().to_string();
   agreed_.group = summary.kex_parameters().value_or(summary.kex_algo());
   agreed_.resumed = summary.was_resumption();
-  agreed_.alpn = channel_->application_protocol();
   if (summary.external_psk_identity()) agreed_.peer = *summary.external_psk_identity();
   if (summary.peer_certs().empty()) return;
   agreed_.peer = summary.peer_certs().front().subject_dn().to_string();
@@ -310,6 +312,11 @@ std::chrono::system_clock::time_point Handshake::tls_current_timestamp() { retur
 void Handshake::tls_inspect_handshake_msg(const Botan::TLS::Handshake_Message& message) {
   const auto* const hello = dynamic_cast<const Botan::TLS::Server_Hello*>(&message);
   if (hello != nullptr) suite_ = static_cast<CipherSuite>(hello->ciphersuite());
+  const auto* const shown = dynamic_cast<const Botan::TLS::Certificate_13*>(&message);
+  if (shown == nullptr || !shown->has_certificate_chain()) return;
+  const auto chain = shown->cert_chain();
+  const bool own = !chain.empty() && credentials_->private_key_for(chain.front(), "", "") != nullptr;
+  if (!own) peer_subjects_ = subjects(chain);
 }
 
 void Handshake::tls_ssl_key_log_data(std::string_view label, std::span<const std::uint8_t> client_random,

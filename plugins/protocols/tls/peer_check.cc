@@ -26,15 +26,6 @@ std::string printable(std::string text) {
   return text;
 }
 
-std::string subjects(const std::vector<Botan::X509_Certificate>& chain) {
-  std::string text;
-  for (std::size_t i = 0; i < chain.size() && i < kSubjectsShown; ++i) {
-    text += (i == 0 ? "" : " < ") + printable(chain[i].subject_dn().to_string());
-  }
-  if (chain.size() > kSubjectsShown) text += std::format(" < {} more", chain.size() - kSubjectsShown);
-  return text;
-}
-
 std::string names_in(const Botan::X509_Certificate& certificate) {
   std::string text;
   const auto add = [&text](const std::string& name) {
@@ -98,6 +89,14 @@ Finding finding_of(Certificate_Status_Code status, const PeerCheck& check,
           std::format("the certificate is not acceptable: {}", words == nullptr ? "unknown reason" : words)};
 }
 
+// The library's limits for keys of peers, which the library itself reports without saying whose they are.
+std::optional<std::string> weakness_of(const Botan::Public_Key& key, const Botan::TLS::Policy& policy) try {
+  policy.Policy::check_peer_key_acceptable(key);
+  return std::nullopt;
+} catch (const Botan::TLS::TLS_Exception& thrown) {
+  return thrown.what();
+}
+
 Error refused(const PeerCheck& check, Code code, std::string_view what,
               const std::vector<Botan::X509_Certificate>& chain) {
   return make_error(Reason::authentication, code, std::format("{}: {}; chain: {}", check.name, what, subjects(chain)));
@@ -117,6 +116,15 @@ Certificate_Status_Code validate(const PeerCheck& check, const std::vector<Botan
 
 }  // namespace
 
+std::string subjects(const std::vector<Botan::X509_Certificate>& chain) {
+  std::string text;
+  for (std::size_t i = 0; i < chain.size() && i < kSubjectsShown; ++i) {
+    text += (i == 0 ? "" : " < ") + printable(chain[i].subject_dn().to_string());
+  }
+  if (chain.size() > kSubjectsShown) text += std::format(" < {} more", chain.size() - kSubjectsShown);
+  return text;
+}
+
 bool is_for(const Botan::X509_Certificate& certificate, std::string_view name) {
   if (const auto ip = Botan::IPv6Address::from_string(name)) {
     return certificate.subject_alt_name().ipv6_address().contains(*ip);
@@ -135,10 +143,8 @@ std::optional<Error> refusal_of(const PeerCheck& check, const std::vector<Botan:
     auto found = finding_of(Certificate_Status_Code::CERT_NAME_NOMATCH, check, chain);
     return refused(check, found.code, found.text, chain);
   }
-  try {
-    check.credentials.policy()->check_peer_key_acceptable(*chain.front().subject_public_key());
-  } catch (const Botan::TLS::TLS_Exception& thrown) {
-    return refused(check, Code::weak_key, thrown.what(), chain);
+  if (auto weakness = weakness_of(*chain.front().subject_public_key(), *check.credentials.policy())) {
+    return refused(check, Code::weak_key, *weakness, chain);
   }
   if (!check.credentials.pins_fit(chain.front().subject_public_key_info())) {
     return refused(check, Code::not_pinned, "the certificate is valid, but its key is none of those that were pinned",
@@ -148,6 +154,9 @@ std::optional<Error> refusal_of(const PeerCheck& check, const std::vector<Botan:
 }
 
 std::optional<Error> refusal_of(const PeerCheck& check, const Botan::Public_Key& key) {
+  if (auto weakness = weakness_of(key, *check.credentials.policy())) {
+    return make_error(Reason::authentication, Code::weak_key, std::format("{}: {}", check.name, *weakness));
+  }
   if (check.credentials.has_pins() && check.credentials.pins_fit(key.subject_public_key())) return std::nullopt;
   return make_error(Reason::authentication, Code::not_pinned,
                     std::format("{}: it shows a {} key without a certificate, which is none of those that were pinned "

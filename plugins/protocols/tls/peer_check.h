@@ -34,6 +34,9 @@ std::optional<Error> refusal_of(const PeerCheck& check, const std::vector<Botan:
 /// The same for a key without a certificate: it must be pinned.
 std::optional<Error> refusal_of(const PeerCheck& check, const Botan::Public_Key& key);
 
+/// The subjects of a chain, leaf first, for messages.
+std::string subjects(const std::vector<Botan::X509_Certificate>& chain);
+
 /// The alert that tells the peer (RFC 8446 section 6.2).
 Botan::TLS::AlertType alert_for(const Error& refusal);
 

@@ -41,10 +41,6 @@ std::vector<Botan::TLS::Signature_Scheme> TlsPolicy::allowed_signature_schemes()
   return algorithms_.signatures.empty() ? Policy::allowed_signature_schemes() : algorithms_.signatures;
 }
 
-std::vector<Botan::TLS::Signature_Scheme> TlsPolicy::acceptable_signature_schemes() const {
-  return algorithms_.signatures.empty() ? Policy::acceptable_signature_schemes() : algorithms_.signatures;
-}
-
 bool TlsPolicy::request_client_certificate_authentication() const {
   return server_ && settings_.client_certificate != ClientCertificate::none;
 }

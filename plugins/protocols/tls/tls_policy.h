@@ -20,8 +20,11 @@ class TlsPolicy final : public Botan::TLS::Policy {
   std::vector<Botan::TLS::Group_Params> key_exchange_groups() const override { return algorithms_.groups; }
   std::vector<Botan::TLS::Group_Params> key_exchange_groups_to_offer() const override;
   std::vector<Botan::TLS::Signature_Scheme> allowed_signature_schemes() const override;
-  std::vector<Botan::TLS::Signature_Scheme> acceptable_signature_schemes() const override;
-  bool require_cert_revocation_info() const override { return false; }  // peer_check.h decides
+  std::vector<Botan::TLS::Signature_Scheme> acceptable_signature_schemes() const override {
+    return allowed_signature_schemes();
+  }
+  void check_peer_key_acceptable(const Botan::Public_Key&) const override {}  // as below, with words for people
+  bool require_cert_revocation_info() const override { return false; }        // peer_check.h decides
   bool support_cert_status_message() const override { return settings_.revocation != Revocation::off || server_; }
   bool request_client_certificate_authentication() const override;
   bool require_client_certificate_authentication() const override;

@@ -290,13 +290,8 @@ constexpr Name kGroups[] = {
     {"X25519MLKEM768", "x25519/ML-KEM-768"},
 };
 constexpr std::pair<std::string_view, std::uint16_t> kSignatures[] = {
-    {"ecdsa_secp256r1_sha256", 0x0403},
-    {"ecdsa_secp384r1_sha384", 0x0503},
-    {"ecdsa_secp521r1_sha512", 0x0603},
-    {"rsa_pss_rsae_sha256", 0x0804},
-    {"rsa_pss_rsae_sha384", 0x0805},
-    {"rsa_pss_rsae_sha512", 0x0806},
-    {"ed25519", 0x0807},
+    {"ecdsa_secp256r1_sha256", 0x0403}, {"ecdsa_secp384r1_sha384", 0x0503}, {"ecdsa_secp521r1_sha512", 0x0603},
+    {"rsa_pss_rsae_sha256", 0x0804},    {"rsa_pss_rsae_sha384", 0x0805},    {"rsa_pss_rsae_sha512", 0x0806},
 };
 
 template <class Table>
