@@ -216,7 +216,7 @@ struct Wanted {
 };
 
 Result<Wanted> understand(const Arguments& arguments) {
-  auto transport = Transport::from(arguments);
+  auto transport = Transport::from(arguments, false);
   if (!transport) return fail(std::move(transport));
   if (const std::size_t count = arguments.operands().size(); count != 2) {
     return fail(Reason::invalid_argument,
