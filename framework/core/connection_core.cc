@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "core/early_message.h"
 #include "core/establishment.h"
 #include "core/listener_core.h"
 #include "core/local_interface.h"
@@ -30,6 +31,8 @@ struct ConnectionCore::Rare final : Alarm {
   std::unique_ptr<RaceReport> report;
   std::shared_ptr<Preconnection::RaceOver> race_over;
   std::vector<News> news;
+  MessageRef early;                            // of the message that may travel early
+  TimePoint early_expires = TimePoint::max();  // when it expires, if no leaf sends it
   Ledger* ledger = nullptr;
 };
 
@@ -61,12 +64,34 @@ void ConnectionCore::establishing(Establishment& by, Connection::Done ready) noe
   ready_ = std::move(ready);
 }
 
-void ConnectionCore::bind(Stack& stack, std::string_view node) noexcept {
+void ConnectionCore::bind(Stack& stack, std::string_view node, MessageRef early_copy) noexcept {
   establishment_ = nullptr;
   stack_ = &stack;
   node_ = node;
   stack.give_to(*this);
+  if (rare_ && rare_->early) settle_early(std::move(early_copy));
   stack_ready();
+}
+
+// What the winner took or still holds in its link goes out before everything else; what it was not given goes the usual
+// way, and may still expire.
+void ConnectionCore::settle_early(MessageRef copy) noexcept {
+  const MessageRef original = std::exchange(rare_->early, {});
+  if (copy) {
+    outbox_.forget(original.get());
+    EarlyCopy::bind(copy);
+  } else if (Chunk* waiting = outbox_.find(original.get())) {
+    waiting->info->expires = rare_->early_expires;
+    outbox_.watch(*waiting);
+  }
+}
+
+std::optional<Chunk> ConnectionCore::share_early() {
+  if (!rare_ || !rare_->early) return std::nullopt;
+  Chunk* const kept = outbox_.find(rare_->early.get());
+  if (kept == nullptr) return std::nullopt;  // it has expired
+  kept->info->expires = TimePoint::max();    // some leaf sends it in time
+  return Chunk{.data = kept->data.share(), .info = EarlyCopy::make(kept->info), .end_of_message = kept->end_of_message};
 }
 
 void ConnectionCore::establish_failed(Error error) noexcept {
@@ -122,6 +147,14 @@ bool ConnectionCore::send(Message&& message, Connection::Sent sent) {
   put(std::move(chunk));
   if (message.final) finish();
   return writable();
+}
+
+void ConnectionCore::send_early(Message&& message) {
+  const bool replayable = message.properties.replayable;
+  send(std::move(message), {});
+  if (!replayable || outbox_.empty()) return;
+  rare().early = outbox_.front().info;
+  rare().early_expires = outbox_.front().info->expires;
 }
 
 void ConnectionCore::put(Chunk chunk) noexcept {
@@ -284,6 +317,7 @@ void ConnectionCore::end(std::unique_ptr<Error> why) noexcept {
     rare_->ledger->fail_open(failure_ ? *failure_ : Error{Reason::canceled, 0, "core", "the Connection was closed"});
     rare_->disarm();
   }
+  if (rare_) rare_->early = {};
   outbox_.clear();
   let_go_of_stack();
   if (gone_)

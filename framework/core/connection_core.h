@@ -29,7 +29,9 @@ class ConnectionCore final : public TurnMember, public StackOwner {
 
   // From Establishment and ListenerCore.
   void establishing(Establishment& by, Connection::Done ready) noexcept;
-  void bind(Stack& stack, std::string_view node) noexcept;  // ready: the winner
+  void bind(Stack& stack, std::string_view node, MessageRef early_copy) noexcept;  // ready: the winner
+  /// A copy of the early message for a leaf that can send early data; none: there is nothing to send early.
+  std::optional<Chunk> share_early();
   void establish_failed(Error) noexcept;
   void race_over(std::unique_ptr<RaceReport> report, std::shared_ptr<Preconnection::RaceOver> hear);
   void ready_callback(Connection::Done ready) noexcept { ready_ = std::move(ready); }
@@ -45,6 +47,7 @@ class ConnectionCore final : public TurnMember, public StackOwner {
   }
   bool send(Message&& message, Connection::Sent sent);
   bool send(Slice&& data, bool end);
+  void send_early(Message&& message);  // the one of initiate()
   void send_when_writable(Slice data, bool end, Connection::Done done);
   void cancel_send_wait() noexcept;
   void finish() noexcept;
@@ -87,6 +90,7 @@ class ConnectionCore final : public TurnMember, public StackOwner {
   struct Rare;  // what most Connections never use, and pay one pointer for
   Rare& rare();
   Ledger& ledger();
+  void settle_early(MessageRef copy) noexcept;
   void put(Chunk chunk) noexcept;
   void push_on() noexcept;
   void end_sending_if_due() noexcept;

@@ -11,8 +11,11 @@ namespace trellis {
 struct Establishment::Attempt final : StackOwner {
   Attempt(Establishment& owner, NodeIndex node, Stack& made) : establishment(owner), leaf(node), stack(made) {}
   void on_up(Batch&, bool) noexcept override {}  // nobody receives yet: what came waits in the link
-  void on_credit() noexcept override {}
+  void on_credit() noexcept override { give_early(); }
   void stack_ready() noexcept override { establishment.race_.leaf_ready(establishment.now(), leaf); }
+  void stack_answered(unsigned rtts_left) noexcept override {
+    establishment.race_.leaf_answered(establishment.now(), leaf, rtts_left);
+  }
   void stack_failed(Error error) noexcept override {
     Establishment& e = establishment;
     const NodeIndex node = leaf;
@@ -22,11 +25,21 @@ struct Establishment::Attempt final : StackOwner {
   void stack_closed() noexcept override {
     stack_failed({Reason::reset, 0, "core", "the peer closed the connection before it was established"});
   }
-  void stack_noticed(Notice, Error) noexcept override {}
+  void stack_noticed(Notice notice, Error detail) noexcept override { notices.emplace_back(notice, std::move(detail)); }
+  /// As soon as a stack that can send early data has room for them it gets its copy (RACE-106).
+  void give_early() noexcept {
+    if (early_copy || !stack.composed().traits.have.has(Feature::zero_rtt) || stack.top().credit() == 0) return;
+    auto chunk = establishment.connection_->share_early();
+    if (!chunk) return;
+    early_copy = chunk->info;
+    stack.top().push(std::move(*chunk));
+  }
 
   Establishment& establishment;
   NodeIndex leaf;
   Stack& stack;
+  MessageRef early_copy;                          // given to the stack; empty: it was not
+  std::vector<std::pair<Notice, Error>> notices;  // for the Connection, if it wins
 };
 
 Establishment::Establishment(FrameworkCore& framework, Turn& turn, Plan plan, ConnectionCore& connection)
@@ -74,6 +87,7 @@ void Establishment::start_leaf(NodeIndex leaf) noexcept {
       turn_.make<Stack>(turn_, plan_.stacks[static_cast<std::size_t>(candidate.stack)], plan_.wishes.security);
   Attempt& attempt = *attempts_.emplace_back(std::make_unique<Attempt>(*this, leaf, stack));
   stack.give_to(attempt);
+  stack.remember(framework_.state, {plan_.profile, &plan_.profile->policy.name});
   if (auto made = stack.make_layers(0); !made) return attempt.stack_failed(std::move(made).error());
   stack.open(candidate.remote, route_to(candidate), false);
 }
@@ -137,7 +151,8 @@ void Establishment::won(NodeIndex leaf) noexcept {
   }
   ConnectionCore& connection = *std::exchange(connection_, nullptr);
   const std::string name = race_.tree().name(leaf);
-  connection.bind(winner, name);
+  connection.bind(winner, name, std::move((*found)->early_copy));
+  for (auto& [notice, detail] : (*found)->notices) connection.stack_noticed(notice, std::move(detail));
   attempts_.erase(found);
   connection_ = &connection;
   finish(name, nullptr);

@@ -11,6 +11,7 @@
 #include "core/profile.h"
 #include "core/race_engine.h"
 #include "core/registry.h"
+#include "core/state_memory.h"
 #include "core/turn.h"
 #include "trellis/preconnection.h"
 #include "trellis/resolver.h"
@@ -54,6 +55,7 @@ struct FrameworkCore {
 
   FrameworkOptions options;
   Registry registry;
+  StateMemory state;  // what layers remember between Connections
   ProfileList profiles() const;
 
  private:

@@ -47,6 +47,25 @@ void Outbox::release(LowerPort to, bool all) {
   if (queue_.empty()) first_expiry_ = TimePoint::max();
 }
 
+Chunk* Outbox::find(const MessageInfo* info) noexcept {
+  for (Chunk& chunk : queue_) {
+    if (chunk.info.get() == info) return &chunk;
+  }
+  return nullptr;
+}
+
+void Outbox::forget(const MessageInfo* info) {
+  Batch keep;
+  while (!queue_.empty()) {
+    Chunk chunk = queue_.pop();
+    if (chunk.info.get() == info)
+      bytes_ -= chunk.data.size();
+    else
+      keep.add(std::move(chunk));
+  }
+  queue_.append(keep);
+}
+
 void Outbox::clear() noexcept {
   queue_.clear();
   bytes_ = 0;

@@ -13,9 +13,15 @@ class Outbox {
   void release(LowerPort to, bool all = false);
   /// Drops messages whose lifetime has ended and of which nothing was released (IMPL-51).
   void expire(TimePoint now);
+  /// The chunk with this info; null: it is not here any more.
+  Chunk* find(const MessageInfo* info) noexcept;
+  /// Drops the chunk with this info without a word: something else speaks for it now.
+  void forget(const MessageInfo* info);
   void clear() noexcept;
   std::size_t bytes() const noexcept { return bytes_; }
   bool empty() const noexcept { return queue_.empty(); }
+  Chunk& front() noexcept { return queue_.front(); }  // precondition: not empty
+  void watch(const Chunk& chunk) noexcept { first_expiry_ = std::min(first_expiry_, chunk.info->expires); }
   TimePoint first_expiry() const noexcept { return first_expiry_; }  // max(): none; may be too early
 
  private:

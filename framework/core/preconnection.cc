@@ -100,7 +100,7 @@ Connection Preconnection::initiate(Executor& loop, Connection::Done ready, Messa
   const Face face = plan ? plan->face : Face::bytestream;
   auto& core = turn.make<ConnectionCore>(turn, face, plan ? plan->limits : ConnectionLimits{});
   Connection connection = core.handle();
-  if (early.data.size() != 0 || early.final || early.end) core.send(std::move(early), {});
+  if (early.data.size() != 0 || early.final || early.end) core.send_early(std::move(early));
   if (!plan) {
     core.ready_callback(std::move(ready));
     core.establish_failed(std::move(plan).error());

@@ -3,12 +3,14 @@
 #include <cassert>
 #include <new>
 
+#include "trellis/address_text.h"
+
 namespace trellis {
 namespace {
 
 constexpr std::int64_t kSluice = std::int64_t{1} << 40;  // credit without bound: what was received is given out
 
-class NoState final : public State {  // until a store is chosen, nothing is remembered
+class NoState final : public State {  // of stacks that a listener made
   StateValue take(StateKind, std::string_view) noexcept override { return {}; }
   StateValue peek(StateKind, std::string_view) noexcept override { return {}; }
   void put(StateKind, std::string_view, StateValue, Duration) noexcept override {}
@@ -36,13 +38,13 @@ const Security kNoSecurity;
 LayerSlot::LayerSlot(Turn& turn, Stack& stack, std::uint8_t index, std::uint8_t level)
     : Slot(turn, level), stack_(stack), index_(index) {}
 Executor& LayerSlot::executor() noexcept { return turn_->executor(); }
-State& LayerSlot::state() noexcept { return no_state; }
+State& LayerSlot::state() noexcept { return stack_.state(index_); }
 const Security& LayerSlot::security() noexcept { return stack_.security(); }
 StreamHost& LayerSlot::streams() noexcept { return no_streams; }
 void LayerSlot::log(Severity severity, std::string_view text) noexcept {
   if (turn_->log()) turn_->log()(severity, stack_.composed().layers[index_].name, text);
 }
-void LayerSlot::answered(unsigned) noexcept {}
+void LayerSlot::answered(unsigned rtts_left) noexcept { stack_.answered(index_, rtts_left); }
 void LayerSlot::early() noexcept {
   early_open = true;
   turn_->advance(stack_);
@@ -50,6 +52,8 @@ void LayerSlot::early() noexcept {
 void LayerSlot::ready() noexcept {
   if (ended || Slot::ready) return;
   Slot::ready = true;
+  if (index_ + 1u < stack_.count_ && stack_.composed().layers[index_].traits.handshake_rtts > 0)
+    stack_.answered(index_, 0);  // its peer has finished the handshake with it: the candidate is alive
   turn_->revisit(*this);
   turn_->advance(stack_);
 }
@@ -82,6 +86,11 @@ Result<void> LayerSlot::tell(LowerPort, std::string_view name, const PropertyVal
   if (index_ == stack_.first_) return fail(Reason::unsupported);
   return stack_.set(name, value, index_ - 1u);
 }
+
+// What the layers see of the state; few ever ask.
+struct Stack::Memories {
+  std::unique_ptr<LayerState> of[kStackDepthMax];
+};
 
 Stack::Stack(Turn& turn, std::shared_ptr<const ComposedStack> composed, std::shared_ptr<const Security> security,
              unsigned first)
@@ -140,6 +149,33 @@ Result<void> Stack::make_layers(unsigned from) {
     set_layer(i, std::move(*instance));
   }
   return {};
+}
+
+void Stack::remember(StateMemory& memory, std::shared_ptr<const std::string> profile) noexcept {
+  memory_ = &memory;
+  profile_ = std::move(profile);
+}
+
+State& Stack::state(unsigned index) noexcept {
+  if (memory_ == nullptr) return no_state;
+  if (!memories_) memories_ = std::make_unique<Memories>();
+  if (memories_->of[index]) return *memories_->of[index];
+  const auto partition = state_partition(*profile_, security_.get());
+  const std::string host = remote_.host.empty() ? to_text(remote_.address) : remote_.host;
+  StateKey key{.kind = {},
+               .partition = partition.value_or(""),
+               .network = route_.path.provisioning_domain,
+               .endpoint = host + " " + std::to_string(remote_.port != 0 ? remote_.port : remote_.address.port),
+               .protocol = composed_->layers[index].name,
+               .detail = {}};
+  memories_->of[index] = std::make_unique<LayerState>(partition ? memory_ : nullptr, std::move(key), turn_.executor());
+  return *memories_->of[index];
+}
+
+// What the layer says, and what the layers above it still need.
+void Stack::answered(unsigned index, unsigned rtts_left) noexcept {
+  for (unsigned i = index + 1; i < count_; ++i) rtts_left += composed_->layers[i].traits.handshake_rtts;
+  owner_->stack_answered(rtts_left);
 }
 
 void Stack::prepare(const Endpoint& remote, const Route& route, bool passive) noexcept {

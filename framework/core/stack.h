@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/compose.h"
+#include "core/state_memory.h"
 #include "core/turn.h"
 #include "trellis/lowers.h"
 #include "trellis/streams.h"
@@ -19,6 +20,7 @@ class StackOwner : public StackTop {
   virtual void stack_failed(Error) noexcept = 0;  // what came up before has been delivered
   virtual void stack_closed() noexcept = 0;
   virtual void stack_noticed(Notice, Error) noexcept = 0;
+  virtual void stack_answered(unsigned) noexcept {}  // the peer reacted; round trips left until it is ready
 
  protected:
   ~StackOwner() = default;
@@ -78,6 +80,9 @@ class Stack final : public TurnMember {
   /// An instance of a listener's acceptor, which must be told before it is destroyed.
   void seated_by(Acceptor& acceptor, std::uint32_t& seated) noexcept;
 
+  /// Before open(): where the state of its layers belongs. Never called: nothing is remembered.
+  void remember(StateMemory& memory, std::shared_ptr<const std::string> profile) noexcept;
+
   void prepare(const Endpoint& remote, const Route& route, bool passive) noexcept;  // opens in the next advance pass
   void open(const Endpoint& remote, const Route& route, bool passive) noexcept;     // opens now
   void close() noexcept;                     // graceful; then stack_closed() or stack_failed()
@@ -115,6 +120,8 @@ class Stack final : public TurnMember {
   bool moving() const noexcept;
   void report_end() noexcept;
   void say_abort() noexcept;
+  State& state(unsigned index) noexcept;
+  void answered(unsigned index, unsigned rtts_left) noexcept;
 
   Turn& turn_;
   std::shared_ptr<const ComposedStack> composed_;
@@ -125,6 +132,10 @@ class Stack final : public TurnMember {
   Endpoint remote_;
   std::optional<OpenArgs> args_;
   std::unique_ptr<Error> error_;
+  struct Memories;
+  StateMemory* memory_ = nullptr;  // null: nothing is remembered
+  std::shared_ptr<const std::string> profile_;
+  std::unique_ptr<Memories> memories_;  // of the layers that asked
   Acceptor* acceptor_ = nullptr;
   std::uint32_t* seated_ = nullptr;
   std::uint64_t abort_code_ = 0;

@@ -12,6 +12,7 @@ bool PacketFilter::matches(const SimPacket& packet) const noexcept {
   if (family != Address::Family::none && family != packet.to.family) return false;
   if (to && (!same_ip(to, packet.to) || (to.port != 0 && to.port != packet.to.port))) return false;
   if (port != 0 && port != packet.to.port) return false;
+  if (with_payload && packet.payload.empty()) return false;
   return larger_than == 0 || packet.size() > larger_than;
 }
 

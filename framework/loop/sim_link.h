@@ -31,6 +31,7 @@ struct PacketFilter {
   Address to{};                                    ///< unset: anybody; port 0: any port
   std::uint16_t port = 0;                          ///< destination port; 0: any
   std::size_t larger_than = 0;                     ///< only packets of more bytes than this on the wire
+  bool with_payload = false;                       ///< only packets that carry data: a TCP handshake passes
   bool matches(const SimPacket&) const noexcept;   ///< all of the above hold
 };
 

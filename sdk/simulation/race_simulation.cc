@@ -25,6 +25,7 @@ class Course {
     listeners_.clear();
     framework_.core().forget(world_.client().loop());
     framework_.core().forget(world_.server().loop());
+    framework_.core().state.clear();  // the next race knows nothing of this one
   }
   Course(const Course&) = delete;
   Course& operator=(const Course&) = delete;
@@ -50,6 +51,7 @@ class Course {
 
   Result<RaceRun> race(SimResolver& names) {
     names.serve([this](const Query& query) { return world_.answers(query); });
+    if (setting_.observe) world_.time().observe([this](const TraceEvent& event) { setting_.observe(event); });
     world_.begin();
     RaceRun run;
     bool over = false;

@@ -1,6 +1,7 @@
 // race_simulation.h: races of a policy in a world: the real engine, plugins and policies, in virtual time. The n-th run
 // depends on the seed and on n only, so each of a million can be looked at again alone.
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,8 @@ struct RaceSetting {
   std::vector<std::string> plugin_directories;  ///< as FrameworkOptions::plugin_directories
   std::shared_ptr<const Security> client = {};  ///< of the client; null: none
   std::shared_ptr<const Security> server = {};  ///< of the server
+  /// Hears every packet, turn and call of the races; null: nobody does.
+  std::function<void(const TraceEvent&)> observe = {};
 };
 
 /// How one race went.

@@ -93,7 +93,6 @@ constexpr std::string_view kFamilies[] = {"any", "ipv4", "ipv6"};
 constexpr Address::Family kFamilyValues[] = {Address::Family::none, Address::Family::ipv4, Address::Family::ipv6};
 constexpr std::string_view kDoes[] = {"drop", "refuse", "unreachable", "reset", "swallow"};
 constexpr Verdict kVerdicts[] = {Verdict::drop, Verdict::refuse, Verdict::unreachable, Verdict::reset, Verdict::drop};
-constexpr std::size_t kBareSegment = 80;  // a TCP segment without data is not larger, with any options and over IPv6
 
 template <std::size_t N>
 std::size_t index_of(const std::string& word, const std::string_view (&words)[N]) {
@@ -116,7 +115,7 @@ void read_block(const XmlElement& element, bool of_path, std::vector<WorldBlock>
   if (element.has("family"))
     block.packets.family = kFamilyValues[index_of(element.word("family", kFamilies), kFamilies)];
   block.packets.port = static_cast<std::uint16_t>(element.number("port", 1, 65'535, 0));
-  if (does == "reset" || does == "swallow") block.packets.larger_than = kBareSegment;  // the handshake passes
+  block.packets.with_payload = does == "reset" || does == "swallow";
   block.chance = read_percent(element, "chance-percent", kAlways);
   read_window(element, block.from, block.until);
   out.push_back(block);
