@@ -87,7 +87,7 @@ void Establishment::start_leaf(NodeIndex leaf) noexcept {
       turn_.make<Stack>(turn_, plan_.stacks[static_cast<std::size_t>(candidate.stack)], plan_.wishes.security);
   Attempt& attempt = *attempts_.emplace_back(std::make_unique<Attempt>(*this, leaf, stack));
   stack.give_to(attempt);
-  stack.remember(framework_.state, {plan_.profile, &plan_.profile->policy.name});
+  stack.remember(framework_.state, {plan_.profile, &plan_.profile->policy.name}, plan_.generation);
   if (auto made = stack.make_layers(0); !made) return attempt.stack_failed(std::move(made).error());
   stack.open(candidate.remote, route_to(candidate), false);
 }

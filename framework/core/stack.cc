@@ -151,16 +151,18 @@ Result<void> Stack::make_layers(unsigned from) {
   return {};
 }
 
-void Stack::remember(StateMemory& memory, std::shared_ptr<const std::string> profile) noexcept {
+void Stack::remember(StateMemory& memory, std::shared_ptr<const std::string> profile,
+                     std::uint64_t generation) noexcept {
   memory_ = &memory;
   profile_ = std::move(profile);
+  generation_ = generation;
 }
 
 State& Stack::state(unsigned index) noexcept {
   if (memory_ == nullptr) return no_state;
   if (!memories_) memories_ = std::make_unique<Memories>();
   if (memories_->of[index]) return *memories_->of[index];
-  const auto partition = state_partition(*profile_, security_.get());
+  const auto partition = state_partition(*profile_ + "#" + std::to_string(generation_), security_.get());
   const std::string host = remote_.host.empty() ? to_text(remote_.address) : remote_.host;
   StateKey key{.kind = {},
                .partition = partition.value_or(""),

@@ -80,8 +80,9 @@ class Stack final : public TurnMember {
   /// An instance of a listener's acceptor, which must be told before it is destroyed.
   void seated_by(Acceptor& acceptor, std::uint32_t& seated) noexcept;
 
-  /// Before open(): where the state of its layers belongs. Never called: nothing is remembered.
-  void remember(StateMemory& memory, std::shared_ptr<const std::string> profile) noexcept;
+  /// Before open(): where the state of its layers belongs. What was remembered under a policy that has been replaced is
+  /// not used (`generation`). Never called: nothing is remembered.
+  void remember(StateMemory& memory, std::shared_ptr<const std::string> profile, std::uint64_t generation) noexcept;
 
   void prepare(const Endpoint& remote, const Route& route, bool passive) noexcept;  // opens in the next advance pass
   void open(const Endpoint& remote, const Route& route, bool passive) noexcept;     // opens now
@@ -135,6 +136,7 @@ class Stack final : public TurnMember {
   struct Memories;
   StateMemory* memory_ = nullptr;  // null: nothing is remembered
   std::shared_ptr<const std::string> profile_;
+  std::uint64_t generation_ = 0;
   std::unique_ptr<Memories> memories_;  // of the layers that asked
   Acceptor* acceptor_ = nullptr;
   std::uint32_t* seated_ = nullptr;

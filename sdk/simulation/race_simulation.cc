@@ -49,14 +49,14 @@ class Course {
     return std::unexpected(std::move(*failed));
   }
 
-  Result<RaceRun> race(SimResolver& names) {
+  Result<RaceRun> race(SimResolver& names, const std::string& profile) {
     names.serve([this](const Query& query) { return world_.answers(query); });
     if (setting_.observe) world_.time().observe([this](const TraceEvent& event) { setting_.observe(event); });
     world_.begin();
     RaceRun run;
     bool over = false;
     Preconnection preconnection(framework_);
-    preconnection.remote({.host = setting_.world.connect_host, .port = setting_.world.connect_port});
+    preconnection.profile(profile).remote({.host = setting_.world.connect_host, .port = setting_.world.connect_port});
     if (setting_.client) preconnection.security(setting_.client);
     preconnection.on_race([&](const RaceReport& report) { run.report = std::make_unique<RaceReport>(report); });
     const TimePoint begun = world_.time().now();
@@ -148,7 +148,7 @@ Result<void> RaceSimulation::load() {
 Result<RaceRun> RaceSimulation::run(std::uint64_t seed, std::uint64_t n) {
   Course course(*framework_, setting_, mix(mix(seed) + n));
   if (auto listening = course.listen(served_); !listening) return fail(std::move(listening));
-  return course.race(*names_);
+  return course.race(*names_, policy_name_);
 }
 
 }  // namespace trellis::simulation
