@@ -356,7 +356,7 @@ void ConnectionCore::deliver() noexcept {
 bool ConnectionCore::deliver_ready() noexcept {
   if (listener_ != nullptr) {
     if (ended_) {  // failed before the application knew of it
-      std::exchange(listener_, nullptr)->forget(*this);
+      std::exchange(listener_, nullptr)->not_established(*this, failure_.get());
       gone_ = true;
       turn_.retire(*this);
       return false;

@@ -162,6 +162,12 @@ void ListenerCore::forget(ConnectionCore& connection) noexcept {
   pending_.pop_back();
 }
 
+void ListenerCore::not_established(ConnectionCore& connection, const Error* why) noexcept {
+  forget(connection);
+  if (limit_ != UINT64_MAX) ++limit_;  // only what the application gets counts
+  if (why != nullptr) log(Severity::warning, "a peer was not established: " + why->detail);
+}
+
 void ListenerCore::established(ConnectionCore& connection) noexcept {
   forget(connection);
   if (waiter_ || !events_.received) {

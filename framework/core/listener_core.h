@@ -32,6 +32,8 @@ class ListenerCore final : public TurnMember, public Slot, public AcceptHost {
   // From the Connections on their way.
   void established(ConnectionCore&) noexcept;
   void forget(ConnectionCore&) noexcept;
+  /// A peer failed before the application knew of it.
+  void not_established(ConnectionCore&, const Error* why) noexcept;
 
   // AcceptHost
   Executor& executor() noexcept override { return turn_->executor(); }

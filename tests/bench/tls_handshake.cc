@@ -29,11 +29,12 @@ double ours() {
   while (laps.count() < kHandshakes) {
     Connection client = dial(ours, stack, listener.port);
     ours.run_until([&] { return !listener.accepted.empty(); });
+    laps.lap();
     listener.accepted.front().abort();
     client.abort();
     listener.accepted.clear();
     ours.loop->run_once(false);
-    laps.lap();
+    laps.begin();
   }
   return 1 / laps.typical();
 }
@@ -66,9 +67,10 @@ double baseline() {
       errno = 0;
       die("tls-handshakes: the baseline's handshake is not complete");
     }
+    laps.lap();
     raw_reset(left);
     raw_reset(right);
-    laps.lap();
+    laps.begin();
   }
   return 1 / laps.typical();
 }

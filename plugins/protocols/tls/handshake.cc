@@ -155,7 +155,9 @@ bool Handshake::must_ask() const { return peer_shown_ && host_.security().verify
 
 std::unique_ptr<Security::Question> Handshake::ask(Security::Answer answer) {
   peer_shown_ = false;
-  return host_.security().verify({.chain = peer_chain_, .host = peer_name_, .valid = peer_valid_}, std::move(answer));
+  std::vector<Der> chain;
+  for (const auto& certificate : peer_certificates_) chain.push_back(to_der(certificate.BER_encode()));
+  return host_.security().verify({.chain = chain, .host = peer_name_, .valid = peer_valid_}, std::move(answer));
 }
 
 bool Handshake::wants_tickets() const noexcept {
@@ -241,7 +243,7 @@ void Handshake::tls_session_established(const Botan::TLS::Session_Summary& summa
   if (summary.peer_certs().empty()) return;
   agreed_.peer = summary.peer_certs().front().subject_dn().to_string();
   if (!agreed_.resumed) return;
-  for (const auto& certificate : summary.peer_certs()) peer_chain_.push_back(to_der(certificate.BER_encode()));
+  peer_certificates_ = summary.peer_certs();
   peer_shown_ = true;
 }
 
@@ -270,8 +272,7 @@ void Handshake::tls_verify_cert_chain(const std::vector<Botan::X509_Certificate>
                                       const std::vector<std::optional<Botan::OCSP::Response>>& ocsp,
                                       const std::vector<Botan::Certificate_Store*>&, Botan::Usage_Type,
                                       std::string_view, const Botan::TLS::Policy&) {
-  peer_chain_.clear();
-  for (const auto& certificate : chain) peer_chain_.push_back(to_der(certificate.BER_encode()));
+  peer_certificates_ = chain;
   judge(refusal_of(check(), chain, ocsp));
 }
 
@@ -314,9 +315,9 @@ void Handshake::tls_inspect_handshake_msg(const Botan::TLS::Handshake_Message& m
   if (hello != nullptr) suite_ = static_cast<CipherSuite>(hello->ciphersuite());
   const auto* const shown = dynamic_cast<const Botan::TLS::Certificate_13*>(&message);
   if (shown == nullptr || !shown->has_certificate_chain()) return;
-  const auto chain = shown->cert_chain();
+  auto chain = shown->cert_chain();
   const bool own = !chain.empty() && credentials_->private_key_for(chain.front(), "", "") != nullptr;
-  if (!own) peer_subjects_ = subjects(chain);
+  if (!own) peer_certificates_ = std::move(chain);
 }
 
 void Handshake::tls_ssl_key_log_data(std::string_view label, std::span<const std::uint8_t> client_random,

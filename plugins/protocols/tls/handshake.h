@@ -110,8 +110,7 @@ class Handshake final : private Botan::TLS::Callbacks {
   std::vector<std::uint8_t> output_, received_;
   std::vector<std::string> alpn_;
   std::string peer_name_;
-  std::vector<Der> peer_chain_;
-  std::string peer_subjects_;  // of the certificates that came, good or bad
+  std::vector<Botan::X509_Certificate> peer_certificates_;  // good or bad
   std::optional<Error> refusal_, alert_;
   mutable Secret client_handshake_, client_secret_, server_secret_;
   Agreed agreed_;

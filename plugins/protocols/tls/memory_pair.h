@@ -1,0 +1,199 @@
+// memory_pair.h: TLS layers face to face in memory, for tests and the fuzzer: a host, two links and a state for each.
+#pragma once
+#include <botan/system_rng.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tls_instance.h"
+#include "trellis/lowers.h"
+
+namespace trellis::tls {
+
+/// Blocks straight from the heap.
+class HeapPool final : public BlockPool {
+ public:
+  Slice allocate(std::uint32_t headroom, std::uint32_t size, std::uint32_t tailroom) override {
+    const std::uint32_t capacity = headroom + size + tailroom;
+    auto* const block = new Block{
+        .data = new std::byte[capacity + 1], .capacity = capacity, .references = 1, .release = [](Block* b) noexcept {
+          delete[] b->data;
+          delete b;
+        }};
+    return {block, headroom, size};
+  }
+};
+
+/// What a layer needs of a loop: random bytes, the time, memory.
+class TestLoop final : public Executor {
+ public:
+  TimePoint now() const noexcept override { return TimePoint(std::chrono::seconds(1)); }
+  std::chrono::system_clock::time_point wall_clock() const noexcept override { return wall; }
+  void post(std::move_only_function<void()>) noexcept override { std::abort(); }
+  void queue(Job&) noexcept override { std::abort(); }
+  void again(Job&) noexcept override { std::abort(); }
+  void arm(Alarm&, TimePoint) noexcept override { std::abort(); }
+  void disarm(Alarm&) noexcept override { std::abort(); }
+  Sockets& sockets() noexcept override { std::abort(); }
+  BlockPool& pool() noexcept override { return pool_; }
+  std::uint64_t random() noexcept override { return 4; }
+  void secret(std::span<std::byte> out) noexcept override {
+    Botan::system_rng().randomize({reinterpret_cast<std::uint8_t*>(out.data()), out.size()});
+  }
+  unsigned loop() const noexcept override { return 0; }
+  unsigned loops() const noexcept override { return 1; }
+
+  std::chrono::system_clock::time_point wall = std::chrono::sys_days(std::chrono::year(2026) / 1 / 1);
+
+ private:
+  HeapPool pool_;
+};
+
+/// Entries in the order in which they were put; the newest is taken first.
+class TestState final : public State {
+ public:
+  StateValue take(StateKind, std::string_view detail) noexcept override {
+    auto& list = entries[std::string(detail)];
+    if (list.empty()) return {};
+    StateValue value = std::move(list.back());
+    list.pop_back();
+    return value;
+  }
+  StateValue peek(StateKind, std::string_view) noexcept override { std::abort(); }
+  void put(StateKind, std::string_view detail, StateValue value, Duration) noexcept override {
+    entries[std::string(detail)].push_back(std::move(value));
+  }
+  std::size_t size() const {
+    std::size_t n = 0;
+    for (const auto& [detail, list] : entries) n += list.size();
+    return n;
+  }
+  std::map<std::string, std::vector<StateValue>> entries;
+};
+
+/// One layer between two links. The test is the application above and the network below.
+class End final : public LayerHost {
+ public:
+  End(const Shared& shared, const Security& security, State& state, bool server)
+      : security_(security), state_(state), route_{}, args_{remote_, route_, security.alpn, server} {
+    schedule_.begin = [](Schedule&) noexcept {};
+    for (Link* link : {&above, &below}) {
+      link->schedule = &schedule_;
+      link->face = Face::bytestream;
+    }
+    above.up.credit = below.down.credit = 1 << 30;
+    layer = std::make_unique<TlsInstance>(Seat{*this, UpperPort(above), LowerPort(below)}, shared);
+    layer->open(args_);
+    layer->flush();
+  }
+  /// Bytes from the network.
+  void feed(std::span<const std::byte> bytes) {
+    Slice slice = loop.pool().allocate(0, static_cast<std::uint32_t>(bytes.size()), 0);
+    if (!bytes.empty()) std::memcpy(slice.edit().data(), bytes.data(), bytes.size());
+    below.up.batch.add(Chunk{.data = std::move(slice)});
+    visit();
+  }
+  void visit() {
+    if (!over()) layer->on_up(LowerPort(below), below.up.batch);
+    if (!over()) layer->flush();
+  }
+  /// Bytes from the application.
+  void send(std::string_view text) {
+    Slice slice = loop.pool().allocate(0, static_cast<std::uint32_t>(text.size()), 0);
+    std::memcpy(slice.edit().data(), text.data(), text.size());
+    above.down.batch.add(Chunk{.data = std::move(slice)});
+    layer->on_down(UpperPort(above), above.down.batch);
+    layer->flush();
+  }
+  /// What goes to the network.
+  std::vector<std::byte> take() { return all(below.down.batch); }
+  /// What the application got.
+  std::string received() {
+    const auto bytes = all(above.up.batch);
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
+  bool over() const { return failure != nullptr || is_closed; }
+  bool resumed() {
+    const auto value = layer->get(UpperPort(above), "tls.resumed");
+    return value && std::get<bool>(*value);
+  }
+
+  Executor& executor() noexcept override { return loop; }
+  State& state() noexcept override { return state_; }
+  const Security& security() noexcept override { return security_; }
+  void log(Severity, std::string_view) noexcept override {}
+  void deadline(TimePoint) noexcept override {}
+  void wake() noexcept override {}
+  void answered(unsigned) noexcept override {}
+  void early() noexcept override {}
+  void ready() noexcept override { is_ready = true; }
+  void closed() noexcept override { is_closed = true; }
+  void failed(Error error) noexcept override { failure = std::make_unique<Error>(std::move(error)); }
+  void notify(Notice, Error) noexcept override {}
+  StreamHost& streams() noexcept override { std::abort(); }
+  LowerHost& lowers() noexcept override { std::abort(); }
+  void* extension(std::string_view) noexcept override { return nullptr; }
+
+  TestLoop loop;
+  Link above, below;
+  std::unique_ptr<TlsInstance> layer;
+  std::unique_ptr<Error> failure;
+  bool is_ready = false, is_closed = false;
+
+ private:
+  static std::vector<std::byte> all(Batch& batch) {
+    std::vector<std::byte> bytes;
+    while (!batch.empty()) {
+      const Chunk chunk = batch.pop();
+      bytes.insert(bytes.end(), chunk.data.bytes().begin(), chunk.data.bytes().end());
+    }
+    return bytes;
+  }
+  const Security& security_;
+  State& state_;
+  Schedule schedule_;
+  Endpoint remote_{.host = "peer.example", .port = 443};
+  Route route_;
+  OpenArgs args_;
+};
+
+/// Carries bytes between two ends until both are silent.
+inline void converse(End& a, End& b) {
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (End* from : {&a, &b}) {
+      End& to = from == &a ? b : a;
+      if (const auto bytes = from->take(); !bytes.empty()) {
+        moved = true;
+        to.feed(bytes);
+      }
+    }
+  }
+}
+
+/// The options of a layer that says nothing but these.
+class Given final : public Options {
+ public:
+  explicit Given(std::map<std::string, OptionValue> values = {}) : values_(std::move(values)) {}
+  bool flag(std::string_view name) const noexcept override { return std::get<bool>(value(name)); }
+  std::int64_t number(std::string_view name) const noexcept override { return std::get<std::int64_t>(value(name)); }
+  std::string_view text(std::string_view name) const noexcept override {
+    return std::get<std::string_view>(value(name));
+  }
+
+ private:
+  OptionValue value(std::string_view name) const {
+    if (const auto found = values_.find(std::string(name)); found != values_.end()) return found->second;
+    for (const OptionSpec& spec : tls_options()) {
+      if (spec.name == name) return spec.fallback;
+    }
+    std::abort();
+  }
+  std::map<std::string, OptionValue> values_;
+};
+
+}  // namespace trellis::tls
