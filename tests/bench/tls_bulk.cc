@@ -1,4 +1,4 @@
-// tls_bulk.cc: bulk transfer over one TLS connection with AES-128-GCM, between two processes that have a processor each.
+// tls_bulk.cc: bulk transfer over one TLS connection with AES-128-GCM, between two processes with a processor each.
 //
 // Baselines: a C program on OpenSSL that gives SSL_write and SSL_read 16 KiB at a time, and Botan's own channel. As in
 // tcp_bulk.cc, processor time is the steadier measure of the two.

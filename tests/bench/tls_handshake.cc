@@ -1,7 +1,7 @@
 // tls_handshake.cc: full handshakes, both ends in one process on one processor, each over a TCP connection of its own.
 //
-// The baseline is the library that runs our handshakes, on plain sockets: what we add to it is the stack, the checks and
-// the take-over of the keys.
+// The baseline is the library that runs our handshakes, on plain sockets. What we add is the stack, the checks and the
+// take-over of the keys.
 #include <sys/socket.h>
 #include <unistd.h>
 
