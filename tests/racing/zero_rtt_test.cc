@@ -288,7 +288,7 @@ TEST_F(ZeroRtt, WhatDoesNotFitFollowsARefusal) {
   EXPECT_EQ(peers.at(0).all, "abcdefghi");
 }
 
-// RACE-105: a stack that cannot send early data sends them when it is ready.
+// RACE-105, RACE-107: a stack that cannot send early data sends them when it is ready.
 TEST_F(ZeroRtt, AStackWithoutEarlyDataSendsThemWhenReady) {
   begin(kTwo, "staggered", R"(<layer protocol="tcp"/>)");
   call(message("ping", true)).connection.send(message(" pong", false));
