@@ -179,6 +179,7 @@ TEST_F(OpenSsl, OurClientDoesNotKnowTheAuthority) {
   EXPECT_TRUE(theirs->wait_error("alert unknown ca")) << theirs->error();
 }
 
+// API-228, API-243
 TEST_F(OpenSsl, OurClientDoesNotSpeakOlderVersions) {
   auto theirs = server({"-tls1_2"});
   const Outcome outcome = connect(port, "hello\n");

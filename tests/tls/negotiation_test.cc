@@ -69,8 +69,8 @@ TEST_F(Negotiation, NothingInCommon) {
   EXPECT_EQ(failure().code, alert(40)) << failure().detail;
 }
 
-// API-228, API-243: an older version is refused unless both the policy and nobody else says otherwise.
-TEST_F(Negotiation, OlderVersionsNeedAnExplicitOption) {
+// An option that allows an older version does not ask for it. What peers of older versions get: tests/interop.
+TEST_F(Negotiation, TheNewestVersionIsChosen) {
   listen("minimum-version=1.2");
   meet("minimum-version=1.2");
   expect_conversation();

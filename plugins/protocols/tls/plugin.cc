@@ -16,15 +16,18 @@ class Tls final : public Protocol {
     return std::make_unique<Tls>(std::move(*settings));
   }
 
-  // No zero_rtt: the library has no early data, so no policy can count on it.
+  // No zero_rtt: the library has no early data, so no policy can count on it. No half_close where the peer may speak TLS
+  // 1.2, in which one end is the end of both (RFC 5246 section 7.2.1).
   LayerTraits traits(Face above) const noexcept override {
     if (above != Face::bytestream) return {.above = Face::none};
+    FeatureSet removes = {Feature::zero_rtt};
+    if (shared_.settings.version_floor < 0x0304) removes = removes | FeatureSet{Feature::half_close};
     return {.above = Face::bytestream,
             .below = Face::bytestream,
             .needs = {Feature::reliability, Feature::ordering},
             .adds = {Feature::confidentiality, Feature::peer_authentication, Feature::forward_secrecy,
                      Feature::full_integrity_check},
-            .removes = {Feature::zero_rtt},
+            .removes = removes,
             .security = {"tls", shared_.settings.version_floor, shared_.settings.anchors_name},
             .headroom = tls::kHeadroom,
             .tailroom = tls::kTailroom,

@@ -240,7 +240,7 @@ void TlsInstance::on_down(UpperPort from, Batch& batch) noexcept {
   }
   if (stage_ != Stage::open || !batch.empty()) return;
   if (upper_.granted() * 2 <= shared_.settings.window) upper_.grant_to(shared_.settings.window);
-  if (!from.finished()) return;
+  if (!from.finished() || !sealer_) return;  // before TLS 1.3 one end is the end of both
   goodbye_due_ = half_closed_ = true;
   send_goodbye();
 }
