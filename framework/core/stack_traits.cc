@@ -11,6 +11,10 @@ constexpr const char* kLayer = "compose";
 
 std::unexpected<Error> misfit(std::string detail) { return fail(Reason::configuration, std::move(detail), 0, kLayer); }
 
+constexpr FeatureSet kProtection = {Feature::confidentiality, Feature::peer_authentication};
+
+FeatureSet common(FeatureSet a, FeatureSet b) { return a - (a - b); }
+
 /// Why a layer cannot stand where it stands.
 std::string wrong_face(std::string_view name, Face wanted, Face offered, std::string_view below) {
   if (wanted == Face::none) return std::format("{} is a bottom layer and cannot stand on {}", name, below);
@@ -78,7 +82,13 @@ Result<void> equivalent(const StackTraits& a, const StackTraits& b, const Requir
   if (a.security.family.empty() != b.security.family.empty()) {
     return differ("one is secure and the other is not: never equivalent");
   }
-  if (a.security != b.security && !security_declared_equal) {
+  // What a layer does counts beside what it is called: a protocol with a null cipher is no stand-in for itself.
+  if (const FeatureSet one = common(a.have, kProtection), other = common(b.have, kProtection); one != other) {
+    return differ(std::format("only one has {}: never equivalent", to_string((one - other) | (other - one))));
+  }
+  const bool same =
+      a.security == b.security && a.have.has(Feature::forward_secrecy) == b.have.has(Feature::forward_secrecy);
+  if (!same && !security_declared_equal) {
     return differ("security differs and the policy does not declare it equal");
   }
   return {};

@@ -36,7 +36,7 @@ Result<StackTraits> fold(std::span<const NamedTraits> bottom_up);
 Result<void> satisfies(const StackTraits& stack, const Requirements& requirements);
 
 /// Whether either stack may stand in for the other. Stacks of different security are equivalent only if the policy
-/// declares it; a secure and an insecure one never are.
+/// declares it; a secure and an insecure one never are, nor two of which one alone keeps secrets or knows its peer.
 Result<void> equivalent(const StackTraits& a, const StackTraits& b, const Requirements& requirements,
                         bool security_declared_equal);
 

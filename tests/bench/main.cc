@@ -43,9 +43,9 @@ struct Wishes {
 };
 
 std::vector<Row> all_rows() {
-  return {tcp_setup(),      tcp_bulk_cpu(), tcp_bulk_rate(), tcp_pingpong(),   udp_rate(),       accept_rate(),
-          idle_memory(),    layer_cost(),   start_up(),      race_million(),   race_tree(),      tls_record(),
-          tls_handshakes(), tls_bulk_cpu(), tls_bulk_rate(), tls_bulk_botan(), tls_idle_memory()};
+  return {tcp_setup(),   tcp_bulk_cpu(),   tcp_bulk_rate(), tcp_pingpong(),  udp_rate(),       accept_rate(),
+          idle_memory(), layer_cost(),     start_up(),      policy_load(),   race_million(),   race_tree(),
+          tls_record(),  tls_handshakes(), tls_bulk_cpu(),  tls_bulk_rate(), tls_bulk_botan(), tls_idle_memory()};
 }
 
 int complain(const std::string& what) {

@@ -13,6 +13,7 @@ Row accept_rate();
 Row idle_memory();
 Row layer_cost();
 Row start_up();
+Row policy_load();
 Row race_million();
 Row race_tree();
 Row tls_record();
