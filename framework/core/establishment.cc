@@ -131,6 +131,10 @@ void Establishment::on_alarm() noexcept {
 Error Establishment::too_late() const {
   const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(plan_.connect_timeout).count();
   const std::string within = " within " + std::to_string(limit) + " ms";
+  if (auto held = race_.held_back()) {
+    held->detail += "; the time to connect is over";
+    return *held;
+  }
   if (attempts_.empty())
     return {Reason::timed_out, 0, "core", "no address of " + plan_.wishes.remote.host + " was found" + within};
   const Candidate& c = race_.tree()[attempts_.front()->leaf].candidate;

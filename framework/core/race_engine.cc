@@ -8,6 +8,7 @@ namespace trellis {
 namespace {
 
 constexpr Duration kWakeLeast = std::chrono::milliseconds(1);  // a plan that wakes in the past must not spin
+constexpr unsigned kIdleWakesMax = 256;                        // of one node in a row, each of which changed nothing
 
 const char* event_word(RaceEvent event) {
   switch (event) {
@@ -89,6 +90,7 @@ void RaceEngine::children_changed(TimePoint now, NodeIndex node) {
   if (!parent(node).race && tree_[node].branch) {  // the first children: now it is known how the node branches
     const BranchRacing& racing = racing_[static_cast<std::size_t>(*tree_[node].branch)];
     parent(node).race = racing.policy->begin(*tree_[node].branch, *racing.options);
+    if (!parent(node).race) return broken(now, node, "began no race");
     decide(now, node, RaceEvent::begin, 0);
   } else if (parent(node).race) {
     decide(now, node, RaceEvent::children_changed, 0);
@@ -155,6 +157,18 @@ void RaceEngine::execute(TimePoint now, NodeIndex node, RaceEvent event, RacePla
   if (plan.wake) {
     parent(node).wake = std::max(*plan.wake, now + kWakeLeast);
     decision(now, Kind::waiting, node, "until the next decision");
+  }
+  for (const auto& list : {plan.cancel, plan.start}) {
+    const auto wrong = std::ranges::find_if(list, [&](ChildId id) { return id == 0 || id > tree_[node].numbered; });
+    if (wrong == list.end()) continue;
+    return broken(
+        now, node,
+        "asked for child " + std::to_string(*wrong) + " where there are " + std::to_string(tree_[node].numbered));
+  }
+  const bool idle = event == RaceEvent::wake && plan.cancel.empty() && plan.start.empty();
+  parent(node).idle_wakes = idle ? parent(node).idle_wakes + 1 : 0;
+  if (parent(node).idle_wakes > kIdleWakesMax) {
+    return broken(now, node, "was woken " + std::to_string(kIdleWakesMax) + " times in a row and did nothing");
   }
   for (const ChildId id : plan.cancel) {
     const NodeIndex child = tree_.child(node, id);
@@ -225,8 +239,40 @@ Error RaceEngine::summary(NodeIndex node) const {
     const bool decides = tree_[i].failure->reason == Reason::authentication;
     if (first == nullptr || (decides && first->reason != Reason::authentication)) first = &*tree_[i].failure;
   }
-  if (first == nullptr) return {Reason::unreachable, 0, "core", "there was nothing to try"};
-  return *first;
+  if (first != nullptr) return *first;
+  if (!tree_[node].children.empty()) return blame(node, "canceled every candidate");
+  return {Reason::unreachable, 0, "core", "there was nothing to try"};
+}
+
+Error RaceEngine::blame(NodeIndex node, const std::string& what) const {
+  const RacingPolicy& policy = *racing_[static_cast<std::size_t>(*tree_[node].branch)].policy;
+  return {Reason::configuration, 0, "core",
+          "racing policy '" + std::string(policy.name()) + "' " + what + " (node " + tree_.name(node) +
+              "): use another one, or repair its plugin"};
+}
+
+// A racing policy that cannot be obeyed: nobody else decides for it, the race is lost.
+void RaceEngine::broken(TimePoint now, NodeIndex node, const std::string& what) {
+  tree_[kRoot].failure = blame(node, what);
+  over_ = true;
+  for (NodeIndex i = 1; i < tree_.size(); ++i) {
+    if (active(tree_[i].state)) cancel_node(now, i, "the racing policy is broken");
+  }
+  tree_[kRoot].state = Child::State::failed;
+  tree_[kRoot].ended_at = now;
+  decision(now, Kind::failed, kRoot, "the racing policy is broken");
+  deferred_.clear();
+  rearm();
+  actions_.lost(*tree_[kRoot].failure);
+}
+
+std::optional<Error> RaceEngine::held_back() const {
+  for (NodeIndex i = 0; i < parents_.size(); ++i) {
+    if (!active(tree_[i].state) || !parents_[i].race || parents_[i].awaited != RaceStep::Awaited{} || running(i))
+      continue;
+    return blame(i, "started nothing although candidates were waiting");
+  }
+  return {};
 }
 
 void RaceEngine::fail_node(TimePoint now, NodeIndex node, Error error, const char* fact_why) {

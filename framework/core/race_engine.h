@@ -5,6 +5,8 @@
 // parents never influence each other. It knows nothing of stacks, names and paths: RaceActions does what it says.
 #pragma once
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "core/candidate_tree.h"
@@ -65,6 +67,8 @@ class RaceEngine {
   std::vector<RaceStep>& trace() noexcept { return trace_; }
   const std::vector<RaceStep>& trace() const noexcept { return trace_; }
   bool over() const noexcept { return over_; }
+  /// Whether a racing policy keeps the race waiting with nothing running, and which; none: it is not to blame.
+  std::optional<Error> held_back() const;
   void keep_trace(bool keep) noexcept { tracing_ = keep; }  // most Connections do without
 
  private:
@@ -72,6 +76,7 @@ class RaceEngine {
   struct Parent {  // a started node that branches
     std::unique_ptr<Race> race;
     TimePoint wake = TimePoint::max();
+    unsigned idle_wakes = 0;  // in a row
     RaceStep::Awaited awaited;
   };
   void fact(TimePoint now, Kind kind, NodeIndex node, std::string_view why, std::string detail = {});
@@ -90,6 +95,8 @@ class RaceEngine {
   void rearm();
   bool running(NodeIndex node) const noexcept;
   Error summary(NodeIndex node) const;
+  Error blame(NodeIndex node, const std::string& what) const;
+  void broken(TimePoint now, NodeIndex node, const std::string& what);
   Parent& parent(NodeIndex node);
 
   CandidateTree tree_;

@@ -364,9 +364,9 @@ TEST_F(RaceTest, APolicyThatStartsNothingDoesNotStopTheRace) {
   EXPECT_EQ(w.winner, "1.1.1.2");
 }
 
-TEST_F(RaceTest, APlanForChildrenThatAreNotThereIsIgnoredAndTold) {
+TEST_F(RaceTest, APlanForChildrenThatAlreadyRunIsIgnoredAndTold) {
   const FakePolicy wild([](RaceEvent, const RaceView& v) {
-    RacePlan plan{.start = {77, v.children.front().id, v.children.front().id, 0}, .cancel = {99}, .wake = {}};
+    RacePlan plan{.start = {v.children.front().id, v.children.front().id}, .cancel = {}, .wake = {}};
     return plan;
   });
   Racing fake = staggered;
