@@ -234,7 +234,7 @@ void TlsInstance::on_down(UpperPort from, Batch& batch) noexcept {
   if (stage_ != Stage::open || goodbye_said_ || !send_output()) return;
   if (sealer_) {
     send_key_update();
-    send(batch);
+    while (stage_ == Stage::open && !batch.empty() && lower_.credit() > 0) send(batch);
   } else {
     send_old(batch);
   }
@@ -245,8 +245,8 @@ void TlsInstance::on_down(UpperPort from, Batch& batch) noexcept {
   send_goodbye();
 }
 
-// Each record may cost as much as the last one overshoots, so what is sealed in one go must fit with all of its
-// overhead but for the last record.
+// All records but the last must fit into the credit, so each chunk is charged with a record of its own. Small ones share
+// a record and cost less: then this is called again, because credit that is left brings no further visit.
 void TlsInstance::send(Batch& batch) noexcept {
   auto budget = static_cast<std::int64_t>(lower_.credit());
   while (!batch.empty() && budget > 0) {
