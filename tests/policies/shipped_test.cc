@@ -74,7 +74,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Shipped{"bulk", "tcp", Face::bytestream, kStream | FeatureSet{Feature::congestion_control}},
                     Shipped{"datagram", "udp", Face::datagram, {Feature::boundaries}},
                     Shipped{"messages", "length-prefix/tcp", Face::message, kStream | FeatureSet{Feature::boundaries}},
-                    Shipped{"paranoid", "tls/tcp", Face::bytestream, kStream | kSecrecy}),
+                    Shipped{"paranoid", "tls/tcp", Face::bytestream, kStream | kSecrecy},
+                    Shipped{"secure", "tls/tcp", Face::bytestream, kStream | kSecrecy}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(ShippedPolicies, NoneIsForgottenHere) {
@@ -83,12 +84,13 @@ TEST(ShippedPolicies, NoneIsForgottenHere) {
     if (entry.path().extension() == ".xml") files.push_back(entry.path().stem());
   }
   std::ranges::sort(files);
-  EXPECT_EQ(files, (std::vector<std::string>{"bulk", "datagram", "default", "interactive", "messages", "paranoid"}));
+  EXPECT_EQ(files,
+            (std::vector<std::string>{"bulk", "datagram", "default", "interactive", "messages", "paranoid", "secure"}));
 }
 
 TEST(ShippedPolicies, LoadTogether) {
   std::vector<std::string> names = {"default", "interactive", "bulk", "datagram", "messages"};
-  if (built("tls")) names.emplace_back("paranoid");
+  if (built("tls")) names.insert(names.end(), {"paranoid", "secure"});
   const auto framework = load(names);
   ASSERT_TRUE(framework) << framework.error().detail;
   EXPECT_EQ((*framework)->profiles(), names);
