@@ -1,5 +1,5 @@
-// Bytes that claim to be a world: they are refused with one line that names the file, or come to a sound world, of which
-// a network can be made.
+// Bytes that claim to be a world: they are refused with one line that names the file, or come to a sound world, of
+// which a network can be made.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>

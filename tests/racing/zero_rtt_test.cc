@@ -206,7 +206,7 @@ TEST_F(ZeroRtt, WithoutATicketEverythingWaitsForTheHandshake) {
   EXPECT_EQ(peers.at(0).early, "");
 }
 
-// RACE-106, RACE-110, RACE-111
+// RACE-17, RACE-106, RACE-110, RACE-111
 TEST_F(ZeroRtt, EachLeafHasItsOwnTicketAndItsOwnCopy) {
   begin(kTwo, "simultaneous");
   earn(2);
@@ -226,7 +226,7 @@ TEST_F(ZeroRtt, EachLeafHasItsOwnTicketAndItsOwnCopy) {
     whole += peer.all == "ping pong";
     early_only += peer.all == "ping" && peer.early == "ping";
   }
-  EXPECT_EQ(whole, 1u) << "RACE-17: one leaf carries the application's data";
+  EXPECT_EQ(whole, 1u) << "one leaf carries the application's data";
   EXPECT_LE(early_only, 1u) << "a replay on the loser is what was allowed";
 }
 

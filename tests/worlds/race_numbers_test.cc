@@ -100,7 +100,7 @@ TEST_F(RaceNumbers, ADeadFamilyIsLeftAfterOneAddress) {
   EXPECT_EQ(raced.attempts, 2u);
 }
 
-// RACE-114, RACE-124: answers for IPv4 wait 50 ms for those for IPv6.
+// RACE-31, RACE-44, RACE-114, RACE-124: answers for IPv4 wait 50 ms for those for IPv6.
 TEST_F(RaceNumbers, LateIpv6AnswersCostTheResolutionDelay) {
   const RaceRun late = run(world(kTwo, "", R"(<records family="ipv6" after-ms="5000"/>)"));
   EXPECT_GE(late.time, 50ms + kRtt);
