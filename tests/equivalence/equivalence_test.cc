@@ -1,5 +1,5 @@
-// Which stacks may stand in for which, computed from what their layers declare: every shipped stack with every other one,
-// and every kind of security with every other one. The matrices are files, so that a change is read by somebody.
+// Which stacks may stand in for which, computed from what their layers declare: every shipped stack with every other
+// one, and every kind of security with every other one. The matrices are files, so that a change is read by somebody.
 #include <algorithm>
 #include <filesystem>
 #include <format>

@@ -28,9 +28,9 @@ const std::string kTcpLayer = "<layer protocol='tcp'/>", kUdpLayer = "<layer pro
                   kTlsLayer = "<layer protocol='tls'/>", kQuicLayer = "<layer protocol='quic'/>";
 
 TEST_F(LoadTest, UnknownPlugins) {
-  EXPECT_EQ(refusal(stacks({stack("s", "\n<layer protocol='tpc'/>")})),
-            "p.xml:4: found protocol \"tpc\", which no plugin provides, expected quic, tcp, tls or udp: did you mean "
-            "\"tcp\"?");
+  const std::string unknown = refusal(stacks({stack("s", "\n<layer protocol='tpc'/>")}));
+  EXPECT_TRUE(unknown.starts_with("p.xml:4: found protocol \"tpc\", which no plugin provides, expected ")) << unknown;
+  EXPECT_TRUE(unknown.ends_with(": did you mean \"tcp\"?")) << unknown;
   EXPECT_EQ(refusal(stacks({stack("s", "\n<layer framer='length'/>")})),
             "p.xml:4: found framer \"length\", which no plugin provides, expected length-prefix or line");
   EXPECT_EQ(refusal(stacks({stack("s", kTcpLayer)}) + "\n<racing>\n<branch on='path' policy='stagered'/></racing>"),

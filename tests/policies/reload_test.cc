@@ -1,4 +1,4 @@
-// Policies that are edited while the program runs: what new Connections get, what old ones keep, and what a bad edit does.
+// Policies that are edited while the program runs: what new Connections get, what old ones keep, what a bad edit does.
 #include <unistd.h>
 
 #include <atomic>
