@@ -143,8 +143,11 @@ std::optional<Error> refusal_of(const PeerCheck& check, const std::vector<Botan:
     auto found = finding_of(Certificate_Status_Code::CERT_NAME_NOMATCH, check, chain);
     return refused(check, found.code, found.text, chain);
   }
-  if (auto weakness = weakness_of(*chain.front().subject_public_key(), *check.credentials.policy())) {
-    return refused(check, Code::weak_key, *weakness, chain);
+  // Only RSA keys can be too short and still sign a handshake; decoding other keys once more would be in vain.
+  if (chain.front().subject_public_key_algo().oid().human_name_or_empty().starts_with("RSA")) {
+    if (auto weakness = weakness_of(*chain.front().subject_public_key(), *check.credentials.policy())) {
+      return refused(check, Code::weak_key, *weakness, chain);
+    }
   }
   if (!check.credentials.pins_fit(chain.front().subject_public_key_info())) {
     return refused(check, Code::not_pinned, "the certificate is valid, but its key is none of those that were pinned",
