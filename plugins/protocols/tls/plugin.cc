@@ -16,8 +16,8 @@ class Tls final : public Protocol {
     return std::make_unique<Tls>(std::move(*settings));
   }
 
-  // No zero_rtt: the library has no early data, so no policy can count on it. No half_close where the peer may speak TLS
-  // 1.2, in which one end is the end of both (RFC 5246 section 7.2.1).
+  // No zero_rtt: the library has no early data, so no policy can count on it. No half_close where the peer may speak
+  // TLS 1.2, in which one end is the end of both (RFC 5246 section 7.2.1).
   LayerTraits traits(Face above) const noexcept override {
     if (above != Face::bytestream) return {.above = Face::none};
     FeatureSet removes = {Feature::zero_rtt};

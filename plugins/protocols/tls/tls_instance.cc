@@ -245,8 +245,8 @@ void TlsInstance::on_down(UpperPort from, Batch& batch) noexcept {
   send_goodbye();
 }
 
-// All records but the last must fit into the credit, so each chunk is charged with a record of its own. Small ones share
-// a record and cost less: then this is called again, because credit that is left brings no further visit.
+// All records but the last must fit into the credit, so each chunk is charged with a record of its own. Small ones
+// share a record and cost less: then this is called again, because credit that is left brings no further visit.
 void TlsInstance::send(Batch& batch) noexcept {
   auto budget = static_cast<std::int64_t>(lower_.credit());
   while (!batch.empty() && budget > 0) {
