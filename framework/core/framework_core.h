@@ -28,7 +28,7 @@ struct Plan {
   Face face = Face::none;          // of all of them
   Duration connect_timeout{};
   std::size_t candidates = 16;
-  std::size_t attempts_at_once = 4;
+  std::size_t attempts_at_once = 8;
   BranchRacing racing[3];                           // by Branch
   std::shared_ptr<Preconnection::RaceOver> report;  // null: nobody wants the story
   ConnectionLimits limits;

@@ -28,7 +28,7 @@ inline constexpr int kPolicyEntriesMax = 64;  // of other lists: options, rules,
 struct PolicyLimits {
   Duration connect_timeout = std::chrono::seconds(15);  ///< from Initiate to failure
   std::uint32_t candidates = 16;                        ///< leaves of the candidate tree
-  std::uint32_t attempts_at_once = 4;
+  std::uint32_t attempts_at_once = 8;
   std::uint32_t send_buffer = 1 << 20;     ///< bytes
   std::uint32_t receive_buffer = 1 << 20;  ///< bytes
 };

@@ -46,6 +46,7 @@ World::World(Trial& trial, const Weather& weather)
   client.peer = &server;
   server.peer = &client;
   trial.lab().holder().scene = &scene;
+  trial.lab().framework().core().state.clear();  // tickets of the world before would make this one another
   if (trial.verbose()) {
     time_.observe([this](const TraceEvent& event) {
       if (event.what != "turn") scene.say("network", to_string(event, VirtualWorld::kStart));

@@ -134,7 +134,7 @@ TEST(Policy, WhatIsNotSaid) {
   EXPECT_FALSE(policy->resolver);
   EXPECT_EQ(policy->limits.connect_timeout, std::chrono::seconds(15));
   EXPECT_EQ(policy->limits.candidates, 16u);
-  EXPECT_EQ(policy->limits.attempts_at_once, 4u);
+  EXPECT_EQ(policy->limits.attempts_at_once, 8u);
   EXPECT_EQ(policy->limits.send_buffer, 1048576u);
   EXPECT_EQ(policy->limits.receive_buffer, 1048576u);
 }
