@@ -112,7 +112,14 @@ Result<std::shared_ptr<ComposedStack>> fit(const StackSpec& spec, const std::vec
   stack->tailroom = stack->traits.tailroom;
   for (const auto& [name, layer] : bottom_up) {
     stack->layers.push_back({std::string(name), {}, nullptr, layer});
-    if (layer.accepts != Accepts::no) stack->acceptor = static_cast<int>(stack->layers.size()) - 1;
+    const int index = static_cast<int>(stack->layers.size()) - 1;
+    if (layer.accepts != Accepts::no) stack->acceptor = index;
+    if (!layer.adds.has(Feature::multistreaming)) continue;
+    if (stack->multiplexer >= 0) {
+      return misfit(spec.where, std::format("{} and {} both have streams: a stack can have one such layer",
+                                            stack->layers[static_cast<std::size_t>(stack->multiplexer)].name, name));
+    }
+    stack->multiplexer = index;
   }
   return stack;
 }

@@ -5,7 +5,7 @@
 
 #include "core/early_message.h"
 #include "core/establishment.h"
-#include "core/listener_core.h"
+#include "core/group.h"
 #include "core/local_interface.h"
 
 namespace trellis {
@@ -41,6 +41,7 @@ ConnectionCore::ConnectionCore(Turn& turn, Face face, const ConnectionLimits& li
 
 ConnectionCore::~ConnectionCore() {
   if (rare_ && rare_->ledger != nullptr) rare_->ledger->leave();
+  forget_groups();
 }
 
 ConnectionCore::Rare& ConnectionCore::rare() {
@@ -69,6 +70,7 @@ void ConnectionCore::bind(Stack& stack, std::string_view node, MessageRef early_
   stack_ = &stack;
   node_ = node;
   stack.give_to(*this);
+  join_trunk();
   if (rare_ && rare_->early) settle_early(std::move(early_copy));
   stack_ready();
 }
@@ -105,18 +107,19 @@ void ConnectionCore::race_over(std::unique_ptr<RaceReport> report, std::shared_p
   turn_.deliver(*this);
 }
 
-void ConnectionCore::accepted_by(ListenerCore& listener, Stack& stack, std::uint32_t place) noexcept {
-  listener_ = &listener;
-  listener_place_ = place;
+void ConnectionCore::accepted_by(ConnectionTaker& taker, Stack& stack, std::uint32_t place) noexcept {
+  taker_ = &taker;
+  taker_place_ = place;
   stack_ = &stack;
 }
 
-void ConnectionCore::listener_gone() noexcept {
-  listener_ = nullptr;
+void ConnectionCore::taker_gone() noexcept {
+  taker_ = nullptr;
   gone();
 }
 
 void ConnectionCore::stack_ready() noexcept {
+  if (membership_ && state_ == ConnectionState::establishing && !apply_properties()) return;
   if (state_ == ConnectionState::establishing) state_ = ConnectionState::established;
   tell_ready_ = true;
   push_on();
@@ -298,7 +301,8 @@ void ConnectionCore::gone() noexcept {
     rare_->closed = {};
     rare_->room = {};
   }
-  if (listener_ != nullptr) std::exchange(listener_, nullptr)->forget(*this);
+  if (taker_ != nullptr) std::exchange(taker_, nullptr)->forget(*this);
+  if (membership_ && membership_->group) membership_->group->forget_handler(*this);
   if (state_ == ConnectionState::closing) return;  // a graceful close goes on; end() retires
   abort(0);
   turn_.retire(*this);
@@ -320,6 +324,7 @@ void ConnectionCore::end(std::unique_ptr<Error> why) noexcept {
   if (rare_) rare_->early = {};
   outbox_.clear();
   let_go_of_stack();
+  leave_group();
   if (gone_)
     turn_.retire(*this);
   else
@@ -331,6 +336,16 @@ void ConnectionCore::stack_failed(Error error) noexcept { end(std::make_unique<E
 void ConnectionCore::stack_closed() noexcept {
   if (!closing_asked_) inbox_.end();  // the peer ended it cleanly
   end(nullptr);
+}
+
+// STOP_SENDING and its like: what the peer has sent can still be read.
+void ConnectionCore::stack_stopped(const Error& error) noexcept {
+  if (ended_) return;
+  finished_ = finish_told_ = true;
+  outbox_.clear();
+  if (rare_ && rare_->ledger != nullptr) rare_->ledger->fail_open(error);
+  stack_noticed(Notice::soft_error, error);
+  turn_.deliver(*this);
 }
 
 void ConnectionCore::stack_noticed(Notice notice, Error detail) noexcept {
@@ -354,15 +369,15 @@ void ConnectionCore::deliver() noexcept {
 
 // False: there is nobody left to tell anything.
 bool ConnectionCore::deliver_ready() noexcept {
-  if (listener_ != nullptr) {
+  if (taker_ != nullptr) {
     if (ended_) {  // failed before the application knew of it
-      std::exchange(listener_, nullptr)->not_established(*this, failure_.get());
+      std::exchange(taker_, nullptr)->not_established(*this, failure_.get());
       gone_ = true;
       turn_.retire(*this);
       return false;
     }
     if (!std::exchange(tell_ready_, false)) return false;
-    std::exchange(listener_, nullptr)->established(*this);
+    std::exchange(taker_, nullptr)->established(*this);
     tell_ready_ = false;
     return !gone_;
   }
@@ -431,6 +446,7 @@ void ConnectionCore::deliver_messages() noexcept {
 }
 
 void ConnectionCore::deliver_end() noexcept {
+  if (waits_for_group()) return;
   if (rare_ && rare_->closed) {
     auto hear = std::exchange(rare_->closed, {});
     failure_told_ = true;
@@ -450,15 +466,6 @@ std::string_view ConnectionCore::interface_name() const {
   std::string& name = stack_->route().path.interface_name;
   if (name.empty()) name = interface_of(stack_->route().local);
   return name;
-}
-
-Result<PropertyValue> ConnectionCore::get(std::string_view name) noexcept {
-  if (stack_ == nullptr) return fail(Reason::invalid_argument, "no stack is bound: the Connection is not established");
-  return stack_->get(name, stack_->depth() - 1);
-}
-Result<void> ConnectionCore::set(std::string_view name, const PropertyValue& value) noexcept {
-  if (stack_ == nullptr) return fail(Reason::invalid_argument, "no stack is bound: the Connection is not established");
-  return stack_->set(name, value, stack_->depth() - 1);
 }
 
 }  // namespace trellis

@@ -12,14 +12,30 @@
 
 namespace trellis {
 
+class ConnectionCore;
 class Establishment;
-class ListenerCore;
+class Group;
+class Trunk;
+struct Membership;
+
+/// Who takes Connections that a peer opened, and hands them to the application when they are ready.
+class ConnectionTaker {
+ public:
+  virtual void established(ConnectionCore&) noexcept = 0;  // in the deliver pass
+  virtual void forget(ConnectionCore&) noexcept = 0;       // it ended before
+  /// It failed before the application knew of it.
+  virtual void not_established(ConnectionCore&, const Error* why) noexcept = 0;
+
+ protected:
+  ~ConnectionTaker() = default;
+};
 
 /// What a Connection holds at most, in bytes, and how it is set up.
 struct ConnectionLimits {
   std::uint32_t receive_buffer = 262144;
   std::uint32_t send_buffer = 0;             // queued before send() says pause, besides what the stack takes
   std::uint32_t headroom = 0, tailroom = 0;  // of the stacks that it may be bound to
+  std::uint32_t connect_timeout_ms = 30000;  // for clones
 };
 
 class ConnectionCore final : public TurnMember, public StackOwner {
@@ -27,7 +43,7 @@ class ConnectionCore final : public TurnMember, public StackOwner {
   ConnectionCore(Turn& turn, Face face, const ConnectionLimits& limits);
   ~ConnectionCore() override;
 
-  // From Establishment and ListenerCore.
+  // From Establishment and whoever takes it.
   void establishing(Establishment& by, Connection::Done ready) noexcept;
   void bind(Stack& stack, std::string_view node, MessageRef early_copy) noexcept;  // ready: the winner
   /// A copy of the early message for a leaf that can send early data; none: there is nothing to send early.
@@ -35,10 +51,10 @@ class ConnectionCore final : public TurnMember, public StackOwner {
   void establish_failed(Error) noexcept;
   void race_over(std::unique_ptr<RaceReport> report, std::shared_ptr<Preconnection::RaceOver> hear);
   void ready_callback(Connection::Done ready) noexcept { ready_ = std::move(ready); }
-  void accepted_by(ListenerCore& listener, Stack& stack, std::uint32_t place) noexcept;
-  void moved_in_listener(std::uint32_t place) noexcept { listener_place_ = place; }
-  std::uint32_t listener_place() const noexcept { return listener_place_; }
-  void listener_gone() noexcept;
+  void accepted_by(ConnectionTaker& taker, Stack& stack, std::uint32_t place) noexcept;
+  void moved_in_taker(std::uint32_t place) noexcept { taker_place_ = place; }
+  std::uint32_t taker_place() const noexcept { return taker_place_; }
+  void taker_gone() noexcept;
   Connection handle() noexcept { return Connection(*this); }
 
   // From the application, through Connection.
@@ -61,8 +77,23 @@ class ConnectionCore final : public TurnMember, public StackOwner {
   void cancel_close() noexcept;
   void abort(std::uint64_t code) noexcept;
   void gone() noexcept;  // the handle was destroyed
+
+  // Its group (group.cc).
+  Connection clone(Connection::Done ready, CloneOptions options);
+  void on_received(Connection::Arrived);
+  void close_group(Connection::Done) noexcept;
+  void abort_group(std::uint64_t code) noexcept;
+  std::size_t group_size() const noexcept;
   Result<PropertyValue> get(std::string_view name) noexcept;
   Result<void> set(std::string_view name, const PropertyValue&) noexcept;
+  Membership& membership();
+  void join(const std::shared_ptr<Group>& group);
+  void follow(std::string_view name, const PropertyValue& value) noexcept;  // another member has set it
+  void remember(std::string_view name, const PropertyValue& value);         // it was set: clones get it
+  void close_quietly() noexcept;
+  void one_way(const StreamArgs& args) noexcept;
+  void too_late() noexcept;
+  const ConnectionLimits& limits() const noexcept { return limits_; }
 
   ConnectionState state() const noexcept { return state_; }
   std::string_view stack_name() const noexcept {
@@ -82,6 +113,7 @@ class ConnectionCore final : public TurnMember, public StackOwner {
   void stack_failed(Error) noexcept override;
   void stack_closed() noexcept override;
   void stack_noticed(Notice, Error) noexcept override;
+  void stack_stopped(const Error&) noexcept override;
 
   // TurnMember
   void deliver() noexcept override;
@@ -103,21 +135,32 @@ class ConnectionCore final : public TurnMember, public StackOwner {
   void deliver_end() noexcept;
   void end(std::unique_ptr<Error> why) noexcept;
   void let_go_of_stack() noexcept;
+  void join_trunk();
+  void leave_group() noexcept;
+  void forget_groups() noexcept;
+  bool waits_for_group() const noexcept;
+  Result<void> begin_clone(ConnectionCore& made, CloneOptions options);
+  Result<void> begin_stream(Trunk& trunk);
+  Result<void> begin_stack(Stack& like);
+  void clone_failed(Error why) noexcept;
+  void own_properties(std::vector<std::pair<std::string, PropertyValue>> properties);
+  bool apply_properties() noexcept;
 
   Turn& turn_;
   Stack* stack_ = nullptr;
   Establishment* establishment_ = nullptr;
-  ListenerCore* listener_ = nullptr;
+  ConnectionTaker* taker_ = nullptr;
   Outbox outbox_;
   Inbox inbox_;
   Connection::Received receiver_;
   std::move_only_function<void()> writable_;
   Connection::Done ready_;
   std::unique_ptr<Rare> rare_;
+  std::unique_ptr<Membership> membership_;
   std::unique_ptr<Error> failure_;
   std::size_t at_least_ = 0, at_most_ = 0;
   std::string node_;
-  std::uint32_t listener_place_ = 0;
+  std::uint32_t taker_place_ = 0;
   ConnectionLimits limits_;
   Face face_;
   ConnectionState state_ = ConnectionState::establishing;

@@ -83,8 +83,7 @@ Route Establishment::route_to(const Candidate& candidate) const {
 
 void Establishment::start_leaf(NodeIndex leaf) noexcept {
   const Candidate& candidate = race_.tree()[leaf].candidate;
-  Stack& stack =
-      turn_.make<Stack>(turn_, plan_.stacks[static_cast<std::size_t>(candidate.stack)], plan_.wishes.security);
+  Stack& stack = Stack::make(turn_, plan_.stacks[static_cast<std::size_t>(candidate.stack)], plan_.wishes.security);
   Attempt& attempt = *attempts_.emplace_back(std::make_unique<Attempt>(*this, leaf, stack));
   stack.give_to(attempt);
   stack.remember(framework_.state, {plan_.profile, &plan_.profile->policy.name}, plan_.generation);
@@ -154,6 +153,7 @@ void Establishment::won(NodeIndex leaf) noexcept {
     return turn_.advance(*this);
   }
   ConnectionCore& connection = *std::exchange(connection_, nullptr);
+  for (const auto& [property, value] : plan_.wishes.properties) connection.remember(property, value);
   const std::string name = race_.tree().name(leaf);
   connection.bind(winner, name, std::move((*found)->early_copy));
   for (auto& [notice, detail] : (*found)->notices) connection.stack_noticed(notice, std::move(detail));

@@ -169,6 +169,8 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
   plan.candidates = policy.limits.candidates;
   plan.limits.receive_buffer = policy.limits.receive_buffer;
   plan.limits.send_buffer = policy.limits.send_buffer;
+  plan.limits.connect_timeout_ms =
+      static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(plan.connect_timeout).count());
   for (const auto& stack : plan.stacks) {
     plan.limits.headroom = std::max(plan.limits.headroom, stack->headroom);
     plan.limits.tailroom = std::max(plan.limits.tailroom, stack->tailroom);

@@ -8,11 +8,16 @@
 
 #include "core/connection_core.h"
 #include "core/framework_core.h"
+#include "core/group.h"
 #include "trellis/listener.h"
 
 namespace trellis {
 
-class ListenerCore final : public TurnMember, public Slot, public AcceptHost {
+class ListenerCore final : public TurnMember,
+                           public Slot,
+                           public AcceptHost,
+                           public ConnectionTaker,
+                           public StreamTaker {
  public:
   ListenerCore(FrameworkCore& framework, Turn& turn, Plan plan, ListenerEvents events);
   ~ListenerCore() override;
@@ -29,11 +34,13 @@ class ListenerCore final : public TurnMember, public Slot, public AcceptHost {
   void cancel_accept() noexcept { waiter_ = {}; }
   void gone() noexcept;
 
-  // From the Connections on their way.
-  void established(ConnectionCore&) noexcept;
-  void forget(ConnectionCore&) noexcept;
-  /// A peer failed before the application knew of it.
-  void not_established(ConnectionCore&, const Error* why) noexcept;
+  // ConnectionTaker: the Connections on their way
+  void established(ConnectionCore&) noexcept override;
+  void forget(ConnectionCore&) noexcept override;
+  void not_established(ConnectionCore&, const Error* why) noexcept override;
+  // StreamTaker: their streams
+  Stack* take_stream(Trunk&, const StreamArgs&) noexcept override;
+  void trunk_over(Trunk&) noexcept override;
 
   // AcceptHost
   Executor& executor() noexcept override { return turn_->executor(); }
@@ -59,33 +66,57 @@ class ListenerCore final : public TurnMember, public Slot, public AcceptHost {
   // TurnMember
   void advance() noexcept override;
   void deliver() noexcept override;
-  bool quiet() const noexcept override { return idle() && instances_ == 0; }
+  bool quiet() const noexcept override { return idle() && instances_ == 0 && !below_moves(); }
   bool outlives() const noexcept override { return true; }
 
  private:
-  struct Opening {  // between seat() and seated()
-    ConnectionCore& connection;
+  struct Base final : StackOwner {  // of what is below the acceptor
+    explicit Base(ListenerCore& owner) : listener(owner) {}
+    void on_up(Batch&, bool) noexcept override {}  // never: the acceptor is above
+    void on_credit() noexcept override {}
+    void stack_ready() noexcept override { listener.open_acceptor(); }
+    void stack_failed(Error error) noexcept override { listener.failed(std::move(error)); }
+    void stack_closed() noexcept override {
+      listener.failed({Reason::reset, 0, "core", "the layers below the one that accepts have ended"});
+    }
+    void stack_noticed(Notice, Error) noexcept override {}
+    ListenerCore& listener;
+  };
+  struct Opening {               // between seat() and seated()
+    ConnectionCore* connection;  // null: each of its streams will be one
     Stack& stack;
     Seat seat;
     Address peer;
   };
   bool renew();
+  void open_below() noexcept;
+  void open_acceptor() noexcept;
+  void leave_below() noexcept;
+  bool below_moves() const noexcept;
+  bool full() const noexcept;
+  void adopt(Trunk& trunk);
+  void let_all_go() noexcept;
   FrameworkCore& framework_;
   Plan plan_;                                      // for Connections to come
   std::shared_ptr<const ComposedStack> composed_;  // the same
   std::shared_ptr<const ComposedStack> acceptor_stack_;
   ListenerEvents events_;
   std::unique_ptr<Acceptor> acceptor_;
+  unsigned place_ = 0;  // of the acceptor's layer
+  Base base_{*this};
+  Stack* below_ = nullptr;  // what the acceptor stands on, opened once; null: on the host
   Endpoint anyone_{};
   Route route_;
   std::optional<OpenArgs> args_;
   std::optional<Opening> opening_;
   std::vector<ConnectionCore*> pending_;  // not ready yet
+  std::vector<Trunk*> trunks_;            // whose streams it takes
   std::deque<Connection> waiting_;        // ready, nobody has taken them yet
   std::move_only_function<void(Result<Connection>)> waiter_;
   std::optional<Error> failure_;
   Address local_{};
   std::uint64_t limit_ = UINT64_MAX;
+  std::size_t bare_ = 0;         // of trunks_: without a stream yet
   std::uint32_t instances_ = 0;  // layers that refer to the acceptor
   bool tell_listening_ = false, tell_failed_ = false, stopped_ = false, gone_ = false;
 };

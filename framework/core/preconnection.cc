@@ -161,6 +161,13 @@ void Connection::on_notice(Noticed hear) { core_->on_notice(std::move(hear)); }
 void Connection::on_failed(std::move_only_function<void(const Error&)> hear) { core_->on_failed(std::move(hear)); }
 void Connection::close(Done done) { core_->close(std::move(done)); }
 void Connection::abort(std::uint64_t code) { core_->abort(code); }
+Connection Connection::clone(Done ready, CloneOptions options) {
+  return core_->clone(std::move(ready), std::move(options));
+}
+void Connection::on_received(Arrived hear) { core_->on_received(std::move(hear)); }
+void Connection::close_group(Done done) { core_->close_group(std::move(done)); }
+void Connection::abort_group(std::uint64_t code) { core_->abort_group(code); }
+std::size_t Connection::group_size() const { return core_->group_size(); }
 Result<PropertyValue> Connection::get(std::string_view name) const { return core_->get(name); }
 Result<void> Connection::set(std::string_view name, const PropertyValue& value) { return core_->set(name, value); }
 ConnectionState Connection::state() const { return core_->state(); }

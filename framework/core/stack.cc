@@ -3,6 +3,7 @@
 #include <cassert>
 #include <new>
 
+#include "core/trunk.h"
 #include "trellis/address_text.h"
 
 namespace trellis {
@@ -40,7 +41,10 @@ LayerSlot::LayerSlot(Turn& turn, Stack& stack, std::uint8_t index, std::uint8_t 
 Executor& LayerSlot::executor() noexcept { return turn_->executor(); }
 State& LayerSlot::state() noexcept { return stack_.state(index_); }
 const Security& LayerSlot::security() noexcept { return stack_.security(); }
-StreamHost& LayerSlot::streams() noexcept { return no_streams; }
+StreamHost& LayerSlot::streams() noexcept {
+  if (many && above == nullptr) return *stack_.trunk_;
+  return no_streams;
+}
 void LayerSlot::log(Severity severity, std::string_view text) noexcept {
   if (turn_->log()) turn_->log()(severity, stack_.composed().layers[index_].name, text);
 }
@@ -48,11 +52,12 @@ void LayerSlot::answered(unsigned rtts_left) noexcept { stack_.answered(index_, 
 void LayerSlot::early() noexcept {
   early_open = true;
   turn_->advance(stack_);
+  if (stack_.trunk_) stack_.trunk_->stirred();
 }
 void LayerSlot::ready() noexcept {
   if (ended || Slot::ready) return;
   Slot::ready = true;
-  if (index_ + 1u < stack_.count_ && stack_.composed().layers[index_].traits.handshake_rtts > 0)
+  if (index_ + 1u < stack_.composed().layers.size() && stack_.composed().layers[index_].traits.handshake_rtts > 0)
     stack_.answered(index_, 0);  // its peer has finished the handshake with it: the candidate is alive
   turn_->revisit(*this);
   turn_->advance(stack_);
@@ -74,16 +79,18 @@ void LayerSlot::failed(Error error) noexcept {
 void LayerSlot::notify(Notice notice, Error detail) noexcept {
   stack_.owner_->stack_noticed(notice, std::move(detail));
 }
-void LayerSlot::drained() noexcept { turn_->advance(stack_); }
+void LayerSlot::drained(EngineLink& link) noexcept {
+  turn_->advance(many && above == nullptr ? *static_cast<Foot&>(link).stack : stack_);
+}
 Result<LowerPort> LayerSlot::want_lower(const LowerWish&) noexcept {
   return fail(Reason::unsupported, "this stack has one way down: several lowers are not built yet");
 }
 Result<PropertyValue> LayerSlot::ask(LowerPort, std::string_view name) noexcept {
-  if (index_ == stack_.first_) return fail(Reason::unsupported);
+  if (index_ == stack_.base().first_) return fail(Reason::unsupported);
   return stack_.get(name, index_ - 1u);
 }
 Result<void> LayerSlot::tell(LowerPort, std::string_view name, const PropertyValue& value) noexcept {
-  if (index_ == stack_.first_) return fail(Reason::unsupported);
+  if (index_ == stack_.base().first_) return fail(Reason::unsupported);
   return stack_.set(name, value, index_ - 1u);
 }
 
@@ -93,13 +100,13 @@ struct Stack::Memories {
 };
 
 Stack::Stack(Turn& turn, std::shared_ptr<const ComposedStack> composed, std::shared_ptr<const Security> security,
-             unsigned first)
+             unsigned first, unsigned end)
     : turn_(turn),
       composed_(std::move(composed)),
       security_(std::move(security)),
       owner_(&nobody),
       first_(static_cast<std::uint8_t>(first)),
-      count_(static_cast<std::uint8_t>(composed_->layers.size())) {
+      count_(static_cast<std::uint8_t>(end != 0 ? end : composed_->layers.size())) {
   // One block for all levels; they hold references to each other, so they cannot live in a vector that moves.
   static_assert(alignof(Level) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
   levels_ = static_cast<Level*>(::operator new(sizeof(Level) * (count_ - first_)));
@@ -117,22 +124,38 @@ Stack::Stack(Turn& turn, std::shared_ptr<const ComposedStack> composed, std::sha
     under.link.segments = composed_->layers[i].traits.segments && composed_->layers[i - 1].traits.segments;
     here.slot.below = &under.link;
   }
+  if (count_ == first_) return;  // a stream of the topmost layer: there is only the link to it
   top_link().top = &nobody;
+  if (composed_->multiplexer != count_ - 1) return;
+  LayerSlot& multiplexer = level(count_ - 1u).slot;
+  multiplexer.above = nullptr;
+  multiplexer.many = std::make_unique<Slot::Many>();
+  trunk_ = std::make_unique<Trunk>(*this);
+  owner_ = trunk_.get();
 }
 
 Stack::~Stack() {
+  if (foot_ && foot_->trunk != nullptr) foot_->trunk->forget(*foot_);
   if (acceptor_ != nullptr && level(first_).slot.instance) acceptor_->unseated(*level(first_).slot.instance);
   for (unsigned i = count_; i-- > first_;) level(i).~Level();
   ::operator delete(levels_);
   if (seated_ != nullptr) --*seated_;
 }
 
-EngineLink& Stack::top_link() noexcept { return level(count_ - 1u).link; }
+EngineLink& Stack::top_link() noexcept { return count_ > first_ ? level(count_ - 1u).link : *foot_; }
 const Security& Stack::security() const noexcept { return security_ ? *security_ : kNoSecurity; }
 
 Seat Stack::seat(unsigned index) noexcept {
-  return Seat{level(index).slot, UpperPort(level(index).link),
-              index > first_ ? LowerPort(level(index - 1).link) : LowerPort()};
+  Level& here = level(index);
+  Seat seat{here.slot, UpperPort(here.link), LowerPort()};
+  if (here.slot.below != nullptr) seat.lower = LowerPort(*here.slot.below);
+  if (here.slot.above != nullptr) return seat;
+  seat.upper = UpperPort();
+  if (here.slot.many->above.empty()) return seat;  // passive: every stream comes by accept_stream()
+  auto& first = static_cast<Foot&>(*here.slot.many->above.front());
+  first.open = true;
+  seat.upper = UpperPort(first);
+  return seat;
 }
 void Stack::set_layer(unsigned index, std::unique_ptr<ProtocolInstance> instance) noexcept {
   level(index).slot.instance = std::move(instance);
@@ -143,6 +166,10 @@ void Stack::seated_by(Acceptor& acceptor, std::uint32_t& seated) noexcept {
   ++seated;
 }
 Result<void> Stack::make_layers(unsigned from) {
+  if (foot_ && from < first_) {
+    if (auto made = base().make_layers(from); !made) return made;
+    from = first_;
+  }
   for (unsigned i = from; i < count_; ++i) {
     auto instance = composed_->layers[i].protocol->connect(seat(i));
     if (!instance) return trellis::fail(std::move(instance));
@@ -153,9 +180,16 @@ Result<void> Stack::make_layers(unsigned from) {
 
 void Stack::remember(StateMemory& memory, std::shared_ptr<const std::string> profile,
                      std::uint64_t generation) noexcept {
+  if (foot_) base().remember(memory, profile, generation);
   memory_ = &memory;
   profile_ = std::move(profile);
   generation_ = generation;
+}
+
+void Stack::remember_as(const Stack& other) noexcept {
+  memory_ = other.memory_;
+  profile_ = other.profile_;
+  generation_ = other.generation_;
 }
 
 State& Stack::state(unsigned index) noexcept {
@@ -163,11 +197,12 @@ State& Stack::state(unsigned index) noexcept {
   if (!memories_) memories_ = std::make_unique<Memories>();
   if (memories_->of[index]) return *memories_->of[index];
   const auto partition = state_partition(*profile_ + "#" + std::to_string(generation_), security_.get());
-  const std::string host = remote_.host.empty() ? to_text(remote_.address) : remote_.host;
+  const Endpoint& peer = remote();
+  const std::string host = peer.host.empty() ? to_text(peer.address) : peer.host;
   StateKey key{.kind = {},
                .partition = partition.value_or(""),
-               .network = route_.path.provisioning_domain,
-               .endpoint = host + " " + std::to_string(remote_.port != 0 ? remote_.port : remote_.address.port),
+               .network = route().path.provisioning_domain,
+               .endpoint = host + " " + std::to_string(peer.port != 0 ? peer.port : peer.address.port),
                .protocol = composed_->layers[index].name,
                .detail = {}};
   memories_->of[index] = std::make_unique<LayerState>(partition ? memory_ : nullptr, std::move(key), turn_.executor());
@@ -176,7 +211,8 @@ State& Stack::state(unsigned index) noexcept {
 
 // What the layer says, and what the layers above it still need.
 void Stack::answered(unsigned index, unsigned rtts_left) noexcept {
-  for (unsigned i = index + 1; i < count_; ++i) rtts_left += composed_->layers[i].traits.handshake_rtts;
+  for (std::size_t i = index + 1u; i < composed_->layers.size(); ++i)
+    rtts_left += composed_->layers[i].traits.handshake_rtts;
   owner_->stack_answered(rtts_left);
 }
 
@@ -187,6 +223,10 @@ void Stack::prepare(const Endpoint& remote, const Route& route, bool passive) no
   turn_.advance(*this);
 }
 void Stack::open(const Endpoint& remote, const Route& route, bool passive) noexcept {
+  if (foot_) {
+    base().open(remote, route, passive);
+    return follow_trunk(passive);
+  }
   prepare(remote, route, passive);
   open_next();
 }
@@ -200,6 +240,8 @@ void Stack::leave() noexcept {
     level(i).slot.ended = true;
     level(i).slot.disarm();
   }
+  if (foot_) return let_go_of_stream();
+  if (trunk_) trunk_->left();
   turn_.retire(*this);
 }
 void Stack::close() noexcept {
@@ -216,6 +258,7 @@ void Stack::abort(std::uint64_t code) noexcept {
 }
 
 void Stack::advance() noexcept {
+  if (foot_ && foot_->stopped) owner_->stack_stopped(*std::exchange(foot_->stopped, nullptr));
   if (aborting_) return say_abort();
   if (error_ || peer_closed_) return report_end();
   if (!told_ready_ && args_) open_next();
@@ -224,6 +267,7 @@ void Stack::advance() noexcept {
 
 // Iterates, so that a layer that is ready at once never nests the next one's open() in its own.
 void Stack::open_next() noexcept {
+  if (foot_ && !foot_->trunk->carries()) return;
   for (unsigned i = first_; i < count_ && !error_; ++i) {
     LayerSlot& slot = level(i).slot;
     if (!slot.opened) {
@@ -236,6 +280,7 @@ void Stack::open_next() noexcept {
   for (unsigned i = first_; i < count_; ++i) {
     if (!level(i).slot.Slot::ready) return;
   }
+  if (foot_ && !foot_->trunk->ready()) return;
   if (error_ || std::exchange(told_ready_, true)) return;
   owner_->stack_ready();
 }
@@ -258,6 +303,7 @@ void Stack::close_next() noexcept {
     if (!next.slot.is_closed) return;
     --closing_;
   }
+  if (foot_ && !end_stream()) return;
   if (!std::exchange(told_end_, true)) owner_->stack_closed();
 }
 
@@ -271,15 +317,21 @@ void Stack::fail(unsigned index, Error error) noexcept {
 // Nothing more will come from below `from`: what waits in the links above goes to the application now, whatever its
 // demand.
 void Stack::open_sluices(unsigned from) noexcept {
-  for (unsigned i = from; i < count_; ++i) {
-    EngineLink& link = level(i).link;
+  const auto open = [](EngineLink& link) {
     link.up.credit += kSluice;
     link.up.refilled = true;
     link.visit_below();
+  };
+  for (unsigned i = from; i < count_ - (trunk_ ? 1u : 0u); ++i) open(level(i).link);
+  if (!trunk_) return;
+  for (Foot* foot : trunk_->branches_) {
+    open(*foot);
+    foot->stack->open_sluices(foot->stack->first_);
   }
 }
 
 bool Stack::moving() const noexcept {
+  if (foot_ && (foot_->up.queued || foot_->down.queued)) return true;
   for (unsigned i = first_; i < count_; ++i) {
     if (level(i).link.up.queued || level(i).link.down.queued) return true;
   }
@@ -312,30 +364,129 @@ bool Stack::quiet() const noexcept {
   for (unsigned i = first_; i < count_; ++i) {
     if (!level(i).slot.idle()) return false;
   }
-  return !moving();
+  return !moving() && (!trunk_ || trunk_->empty());
 }
 
-Result<PropertyValue> Stack::get(std::string_view name, unsigned from) noexcept {
+template <class Ask>
+auto Stack::first_answer(std::string_view name, unsigned from, const Ask& ask) noexcept {
   std::string why;
-  for (unsigned i = from + 1; i-- > first_;) {
-    if (!level(i).slot.opened) continue;
-    auto value = level(i).slot.instance->get(UpperPort(level(i).link), name);
-    if (value || value.error().reason != Reason::unsupported) return value;
-    if (why.empty()) why = std::move(value.error().detail);
+  for (unsigned i = from + 1; i-- > base().first_;) {
+    Stack& owner = i < first_ ? base() : *this;
+    LayerSlot& slot = owner.level(i).slot;
+    if (!slot.opened) continue;
+    const UpperPort port = i + 1u == first_ ? UpperPort(*foot_) : UpperPort(owner.level(i).link);
+    auto answer = ask(*slot.instance, port);
+    if (answer || answer.error().reason != Reason::unsupported) return answer;
+    if (why.empty()) why = std::move(answer.error().detail);
   }
   if (why.empty()) why = "no layer of " + composed_->text + " has the property '" + std::string(name) + "'";
-  return trellis::fail(Reason::unsupported, std::move(why));
+  return decltype(ask(*levels_->slot.instance, UpperPort()))(trellis::fail(Reason::unsupported, std::move(why)));
+}
+Result<PropertyValue> Stack::get(std::string_view name, unsigned from) noexcept {
+  return first_answer(name, from, [&](ProtocolInstance& layer, UpperPort port) { return layer.get(port, name); });
 }
 Result<void> Stack::set(std::string_view name, const PropertyValue& value, unsigned from) noexcept {
-  std::string why;
-  for (unsigned i = from + 1; i-- > first_;) {
-    if (!level(i).slot.opened) continue;
-    auto done = level(i).slot.instance->set(UpperPort(level(i).link), name, value);
-    if (done || done.error().reason != Reason::unsupported) return done;
-    if (why.empty()) why = std::move(done.error().detail);
+  return first_answer(name, from,
+                      [&](ProtocolInstance& layer, UpperPort port) { return layer.set(port, name, value); });
+}
+
+// ---- streams
+
+Stack& Stack::make(Turn& turn, std::shared_ptr<const ComposedStack> composed,
+                   std::shared_ptr<const Security> security) {
+  const int multiplexer = composed->multiplexer;
+  Stack& made =
+      turn.make<Stack>(turn, std::move(composed), std::move(security), 0u, static_cast<unsigned>(multiplexer + 1));
+  return multiplexer < 0 ? made : made.trunk_->add_branch(made.level(made.count_ - 1u).link.face);
+}
+
+void Stack::stand_on(Trunk& trunk, Face face) {
+  Stack& below = trunk.stack();
+  LayerSlot& multiplexer = below.level(below.count_ - 1u).slot;
+  foot_ = std::make_unique<Foot>();
+  foot_->stack = this;
+  foot_->trunk = &trunk;
+  foot_->lower = &multiplexer;
+  foot_->top = &nobody;
+  foot_->route = &below.route_;
+  foot_->schedule = &turn_.schedule();
+  foot_->level = static_cast<std::uint8_t>(first_ - 1);
+  foot_->face = face;
+  multiplexer.add_above(*foot_);
+  for (unsigned i = first_; i < count_; ++i) level(i).link.route = &below.route_;
+  if (count_ == first_) return;
+  LayerSlot& lowest = level(first_).slot;
+  foot_->upper = &lowest;
+  foot_->segments = composed_->layers[first_].traits.segments && composed_->layers[first_ - 1u].traits.segments;
+  lowest.below = foot_.get();
+}
+
+Stack& Stack::base() noexcept { return foot_ ? foot_->trunk->stack() : *this; }
+
+void Stack::follow_trunk(bool passive) noexcept {
+  args_.emplace(OpenArgs{base().remote_, base().route_, security().alpn, passive});
+  turn_.advance(*this);
+}
+
+// After the layers above: says that nothing more will be sent or read. True: the multiplexer has forgotten the stream,
+// and the trunk has ended too if this was the last one.
+bool Stack::end_stream() noexcept {
+  Foot& foot = *foot_;
+  if (!foot.open) return foot.trunk->closed_with(foot);
+  if (!foot.down.batch.empty()) {
+    foot.watch_drain = true;
+    return false;
   }
-  if (why.empty()) why = "no layer of " + composed_->text + " has the property '" + std::string(name) + "'";
-  return trellis::fail(Reason::unsupported, std::move(why));
+  if (std::exchange(foot.ending, true)) return false;
+  if (!foot.discards) LowerPort(foot).finish();
+  if (!foot.up.finished) foot.trunk->end_stream(foot, Direction::receiving, 0);
+  return false;
+}
+
+// What the multiplexer still says of the stream is nobody's business; the port stays until it has forgotten it.
+void Stack::let_go_of_stream() noexcept {
+  Foot& foot = *foot_;
+  foot.down.batch.clear();
+  foot.upper = nullptr;
+  foot.top = &nobody;
+  if (foot.trunk->let_go(foot)) {
+    Stack& below = base();
+    if (aborting_)
+      below.abort(abort_code_);
+    else if (below.told_ready_)
+      below.close();
+    else
+      below.leave();
+  } else if (foot.open) {
+    foot.trunk->end_stream(foot, Direction::both, abort_code_);
+  }
+  if (!foot.open) turn_.retire(*this);
+}
+
+void Stack::stream_over() noexcept {
+  foot_->open = false;
+  foot_->lower = nullptr;
+  foot_->discards = true;
+  if (!foot_->held) return turn_.retire(*this);
+  if (!graceful_) peer_closed_ = true;
+  open_sluices(first_);
+  turn_.advance(*this);
+}
+
+void Stack::stream_stopped(Error error) noexcept {
+  foot_->stopped = std::make_unique<Error>(std::move(error));
+  foot_->discards = true;
+  foot_->down.credit += kSluice;  // what is above shall not wait for credit that cannot come
+  foot_->down.refilled = true;
+  foot_->visit_above();
+  foot_->visit_below();
+  turn_.advance(*this);
+}
+
+void Stack::trunk_over(const Error* error) noexcept {
+  if (error != nullptr && foot_->held && !error_ && !told_end_) error_ = std::make_unique<Error>(*error);
+  if (error == nullptr) peer_closed_ = true;
+  stream_over();
 }
 
 }  // namespace trellis

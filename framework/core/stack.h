@@ -1,5 +1,8 @@
 // stack.h: the layers and links of one candidate or connection, and their way through life:
 // open bottom-up, close top-down, fail from anywhere.
+//
+// Where a layer has streams, a connection is several Stacks: one up to that layer (trunk.h) and one for each stream, of
+// the layers above it.
 #pragma once
 #include <memory>
 #include <optional>
@@ -20,13 +23,26 @@ class StackOwner : public StackTop {
   virtual void stack_failed(Error) noexcept = 0;  // what came up before has been delivered
   virtual void stack_closed() noexcept = 0;
   virtual void stack_noticed(Notice, Error) noexcept = 0;
-  virtual void stack_answered(unsigned) noexcept {}  // the peer reacted; round trips left until it is ready
+  virtual void stack_answered(unsigned) noexcept {}     // the peer reacted; round trips left until it is ready
+  virtual void stack_stopped(const Error&) noexcept {}  // the peer takes nothing more; what comes up is not touched
 
  protected:
   ~StackOwner() = default;
 };
 
 class Stack;
+class Trunk;
+
+/// The link between a multiplexer and what is made for one of its streams.
+struct Foot final : EngineLink {
+  Stack* stack = nullptr;          // above
+  Trunk* trunk = nullptr;          // below; null only while the loop is taken down
+  std::unique_ptr<Error> stopped;  // the peer takes nothing more, and the owner has not heard of it yet
+  std::uint32_t branch = 0;        // place in Trunk
+  bool open = false;               // the multiplexer knows it: it must stay
+  bool ending = false;             // both directions were ended by us
+  bool held = true;                // somebody uses it
+};
 
 /// One layer of a stack in the engine: its host, and what is to be called.
 class LayerSlot final : public Slot, public LayerHost, public LowerHost {
@@ -55,7 +71,7 @@ class LayerSlot final : public Slot, public LayerHost, public LowerHost {
   Layer& layer() noexcept override { return *instance; }
   void down(UpperPort port, Batch& batch) noexcept override { instance->on_down(port, batch); }
   void upper_credit(UpperPort port) noexcept override { instance->on_credit(port); }
-  void drained() noexcept override;
+  void drained(EngineLink&) noexcept override;
 
   std::unique_ptr<ProtocolInstance> instance;
   bool early_open = false;  // layers above may open
@@ -69,10 +85,15 @@ class LayerSlot final : public Slot, public LayerHost, public LowerHost {
 
 class Stack final : public TurnMember {
  public:
-  /// `first`: index of the lowest layer that is made; the ones below it belong to a listener.
+  /// All layers of a connection to be opened. Where one has streams: those of its first stream, on a trunk.
+  static Stack& make(Turn& turn, std::shared_ptr<const ComposedStack> composed,
+                     std::shared_ptr<const Security> security);
+  /// `first`: index of the lowest layer that is made; the ones below it belong to a listener or a trunk. `end`: index
+  /// after the topmost; 0: all. If that one has streams, this is a trunk.
   Stack(Turn& turn, std::shared_ptr<const ComposedStack> composed, std::shared_ptr<const Security> security,
-        unsigned first = 0);
+        unsigned first = 0, unsigned end = 0);
   ~Stack() override;
+  void stand_on(Trunk& trunk, Face face);  // right after making it
   /// Makes the layers from `from` up; failure leaves the stack to be retired.
   Result<void> make_layers(unsigned from);
   void set_layer(unsigned index, std::unique_ptr<ProtocolInstance> instance) noexcept;
@@ -84,8 +105,10 @@ class Stack final : public TurnMember {
   /// not used (`generation`). Never called: nothing is remembered.
   void remember(StateMemory& memory, std::shared_ptr<const std::string> profile, std::uint64_t generation) noexcept;
 
+  void remember_as(const Stack& other) noexcept;  // where the other one remembers, with the same peer
   void prepare(const Endpoint& remote, const Route& route, bool passive) noexcept;  // opens in the next advance pass
   void open(const Endpoint& remote, const Route& route, bool passive) noexcept;     // opens now
+  void follow_trunk(bool passive) noexcept;  // opens when the trunk has, which has its own prepare() or open()
   void close() noexcept;                     // graceful; then stack_closed() or stack_failed()
   void abort(std::uint64_t code) noexcept;   // tells the peer in this turn and retires; the owner hears nothing more
   void give_to(StackOwner& owner) noexcept;  // the winner changes hands
@@ -97,16 +120,23 @@ class Stack final : public TurnMember {
   Result<void> set(std::string_view name, const PropertyValue&, unsigned from) noexcept;
   unsigned depth() const noexcept { return count_; }
   const ComposedStack& composed() const noexcept { return *composed_; }
+  const std::shared_ptr<const ComposedStack>& composed_shared() const noexcept { return composed_; }
+  const std::shared_ptr<const Security>& security_shared() const noexcept { return security_; }
   const Security& security() const noexcept;
-  Route& route() noexcept { return route_; }
+  Route& route() noexcept { return base().route_; }
+  const Endpoint& remote() noexcept { return base().remote_; }
   Turn& turn() noexcept { return turn_; }
   bool seat_taken() const noexcept { return level(first_).slot.instance != nullptr; }
+  /// Of the stream that it is made for, or its own; null: it has no streams.
+  Trunk* trunk() noexcept { return foot_ ? foot_->trunk : trunk_.get(); }
+  Face stream_face() const noexcept { return foot_->face; }  // precondition: made for a stream
 
   void advance() noexcept override;
   bool quiet() const noexcept override;
 
  private:
   friend class LayerSlot;
+  friend class Trunk;
   struct Level {
     Level(Turn& turn, Stack& stack, std::uint8_t index, std::uint8_t level) : slot(turn, stack, index, level) {}
     LayerSlot slot;
@@ -123,6 +153,14 @@ class Stack final : public TurnMember {
   void say_abort() noexcept;
   State& state(unsigned index) noexcept;
   void answered(unsigned index, unsigned rtts_left) noexcept;
+  template <class Ask>
+  auto first_answer(std::string_view name, unsigned from, const Ask& ask) noexcept;
+  Stack& base() noexcept;  // the trunk of a stream, else itself
+  bool end_stream() noexcept;
+  void let_go_of_stream() noexcept;
+  void stream_over() noexcept;
+  void stream_stopped(Error) noexcept;
+  void trunk_over(const Error* error) noexcept;
 
   Turn& turn_;
   std::shared_ptr<const ComposedStack> composed_;
@@ -138,6 +176,8 @@ class Stack final : public TurnMember {
   std::shared_ptr<const std::string> profile_;
   std::uint64_t generation_ = 0;
   std::unique_ptr<Memories> memories_;  // of the layers that asked
+  std::unique_ptr<Trunk> trunk_;        // of its own streams
+  std::unique_ptr<Foot> foot_;          // made for a stream of another Stack
   Acceptor* acceptor_ = nullptr;
   std::uint32_t* seated_ = nullptr;
   std::uint64_t abort_code_ = 0;

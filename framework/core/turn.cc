@@ -14,6 +14,17 @@ void Slot::on_alarm() noexcept {
   turn_->wake(*this);
 }
 
+void Slot::add_above(EngineLink& link) {
+  link.place = static_cast<std::uint32_t>(many->above.size());
+  many->above.push_back(&link);
+}
+void Slot::remove_above(EngineLink& link) noexcept {
+  many->above[link.place] = many->above.back();
+  many->above[link.place]->place = link.place;
+  many->above.pop_back();
+  if (std::exchange(link.left_over, false)) std::erase(many->left_over, &link);
+}
+
 Turn::Turn(Executor& executor, const Log& log) : executor_(executor), log_(log) {
   schedule_.turn = this;
   schedule_.schedule.begin = [](Schedule& s) noexcept {
@@ -23,6 +34,7 @@ Turn::Turn(Executor& executor, const Log& log) : executor_(executor), log_(log) 
 }
 
 Turn::~Turn() {
+  over_ = true;
   for (const bool last : {false, true}) {
     for (auto& member : members_) {
       if (member != nullptr && member->outlives() == last) member.reset();
@@ -85,7 +97,10 @@ void Turn::wake_pass() noexcept {
     const bool wanted = std::exchange(s.wanted_, false);
     if (s.active() && expired) s.layer().on_deadline();
     if (s.active() && wanted) s.layer().on_wake();
-    offer_again(s);
+    if (s.active()) {
+      offer_above(s);
+      offer_below(s);
+    }
     want_flush(s);
   }
 }
@@ -137,7 +152,8 @@ void Turn::visit_up(EngineLink& link) noexcept {
   if (!slot.active()) return;  // revisit() comes when it has opened
   if (std::exchange(link.down.refilled, false)) {
     slot.layer().on_credit(LowerPort(link));
-    if (slot.above != nullptr && !slot.above->down.batch.empty()) slot.above->visit_below();
+    offer_above(slot);
+    if (link.upper == nullptr) return want_flush(slot);  // it was dropped
   }
   if (news && slot.active()) {
     slot.layer().on_up(LowerPort(link), link.up.batch);
@@ -163,34 +179,60 @@ void Turn::down_pass() noexcept {
 }
 
 void Turn::visit_down(EngineLink& link) noexcept {
+  if (link.discards) link.down.batch.clear();
+  if (link.lower == nullptr) return;  // the layer below is gone
   Slot& slot = *link.lower;
   if (!slot.active()) return;  // revisit() comes when it has opened
   if (std::exchange(link.up.refilled, false)) {
     slot.upper_credit(UpperPort(link));
-    if (slot.below != nullptr && !slot.below->up.batch.empty()) slot.below->visit_above();
+    offer_below(slot);
+    if (link.lower == nullptr) return want_flush(slot);  // its stream has ended
   }
   if (slot.active() && (!link.down.batch.empty() || (link.down.finished && !link.told_down))) {
     slot.down(UpperPort(link), link.down.batch);
+    if (link.lower == nullptr) return want_flush(slot);
     link.told_down = link.down.finished && link.down.batch.empty() && slot.ready;
   }
-  if (link.watch_drain && link.down.batch.empty()) slot.drained();
+  if (link.watch_drain && link.down.batch.empty()) slot.drained(link);
+  if (slot.many && !link.down.batch.empty() && slot.above == nullptr && !std::exchange(link.left_over, true))
+    slot.many->left_over.push_back(&link);
   want_flush(slot);
 }
 
-void Turn::offer_again(Slot& slot) noexcept {
-  if (!slot.active()) return;
-  if (slot.above != nullptr && !slot.above->down.batch.empty()) slot.above->visit_below();
+void Turn::offer_above(Slot& slot) noexcept {
+  if (slot.above != nullptr) {
+    if (!slot.above->down.batch.empty()) slot.above->visit_below();
+  } else if (slot.many) {
+    for (EngineLink* link : slot.many->left_over) {
+      link->left_over = false;
+      link->visit_below();
+    }
+    slot.many->left_over.clear();
+  }
+}
+
+void Turn::offer_below(Slot& slot) noexcept {
   if (slot.below != nullptr && !slot.below->up.batch.empty()) slot.below->visit_above();
+  if (!slot.many) return;
+  for (EngineLink* link : slot.many->below) {
+    if (!link->up.batch.empty()) link->visit_above();
+  }
+}
+
+void Turn::revisit_above(EngineLink& link) noexcept {
+  if (!link.down.batch.empty() || link.up.refilled || (link.down.finished && !link.told_down)) link.visit_below();
+}
+
+void Turn::revisit_below(EngineLink& link) noexcept {
+  if (!link.up.batch.empty() || link.down.refilled || (link.up.finished && !link.told_up)) link.visit_above();
 }
 
 void Turn::revisit(Slot& slot) noexcept {
-  if (slot.above != nullptr) {
-    EngineLink& link = *slot.above;
-    if (!link.down.batch.empty() || link.up.refilled || (link.down.finished && !link.told_down)) link.visit_below();
-  }
-  if (slot.below != nullptr) {
-    EngineLink& link = *slot.below;
-    if (!link.up.batch.empty() || link.down.refilled || (link.up.finished && !link.told_up)) link.visit_above();
+  if (slot.above != nullptr) revisit_above(*slot.above);
+  if (slot.below != nullptr) revisit_below(*slot.below);
+  if (slot.many) {
+    for (EngineLink* link : slot.many->above) revisit_above(*link);
+    for (EngineLink* link : slot.many->below) revisit_below(*link);
   }
   want_flush(slot);
 }
@@ -214,20 +256,24 @@ void Turn::flush(std::uint8_t level) noexcept {
 }
 
 void Turn::destroy_retired() noexcept {
-  // Destroying a member may retire others, so the list is walked by index; what is not quiet waits for the next turn.
-  for (std::size_t i = 0; i < retired_.size();) {
-    const TurnMember& member = *retired_[i];
-    if (member.to_advance_ || member.to_deliver_ || !member.quiet()) {
-      ++i;
-      continue;
+  // Destroying a member may retire others or make them quiet; what is not quiet then waits for the next turn.
+  for (bool progress = true; progress && !retired_.empty();) {
+    progress = false;
+    for (std::size_t i = 0; i < retired_.size();) {
+      const TurnMember& member = *retired_[i];
+      if (member.to_advance_ || member.to_deliver_ || !member.quiet()) {
+        ++i;
+        continue;
+      }
+      progress = true;
+      retired_[i] = retired_.back();
+      retired_.pop_back();
+      const std::uint32_t place = member.place_;
+      const std::unique_ptr<TurnMember> gone = std::move(members_[place]);
+      members_[place] = std::move(members_.back());
+      members_.pop_back();
+      if (place < members_.size()) members_[place]->place_ = place;
     }
-    retired_[i] = retired_.back();
-    retired_.pop_back();
-    const std::uint32_t place = member.place_;
-    const std::unique_ptr<TurnMember> gone = std::move(members_[place]);
-    members_[place] = std::move(members_.back());
-    members_.pop_back();
-    if (place < members_.size()) members_[place]->place_ = place;
   }
 }
 

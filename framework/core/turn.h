@@ -36,9 +36,12 @@ struct EngineLink : Link {
   Slot* lower = nullptr;
   Slot* upper = nullptr;  // null: `top` is above
   StackTop* top = nullptr;
-  bool told_up = false;  // finished was passed on
+  std::uint32_t place = 0;  // in Slot::Many, where `lower` has many links above
+  bool told_up = false;     // finished was passed on
   bool told_down = false;
   bool watch_drain = false;  // lower->drained() when `down` has been taken
+  bool left_over = false;    // in Slot::Many::left_over
+  bool discards = false;     // what goes down is dropped
 };
 
 /// A layer's place in the engine: what is to be called, and when.
@@ -52,12 +55,22 @@ class Slot : public Alarm {
   virtual Layer& layer() noexcept = 0;                // precondition: opened
   virtual void down(UpperPort, Batch&) noexcept = 0;  // on_down of a protocol instance
   virtual void upper_credit(UpperPort) noexcept = 0;  // on_credit of a protocol instance
-  virtual void drained() noexcept {}                  // the link above, marked watch_drain, is empty now
+  virtual void drained(EngineLink&) noexcept {}       // a link above, marked watch_drain, is empty now
   bool active() const noexcept { return opened && !ended; }
   bool idle() const noexcept { return !woken_ && !to_flush_; }
 
+  /// The links of a layer that may have many. Most layers have one above and one below, and none of this.
+  struct Many {
+    std::vector<EngineLink*> above;      // of a multiplexer, one for each stream; Slot::above is null then
+    std::vector<EngineLink*> left_over;  // of `above`: the layer left something in `down`
+    std::vector<EngineLink*> below;      // further lowers, besides Slot::below
+  };
+  void add_above(EngineLink&);              // precondition: many
+  void remove_above(EngineLink&) noexcept;  // of those added
+
   EngineLink* above = nullptr;
   EngineLink* below = nullptr;
+  std::unique_ptr<Many> many;
   bool opened = false;  // open() was called
   bool ready = false;   // the layer said so
   bool ended = false;   // closed or failed: the layer is not called any more
@@ -114,7 +127,8 @@ class Turn final : public Job {
   }
   void retire(TurnMember&) noexcept;  // destroys it at the end of this turn, or of a later one
   void wake(Slot&) noexcept;
-  void revisit(Slot&) noexcept;  // it opened or became ready: offers what has been waiting for it
+  void revisit(Slot&) noexcept;                 // it opened or became ready: offers what has been waiting for it
+  bool over() const noexcept { return over_; }  // it is being destroyed, with all its members
   std::size_t members() const noexcept { return members_.size(); }  // for tests
 
  private:
@@ -131,7 +145,10 @@ class Turn final : public Job {
   void down_pass() noexcept;
   void visit_up(EngineLink&) noexcept;
   void visit_down(EngineLink&) noexcept;
-  void offer_again(Slot&) noexcept;
+  void offer_above(Slot&) noexcept;  // once more what it left in the links above
+  void offer_below(Slot&) noexcept;
+  void revisit_above(EngineLink&) noexcept;
+  void revisit_below(EngineLink&) noexcept;
   void want_flush(Slot&) noexcept;
   void flush(std::uint8_t level) noexcept;
   void destroy_retired() noexcept;
@@ -142,6 +159,7 @@ class Turn final : public Job {
   Slot* woken_ = nullptr;
   Slot* flush_[kStackDepthMax] = {};
   std::uint32_t flush_levels_ = 0;
+  bool over_ = false;
   std::vector<TurnMember*> to_advance_, advancing_, to_deliver_, delivering_, retired_;
   std::vector<std::unique_ptr<TurnMember>> members_;
 };

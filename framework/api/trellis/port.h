@@ -92,6 +92,8 @@ class UpperPort {
   UpperPort() = default;
   /// For the engine.
   explicit UpperPort(Link& link) : link_(&link) {}
+  /// For the engine. Precondition: not empty.
+  Link& link() const noexcept { return *link_; }
   explicit operator bool() const noexcept { return link_ != nullptr; }  ///< false: no port
   bool operator==(const UpperPort&) const = default;
 
@@ -155,6 +157,8 @@ class LowerPort {
   LowerPort() = default;
   /// For the engine.
   explicit LowerPort(Link& link) : link_(&link) {}
+  /// For the engine. Precondition: not empty.
+  Link& link() const noexcept { return *link_; }
   explicit operator bool() const noexcept { return link_ != nullptr; }  ///< false: no port (the bottom layer)
   bool operator==(const LowerPort&) const = default;
 

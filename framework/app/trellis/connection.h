@@ -7,6 +7,8 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "trellis/buffer.h"
 #include "trellis/path.h"
@@ -32,6 +34,14 @@ enum class ConnectionState : std::uint8_t { establishing, established, closing, 
 /// at_least for Connection::receive: wait for the end of the message.
 inline constexpr std::size_t kWholeMessage = SIZE_MAX;
 
+/// How a clone differs from the Connection that it is made from.
+struct CloneOptions {
+  /// Set on the clone; what is entangled (all but connPriority) is set on its whole group.
+  std::vector<std::pair<std::string, PropertyValue>> properties = {};
+  /// What it carries; none: the same. Another one is possible on a stack whose topmost layer has streams.
+  Face face = Face::none;
+};
+
 class ConnectionCore;  // core/connection_core.h
 
 /// A Connection. Movable; destroying it aborts what is not closed.
@@ -45,6 +55,8 @@ class Connection {
   using Done = std::move_only_function<void(Result<void>)>;
   /// Hears an event that ends nothing.
   using Noticed = std::move_only_function<void(Notice, const Error&)>;
+  /// Takes a Connection that the peer has opened.
+  using Arrived = std::move_only_function<void(Connection)>;
 
   Connection() = default;
   Connection(Connection&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
@@ -79,6 +91,21 @@ class Connection {
   void close(Done);
   void close() { close({}); }          ///< nobody waits for the end
   void abort(std::uint64_t code = 0);  ///< ends now and tells the peer; what was not sent is reported as failed
+
+  /// One more Connection to the same peer, in the same group (RFC 9622 section 7.4): a stream, where a layer of the
+  /// stack has streams, else a connection of its own over the same stack, path and address. All that was set on this
+  /// one is set on it, and what is set on one of the group later is set on all (but connPriority); who cannot follow
+  /// leaves the group, and its on_notice() says why. `ready` is called once, later; a clone that fails is told to
+  /// on_notice() of this one too. Precondition: established.
+  [[nodiscard]] Connection clone(Done ready, CloneOptions options = {});
+  /// Takes the streams that the peer opens, of the whole group, each when it is ready. Until this Connection ends, or
+  /// is destroyed, or another one of the group asks. Without it they go to the Listener that this Connection came
+  /// from; where there is none they are refused. May be called before the Connection is ready.
+  void on_received(Arrived);
+  /// close() of all Connections of the group. Done: all have ended. The others hear of it as of an end by the peer.
+  void close_group(Done);
+  void abort_group(std::uint64_t code = 0);  ///< abort() of all Connections of the group
+  std::size_t group_size() const;            ///< Connections in its group, this one included; 0: it has ended
 
   Result<PropertyValue> get(std::string_view name) const;               ///< a property by its RFC 9622 name
   Result<void> set(std::string_view name, const PropertyValue& value);  ///< on failure the Connection lives on

@@ -1,0 +1,332 @@
+#include "core/group.h"
+
+#include <algorithm>
+
+namespace trellis {
+namespace {
+
+constexpr std::size_t kPendingMax = 256;  // streams of the peer on their way at once; more are refused
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+bool is(std::string_view name, std::string_view known) { return std::ranges::equal(name, known, {}, lower, lower); }
+
+}  // namespace
+
+// ---- members
+
+void Group::join(ConnectionCore& connection) {
+  Membership& m = connection.membership();
+  if (m.group.get() == this) return;
+  m.place = static_cast<std::uint32_t>(members_.size());
+  members_.push_back(&connection);
+  if (m.by_peer) ++peer_opened_;
+}
+
+void Group::leave(ConnectionCore& connection) noexcept {
+  forget_handler(connection);
+  const Membership& m = connection.membership();
+  members_[m.place] = members_.back();
+  members_[m.place]->membership().place = m.place;
+  members_.pop_back();
+  if (m.by_peer) --peer_opened_;
+  if (!members_.empty()) return;
+  for (ConnectionCore* waiting : awaiting_) waiting->turn().deliver(*waiting);
+}
+
+void Group::entangle(ConnectionCore& by, std::string_view name, const PropertyValue& value) noexcept {
+  if (is(name, kConnPriority.name) || is(name, kStreamId.name)) return;
+  for (ConnectionCore* member : std::vector(members_)) {
+    if (member != &by) member->follow(name, value);
+  }
+}
+
+void Group::close_others(ConnectionCore& but) noexcept {
+  for (ConnectionCore* member : std::vector(members_)) {
+    if (member != &but) member->close_quietly();
+  }
+}
+
+void Group::abort_others(ConnectionCore& but, std::uint64_t code) noexcept {
+  for (ConnectionCore* member : std::vector(members_)) {
+    if (member != &but) member->abort(code);
+  }
+}
+
+// ---- what the peer opens
+
+void Group::on_received(ConnectionCore& owner, Connection::Arrived hear) {
+  handler_ = std::move(hear);
+  handler_owner_ = &owner;
+}
+
+void Group::forget_handler(ConnectionCore& owner) noexcept {
+  if (handler_owner_ != &owner) return;
+  handler_owner_ = nullptr;
+  handler_ = {};
+  for (ConnectionCore* connection : std::vector(std::move(pending_))) connection->taker_gone();
+  pending_.clear();
+}
+
+Stack* Group::take_stream(Trunk& trunk, const StreamArgs& args) noexcept {
+  if (pending_.size() >= kPendingMax) return nullptr;
+  return accept_stream(trunk, args, *this, pending_, handler_owner_->limits());
+}
+
+void Group::established(ConnectionCore& connection) noexcept {
+  forget(connection);
+  auto hear = std::exchange(handler_, {});
+  const ConnectionCore* owner = handler_owner_;
+  hear(connection.handle());
+  if (!handler_ && handler_owner_ == owner && owner != nullptr) handler_ = std::move(hear);
+}
+
+void Group::forget(ConnectionCore& connection) noexcept { forget_pending(pending_, connection); }
+
+Stack* accept_stream(Trunk& trunk, const StreamArgs& args, ConnectionTaker& taker,
+                     std::vector<ConnectionCore*>& pending, const ConnectionLimits& limits) {
+  Stack& below = trunk.stack();
+  Turn& turn = below.turn();
+  const ComposedStack& composed = below.composed();
+  const bool bare = below.depth() == composed.layers.size();
+  auto& connection = turn.make<ConnectionCore>(turn, bare ? args.face : composed.traits.face, limits);
+  Stack& branch = trunk.add_branch(args.face);
+  branch.give_to(connection);
+  if (auto made = branch.make_layers(below.depth()); !made) {
+    if (turn.log()) turn.log()(Severity::failure, "core", "a stream of the peer is refused: " + made.error().detail);
+    branch.leave();
+    turn.retire(connection);
+    return nullptr;
+  }
+  connection.accepted_by(taker, branch, static_cast<std::uint32_t>(pending.size()));
+  connection.membership().by_peer = true;
+  connection.join(trunk.group());
+  connection.one_way(args);
+  pending.push_back(&connection);
+  branch.follow_trunk(true);
+  return &branch;
+}
+
+void forget_pending(std::vector<ConnectionCore*>& pending, const ConnectionCore& connection) noexcept {
+  const std::uint32_t place = connection.taker_place();
+  if (place >= pending.size() || pending[place] != &connection) return;  // the taker stopped meanwhile
+  pending[place] = pending.back();
+  pending[place]->moved_in_taker(place);
+  pending.pop_back();
+}
+
+// ---- a Connection and its group
+
+Membership& ConnectionCore::membership() {
+  if (!membership_) membership_ = std::make_unique<Membership>(*this);
+  return *membership_;
+}
+
+void ConnectionCore::join(const std::shared_ptr<Group>& group) {
+  group->join(*this);
+  membership().group = group;
+}
+
+void ConnectionCore::forget_groups() noexcept {
+  leave_group();
+  if (membership_ && membership_->awaited) membership_->awaited->await_no_more(*this);
+}
+
+void ConnectionCore::leave_group() noexcept {
+  if (!membership_) return;
+  membership_->disarm();
+  const std::shared_ptr<Group> group = std::exchange(membership_->group, nullptr);
+  if (!group) return;
+  group->leave(*this);
+  ConnectionCore* const parent = std::exchange(membership_->parent, nullptr);
+  if (failure_ && parent != nullptr && group->has(parent)) parent->clone_failed(*failure_);
+}
+
+void ConnectionCore::join_trunk() {
+  Trunk* const trunk = stack_->trunk();
+  if (trunk == nullptr) return;
+  join(trunk->group());
+  if (membership_->arrived) membership_->group->on_received(*this, std::move(membership_->arrived));
+}
+
+std::size_t ConnectionCore::group_size() const noexcept {
+  return membership_ && membership_->group ? membership_->group->size() : ended_ ? 0 : 1;
+}
+
+// The whole group ends in the order in which its members can; who asked for it hears when all have.
+bool ConnectionCore::waits_for_group() const noexcept {
+  return membership_ && membership_->awaited && membership_->awaited->size() > 0;
+}
+
+void ConnectionCore::on_received(Connection::Arrived hear) {
+  if (ended_ || gone_) return;
+  if (stack_ != nullptr && stack_->trunk() != nullptr) join(stack_->trunk()->group());
+  if (membership_ && membership_->group)
+    membership_->group->on_received(*this, std::move(hear));
+  else
+    membership().arrived = std::move(hear);
+}
+
+void ConnectionCore::one_way(const StreamArgs& args) noexcept {
+  if (!args.can_send) finished_ = finish_told_ = true;
+  if (!args.can_receive) inbox_.end();
+}
+
+void ConnectionCore::remember(std::string_view name, const PropertyValue& value) {
+  auto& properties = membership().properties;
+  const auto known = std::ranges::find_if(properties, [&](const auto& p) { return is(p.first, name); });
+  if (known != properties.end())
+    known->second = value;
+  else
+    properties.emplace_back(name, value);
+}
+
+Result<PropertyValue> ConnectionCore::get(std::string_view name) noexcept {
+  if (stack_ == nullptr) return fail(Reason::invalid_argument, "no stack is bound: the Connection is not established");
+  if (is(name, kGroupConnLimit.name) && membership_ && membership_->group && stack_->trunk() != nullptr)
+    return membership_->group->limit();
+  return stack_->get(name, stack_->depth() - 1);
+}
+
+Result<void> ConnectionCore::set(std::string_view name, const PropertyValue& value) noexcept {
+  if (stack_ == nullptr) return fail(Reason::invalid_argument, "no stack is bound: the Connection is not established");
+  const bool limits_group = is(name, kGroupConnLimit.name) && stack_->trunk() != nullptr;
+  if (limits_group && std::get_if<std::uint64_t>(&value) == nullptr)
+    return fail(Reason::invalid_argument, "groupConnLimit is a number of Connections");
+  auto done = stack_->set(name, value, stack_->depth() - 1);
+  if (limits_group && (done || done.error().reason == Reason::unsupported)) {
+    join(stack_->trunk()->group());
+    membership_->group->limit(std::get<std::uint64_t>(value));
+    return {};
+  }
+  if (!done) return done;
+  remember(name, value);
+  if (membership_->group) membership_->group->entangle(*this, name, value);
+  return done;
+}
+
+void ConnectionCore::follow(std::string_view name, const PropertyValue& value) noexcept {
+  remember(name, value);
+  if (state_ == ConnectionState::establishing) return;  // set when it is ready
+  auto done = stack_->set(name, value, stack_->depth() - 1);
+  if (done) return;
+  Error why = std::move(done).error();
+  why.detail = "left its group, because " + std::string(name) + " could not be set: " + why.detail;
+  leave_group();
+  stack_noticed(Notice::soft_error, std::move(why));
+}
+
+void ConnectionCore::close_quietly() noexcept {
+  if (!closing_asked_) close({});
+}
+
+void ConnectionCore::close_group(Connection::Done done) noexcept {
+  const std::shared_ptr<Group> group = membership_ ? membership_->group : nullptr;
+  if (group) {
+    if (!membership_->awaited) group->await_end(*this);
+    membership_->awaited = group;
+    group->close_others(*this);
+  }
+  close(std::move(done));
+}
+
+void ConnectionCore::abort_group(std::uint64_t code) noexcept {
+  if (const std::shared_ptr<Group> group = membership_ ? membership_->group : nullptr) group->abort_others(*this, code);
+  abort(code);
+}
+
+// ---- clones
+
+Connection ConnectionCore::clone(Connection::Done ready, CloneOptions options) {
+  const Face face = options.face == Face::none ? face_ : options.face;
+  auto& made = turn_.make<ConnectionCore>(turn_, face, limits_);
+  made.ready_ = std::move(ready);
+  Connection handle = made.handle();
+  if (auto begun = begin_clone(made, std::move(options)); !begun) {
+    clone_failed(begun.error());
+    made.establish_failed(std::move(begun).error());
+  }
+  return handle;
+}
+
+Result<void> ConnectionCore::begin_clone(ConnectionCore& made, CloneOptions options) {
+  if (state_ != ConnectionState::established || stack_ == nullptr)
+    return fail(Reason::invalid_argument, "only an established Connection can be cloned", 0, "core");
+  Trunk* trunk = stack_->trunk();
+  if (made.face_ != face_ && (trunk == nullptr || trunk->stack().depth() != stack_->composed().layers.size()))
+    return fail(Reason::unsupported, "a clone over " + stack_->composed().text + " has the same face", 0, "core");
+  join(trunk != nullptr ? trunk->group() : membership().group ? membership().group : std::make_shared<Group>());
+  made.membership().properties = membership_->properties;
+  auto begun = trunk != nullptr ? made.begin_stream(*trunk) : made.begin_stack(*stack_);
+  if (!begun) return begun;
+  made.join(membership_->group);
+  made.membership().parent = this;
+  made.membership().arm(turn_.executor(),
+                        turn_.executor().now() + std::chrono::milliseconds(limits_.connect_timeout_ms));
+  made.own_properties(std::move(options.properties));
+  return {};
+}
+
+Result<void> ConnectionCore::begin_stream(Trunk& trunk) {
+  Stack& branch = trunk.add_branch(
+      trunk.stack().depth() == trunk.stack().composed().layers.size() ? face_ : trunk.stack().top_link().face);
+  auto begun = branch.make_layers(trunk.stack().depth());
+  if (begun) begun = trunk.open_stream(branch, StreamArgs{.face = branch.stream_face()});
+  if (!begun) {
+    branch.leave();
+    return begun;
+  }
+  branch.give_to(*this);
+  stack_ = &branch;
+  branch.follow_trunk(false);
+  return {};
+}
+
+// To the same address, on the same path, with the same layers (RFC 9622 section 7.4).
+Result<void> ConnectionCore::begin_stack(Stack& like) {
+  Stack& stack = Stack::make(turn_, like.composed_shared(), like.security_shared());
+  stack.remember_as(like);
+  if (auto made = stack.make_layers(0); !made) {
+    stack.leave();
+    return made;
+  }
+  stack.give_to(*this);
+  stack_ = &stack;
+  stack.open(like.remote(),
+             Route{.path = like.route().path, .local = like.route().path.local, .remote = like.route().remote}, false);
+  return {};
+}
+
+void ConnectionCore::clone_failed(Error why) noexcept {
+  why.detail = "it could not be cloned: " + why.detail;
+  stack_noticed(Notice::soft_error, std::move(why));
+}
+
+// What only the clone gets, and what it shares with the others from now on.
+void ConnectionCore::own_properties(std::vector<std::pair<std::string, PropertyValue>> properties) {
+  for (auto& [name, value] : properties) {
+    remember(name, value);
+    membership_->group->entangle(*this, name, value);
+  }
+}
+
+// All that was set on whom it was cloned from (RFC 9622 section 7.4). False: it has failed.
+bool ConnectionCore::apply_properties() noexcept {
+  membership_->disarm();
+  membership_->parent = nullptr;
+  for (const auto& [name, value] : membership_->properties) {
+    auto done = stack_->set(name, value, stack_->depth() - 1);
+    if (done) continue;
+    end(std::make_unique<Error>(std::move(done).error()));
+    return false;
+  }
+  return true;
+}
+
+void ConnectionCore::too_late() noexcept {
+  if (state_ != ConnectionState::establishing || ended_) return;
+  end(std::make_unique<Error>(
+      Error{Reason::timed_out, 0, "core",
+            "the clone was not established within " + std::to_string(limits_.connect_timeout_ms) + " ms"}));
+}
+
+}  // namespace trellis
