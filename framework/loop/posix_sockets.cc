@@ -13,6 +13,7 @@
 #include "loop/datagram_scratch.h"
 #include "loop/datagram_socket.h"
 #include "loop/libevent_loop.h"
+#include "loop/netlink_socket.h"
 #include "loop/socket_address.h"
 #include "loop/socket_error.h"
 #include "loop/stream_socket.h"
@@ -70,6 +71,7 @@ DatagramScratch& PosixSockets::datagrams(bool segments) {
 }
 
 Result<std::unique_ptr<Socket>> PosixSockets::open(const SocketSpec& spec) noexcept {
+  if (spec.kind == SocketSpec::Kind::netlink) return NetlinkSocket::open(*this, spec.protocol);
   const bool datagram = spec.kind == SocketSpec::Kind::datagram;
   if (spec.family == Address::Family::none || (spec.local && spec.local.family != spec.family))
     return fail(Reason::invalid_argument,

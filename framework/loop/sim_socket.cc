@@ -139,6 +139,8 @@ int cannot_bind(SimHost& host, const SocketSpec& spec) noexcept {
 }  // namespace
 
 Result<std::unique_ptr<Socket>> open_sim_socket(SimHost& host, VirtualLoop& loop, const SocketSpec& spec) {
+  if (spec.kind == SocketSpec::Kind::netlink)
+    return fail(Reason::unsupported, "open a socket: the simulated kernel has no netlink", 0, "socket");
   if (spec.family == Address::Family::none || (spec.local && spec.local.family != spec.family))
     return fail(Reason::invalid_argument,
                 "open a socket: its family is unset or differs from that of its local address", 0, "socket");

@@ -26,11 +26,13 @@ constexpr bool any(Ready a, Ready b) { return (std::uint8_t(a) & std::uint8_t(b)
 
 /// What a new socket shall be.
 struct SocketSpec {
-  enum class Kind : std::uint8_t { stream, datagram };              ///< TCP-like or UDP-like
+  /// TCP-like, UDP-like, or messages with the kernel (rtnetlink(7)): family and addresses are unset, groups are joined
+  /// with set(), one chunk is one message of the kernel, and receive() says Reason::exhausted when some were lost.
+  enum class Kind : std::uint8_t { stream, datagram, netlink };
   enum class Role : std::uint8_t { connect, unconnected, listen };  ///< what will be done with it
-  Kind kind = Kind::stream;                                         ///< TCP-like or UDP-like
+  Kind kind = Kind::stream;                                         ///< what moves
   Role role = Role::connect;                       ///< connect() follows, or listen(), or neither (datagrams only)
-  int protocol = 0;                                ///< IPPROTO_…; 0: TCP or UDP (MPTCP, UDP-Lite, SCTP name theirs)
+  int protocol = 0;                                ///< IPPROTO_… or NETLINK_…; 0: TCP, UDP or NETLINK_ROUTE
   Address::Family family = Address::Family::ipv4;  ///< must fit `local` and the remote address
   Address local{};                                 ///< to bind to; unset: the system chooses when needed
   std::string_view interface_name{};               ///< bind to this interface; empty: routing decides

@@ -18,16 +18,30 @@ struct Endpoint {
   Address address{};       ///< unset: still to be resolved
 };
 
+/// What kind of link an interface has (RFC 9622 section 6.2.11). Says nothing about costs: Path::metered does.
+enum class InterfaceType : std::uint8_t { unknown, wired, wifi, cellular, loopback, tunnel };
+
+/// Where a path leads to.
+struct PathRoute {
+  Address destination{};           ///< first address of the prefix
+  std::uint8_t prefix_length = 0;  ///< bits; 0: everything of this family (a default route)
+  std::uint32_t metric = 0;        ///< lower is preferred by the host
+  bool operator==(const PathRoute&) const = default;
+};
+
 /// A way out of this host: an interface with an address of ours, in one provisioning domain.
 struct Path {
-  std::uint32_t id = 0;                  ///< stable while the path lives; 0: none
-  std::string interface_name = {};       ///< "eth0"; empty: routing decides
-  Address local{};                       ///< address to bind to; unset: routing decides
-  std::string provisioning_domain = {};  ///< RFC 7556; results of name resolution belong to it
-  std::uint32_t mtu = 1500;              ///< bytes
-  bool metered = false;                  ///< costs by volume
-  bool temporary = false;                ///< a temporary address (RFC 8981)
-  Duration smoothed_rtt{};               ///< zero: unknown
+  std::uint32_t id = 0;                         ///< stable while the path lives; 0: none
+  std::string interface_name = {};              ///< "eth0"; empty: routing decides
+  Address local{};                              ///< address to bind to; unset: routing decides
+  std::string provisioning_domain = {};         ///< RFC 7556; results of name resolution belong to it
+  InterfaceType type = InterfaceType::unknown;  ///< of the link
+  std::uint32_t mtu = 1500;                     ///< bytes
+  bool metered = false;                         ///< costs by volume
+  bool temporary = false;                       ///< a temporary address (RFC 8981)
+  Duration smoothed_rtt{};                      ///< zero: unknown
+  /// Where it leads to, shared by the paths of an interface; null: everywhere.
+  std::shared_ptr<const std::vector<PathRoute>> routes = {};
 };
 
 /// Where one branch of a stack goes. Made by the engine, shared by all links of the branch.

@@ -1,0 +1,167 @@
+#include "interfaces_provider.h"
+
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <map>
+#include <string>
+
+#include "interface_table.h"
+
+namespace trellis {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kReadAtOnce = 256 * 1024;  // bytes, before others get their turn
+constexpr Duration kListAgainAfter = 20ms;       // changes that never end must not keep the loop busy
+constexpr std::array<std::uint16_t, 3> kListings = {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE};
+constexpr std::array<int, 5> kGroups = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
+                                        RTNLGRP_IPV6_ROUTE};
+
+/// Wireless links look like Ethernet to rtnetlink; sysfs tells.
+InterfaceType finer_type(const LinkFact& fact) {
+  if (fact.type != InterfaceType::wired && fact.type != InterfaceType::unknown) return fact.type;
+  if (fact.name.find('/') != std::string::npos) return fact.type;
+  std::ifstream uevent("/sys/class/net/" + fact.name + "/uevent");
+  for (std::string line; std::getline(uevent, line);) {
+    if (line == "DEVTYPE=wlan") return InterfaceType::wifi;
+    if (line == "DEVTYPE=wwan") return InterfaceType::cellular;
+  }
+  return fact.type;
+}
+
+/// Joins the groups, then lists links, addresses and routes, one after the other; what changes meanwhile comes in
+/// between, in the kernel's order. When something was lost all is listed again, and compared with what was told.
+class Watching final : public PathProvider::Watch, SocketEvents, RtnetlinkSink, Alarm, Job {
+ public:
+  Watching(Executor& executor, PathObserver& observer) : executor_(executor), observer_(observer) {}
+
+  Result<void> begin() {
+    auto opened = executor_.sockets().open(
+        {.kind = SocketSpec::Kind::netlink, .role = SocketSpec::Role::unconnected, .protocol = NETLINK_ROUTE});
+    if (!opened) return fail(std::move(opened));
+    socket_ = std::move(*opened);
+    for (const int group : kGroups) {
+      auto joined = socket_->set(kSolNetlink, NETLINK_ADD_MEMBERSHIP, std::as_bytes(std::span(&group, 1)));
+      if (!joined) return joined;
+    }
+    if (auto watched = socket_->watch(*this, Ready::readable); !watched) return watched;
+    return list();
+  }
+
+ private:
+  static constexpr int kSolNetlink = 270;
+
+  Result<void> list() {
+    table_ = {};
+    listing_ = 0;
+    return ask();
+  }
+  Result<void> ask() {
+    const auto bytes = listing_request(kListings[listing_], ++sequence_);
+    Slice slice = executor_.pool().allocate(0, static_cast<std::uint32_t>(bytes.size()), 0);
+    std::ranges::copy(bytes, slice.edit().begin());
+    Batch batch;
+    batch.add({.data = std::move(slice)});
+    auto sent = socket_->send(batch);
+    if (!sent) return fail(std::move(sent));
+    if (sent->blocked) arm(executor_, executor_.now() + kListAgainAfter);
+    return {};
+  }
+  void list_again() {
+    listing_ = kListings.size() + 1;  // nothing that comes now completes a listing
+    arm(executor_, executor_.now() + kListAgainAfter);
+  }
+
+  // Alarm
+  void on_alarm() noexcept override {
+    if (!list()) list_again();
+  }
+
+  // SocketEvents
+  void on_ready(Socket&, Ready) noexcept override {
+    Batch batch;
+    const auto received = socket_->receive(batch, kReadAtOnce);
+    while (!batch.empty()) {
+      if (!read_rtnetlink(batch.pop().data.bytes(), *this)) list_again();
+    }
+    if (!received) list_again();
+    if (complete() && !queued()) executor_.queue(*this);
+  }
+
+  // RtnetlinkSink
+  void link(const LinkFact& fact) noexcept override {
+    LinkFact known = fact;
+    if (!fact.gone) known.type = finer_type(fact);
+    table_.learn(known);
+  }
+  void address(const AddressFact& fact) noexcept override { table_.learn(fact); }
+  void route(const RouteFact& fact) noexcept override { table_.learn(fact); }
+  void listed(std::uint32_t sequence, int error, bool torn) noexcept override {
+    if (sequence != sequence_ || listing_ >= kListings.size()) return;
+    if (error != 0 || torn) return list_again();
+    if (++listing_ < kListings.size() && !ask()) list_again();
+  }
+
+  bool complete() const noexcept { return listing_ == kListings.size(); }
+
+  // Job: what came in one turn is told together.
+  void run() noexcept override {
+    if (!complete()) return;
+    std::map<std::uint32_t, Path> now;
+    std::vector<std::uint32_t> order;
+    for (Path& path : table_.paths()) {
+      path.id = id_of(path);
+      order.push_back(path.id);
+      now.emplace(path.id, std::move(path));
+    }
+    const std::map<std::uint32_t, Path> before = std::exchange(told_, std::move(now));
+    for (const auto& [id, path] : before) {
+      if (!told_.contains(id)) {
+        std::erase_if(ids_, [&](const auto& entry) { return entry.second == id; });
+        observer_.path_removed(id);
+      }
+    }
+    for (const std::uint32_t id : order) {
+      const auto known = before.find(id);
+      if (known == before.end())
+        observer_.path_added(told_.at(id));
+      else if (!same_facts(known->second, told_.at(id)))
+        observer_.path_changed(told_.at(id));
+    }
+    if (!std::exchange(settled_, true)) observer_.settled();
+  }
+  std::uint32_t id_of(const Path& path) {
+    const auto [entry, added] = ids_.try_emplace({path.interface_name, path.local.family, path.local.ip}, next_id_);
+    if (added) ++next_id_;
+    return entry->second;
+  }
+
+  Executor& executor_;
+  PathObserver& observer_;
+  std::unique_ptr<Socket> socket_;
+  InterfaceTable table_;
+  std::size_t listing_ = 0;  // which of kListings is asked for; their number: all are known
+  std::uint32_t sequence_ = 0, next_id_ = 1;
+  std::map<std::tuple<std::string, Address::Family, std::array<std::uint8_t, 16>>, std::uint32_t> ids_;
+  std::map<std::uint32_t, Path> told_;
+  bool settled_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<PathProvider::Watch>> InterfacesProvider::watch(Executor& executor, const Options&,
+                                                                       PathObserver& observer) noexcept {
+  auto watching = std::make_unique<Watching>(executor, observer);
+  if (auto begun = watching->begin(); !begun) {
+    begun.error().layer = "interfaces";
+    return fail(std::move(begun));
+  }
+  return watching;
+}
+
+}  // namespace trellis

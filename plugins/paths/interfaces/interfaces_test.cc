@@ -1,0 +1,215 @@
+// What the kernel says, as bytes and as facts, and the paths that it comes to.
+#include <gtest/gtest.h>
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <linux/if_arp.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+#include <chrono>
+#include <cstring>
+
+#include "interface_table.h"
+
+namespace trellis {
+namespace {
+
+using Text = std::string;  // bytes
+
+template <class T>
+Text raw(const T& value) {
+  return Text(reinterpret_cast<const char*>(&value), sizeof value);
+}
+Text padded(Text bytes) {
+  bytes.resize((bytes.size() + 3) & ~std::size_t{3});
+  return bytes;
+}
+Text attribute(unsigned type, const Text& value) {
+  return padded(raw(rtattr{static_cast<unsigned short>(4 + value.size()), static_cast<unsigned short>(type)}) + value);
+}
+Text message(unsigned type, const Text& body, std::uint32_t sequence = 0, unsigned flags = 0) {
+  return padded(raw(nlmsghdr{static_cast<std::uint32_t>(16 + body.size()), static_cast<std::uint16_t>(type),
+                             static_cast<std::uint16_t>(flags), sequence, 0}) +
+                body);
+}
+Text link(int index, const Text& name, unsigned flags, unsigned hardware = ARPHRD_ETHER, const Text& more = {}) {
+  const ifinfomsg header{AF_UNSPEC, 0, static_cast<unsigned short>(hardware), index, flags, 0};
+  return message(RTM_NEWLINK, raw(header) + attribute(IFLA_IFNAME, name + '\0') +
+                                  attribute(IFLA_MTU, raw(std::uint32_t{1400})) + more);
+}
+constexpr unsigned kUp = IFF_UP | IFF_RUNNING;
+const Text kV4 = {10, 0, 0, 1}, kV4Peer = {10, 0, 0, 2};
+Text v6(char last) {
+  Text ip(16, '\0');
+  ip[0] = 0x20, ip[1] = 0x01, ip[2] = 0x0d, ip[3] = '\xb8', ip[15] = last;
+  return ip;
+}
+Text address(int family, std::uint32_t index, const Text& attributes, std::uint8_t flags = 0, std::uint8_t length = 24,
+             unsigned type = RTM_NEWADDR) {
+  const ifaddrmsg header{static_cast<std::uint8_t>(family), length, flags, 0, index};
+  return message(type, raw(header) + attributes);
+}
+Text route(int family, std::uint8_t length, const Text& attributes, unsigned type = RTM_NEWROUTE,
+           std::uint8_t table = RT_TABLE_MAIN, std::uint8_t kind = RTN_UNICAST) {
+  const rtmsg header{static_cast<std::uint8_t>(family), length, 0, 0, table, 0, 0, kind, 0};
+  return message(type, raw(header) + attributes);
+}
+Text out_by(std::uint32_t index) { return attribute(RTA_OIF, raw(index)); }
+
+struct Heard final : RtnetlinkSink {
+  void link(const LinkFact& fact) noexcept override { links.push_back(fact), table.learn(fact); }
+  void address(const AddressFact& fact) noexcept override { addresses.push_back(fact), table.learn(fact); }
+  void route(const RouteFact& fact) noexcept override { routes.push_back(fact), table.learn(fact); }
+  void listed(std::uint32_t sequence, int error, bool torn) noexcept override {
+    ends.emplace_back(sequence, error, torn);
+  }
+  bool hear(const Text& bytes) { return read_rtnetlink(std::as_bytes(std::span(bytes)), *this); }
+  std::vector<LinkFact> links;
+  std::vector<AddressFact> addresses;
+  std::vector<RouteFact> routes;
+  std::vector<std::tuple<std::uint32_t, int, bool>> ends;
+  InterfaceTable table;
+};
+
+TEST(Rtnetlink, TellsLinks) {
+  Heard heard;
+  const Text wireguard = attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, Text("wireguard") + '\0'));
+  ASSERT_TRUE(heard.hear(link(1, "lo", kUp | IFF_LOOPBACK, ARPHRD_LOOPBACK) + link(2, "eth0", kUp) +
+                         link(3, "eth1", IFF_UP) + link(4, "wg0", kUp, ARPHRD_NONE, wireguard) +
+                         link(5, "rmnet0", kUp, 519)));
+  ASSERT_EQ(heard.links.size(), 5u);
+  EXPECT_EQ(heard.links[0].type, InterfaceType::loopback);
+  EXPECT_EQ(heard.links[1].name, "eth0");
+  EXPECT_EQ(heard.links[1].mtu, 1400u);
+  EXPECT_EQ(heard.links[1].type, InterfaceType::wired);
+  EXPECT_TRUE(heard.links[1].running);
+  EXPECT_TRUE(heard.links[2].enabled && !heard.links[2].running);
+  EXPECT_EQ(heard.links[3].type, InterfaceType::tunnel);
+  EXPECT_EQ(heard.links[4].type, InterfaceType::cellular);
+}
+
+TEST(Rtnetlink, TellsAddressesWithFlagsAndLifetimes) {
+  Heard heard;
+  const ifa_cacheinfo lifetimes{.ifa_prefered = 0, .ifa_valid = 3600, .cstamp = 0, .tstamp = 0};
+  const std::uint32_t managed = IFA_F_TEMPORARY | 0x100;
+  ASSERT_TRUE(
+      heard.hear(address(AF_INET, 2, attribute(IFA_ADDRESS, kV4Peer) + attribute(IFA_LOCAL, kV4)) +
+                 address(AF_INET6, 2, attribute(IFA_ADDRESS, v6(1)) + attribute(IFA_CACHEINFO, raw(lifetimes)), 0, 64) +
+                 address(AF_INET6, 2, attribute(IFA_ADDRESS, v6(2)) + attribute(IFA_FLAGS, raw(managed)), 0, 64) +
+                 address(AF_INET6, 2, attribute(IFA_ADDRESS, v6(3)), IFA_F_TENTATIVE, 64) +
+                 address(AF_INET, 2, attribute(IFA_LOCAL, kV4), IFA_F_SECONDARY)));
+  ASSERT_EQ(heard.addresses.size(), 5u);
+  EXPECT_EQ(heard.addresses[0].address.ip[3], 1) << "ours, not the other end's";
+  EXPECT_EQ(heard.addresses[0].valid_seconds, UINT32_MAX);
+  EXPECT_TRUE(heard.addresses[1].deprecated && !heard.addresses[1].temporary);
+  EXPECT_EQ(heard.addresses[1].valid_seconds, 3600u);
+  EXPECT_TRUE(heard.addresses[2].temporary && heard.addresses[2].usable);
+  EXPECT_FALSE(heard.addresses[3].usable);
+  EXPECT_FALSE(heard.addresses[4].temporary) << "the bit means another thing for IPv4";
+}
+
+TEST(Rtnetlink, TellsRoutesOfTheMainTable) {
+  Heard heard;
+  const Text hops = raw(rtnexthop{8, 0, 0, 2}) + raw(rtnexthop{8, 0, 0, 3});
+  ASSERT_TRUE(heard.hear(route(AF_INET, 0, out_by(2) + attribute(RTA_PRIORITY, raw(std::uint32_t{600}))) +
+                         route(AF_INET, 24, attribute(RTA_DST, {10, 0, 0, 0}) + out_by(2)) +
+                         route(AF_INET, 0, out_by(2), RTM_NEWROUTE, RT_TABLE_LOCAL) +
+                         route(AF_INET6, 0, out_by(2), RTM_NEWROUTE, RT_TABLE_MAIN, RTN_UNREACHABLE) +
+                         route(AF_INET6, 0, attribute(RTA_MULTIPATH, hops)) +
+                         message(NLMSG_DONE, raw(std::int32_t{0}), 7) +
+                         message(NLMSG_ERROR, raw(std::int32_t{-16}) + Text(16, '\0'), 8, NLM_F_DUMP_INTR)));
+  ASSERT_EQ(heard.routes.size(), 4u);
+  EXPECT_EQ(heard.routes[0].route.metric, 600u);
+  EXPECT_EQ(heard.routes[1].route.prefix_length, 24);
+  EXPECT_EQ(heard.routes[2].index, 2u);
+  EXPECT_EQ(heard.routes[3].index, 3u);
+  EXPECT_EQ(heard.ends, (std::vector<std::tuple<std::uint32_t, int, bool>>{{7, 0, false}, {8, 16, true}}));
+}
+
+TEST(Rtnetlink, RefusesWhatIsMalformed) {
+  Heard heard;
+  EXPECT_FALSE(heard.hear(link(0, "eth0", kUp)));
+  EXPECT_FALSE(heard.hear(link(2, "", kUp)));
+  EXPECT_FALSE(heard.hear(link(2, "sixteen-letters-", kUp)));
+  EXPECT_FALSE(heard.hear(address(AF_INET, 2, attribute(IFA_LOCAL, kV4 + kV4))));
+  EXPECT_FALSE(heard.hear(address(AF_INET, 2, attribute(IFA_LOCAL, kV4), 0, 33)));
+  EXPECT_FALSE(heard.hear(address(AF_INET, 2, {})));
+  EXPECT_FALSE(heard.hear(route(AF_INET6, 129, out_by(2))));
+  EXPECT_FALSE(heard.hear(route(AF_INET, 0, attribute(RTA_MULTIPATH, raw(rtnexthop{0, 0, 0, 2})))));
+  EXPECT_FALSE(heard.hear(message(RTM_NEWLINK, Text(3, 'x'))));
+  EXPECT_FALSE(heard.hear(message(NLMSG_ERROR, {})));
+  EXPECT_TRUE(heard.links.empty() && heard.addresses.empty() && heard.routes.empty());
+  const Text whole = link(2, "eth0", kUp) + address(AF_INET, 2, attribute(IFA_LOCAL, kV4));
+  for (std::size_t cut = 1; cut < whole.size(); ++cut) {
+    if (cut == link(2, "eth0", kUp).size()) continue;
+    Heard partly;
+    EXPECT_FALSE(partly.hear(whole.substr(0, cut))) << cut;
+  }
+}
+
+TEST(InterfaceTable, MakesPathsOfWhatCanBeUsed) {
+  Heard heard;
+  heard.hear(link(1, "lo", kUp | IFF_LOOPBACK, ARPHRD_LOOPBACK) + link(2, "eth0", kUp) + link(3, "eth1", IFF_UP) +
+             address(AF_INET, 1, attribute(IFA_LOCAL, {127, 0, 0, 1}), 0, 8) +
+             address(AF_INET, 2, attribute(IFA_LOCAL, kV4)) + address(AF_INET, 3, attribute(IFA_LOCAL, kV4Peer)) +
+             address(AF_INET6, 2, attribute(IFA_ADDRESS, v6(1)), 0, 64) +
+             address(AF_INET6, 2, attribute(IFA_ADDRESS, v6(2)), IFA_F_TEMPORARY, 64) +
+             address(AF_INET6, 2, attribute(IFA_ADDRESS, v6(3)), IFA_F_DEPRECATED, 64) + route(AF_INET, 0, out_by(2)));
+  auto paths = heard.table.paths();
+  ASSERT_EQ(paths.size(), 4u) << "eth1 has no carrier, one address is deprecated";
+  EXPECT_EQ(paths[0].interface_name, "lo");
+  ASSERT_EQ(paths[0].routes->size(), 3u);
+  EXPECT_EQ((*paths[0].routes)[0].prefix_length, 8);
+  EXPECT_EQ((*paths[0].routes)[1].prefix_length, 32) << "our own addresses do not leave the host";
+  EXPECT_TRUE(paths[1].temporary);
+  EXPECT_EQ(paths[1].local.ip[15], 2);
+  EXPECT_TRUE(paths[1].routes->empty());
+  ASSERT_EQ(paths[3].routes->size(), 1u);
+  EXPECT_EQ((*paths[3].routes)[0].prefix_length, 0);
+  EXPECT_EQ(paths[3].mtu, 1400u);
+
+  heard.hear(address(AF_INET6, 2, attribute(IFA_ADDRESS, v6(1)), 0, 64, RTM_DELADDR) +
+             address(AF_INET6, 2, attribute(IFA_ADDRESS, v6(2)), 0, 64, RTM_DELADDR) + link(3, "eth1", kUp));
+  paths = heard.table.paths();
+  ASSERT_EQ(paths.size(), 4u);
+  EXPECT_EQ(paths[1].local.ip[15], 3) << "deprecated, but there is no other";
+  heard.hear(link(2, "eth0", 0));
+  heard.hear(link(2, "eth0", kUp));
+  paths = heard.table.paths();
+  EXPECT_TRUE(paths[2].routes->empty()) << "IPv4 routes go with the interface, and the kernel does not say so";
+}
+
+// A thousand addresses, each with a prefix of its own, are read and made paths of in less than 20 ms.
+TEST(InterfaceTable, IsFastAndBounded) {
+  Text bytes = link(2, "eth0", kUp);
+  for (int i = 0; i < 1000; ++i) {
+    const Text ip = {10, static_cast<char>(i >> 8), static_cast<char>(i), 1};
+    bytes += address(AF_INET, 2, attribute(IFA_LOCAL, ip)) + route(AF_INET, 24, attribute(RTA_DST, ip) + out_by(2));
+  }
+  auto best = std::chrono::nanoseconds::max();
+  for (int i = 0; i < 5; ++i) {
+    Heard heard;
+    const auto begin = std::chrono::steady_clock::now();
+    ASSERT_TRUE(heard.hear(bytes));
+    EXPECT_EQ(heard.table.paths().size(), 1000u);
+    best = std::min<std::chrono::nanoseconds>(best, std::chrono::steady_clock::now() - begin);
+  }
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  EXPECT_LT(best, std::chrono::milliseconds(20));
+#endif
+  RecordProperty("microseconds", static_cast<int>(best.count() / 1000));
+
+  InterfaceTable table;
+  table.learn(LinkFact{.index = 2, .name = "eth0", .enabled = true, .running = true});
+  for (unsigned i = 0; i < InterfaceTable::kAddressesMost + 10; ++i) {
+    AddressFact fact{.index = 2};
+    fact.address.family = Address::Family::ipv6;
+    std::memcpy(fact.address.ip.data(), &i, sizeof i);
+    table.learn(fact);
+  }
+  EXPECT_EQ(table.paths().size(), InterfaceTable::kAddressesMost);
+}
+
+}  // namespace
+}  // namespace trellis
