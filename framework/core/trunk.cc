@@ -130,6 +130,7 @@ UpperPort Trunk::accept_stream(const StreamArgs& args) noexcept {
 void Trunk::stream_aborted(UpperPort port, Direction direction, Error error) noexcept {
   auto& foot = static_cast<Foot&>(port.link());
   if (!foot.held) return;
+  if (foot.ending && direction == Direction::receiving) return;  // its answer: we have said that we read no more
   if (direction == Direction::sending)
     foot.stack->stream_stopped(std::move(error));
   else
