@@ -16,7 +16,7 @@ constexpr std::int64_t kIpv4Rank = 1 << 16;  // behind all IPv6 addresses; racin
 struct Gathering::Resolution final : AnswerSink {
   Resolution(Gathering& owner, int on_path) : gathering(owner), path(on_path) {}
   void answer(Answer answer) noexcept override {
-    for (Endpoint& endpoint : answer.endpoints) {
+    for (const Endpoint& endpoint : answer.endpoints) {
       const char* rule = gathering.unfit(endpoint.address);
       if (rule == nullptr) endpoints.push_back(endpoint);
       for (const NodeIndex node : nodes) {
@@ -31,8 +31,11 @@ struct Gathering::Resolution final : AnswerSink {
   void done(Answer::Kind kind, Result<void> how) noexcept override {
     if (kind == Answer::Kind::ipv6) awaited.ipv6 = false;
     if (kind == Answer::Kind::ipv4) awaited.ipv4 = false;
-    if (!how && kind == Answer::Kind::ipv6) ipv6_error = std::move(how).error();
-    if (!how && kind == Answer::Kind::ipv4) ipv4_error = std::move(how).error();
+    if (!how && kind == Answer::Kind::ipv6) {
+      ipv6_error = std::move(how).error();
+    } else if (!how && kind == Answer::Kind::ipv4) {
+      ipv4_error = std::move(how).error();
+    }
     changed();
   }
   void join(NodeIndex node) {

@@ -153,7 +153,7 @@ void ListenerCore::accept(std::move_only_function<void(Result<Connection>)> hear
 bool ListenerCore::renew() {
   if (plan_.generation == framework_.generation()) return true;
   auto plan = framework_.plan(plan_.wishes);
-  std::string why = plan ? "the policies do not have it any more" : plan.error().detail;
+  const std::string why = plan ? "the policies do not have it any more" : plan.error().detail;
   if (plan && plan->face == plan_.face) {
     const auto same = std::ranges::find(plan->stacks, composed_->text, [](const auto& stack) { return stack->text; });
     if (same != plan->stacks.end()) {

@@ -99,6 +99,7 @@ Result<void> read_same_security(Profile& profile) {
         continue;
       }
       std::vector<std::string_view> known;
+      known.reserve(policy.stacks.size());
       for (const StackSpec& one : policy.stacks) known.push_back(one.name);
       return fail(Reason::configuration,
                   same.where + ": found stack '" + name + "' in <same-security>, " + expected_one_of(name, known));

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -91,8 +90,7 @@ void put(std::string& out, std::string_view text) { out += std::format("{}\n{}",
 std::string take(std::string_view& in) {
   const std::size_t line = in.find('\n');
   if (line == std::string_view::npos) return {};
-  std::size_t size = 0;
-  std::from_chars(in.data(), in.data() + line, size);
+  const std::size_t size = std::strtoull(std::string(in.substr(0, line)).c_str(), nullptr, 10);
   std::string text(in.substr(line + 1, size));
   in.remove_prefix(std::min(in.size(), line + 1 + size));
   return text;

@@ -261,6 +261,7 @@ void read_host(const XmlElement& element, WorldFile& out) {
 
 void check_connect(const XmlElement& element, const WorldFile& world) {
   std::vector<std::string_view> names;
+  names.reserve(world.hosts.size());
   for (const WorldHost& host : world.hosts) names.push_back(host.name);
   if (names.empty()) return element.fault("found <world> without a <host>, expected the one to connect to");
   if (std::ranges::contains(names, world.connect_host)) return;

@@ -90,9 +90,9 @@ std::string Arguments::text(std::string_view name) const {
 }
 
 const std::vector<std::string>& Arguments::texts(std::string_view name) const {
-  static const std::vector<std::string> none;
+  static const std::vector<std::string> kNone;
   const auto found = given_.find(name);
-  return found == given_.end() ? none : found->second;
+  return found == given_.end() ? kNone : found->second;
 }
 
 std::string Arguments::help() const {

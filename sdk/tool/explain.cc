@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <format>
 #include <iostream>
+#include <tuple>
 
 #include "commands.h"
 #include "core/plugin_path.h"
@@ -50,7 +51,7 @@ struct Pair {
 struct Stacks {
   Stacks(Registry& registry, Policy policy) {
     profile.policy = std::move(policy);
-    (void)read_same_security(profile);  // what is wrong with it is said when the policy is loaded
+    std::ignore = read_same_security(profile);  // what is wrong with it is said when the policy is loaded
     for (const StackSpec& spec : profile.policy.stacks) {
       auto composed = compose(registry, spec, profile.policy.requirements.face);
       Judged& one = judged.emplace_back(&spec, composed ? *composed : nullptr, "");

@@ -149,6 +149,7 @@ Result<Replayed> replay(const RaceReport& recorded, Registry& registry) {
     const auto policy = registry.racing(then.policy);
     if (!policy) return std::unexpected(policy.error());
     std::vector<OptionText> given;
+    given.reserve(then.settings.size());
     for (const auto& [name, value] : then.settings) given.push_back({name, value});
     auto values = OptionValues::check("racing policy " + then.policy, (*policy)->options(), given);
     if (!values) return fail(std::move(values));

@@ -156,6 +156,7 @@ bool Handshake::must_ask() const { return peer_shown_ && host_.security().verify
 std::unique_ptr<Security::Question> Handshake::ask(Security::Answer answer) {
   peer_shown_ = false;
   std::vector<Der> chain;
+  chain.reserve(peer_certificates_.size());
   for (const auto& certificate : peer_certificates_) chain.push_back(to_der(certificate.BER_encode()));
   return host_.security().verify({.chain = chain, .host = peer_name_, .valid = peer_valid_}, std::move(answer));
 }

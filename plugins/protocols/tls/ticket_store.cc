@@ -39,7 +39,8 @@ std::vector<Botan::TLS::Session_with_Handle> TicketStore::find_some(const Botan:
     Botan::TLS::Session session(bytes.subspan(kLengthBytes + size));
     Botan::TLS::Session_Ticket ticket(bytes.subspan(kLengthBytes, size));
     found.push_back({std::move(session), Botan::TLS::Session_Handle(std::move(ticket))});
-  } catch (const std::exception&) {  // another version's or a damaged store: a full handshake will do
+  } catch (const std::exception&) {
+    return found;  // another version's or a damaged store: a full handshake will do
   }
   return found;
 }

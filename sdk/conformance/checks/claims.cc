@@ -10,9 +10,9 @@ namespace {
 
 constexpr Duration kBadWeather = std::chrono::minutes(30);
 
-template <Feature kFeature>
+template <Feature Needed>
 std::string needs(const Facts& facts) {
-  return facts.has(kFeature) ? std::string() : std::format("its stack does not claim {}", to_string(kFeature));
+  return facts.has(Needed) ? std::string() : std::format("its stack does not claim {}", to_string(Needed));
 }
 
 void reliable(Trial& t) {
