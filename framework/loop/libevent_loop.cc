@@ -106,24 +106,12 @@ LibeventLoop::~LibeventLoop() {
 
 void LibeventLoop::run() noexcept {
   running_ = true;
-  run_turn_asked_for();
   if (!stop_) event_base_loop(base_, EVLOOP_NO_EXIT_ON_EMPTY);
   running_ = false;
   stop_ = false;
 }
 
-void LibeventLoop::run_once(bool wait) noexcept {
-  if (run_turn_asked_for()) wait = false;
-  event_base_loop(base_, EVLOOP_ONCE | (wait ? 0 : EVLOOP_NONBLOCK));
-}
-
-// What was queued while the loop did not run need not wait for a poll.
-bool LibeventLoop::run_turn_asked_for() noexcept {
-  if (!turn_end_wanted_ || in_turn_) return false;
-  event_del(&turn_end_);
-  turn_end();
-  return true;
-}
+void LibeventLoop::run_once(bool wait) noexcept { event_base_loop(base_, EVLOOP_ONCE | (wait ? 0 : EVLOOP_NONBLOCK)); }
 
 void LibeventLoop::stop() noexcept {
   stop_ = true;

@@ -65,7 +65,6 @@ class LibeventLoop final : public Loop {
     event_active(&turn_end_, EV_TIMEOUT, 0);
   }
   void turn_end() noexcept;
-  bool run_turn_asked_for() noexcept;
   void set_timer() noexcept;
   void wake() noexcept;
 

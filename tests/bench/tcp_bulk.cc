@@ -14,45 +14,15 @@
 #include "process.h"
 #include "raw_sockets.h"
 #include "rows.h"
+#include "transfer.h"
 
 namespace trellis::bench {
 namespace {
 
-constexpr std::size_t kGibibyte = std::size_t{1} << 30;
-constexpr std::size_t kTotal = kGibibyte;
+constexpr std::size_t kTotal = std::size_t{1} << 30;
 constexpr std::uint32_t kMessage = 64 << 10;
 constexpr std::size_t kReadBytes = 256 << 10;  // both sides read as much at once
 constexpr std::size_t kWriteMessages = 4;      // that a plain writev takes at once
-constexpr auto kDeadline = std::chrono::seconds(kSecondsMax);
-
-// What one end has taken for its part.
-struct Used {
-  double seconds, cpu;
-};
-class Meter {
- public:
-  Used used() const { return {now() - begin_, cpu_seconds() - cpu_}; }
-
- private:
-  double begin_ = now();
-  double cpu_ = cpu_seconds();
-};
-
-struct Transfer {
-  double cpu_per_gibibyte, gibibytes_per_second;
-};
-
-// The receiver runs in a process of its own and puts first its port and then what it has used.
-Transfer transfer(void (*receive)(const Outlet&), Used (*send)(std::uint16_t port)) {
-  Child receiver(kServerCpu, receive);
-  const auto port = receiver.take<std::uint16_t>(kDeadline);
-  if (!port) die("the receiving process ended");
-  const Used sent = send(*port);
-  const auto received = receiver.take<Used>(kDeadline);
-  if (!received) die("the receiving process ended");
-  constexpr double kGibibytes = static_cast<double>(kTotal) / kGibibyte;
-  return {(sent.cpu + received->cpu) / kGibibytes, kGibibytes / received->seconds};
-}
 
 void wait_for(const Epoll& epoll) {
   epoll_event event;
@@ -174,8 +144,8 @@ Used send_ours(std::uint16_t port) {
   return meter.used();
 }
 
-Transfer baseline() { return transfer(receive_raw, send_raw); }
-Transfer ours() { return transfer(receive_ours, send_ours); }
+Transfer baseline() { return transfer(kTotal, receive_raw, send_raw); }
+Transfer ours() { return transfer(kTotal, receive_ours, send_ours); }
 
 }  // namespace
 

@@ -15,42 +15,15 @@
 #include "raw_sockets.h"
 #include "rows.h"
 #include "tls_ends.h"
+#include "transfer.h"
 
 namespace trellis::bench {
 namespace {
 
 constexpr std::size_t kTotal = std::size_t{512} << 20;
-constexpr double kGibibytes = 0.5;
 constexpr std::uint32_t kRecord = 16 << 10;
 constexpr std::uint32_t kMessage = 64 << 10;
 constexpr std::size_t kReadBytes = 256 << 10;
-constexpr auto kDeadline = std::chrono::seconds(kSecondsMax);
-
-struct Used {
-  double seconds, cpu;
-};
-class Meter {
- public:
-  Used used() const { return {now() - begin_, cpu_seconds() - cpu_}; }
-
- private:
-  double begin_ = now();
-  double cpu_ = cpu_seconds();
-};
-
-struct Transfer {
-  double cpu_per_gibibyte, gibibytes_per_second;
-};
-
-Transfer transfer(void (*receive)(const Outlet&), Used (*send)(std::uint16_t port)) {
-  Child receiver(kServerCpu, receive);
-  const auto port = receiver.take<std::uint16_t>(kDeadline);
-  if (!port) die("the receiving process ended");
-  const Used sent = send(*port);
-  const auto received = receiver.take<Used>(kDeadline);
-  if (!received) die("the receiving process ended");
-  return {(sent.cpu + received->cpu) / kGibibytes, kGibibytes / received->seconds};
-}
 
 [[noreturn]] void fail_here(const char* what) {
   errno = 0;
@@ -211,9 +184,9 @@ Used send_ours(std::uint16_t port) {
   return meter.used();
 }
 
-Transfer ours() { return transfer(receive_ours, send_ours); }
-Transfer openssl() { return transfer(receive_openssl, send_openssl); }
-Transfer botan() { return transfer(receive_botan, send_botan); }
+Transfer ours() { return transfer(kTotal, receive_ours, send_ours); }
+Transfer openssl() { return transfer(kTotal, receive_openssl, send_openssl); }
+Transfer botan() { return transfer(kTotal, receive_botan, send_botan); }
 
 }  // namespace
 
