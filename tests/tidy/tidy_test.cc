@@ -110,7 +110,9 @@ TEST(Tidy, ThirdPartiesStayInTheirCorner) {
       {"boost/", {"framework/core/plugin_loader"}},
       {"tinyxml2.h", {"framework/core/xml"}},
       {"event2/", {"framework/loop/libevent_loop", "framework/loop/posix_", "sdk/tool/", "tests/"}},
-      {"botan/", {"framework/core/plugin_", "plugins/protocols/tls", "plugins/protocols/tcpls", "tests/"}},
+      {"botan/",
+       {"framework/core/plugin_", "plugins/protocols/security/", "plugins/protocols/tls", "plugins/protocols/tcpls",
+        "tests/"}},
       {"Poco/", {"sdk/tool/", "samples/", "plugins/paths/", "plugins/stores/", "tests/"}},
   };
   for (const auto& [library, places] : corners) {

@@ -1,8 +1,5 @@
 #include "credentials.h"
 
-#include <botan/certstor_system.h>
-#include <botan/hash.h>
-#include <botan/hex.h>
 #include <botan/pkcs8.h>
 #include <botan/pkix_types.h>
 #include <botan/x509_key.h>
@@ -21,14 +18,6 @@ constexpr std::size_t kCacheMost = 64;
 
 std::unexpected<Error> unusable(std::string detail) {
   return std::unexpected(make_error(Reason::configuration, Code::identity, std::move(detail)));
-}
-
-/// The anchors of this system, read once per process when a connection first needs them.
-Result<Botan::Certificate_Store*> system_anchors() try {
-  static Botan::System_Certificate_Store store;
-  return &store;
-} catch (const std::exception& thrown) {
-  return unusable(std::format("the system's trust anchors cannot be read: {}", thrown.what()));
 }
 
 bool is_certificate(const Der& der, std::vector<Botan::X509_Certificate>& into) try {
@@ -56,14 +45,15 @@ Result<std::shared_ptr<Credentials>> Credentials::make(const Settings& settings,
   if (identities.empty() && settings.identity) {
     if (auto done = made->add(*settings.identity); !done) return fail(std::move(done));
   }
-  made->pinned_ = security.pinned.empty() ? settings.pinned : security.pinned;
   made->preshared_keys_ = security.preshared_keys.empty() ? settings.preshared_keys : security.preshared_keys;
   if (server && made->own_.empty() && made->preshared_keys_.empty()) {
     return unusable(
         "a server needs a certificate and its key (options certificate and key, or "
         "Security::server_identities) or a preshared key, found none");
   }
-  if (auto done = made->read_trust(security); !done) return fail(std::move(done));
+  auto trust = security::PeerTrust::make(settings, security, server, kLayer);
+  if (!trust) return fail(std::move(trust));
+  made->trust_ = std::move(*trust);
   if (auto done = made->read_algorithms(security); !done) return fail(std::move(done));
   made->mark(security);
   return made;
@@ -95,73 +85,19 @@ Result<void> Credentials::add(const Identity& identity) {
   return {};
 }
 
-Result<void> Credentials::read_trust(const Security& security) {
-  if (!security.trusted.empty()) {
-    for (const Der& der : security.trusted) {
-      std::vector<Botan::X509_Certificate> parsed;
-      if (!is_certificate(der, parsed)) return unusable("a trust anchor cannot be read as a certificate");
-      given_anchors_.add_certificate(parsed.front());
-    }
-    anchors_.push_back(&given_anchors_);
-    anchors_are_private_ = true;
-  } else if (settings_.anchors) {
-    anchors_.push_back(settings_.anchors.get());
-    anchors_are_private_ = true;
-  } else if (!server_ || settings_.client_certificate != ClientCertificate::none) {
-    auto system = system_anchors();
-    if (!system) return fail(std::move(system));
-    anchors_.push_back(*system);
-  }
-  if (settings_.crls) anchors_.push_back(settings_.crls.get());
-  return {};
-}
-
 Result<void> Credentials::read_algorithms(const Security& security) {
-  Algorithms algorithms = settings_.algorithms;
-  if (!security.groups.empty()) {
-    auto groups = read_groups(security.groups);
-    if (!groups) return fail(std::move(groups));
-    algorithms.groups = std::move(*groups);
-  }
-  if (!security.ciphers.empty()) {
-    auto ciphers = read_ciphers(security.ciphers);
-    if (!ciphers) return fail(std::move(ciphers));
-    algorithms.ciphers = std::move(*ciphers);
-  }
-  if (!security.signatures.empty()) {
-    auto signatures = read_signatures(security.signatures);
-    if (!signatures) return fail(std::move(signatures));
-    algorithms.signatures = std::move(*signatures);
-  }
-  // The stricter of policy and application: neither weakens the other.
-  const std::uint16_t floor = std::max(settings_.version_floor, security.version_floor);
-  if (floor > 0x0304) {
-    return std::unexpected(make_error(Reason::unsupported, Code::nothing_in_common,
-                                      std::format("a TLS version of at least {:#06x} is asked for, the newest here is "
-                                                  "TLS 1.3",
-                                                  floor)));
-  }
-  policy_ = std::make_shared<TlsPolicy>(settings_, std::move(algorithms), floor, server_, settings_.raw_public_keys);
+  auto names = security::algorithms_of(settings_, security, kLayer);
+  if (!names) return fail(std::move(names));
+  auto floor = security::version_floor_of(settings_.version_floor, security, kLayer);
+  if (!floor) return fail(std::move(floor));
+  policy_ = std::make_shared<TlsPolicy>(settings_, library_names(*names), *floor, server_);
   return {};
 }
 
 void Credentials::mark(const Security& security) {
-  const auto hash = Botan::HashFunction::create_or_throw("SHA-256");
-  const auto add = [&](std::span<const std::byte> bytes) {
-    hash->update_be(static_cast<std::uint64_t>(bytes.size()));
-    hash->update(octets(bytes));
-  };
-  add(std::as_bytes(std::span(settings_.anchors_name)));
-  for (const Der& der : security.trusted) add(der);
-  for (const Der& der : pinned_) add(der);
-  for (const Own& own : own_) hash->update(own.public_key->subject_public_key());
-  hash->update(security.verify ? 1 : 0);
-  fingerprint_ = Botan::hex_encode(hash->final(), false).substr(0, 16);
-}
-
-bool Credentials::pins_fit(std::span<const std::uint8_t> key) const {
-  return pinned_.empty() ||
-         std::ranges::any_of(pinned_, [key](const Der& pin) { return std::ranges::equal(octets(pin), key); });
+  std::vector<Der> keys;
+  for (const Own& own : own_) keys.push_back(to_der(own.public_key->subject_public_key()));
+  fingerprint_ = trust_.fingerprint(security, keys);
 }
 
 const Credentials::Own* Credentials::signer(const Botan::Private_Key& key) const {
@@ -172,8 +108,9 @@ const Credentials::Own* Credentials::signer(const Botan::Private_Key& key) const
 // A server that names authorities asks its clients for a certificate.
 std::vector<Botan::Certificate_Store*> Credentials::trusted_certificate_authorities(const std::string&,
                                                                                     const std::string&) {
-  if (server_ && (settings_.client_certificate == ClientCertificate::none || !anchors_are_private_)) return {};
-  return anchors_;
+  if (server_ && (settings_.client_certificate == security::ClientCertificate::none || !trust_.anchors_are_given()))
+    return {};
+  return trust_.anchors();
 }
 
 std::vector<Botan::X509_Certificate> Credentials::find_cert_chain(const std::vector<std::string>& key_types,

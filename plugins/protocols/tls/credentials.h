@@ -2,6 +2,7 @@
 #pragma once
 #include <botan/credentials_manager.h>
 #include <botan/pk_keys.h>
+#include <botan/tls_external_psk.h>
 #include <botan/tls_policy.h>
 
 #include <map>
@@ -11,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "security/peer_trust.h"
 #include "tls_settings.h"
 
 namespace trellis::tls {
@@ -30,10 +32,8 @@ class Credentials final : public Botan::Credentials_Manager {
   static Result<std::shared_ptr<Credentials>> make(const Settings& settings, const Security& security, bool server);
 
   const std::shared_ptr<Botan::TLS::Policy>& policy() const noexcept { return policy_; }
-  /// Trust anchors and revocation lists to judge the peer by.
-  const std::vector<Botan::Certificate_Store*>& anchors() const noexcept { return anchors_; }
-  bool pins_fit(std::span<const std::uint8_t> key) const;  ///< SPKI in DER; true when none are given
-  bool has_pins() const noexcept { return !pinned_.empty(); }
+  /// Whom the peer must prove to be.
+  const security::PeerTrust& trust() const noexcept { return trust_; }
   /// Who signs for this key; null: the library does.
   const Own* signer(const Botan::Private_Key& key) const;
   /// Tells sessions that were authenticated by different rules apart.
@@ -59,17 +59,13 @@ class Credentials final : public Botan::Credentials_Manager {
  private:
   Credentials(const Settings& settings, bool server) : settings_(settings), server_(server) {}
   Result<void> add(const Identity& identity);
-  Result<void> read_trust(const Security& security);
   Result<void> read_algorithms(const Security& security);
   void mark(const Security& security);
 
   const Settings& settings_;
   bool server_;
   std::vector<Own> own_;
-  Botan::Certificate_Store_In_Memory given_anchors_;
-  std::vector<Botan::Certificate_Store*> anchors_;
-  bool anchors_are_private_ = false;  // few enough to name them in a certificate request
-  std::vector<Der> pinned_;
+  security::PeerTrust trust_;
   std::vector<PresharedKey> preshared_keys_;
   std::shared_ptr<Botan::TLS::Policy> policy_;
   std::string fingerprint_;

@@ -14,7 +14,7 @@
 #include <algorithm>
 #include <format>
 
-#include "key_log.h"
+#include "security/key_log.h"
 #include "tls_error.h"
 
 namespace trellis::tls {
@@ -29,11 +29,6 @@ std::string name_of(const Address& address) {
   const int family = address.family == Address::Family::ipv6 ? AF_INET6 : AF_INET;
   if (address) inet_ntop(family, address.ip.data(), text, sizeof text);
   return text;
-}
-
-std::string without_last_dot(std::string host) {
-  if (host.size() > 1 && host.ends_with('.')) host.pop_back();
-  return host;
 }
 
 std::uint64_t count_records(std::span<const std::uint8_t> bytes) {
@@ -94,9 +89,7 @@ Result<void> Handshake::begin(const OpenArgs& args) try {
   server_ = args.passive;
   alpn_.assign(args.alpn.begin(), args.alpn.end());
   if (alpn_.empty()) alpn_ = settings_.alpn;
-  peer_name_ = without_last_dot(args.remote.host);
-  if (!server_ && !settings_.server_name.empty()) peer_name_ = settings_.server_name;
-  if (!server_ && !host_.security().server_name.empty()) peer_name_ = host_.security().server_name;
+  peer_name_ = server_ ? args.remote.host : security::server_name_of(settings_, host_.security(), args.remote.host);
   if (peer_name_.empty()) peer_name_ = name_of(args.remote.address);
   // Not owning: the channel does not outlive this object.
   const std::shared_ptr<Botan::TLS::Callbacks> self(std::shared_ptr<void>(), this);
@@ -229,7 +222,7 @@ void Handshake::tls_alert(Botan::TLS::Alert alert) {
                           std::format("{} closed the connection during the handshake", peer_name_));
     }
   } else if (alert.is_fatal() || agreed_.version != 0x0303) {
-    alert_ = alert_error(static_cast<AlertDescription>(alert.type()), peer_name_);
+    alert_ = security::alert_error(kLayer, static_cast<AlertDescription>(alert.type()), peer_name_);
   }
 }
 
@@ -253,9 +246,10 @@ bool Handshake::tls_should_persist_resumption_information(const Botan::TLS::Sess
   return session.lifetime_hint() > std::chrono::seconds(0) && peer_valid_;
 }
 
-PeerCheck Handshake::check() const {
-  return {.credentials = *credentials_,
-          .settings = settings_,
+security::PeerCheck Handshake::check() const {
+  return {.layer = kLayer,
+          .trust = credentials_->trust(),
+          .revocation = settings_.revocation,
           .peer_is_server = !server_,
           .name = peer_name_,
           .now = host_.executor().wall_clock()};
@@ -266,7 +260,7 @@ void Handshake::judge(std::optional<Error> refusal) {
   peer_valid_ = !refusal;
   if (peer_valid_ || host_.security().verify) return;
   refusal_ = std::move(refusal);
-  throw Botan::TLS::TLS_Exception(alert_for(*refusal_), refusal_->detail);
+  throw Botan::TLS::TLS_Exception(security::alert_for(*refusal_), refusal_->detail);
 }
 
 void Handshake::tls_verify_cert_chain(const std::vector<Botan::X509_Certificate>& chain,
@@ -274,13 +268,13 @@ void Handshake::tls_verify_cert_chain(const std::vector<Botan::X509_Certificate>
                                       const std::vector<Botan::Certificate_Store*>&, Botan::Usage_Type,
                                       std::string_view, const Botan::TLS::Policy&) {
   peer_certificates_ = chain;
-  judge(refusal_of(check(), chain, ocsp));
+  judge(security::refusal_of(check(), chain, ocsp));
 }
 
 void Handshake::tls_verify_raw_public_key(const Botan::Public_Key& key, Botan::Usage_Type, std::string_view,
                                           const Botan::TLS::Policy&) {
   agreed_.peer = "key " + key.fingerprint_public("SHA-256");
-  judge(refusal_of(check(), key));
+  judge(security::refusal_of(check(), key));
 }
 
 std::vector<std::uint8_t> Handshake::tls_provide_cert_status(const std::vector<Botan::X509_Certificate>&,
@@ -326,7 +320,7 @@ void Handshake::tls_ssl_key_log_data(std::string_view label, std::span<const std
   if (label == "CLIENT_TRAFFIC_SECRET_0") client_secret_.assign(secret.begin(), secret.end());
   if (label == "SERVER_TRAFFIC_SECRET_0") server_secret_.assign(secret.begin(), secret.end());
   if (label == "CLIENT_HANDSHAKE_TRAFFIC_SECRET") client_handshake_.assign(secret.begin(), secret.end());
-  if (settings_.key_log) log_key(label, client_random, secret);
+  if (settings_.key_log) security::log_key(label, client_random, secret);
 }
 
 }  // namespace trellis::tls

@@ -14,8 +14,8 @@
 
 #include "credentials.h"
 #include "loop_random.h"
-#include "peer_check.h"
 #include "record/record_sealer.h"
+#include "security/peer_check.h"
 #include "ticket_store.h"
 #include "trellis/protocol.h"
 
@@ -97,7 +97,7 @@ class Handshake final : private Botan::TLS::Callbacks {
   using Secret = Botan::secure_vector<std::uint8_t>;
   Result<void> run(std::span<const std::uint8_t> record) noexcept;
   void judge(std::optional<Error> refusal);
-  PeerCheck check() const;
+  security::PeerCheck check() const;
   Result<TrafficSecret> secret_of(const Secret& secret) const;
 
   LayerHost& host_;

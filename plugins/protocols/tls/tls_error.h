@@ -1,43 +1,15 @@
-// tls_error.h: how a TLS connection fails. Each way has a code of its own, so that a program can tell them apart.
+// tls_error.h: the errors of this layer: those that all security protocols share, and the layer's name.
 #pragma once
-#include <cstdint>
-#include <string>
-#include <string_view>
-
-#include "record/record.h"
-#include "trellis/result.h"
+#include "security/peer_error.h"
 
 namespace trellis::tls {
 
+using security::Code;
 inline constexpr const char* kLayer = "tls";
 
-/// Error::code of this layer. Below 256 it is the alert that was sent because the peer broke the protocol (RFC 8446
-/// section 6). README.md lists them for users.
-enum class Code : std::uint64_t {
-  certificate_expired = 0x101,
-  certificate_not_yet_valid = 0x102,
-  wrong_name = 0x103,            ///< the certificate is for other names
-  unknown_issuer = 0x104,        ///< no trust anchor leads to it
-  revoked = 0x105,               ///< by a stapled OCSP response or a CRL
-  weak_key = 0x106,              ///< a key or a signature below the limit
-  no_revocation_status = 0x107,  ///< the policy requires one
-  not_pinned = 0x108,            ///< valid, but with another key than was pinned
-  refused = 0x109,               ///< by the application's own check
-  no_certificate = 0x10a,        ///< required and not shown
-  bad_certificate = 0x10b,       ///< anything else that is wrong with it
-  bad_signature = 0x10c,         ///< the peer has not proved that a key is its own
-  handshake_timeout = 0x120,
-  truncated = 0x121,          ///< the stream ended without close_notify
-  nothing_in_common = 0x123,  ///< no version, cipher suite, group or application protocol
-  internal = 0x124,           ///< a library failed on our side
-  identity = 0x125,           ///< our own certificate or key cannot be used
-  alert_received = 0x200,     ///< plus the number of the alert (RFC 8446 section 6)
-};
-
 /// An Error of this layer.
-Error make_error(Reason reason, Code code, std::string detail);
-
-/// What the peer's alert means.
-Error alert_error(AlertDescription alert, std::string_view peer);
+inline Error make_error(Reason reason, Code code, std::string detail) {
+  return security::make_error(kLayer, reason, code, std::move(detail));
+}
 
 }  // namespace trellis::tls

@@ -112,8 +112,7 @@ void TlsInstance::refuse_peer(const Error& why) noexcept {
   stage_ = Stage::handshake;
   collect_output();
   send_output();
-  fail_with(make_error(Reason::authentication, Code::refused,
-                       std::format("{} was refused by the application: {}", peer_name_, why.detail)));
+  fail_with(security::refusal_error(kLayer, peer_name_, why.detail));
 }
 
 void TlsInstance::advance() noexcept {
@@ -157,7 +156,7 @@ void TlsInstance::open_record(Slice record) noexcept {
     case ContentType::alert:
       if (opened->alert == AlertDescription::close_notify) return peer_ended();
       if (opened->alert == AlertDescription::user_canceled) return;  // close_notify or the end follows
-      return fail_with(alert_error(opened->alert, peer_name_));
+      return fail_with(security::alert_error(kLayer, opened->alert, peer_name_));
     default: return;  // after its end
   }
 }
@@ -336,9 +335,7 @@ void TlsInstance::close(const CloseArgs& args) noexcept {
 
 void TlsInstance::on_deadline() noexcept {
   if (stage_ != Stage::handshake) return;
-  const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(shared_.settings.handshake_timeout).count();
-  fail_with(make_error(Reason::timed_out, Code::handshake_timeout,
-                       std::format("the handshake with {} was not complete after {} ms", peer_name_, limit)));
+  fail_with(security::timeout_error(kLayer, peer_name_, shared_.settings.handshake_timeout));
 }
 
 // The peer has broken the protocol: it hears the alert that the Error names.

@@ -19,11 +19,10 @@ Algorithms with_defaults(Algorithms algorithms) {
 
 }  // namespace
 
-TlsPolicy::TlsPolicy(const Settings& settings, Algorithms algorithms, std::uint16_t version_floor, bool server,
-                     bool raw_keys)
+TlsPolicy::TlsPolicy(const Settings& settings, Algorithms algorithms, std::uint16_t version_floor, bool server)
     : settings_(settings),
       algorithms_(with_defaults(std::move(algorithms))),
-      types_({raw_keys ? Certificate_Type::RawPublicKey : Certificate_Type::X509}),
+      types_({settings.raw_public_keys ? Certificate_Type::RawPublicKey : Certificate_Type::X509}),
       version_floor_(version_floor),
       server_(server) {}
 
@@ -42,11 +41,11 @@ std::vector<Botan::TLS::Signature_Scheme> TlsPolicy::allowed_signature_schemes()
 }
 
 bool TlsPolicy::request_client_certificate_authentication() const {
-  return server_ && settings_.client_certificate != ClientCertificate::none;
+  return server_ && settings_.client_certificate != security::ClientCertificate::none;
 }
 
 bool TlsPolicy::require_client_certificate_authentication() const {
-  return server_ && settings_.client_certificate == ClientCertificate::require;
+  return server_ && settings_.client_certificate == security::ClientCertificate::require;
 }
 
 std::chrono::seconds TlsPolicy::session_ticket_lifetime() const {

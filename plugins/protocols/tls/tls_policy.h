@@ -10,7 +10,7 @@ namespace trellis::tls {
 class TlsPolicy final : public Botan::TLS::Policy {
  public:
   /// `settings` outlive it.
-  TlsPolicy(const Settings& settings, Algorithms algorithms, std::uint16_t version_floor, bool server, bool raw_keys);
+  TlsPolicy(const Settings& settings, Algorithms algorithms, std::uint16_t version_floor, bool server);
 
   bool allow_tls12() const override { return version_floor_ <= 0x0303; }
   bool allow_tls13() const override { return true; }
@@ -25,7 +25,9 @@ class TlsPolicy final : public Botan::TLS::Policy {
   }
   void check_peer_key_acceptable(const Botan::Public_Key&) const override {}  // as below, with words for people
   bool require_cert_revocation_info() const override { return false; }        // peer_check.h decides
-  bool support_cert_status_message() const override { return settings_.revocation != Revocation::off || server_; }
+  bool support_cert_status_message() const override {
+    return settings_.revocation != security::Revocation::off || server_;
+  }
   bool request_client_certificate_authentication() const override;
   bool require_client_certificate_authentication() const override;
   std::vector<Botan::TLS::Certificate_Type> accepted_client_certificate_types() const override { return types_; }

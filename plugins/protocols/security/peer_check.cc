@@ -1,30 +1,21 @@
-#include "peer_check.h"
+#include "security/peer_check.h"
 
 #include <botan/ipv4_address.h>
 #include <botan/ipv6_address.h>
 #include <botan/tls_exceptn.h>
+#include <botan/tls_policy.h>
 #include <botan/x509path.h>
 
 #include <format>
 
-#include "tls_error.h"
+#include "security/peer_error.h"
 
-namespace trellis::tls {
+namespace trellis::security {
 namespace {
 
 using Botan::Certificate_Status_Code;
 
 constexpr std::size_t kSubjectsShown = 5;
-
-// Names in certificates are the peer's words: printable only, and not too many of them.
-std::string printable(std::string text) {
-  constexpr std::size_t kMost = 120;
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  if (text.size() > kMost) text = text.substr(0, kMost) + "…";
-  return text;
-}
 
 std::string names_in(const Botan::X509_Certificate& certificate) {
   std::string text;
@@ -89,9 +80,11 @@ Finding finding_of(Certificate_Status_Code status, const PeerCheck& check,
           std::format("the certificate is not acceptable: {}", words == nullptr ? "unknown reason" : words)};
 }
 
-// The library's limits for keys of peers, which the library itself reports without saying whose they are.
-std::optional<std::string> weakness_of(const Botan::Public_Key& key, const Botan::TLS::Policy& policy) try {
-  policy.Policy::check_peer_key_acceptable(key);
+const Botan::TLS::Policy kLimits;  // the library's, for keys and signatures of peers
+
+// The library itself reports a key that is too weak without saying whose it is.
+std::optional<std::string> weakness_of(const Botan::Public_Key& key) try {
+  kLimits.check_peer_key_acceptable(key);
   return std::nullopt;
 } catch (const Botan::TLS::TLS_Exception& thrown) {
   return thrown.what();
@@ -99,22 +92,32 @@ std::optional<std::string> weakness_of(const Botan::Public_Key& key, const Botan
 
 Error refused(const PeerCheck& check, Code code, std::string_view what,
               const std::vector<Botan::X509_Certificate>& chain) {
-  return make_error(Reason::authentication, code, std::format("{}: {}; chain: {}", check.name, what, subjects(chain)));
+  return make_error(check.layer, Reason::authentication, code,
+                    std::format("{}: {}; chain: {}", check.name, what, subjects(chain)));
 }
 
 Certificate_Status_Code validate(const PeerCheck& check, const std::vector<Botan::X509_Certificate>& chain,
                                  const std::vector<std::optional<Botan::OCSP::Response>>& ocsp) {
-  const bool needs_status = check.settings.revocation == Revocation::required && check.peer_is_server;
-  const Botan::Path_Validation_Restrictions restrictions(needs_status,
-                                                         check.credentials.policy()->minimum_signature_strength());
+  const bool needs_status = check.revocation == Revocation::required && check.peer_is_server;
+  const Botan::Path_Validation_Restrictions restrictions(needs_status, kLimits.minimum_signature_strength());
   const auto usage = check.peer_is_server ? Botan::Usage_Type::TLS_SERVER_AUTH : Botan::Usage_Type::TLS_CLIENT_AUTH;
-  const auto result = Botan::x509_path_validate(chain, restrictions, check.credentials.anchors(), "", usage, check.now,
+  const auto result = Botan::x509_path_validate(chain, restrictions, check.trust.anchors(), "", usage, check.now,
                                                 std::chrono::milliseconds(0), ocsp);
   if (!result.successful_validation()) return result.result();
   return Certificate_Status_Code::OK;
 }
 
 }  // namespace
+
+// Names in certificates are the peer's words: printable only, and not too many of them.
+std::string printable(std::string text) {
+  constexpr std::size_t kMost = 120;
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  if (text.size() > kMost) text = text.substr(0, kMost) + "…";
+  return text;
+}
 
 std::string subjects(const std::vector<Botan::X509_Certificate>& chain) {
   std::string text;
@@ -145,23 +148,43 @@ std::optional<Error> refusal_of(const PeerCheck& check, const std::vector<Botan:
   }
   // Only RSA keys can be too short and still sign a handshake; decoding other keys once more would be in vain.
   if (chain.front().subject_public_key_algo().oid().human_name_or_empty().starts_with("RSA")) {
-    if (auto weakness = weakness_of(*chain.front().subject_public_key(), *check.credentials.policy())) {
+    if (auto weakness = weakness_of(*chain.front().subject_public_key())) {
       return refused(check, Code::weak_key, *weakness, chain);
     }
   }
-  if (!check.credentials.pins_fit(chain.front().subject_public_key_info())) {
+  if (!check.trust.pins_fit(chain.front().subject_public_key_info())) {
     return refused(check, Code::not_pinned, "the certificate is valid, but its key is none of those that were pinned",
                    chain);
   }
   return std::nullopt;
 }
 
+std::optional<Error> refusal_of(const PeerCheck& check, std::span<const Der> chain,
+                                std::span<const std::byte> staple) try {
+  std::vector<Botan::X509_Certificate> parsed;
+  parsed.reserve(chain.size());
+  for (const Der& der : chain) parsed.emplace_back(octets(der).data(), der.size());
+  if (parsed.empty()) return no_certificate(check);
+  std::vector<std::optional<Botan::OCSP::Response>> status;
+  if (!staple.empty()) status.emplace_back(Botan::OCSP::Response(octets(staple).data(), staple.size()));
+  return refusal_of(check, parsed, status);
+} catch (const std::exception& thrown) {
+  return make_error(check.layer, Reason::authentication, Code::bad_certificate,
+                    std::format("{}: its certificate cannot be read: {}", check.name, printable(thrown.what())));
+}
+
+Error no_certificate(const PeerCheck& check) {
+  return make_error(check.layer, Reason::authentication, Code::no_certificate,
+                    std::format("{}: a certificate is required, and it has shown none", check.name));
+}
+
 std::optional<Error> refusal_of(const PeerCheck& check, const Botan::Public_Key& key) {
-  if (auto weakness = weakness_of(key, *check.credentials.policy())) {
-    return make_error(Reason::authentication, Code::weak_key, std::format("{}: {}", check.name, *weakness));
+  if (auto weakness = weakness_of(key)) {
+    return make_error(check.layer, Reason::authentication, Code::weak_key,
+                      std::format("{}: {}", check.name, *weakness));
   }
-  if (check.credentials.has_pins() && check.credentials.pins_fit(key.subject_public_key())) return std::nullopt;
-  return make_error(Reason::authentication, Code::not_pinned,
+  if (check.trust.has_pins() && check.trust.pins_fit(key.subject_public_key())) return std::nullopt;
+  return make_error(check.layer, Reason::authentication, Code::not_pinned,
                     std::format("{}: it shows a {} key without a certificate, which is none of those that were pinned "
                                 "(fingerprint {})",
                                 check.name, key.algo_name(), key.fingerprint_public("SHA-256")));
@@ -183,4 +206,4 @@ Botan::TLS::AlertType alert_for(const Error& refusal) {
   }
 }
 
-}  // namespace trellis::tls
+}  // namespace trellis::security

@@ -1,4 +1,4 @@
-#include "key_log.h"
+#include "security/key_log.h"
 
 #include <botan/hex.h>
 #include <fcntl.h>
@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <string>
 
-namespace trellis::tls {
+namespace trellis::security {
 
 void log_key(std::string_view label, std::span<const std::uint8_t> client_random,
              std::span<const std::uint8_t> secret) noexcept try {
@@ -23,4 +23,4 @@ void log_key(std::string_view label, std::span<const std::uint8_t> client_random
   return;  // as above
 }
 
-}  // namespace trellis::tls
+}  // namespace trellis::security

@@ -1,9 +1,12 @@
-#include "tls_error.h"
+#include "security/peer_error.h"
 
+#include <chrono>
 #include <format>
 
-namespace trellis::tls {
+namespace trellis::security {
 namespace {
+
+using tls::AlertDescription;
 
 Reason reason_of(AlertDescription alert) noexcept {
   switch (alert) {
@@ -33,14 +36,25 @@ Reason reason_of(AlertDescription alert) noexcept {
 
 }  // namespace
 
-Error make_error(Reason reason, Code code, std::string detail) {
-  return {reason, static_cast<std::uint64_t>(code), kLayer, std::move(detail)};
+Error make_error(const char* layer, Reason reason, Code code, std::string detail) {
+  return {reason, static_cast<std::uint64_t>(code), layer, std::move(detail)};
 }
 
-Error alert_error(AlertDescription alert, std::string_view peer) {
+Error alert_error(const char* layer, AlertDescription alert, std::string_view peer) {
   const auto number = static_cast<std::uint8_t>(alert);
-  return {reason_of(alert), static_cast<std::uint64_t>(Code::alert_received) + number, kLayer,
+  return {reason_of(alert), static_cast<std::uint64_t>(Code::alert_received) + number, layer,
           std::format("{} ended the connection with the alert {} ({})", peer, to_string(alert), number)};
 }
 
-}  // namespace trellis::tls
+Error timeout_error(const char* layer, std::string_view peer, Duration limit) {
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();
+  return make_error(layer, Reason::timed_out, Code::handshake_timeout,
+                    std::format("the handshake with {} was not complete after {} ms", peer, milliseconds));
+}
+
+Error refusal_error(const char* layer, std::string_view peer, std::string_view why) {
+  return make_error(layer, Reason::authentication, Code::refused,
+                    std::format("{} was refused by the application: {}", peer, why));
+}
+
+}  // namespace trellis::security
