@@ -1,0 +1,309 @@
+// What the lab promises: its delays, losses, rates and faults, measured with plain sockets.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+#include "../support/process.h"
+#include "netlab.h"
+
+namespace trellis::netlab {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::uint16_t kPort = 7000;
+constexpr int kFailed = -1;
+
+// Any address as the kernel takes it.
+struct Remote {
+  explicit Remote(const std::string& text, std::uint16_t port = kPort) {
+    if (text.find(':') == std::string::npos) {
+      auto& in = reinterpret_cast<sockaddr_in&>(storage);
+      in.sin_family = AF_INET;
+      in.sin_port = htons(port);
+      EXPECT_EQ(inet_pton(AF_INET, text.c_str(), &in.sin_addr), 1);
+    } else {
+      auto& in = reinterpret_cast<sockaddr_in6&>(storage);
+      in.sin6_family = AF_INET6;
+      in.sin6_port = htons(port);
+      EXPECT_EQ(inet_pton(AF_INET6, text.c_str(), &in.sin6_addr), 1);
+    }
+  }
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+  static constexpr socklen_t kSize = sizeof(sockaddr_in6);
+  sockaddr_storage storage{};
+};
+
+Descriptor make_socket(const Host& host, int family, int type) {
+  const Inside inside(host);
+  return Descriptor(socket(family, type | SOCK_CLOEXEC, 0), "socket");
+}
+
+// A socket of a host, bound to the port; listening when it is TCP's.
+Descriptor bound(const Host& host, const std::string& address, int type) {
+  const Remote local(address);
+  Descriptor made = make_socket(host, local.get()->sa_family, type);
+  const int on = 1;
+  setsockopt(made.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  EXPECT_EQ(bind(made.get(), local.get(), Remote::kSize), 0) << strerror(errno);
+  EXPECT_TRUE(type != SOCK_STREAM || listen(made.get(), 16) == 0) << strerror(errno);
+  return made;
+}
+
+// Connects within `limit`. Returns 0, the error, or ETIMEDOUT.
+int try_connect(const Descriptor& socket, const std::string& address, std::chrono::milliseconds limit) {
+  const timeval time{limit.count() / 1000, (limit.count() % 1000) * 1000};
+  setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
+  const Remote to(address);
+  if (connect(socket.get(), to.get(), Remote::kSize) == 0) return 0;
+  return errno == EINPROGRESS ? ETIMEDOUT : errno;
+}
+
+double milliseconds(Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
+
+class NetworkLab : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (const std::string why = Lab::why_not(); !why.empty()) GTEST_SKIP() << why;
+  }
+  // The median time of a TCP handshake, which is one round trip.
+  static double round_trip(const ClientServer& lab, const std::string& address, int times = 9) {
+    const Descriptor listener = bound(lab.server, address, SOCK_STREAM);
+    std::vector<double> taken;
+    for (int i = 0; i < times; ++i) {
+      const Descriptor socket = make_socket(lab.client, Remote(address).get()->sa_family, SOCK_STREAM);
+      const Clock::time_point begin = Clock::now();
+      EXPECT_EQ(try_connect(socket, address, 5s), 0);
+      taken.push_back(milliseconds(Clock::now() - begin));
+    }
+    std::ranges::nth_element(taken, taken.begin() + times / 2);
+    return taken[static_cast<std::size_t>(times) / 2];
+  }
+};
+
+TEST_F(NetworkLab, RoundTripsAreWhatWasAskedFor) {
+  const Shape none{}, half{.delay = 500us}, five{.delay = 5ms}, far{.delay = 40ms};
+  const ClientServer lab({{none, none}, {half, half}, {five, five}, {{.delay = 10ms}, far}});
+  const double asked[] = {0, 1, 10, 50};
+  for (std::size_t n = 0; n < 4; ++n) {
+    EXPECT_NEAR(round_trip(lab, lab.path(n).address(End::second)), asked[n], 1);
+    EXPECT_NEAR(round_trip(lab, lab.path(n).address(End::second, Family::ipv6)), asked[n], 1);
+  }
+}
+
+TEST_F(NetworkLab, TheServerHasOneAddressOverAllPaths) {
+  const ClientServer lab({{}, {}});
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    const std::string address = ClientServer::address(family);
+    const Descriptor listener = bound(lab.server, address, SOCK_STREAM);
+    for (std::size_t n = 0; n < 2; ++n) {
+      const std::uint64_t before = lab.path(n).counters(Way::back).packets;
+      const Remote local(lab.path(n).address(End::first, family), 0);
+      const Descriptor socket = make_socket(lab.client, local.get()->sa_family, SOCK_STREAM);
+      ASSERT_EQ(bind(socket.get(), local.get(), Remote::kSize), 0);
+      EXPECT_EQ(try_connect(socket, address, 5s), 0);
+      EXPECT_GT(lab.path(n).counters(Way::back).packets, before) << "path " << n;
+    }
+  }
+}
+
+// Bytes that a TCP connection carries in a time, begun after half of it.
+double megabits(const ClientServer& lab, const std::string& address, Clock::duration time) {
+  const Descriptor listener = bound(lab.server, address, SOCK_STREAM);
+  const Descriptor sender = make_socket(lab.client, AF_INET, SOCK_STREAM);
+  EXPECT_EQ(try_connect(sender, address, 5s), 0);
+  const Descriptor receiver(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK), "accept4");
+  std::vector<char> block(65536);
+  std::size_t received = 0;
+  const Clock::time_point begin = Clock::now();
+  while (Clock::now() < begin + time) {
+    while (send(sender.get(), block.data(), block.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+    }
+    pollfd readable{receiver.get(), POLLIN, 0};
+    poll(&readable, 1, 10);
+    for (ssize_t got = 0; (got = recv(receiver.get(), block.data(), block.size(), 0)) > 0;) {
+      if (Clock::now() > begin + time / 2) received += static_cast<std::size_t>(got);
+    }
+  }
+  return static_cast<double>(received) * 8 / 1e6 / std::chrono::duration<double>(time / 2).count();
+}
+
+TEST_F(NetworkLab, RatesAreWhatWasAskedFor) {
+  const Shape slow{.delay = 5ms, .bits_per_second = 20'000'000};
+  const ClientServer lab({{.forth = slow, .back = slow}});
+  // Of 1500 bytes 1448 are the application's.
+  EXPECT_NEAR(megabits(lab, lab.path(0).address(End::second), 2s), 20 * 1448 / 1500.0, 2);
+}
+
+// Sends so many datagrams forth and counts those that arrive.
+int arrived(const ClientServer& lab, int sent, std::size_t size = 100) {
+  const std::string address = lab.path(0).address(End::second);
+  const Descriptor receiver = bound(lab.server, address, SOCK_DGRAM);
+  const Descriptor sender = make_socket(lab.client, AF_INET, SOCK_DGRAM);
+  const Remote to(address);
+  const std::vector<char> bytes(size);
+  int count = 0;
+  for (int i = 0; i < sent; ++i) {
+    sendto(sender.get(), bytes.data(), bytes.size(), 0, to.get(), Remote::kSize);
+    pollfd readable{receiver.get(), POLLIN, 0};
+    if (poll(&readable, 1, i + 1 < sent ? 0 : 100) == 1) count += recv(receiver.get(), nullptr, 0, 0) == 0 ? 1 : 0;
+    // Not faster than the interface's queue.
+    if (i % 100 == 99) std::this_thread::sleep_for(2ms);
+  }
+  while (recv(receiver.get(), nullptr, 0, MSG_DONTWAIT) == 0) ++count;
+  return count;
+}
+
+TEST_F(NetworkLab, LosesAsManyPacketsAsWasAskedFor) {
+  const ClientServer lab({{.forth = {.loss = 0.2}}});
+  EXPECT_NEAR(arrived(lab, 2000), 1600, 100);
+  const Counters counters = lab.path(0).counters(Way::forth);
+  EXPECT_NEAR(static_cast<double>(counters.lost), 400, 100);
+  EXPECT_EQ(lab.path(0).counters(Way::back).lost, 0u);
+}
+
+TEST_F(NetworkLab, QueuesEnd) {
+  // 10 packets of 1028 bytes fit, one more is on its way out.
+  const ClientServer lab({{.forth = {.bits_per_second = 100'000, .queue_bytes = 10 * 1028}}});
+  arrived(lab, 50, 1000);
+  EXPECT_NEAR(static_cast<double>(lab.path(0).counters(Way::forth).overflow), 50 - 11, 2);
+}
+
+TEST_F(NetworkLab, LargePacketsVanish) {
+  const ClientServer lab({{.forth = {.mtu = 600}}});
+  EXPECT_EQ(arrived(lab, 1, 572), 1);
+  EXPECT_EQ(arrived(lab, 1, 573), 0);
+  EXPECT_EQ(lab.path(0).counters(Way::forth).oversize, 1u);
+}
+
+TEST_F(NetworkLab, JitterReorders) {
+  const ClientServer lab({{.forth = {.delay = 1ms, .jitter = 5ms}}});
+  const std::string address = lab.path(0).address(End::second);
+  const Descriptor receiver = bound(lab.server, address, SOCK_DGRAM);
+  const Descriptor sender = make_socket(lab.client, AF_INET, SOCK_DGRAM);
+  const Remote to(address);
+  std::vector<int> sent(100), got;
+  std::iota(sent.begin(), sent.end(), 0);
+  for (const int number : sent) sendto(sender.get(), &number, sizeof number, 0, to.get(), Remote::kSize);
+  const timeval limit{5, 0};
+  setsockopt(receiver.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  for (int number = 0; got.size() < sent.size() && recv(receiver.get(), &number, sizeof number, 0) > 0;)
+    got.push_back(number);
+  EXPECT_NE(got, sent);
+  EXPECT_TRUE(std::ranges::is_permutation(got, sent));
+}
+
+TEST_F(NetworkLab, ChangesWhileItRuns) {
+  const ClientServer lab;
+  const std::string address = lab.path(0).address(End::second);
+  EXPECT_NEAR(round_trip(lab, address), 0, 1);
+  lab.path(0).set({.delay = 10ms});
+  EXPECT_NEAR(round_trip(lab, address), 20, 1);
+
+  const Descriptor listener = bound(lab.server, address, SOCK_STREAM);
+  const auto attempt = [&](std::chrono::milliseconds limit = 200ms) {
+    return try_connect(make_socket(lab.client, AF_INET, SOCK_STREAM), address, limit);
+  };
+  lab.path(0).set({});
+  lab.path(0).black_hole();
+  EXPECT_EQ(attempt(), ETIMEDOUT);
+  lab.path(0).black_hole(false);
+  EXPECT_EQ(attempt(), 0);
+  lab.path(0).take_down(End::first);
+  EXPECT_EQ(attempt(), ENETUNREACH);
+  lab.path(0).bring_up(End::first);
+  EXPECT_EQ(attempt(), 0);
+  lab.path(0).unplug();
+  EXPECT_NE(attempt(), 0);
+  lab.path(0).unplug(false);
+  EXPECT_EQ(attempt(5s), 0);
+}
+
+TEST_F(NetworkLab, PathsMayComeUpLate) {
+  const ClientServer lab({{.up = false}, {}});
+  const std::string address = ClientServer::address();
+  const Descriptor listener = bound(lab.server, address, SOCK_STREAM);
+  const auto attempt = [&] { return try_connect(make_socket(lab.client, AF_INET, SOCK_STREAM), address, 5s); };
+  EXPECT_EQ(attempt(), 0);
+  EXPECT_EQ(lab.path(0).counters(Way::forth).packets, 0u);
+  lab.path(0).bring_up(End::second);
+  lab.path(0).bring_up(End::first);
+  EXPECT_EQ(attempt(), 0);
+  EXPECT_GT(lab.path(0).counters(Way::forth).packets, 0u) << "the first path that is up";
+}
+
+class Blocks : public NetworkLab {
+ protected:
+  void SetUp() override {
+    NetworkLab::SetUp();
+    if (!test::installed("nft")) GTEST_SKIP() << "nft is not installed";
+  }
+  static int attempt(const ClientServer& lab, Family family, const Rule& rule) {
+    const std::string address = ClientServer::address(family);
+    const Descriptor listener = bound(lab.server, address, SOCK_STREAM);
+    const Block block(lab.server, rule);
+    return try_connect(make_socket(lab.client, Remote(address).get()->sa_family, SOCK_STREAM), address, 200ms);
+  }
+};
+
+TEST_F(Blocks, AnswerAsTheyAreTold) {
+  using enum Rule::Answer;
+  const ClientServer lab;
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    EXPECT_EQ(attempt(lab, family, {.answer = none}), ETIMEDOUT);
+    EXPECT_EQ(attempt(lab, family, {.answer = reset, .protocol = Rule::Protocol::tcp}), ECONNREFUSED);
+    EXPECT_EQ(attempt(lab, family, {.answer = closed, .port = kPort}), ECONNREFUSED);
+    EXPECT_EQ(attempt(lab, family, {.answer = none, .protocol = Rule::Protocol::udp}), 0);
+    EXPECT_EQ(attempt(lab, family, {.answer = none, .port = kPort + 1}), 0);
+  }
+  EXPECT_EQ(attempt(lab, Family::ipv4, {.family = Rule::Family::ipv6}), 0);
+  EXPECT_EQ(attempt(lab, Family::ipv6, {.family = Rule::Family::ipv6}), ETIMEDOUT);
+}
+
+TEST_F(Blocks, ResetWhatIsConnected) {
+  const ClientServer lab;
+  const std::string address = ClientServer::address();
+  const Descriptor listener = bound(lab.server, address, SOCK_STREAM);
+  const Descriptor socket = make_socket(lab.client, AF_INET, SOCK_STREAM);
+  ASSERT_EQ(try_connect(socket, address, 5s), 0);
+  const Block block(lab.server, {.answer = Rule::Answer::reset, .protocol = Rule::Protocol::tcp});
+  ASSERT_EQ(send(socket.get(), "x", 1, MSG_NOSIGNAL), 1);
+  char byte = 0;
+  EXPECT_EQ(recv(socket.get(), &byte, 1, 0), kFailed);
+  EXPECT_EQ(errno, ECONNRESET);
+}
+
+TEST_F(NetworkLab, SaysWhatIpComplainsAbout) {
+  const Host host("somebody");
+  try {
+    host.ip("addr add 192.0.2.1/24 dev nowhere");
+    FAIL();
+  } catch (const LabError& error) {
+    EXPECT_NE(std::string(error.what()).find("nowhere"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("somebody"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(NetworkLab, RunsProgramsInItsHosts) {
+  const ClientServer lab;
+  test::Process server(lab.server.command({test::program("trellis"), "listen", "--echo", "--once", "--stack", "tcp",
+                                           "--address", ClientServer::address(), "7000"}));
+  ASSERT_TRUE(server.wait_output("listening")) << server.error();
+  test::Process client(
+      lab.client.command({test::program("trellis"), "connect", "--stack", "tcp", ClientServer::address() + ":7000"}));
+  client.write("through the lab");
+  client.close_input();
+  EXPECT_EQ(client.wait(), 0) << client.error();
+  EXPECT_EQ(client.output(), "through the lab");
+  EXPECT_GT(lab.path(0).counters(Way::forth).packets, 0u);
+}
+
+}  // namespace
+}  // namespace trellis::netlab
