@@ -47,6 +47,13 @@ void pin(int n) {
   check(sched_setaffinity(0, sizeof set, &set), "sched_setaffinity");
 }
 
+void unpin() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const int cpu : all_cpus) CPU_SET(cpu, &set);
+  check(sched_setaffinity(0, sizeof set, &set), "sched_setaffinity");
+}
+
 void die(const std::string& what) {
   const char* why = errno != 0 ? strerrordesc_np(errno) : "unexpected";
   std::fprintf(stderr, "trellis-bench: %s: %s\n", what.c_str(), why);

@@ -17,6 +17,9 @@ inline constexpr int kServerCpu = 1;
 /// Pins this process to the n-th processor that trellis-bench may use; the last one when there are fewer.
 void pin(int n);
 
+/// Lets this thread run on all those processors again.
+void unpin();
+
 /// Prints what went wrong with errno and ends the process. For measurements, which have a process of their own.
 [[noreturn]] void die(const std::string& what);
 

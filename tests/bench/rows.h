@@ -22,6 +22,10 @@ Row tls_bulk_cpu();
 Row tls_bulk_rate();
 Row tls_bulk_botan();
 Row tls_idle_memory();
+Row netlab_round_trip();
+Row netlab_rate();
+Row netlab_parallel_round_trip();
+Row netlab_parallel_rate();
 
 /// What the child process of start_up() runs instead of main().
 int probe_start_up();

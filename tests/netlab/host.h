@@ -18,8 +18,8 @@ class Host {
   const std::string& name() const { return name_; }
   int descriptor() const { return namespace_.get(); }
 
-  /// The words of a command line that runs a program in this host, for test::Process for example. The program is killed
-  /// when the thread that starts it ends, so it does not outlive the test.
+  /// The words of a command line that runs a program in this host, for test::Process for example. The program - but not
+  /// what it starts itself - is killed when the thread that starts it ends, so it does not outlive the test.
   std::vector<std::string> command(std::vector<std::string> words) const;
 
   /// Runs lines of iproute2 in this host: "addr add 192.0.2.1/24 dev net0". Options hold for all of them: "-6". Throws

@@ -1,90 +1,29 @@
 // What the lab promises: its delays, losses, rates and faults, measured with plain sockets.
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <numeric>
+#include <thread>
 
 #include "../support/process.h"
+#include "measure.h"
 #include "netlab.h"
 
 namespace trellis::netlab {
 namespace {
 
 using namespace std::chrono_literals;
-using Clock = std::chrono::steady_clock;
 
-constexpr std::uint16_t kPort = 7000;
 constexpr int kFailed = -1;
-
-// Any address as the kernel takes it.
-struct Remote {
-  explicit Remote(const std::string& text, std::uint16_t port = kPort) {
-    if (text.find(':') == std::string::npos) {
-      auto& in = reinterpret_cast<sockaddr_in&>(storage);
-      in.sin_family = AF_INET;
-      in.sin_port = htons(port);
-      EXPECT_EQ(inet_pton(AF_INET, text.c_str(), &in.sin_addr), 1);
-    } else {
-      auto& in = reinterpret_cast<sockaddr_in6&>(storage);
-      in.sin6_family = AF_INET6;
-      in.sin6_port = htons(port);
-      EXPECT_EQ(inet_pton(AF_INET6, text.c_str(), &in.sin6_addr), 1);
-    }
-  }
-  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-  static constexpr socklen_t kSize = sizeof(sockaddr_in6);
-  sockaddr_storage storage{};
-};
-
-Descriptor make_socket(const Host& host, int family, int type) {
-  const Inside inside(host);
-  return Descriptor(socket(family, type | SOCK_CLOEXEC, 0), "socket");
-}
-
-// A socket of a host, bound to the port; listening when it is TCP's.
-Descriptor bound(const Host& host, const std::string& address, int type) {
-  const Remote local(address);
-  Descriptor made = make_socket(host, local.get()->sa_family, type);
-  const int on = 1;
-  setsockopt(made.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  EXPECT_EQ(bind(made.get(), local.get(), Remote::kSize), 0) << strerror(errno);
-  EXPECT_TRUE(type != SOCK_STREAM || listen(made.get(), 16) == 0) << strerror(errno);
-  return made;
-}
-
-// Connects within `limit`. Returns 0, the error, or ETIMEDOUT.
-int try_connect(const Descriptor& socket, const std::string& address, std::chrono::milliseconds limit) {
-  const timeval time{limit.count() / 1000, (limit.count() % 1000) * 1000};
-  setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
-  const Remote to(address);
-  if (connect(socket.get(), to.get(), Remote::kSize) == 0) return 0;
-  return errno == EINPROGRESS ? ETIMEDOUT : errno;
-}
-
-double milliseconds(Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
 
 class NetworkLab : public testing::Test {
  protected:
   void SetUp() override {
     if (const std::string why = Lab::why_not(); !why.empty()) GTEST_SKIP() << why;
-  }
-  // The median time of a TCP handshake, which is one round trip.
-  static double round_trip(const ClientServer& lab, const std::string& address, int times = 9) {
-    const Descriptor listener = bound(lab.server, address, SOCK_STREAM);
-    std::vector<double> taken;
-    for (int i = 0; i < times; ++i) {
-      const Descriptor socket = make_socket(lab.client, Remote(address).get()->sa_family, SOCK_STREAM);
-      const Clock::time_point begin = Clock::now();
-      EXPECT_EQ(try_connect(socket, address, 5s), 0);
-      taken.push_back(milliseconds(Clock::now() - begin));
-    }
-    std::ranges::nth_element(taken, taken.begin() + times / 2);
-    return taken[static_cast<std::size_t>(times) / 2];
   }
 };
 
@@ -93,8 +32,8 @@ TEST_F(NetworkLab, RoundTripsAreWhatWasAskedFor) {
   const ClientServer lab({{none, none}, {half, half}, {five, five}, {{.delay = 10ms}, far}});
   const double asked[] = {0, 1, 10, 50};
   for (std::size_t n = 0; n < 4; ++n) {
-    EXPECT_NEAR(round_trip(lab, lab.path(n).address(End::second)), asked[n], 1);
-    EXPECT_NEAR(round_trip(lab, lab.path(n).address(End::second, Family::ipv6)), asked[n], 1);
+    EXPECT_NEAR(round_trip_ms(lab, lab.path(n).address(End::second)), asked[n], 1);
+    EXPECT_NEAR(round_trip_ms(lab, lab.path(n).address(End::second, Family::ipv6)), asked[n], 1);
   }
 }
 
@@ -105,34 +44,13 @@ TEST_F(NetworkLab, TheServerHasOneAddressOverAllPaths) {
     const Descriptor listener = bound(lab.server, address, SOCK_STREAM);
     for (std::size_t n = 0; n < 2; ++n) {
       const std::uint64_t before = lab.path(n).counters(Way::back).packets;
-      const Remote local(lab.path(n).address(End::first, family), 0);
+      const SocketName local(lab.path(n).address(End::first, family), 0);
       const Descriptor socket = make_socket(lab.client, local.get()->sa_family, SOCK_STREAM);
-      ASSERT_EQ(bind(socket.get(), local.get(), Remote::kSize), 0);
+      ASSERT_EQ(bind(socket.get(), local.get(), SocketName::kSize), 0);
       EXPECT_EQ(try_connect(socket, address, 5s), 0);
       EXPECT_GT(lab.path(n).counters(Way::back).packets, before) << "path " << n;
     }
   }
-}
-
-// Bytes that a TCP connection carries in a time, begun after half of it.
-double megabits(const ClientServer& lab, const std::string& address, Clock::duration time) {
-  const Descriptor listener = bound(lab.server, address, SOCK_STREAM);
-  const Descriptor sender = make_socket(lab.client, AF_INET, SOCK_STREAM);
-  EXPECT_EQ(try_connect(sender, address, 5s), 0);
-  const Descriptor receiver(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK), "accept4");
-  std::vector<char> block(65536);
-  std::size_t received = 0;
-  const Clock::time_point begin = Clock::now();
-  while (Clock::now() < begin + time) {
-    while (send(sender.get(), block.data(), block.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
-    }
-    pollfd readable{receiver.get(), POLLIN, 0};
-    poll(&readable, 1, 10);
-    for (ssize_t got = 0; (got = recv(receiver.get(), block.data(), block.size(), 0)) > 0;) {
-      if (Clock::now() > begin + time / 2) received += static_cast<std::size_t>(got);
-    }
-  }
-  return static_cast<double>(received) * 8 / 1e6 / std::chrono::duration<double>(time / 2).count();
 }
 
 TEST_F(NetworkLab, RatesAreWhatWasAskedFor) {
@@ -147,11 +65,11 @@ int arrived(const ClientServer& lab, int sent, std::size_t size = 100) {
   const std::string address = lab.path(0).address(End::second);
   const Descriptor receiver = bound(lab.server, address, SOCK_DGRAM);
   const Descriptor sender = make_socket(lab.client, AF_INET, SOCK_DGRAM);
-  const Remote to(address);
+  const SocketName to(address);
   const std::vector<char> bytes(size);
   int count = 0;
   for (int i = 0; i < sent; ++i) {
-    sendto(sender.get(), bytes.data(), bytes.size(), 0, to.get(), Remote::kSize);
+    sendto(sender.get(), bytes.data(), bytes.size(), 0, to.get(), SocketName::kSize);
     pollfd readable{receiver.get(), POLLIN, 0};
     if (poll(&readable, 1, i + 1 < sent ? 0 : 100) == 1) count += recv(receiver.get(), nullptr, 0, 0) == 0 ? 1 : 0;
     // Not faster than the interface's queue.
@@ -188,10 +106,10 @@ TEST_F(NetworkLab, JitterReorders) {
   const std::string address = lab.path(0).address(End::second);
   const Descriptor receiver = bound(lab.server, address, SOCK_DGRAM);
   const Descriptor sender = make_socket(lab.client, AF_INET, SOCK_DGRAM);
-  const Remote to(address);
+  const SocketName to(address);
   std::vector<int> sent(100), got;
   std::iota(sent.begin(), sent.end(), 0);
-  for (const int number : sent) sendto(sender.get(), &number, sizeof number, 0, to.get(), Remote::kSize);
+  for (const int number : sent) sendto(sender.get(), &number, sizeof number, 0, to.get(), SocketName::kSize);
   const timeval limit{5, 0};
   setsockopt(receiver.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   for (int number = 0; got.size() < sent.size() && recv(receiver.get(), &number, sizeof number, 0) > 0;)
@@ -203,9 +121,9 @@ TEST_F(NetworkLab, JitterReorders) {
 TEST_F(NetworkLab, ChangesWhileItRuns) {
   const ClientServer lab;
   const std::string address = lab.path(0).address(End::second);
-  EXPECT_NEAR(round_trip(lab, address), 0, 1);
+  EXPECT_NEAR(round_trip_ms(lab, address), 0, 1);
   lab.path(0).set({.delay = 10ms});
-  EXPECT_NEAR(round_trip(lab, address), 20, 1);
+  EXPECT_NEAR(round_trip_ms(lab, address), 20, 1);
 
   const Descriptor listener = bound(lab.server, address, SOCK_STREAM);
   const auto attempt = [&](std::chrono::milliseconds limit = 200ms) {
@@ -249,7 +167,7 @@ class Blocks : public NetworkLab {
     const std::string address = ClientServer::address(family);
     const Descriptor listener = bound(lab.server, address, SOCK_STREAM);
     const Block block(lab.server, rule);
-    return try_connect(make_socket(lab.client, Remote(address).get()->sa_family, SOCK_STREAM), address, 200ms);
+    return try_connect(make_socket(lab.client, SocketName(address).get()->sa_family, SOCK_STREAM), address, 200ms);
   }
 };
 
