@@ -51,8 +51,8 @@ class Channel {
   std::mt19937_64 random_;
 };
 
-/// Carries packets for all links of a lab, in one thread that sleeps when there is nothing to do. It runs before ordinary
-/// threads where the kernel allows it, so that a busy machine does not add to the delays.
+/// Carries packets for all links of a lab, in one thread that sleeps when there is nothing to do. It runs before
+/// ordinary threads where the kernel allows it, so that a busy machine does not add to the delays.
 class Forwarder {
  public:
   Forwarder();

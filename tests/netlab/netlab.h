@@ -6,10 +6,11 @@
 //
 //   TEST(Failover, GoesOnByTheOtherPath) {
 //     if (const std::string why = netlab::Lab::why_not(); !why.empty()) GTEST_SKIP() << why;
-//     netlab::ClientServer lab({{.forth = {.delay = 10ms}, .back = {.delay = 10ms}}, {}});   // two paths, 20 ms and 0
+//     netlab::ClientServer lab({{.forth = {.delay = 10ms}, .back = {.delay = 10ms}}, {}});  // round trips: 20 ms, 0
 //
 //     // A program in a host:
-//     test::Process server(lab.server.command({test::program("trellis"), "listen", "--echo", "--stack", "tcp", "7000"}));
+//     const std::vector<std::string> listen{test::program("trellis"), "listen", "--echo", "--stack", "tcp", "7000"};
+//     test::Process server(lab.server.command(listen));
 //     ASSERT_TRUE(server.wait_output("listening"));
 //
 //     // Or code of the test in a host. Sockets belong to where they were made, so that one loop can serve both ends:
@@ -22,7 +23,7 @@
 //
 //     lab.path(0).black_hole();                                      // while it runs, from any thread
 //     lab.path(1).set({.delay = 50ms, .loss = 0.02, .bits_per_second = 25'000'000});
-//     netlab::Block reset(lab.server, {.answer = netlab::Rule::Answer::reset, .port = 7000});   // until it is destroyed
+//     netlab::Block reset(lab.server, {.answer = netlab::Rule::Answer::reset, .port = 7000});  // until its end
 //     EXPECT_GT(lab.path(1).counters(netlab::Way::forth).packets, 0u);
 //   }
 #pragma once
@@ -55,8 +56,8 @@ class Lab {
 
 /// The usual lab: a client and a server, joined by one to four paths.
 ///
-/// Path n is link n: its addresses lead over it alone. The server also has an address that all paths lead to. The client
-/// sends there by the first path that is up, unless a socket is bound to the address or interface of another one.
+/// Path n is link n: its addresses lead over it alone. The server also has an address that all paths lead to. The
+/// client sends there by the first path that is up, unless a socket is bound to the address or interface of another one.
 class ClientServer : public Lab {
  public:
   explicit ClientServer(const std::vector<LinkOptions>& paths = {{}});
