@@ -57,7 +57,7 @@ class Lab {
 /// The usual lab: a client and a server, joined by one to four paths.
 ///
 /// Path n is link n: its addresses lead over it alone. The server also has an address that all paths lead to. The
-/// client sends there by the first path that is up, unless a socket is bound to the address or interface of another one.
+/// client sends there by the first path that is up, unless a socket is bound to another one's address or interface.
 class ClientServer : public Lab {
  public:
   explicit ClientServer(const std::vector<LinkOptions>& paths = {{}});
