@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 
 namespace trellis {
 
 CandidateTree::CandidateTree(Candidate root, const TreeLimits& limits) : limits_(limits) {
+  nodes_.reserve(kUsualNodes);
   nodes_.emplace_back().candidate = std::move(root);
 }
 
@@ -21,14 +23,13 @@ NodeIndex CandidateTree::add(NodeIndex parent, Branch branch, Candidate candidat
   if (full(parent, candidate) != nullptr) return kNoNode;
   if (candidate.concrete()) ++leaves_;
   const auto index = static_cast<NodeIndex>(nodes_.size());
-  CandidateNode node;
+  CandidateNode& node = nodes_.emplace_back();
   node.candidate = std::move(candidate);
   node.parent = parent;
   node.rank = rank;
   node.number = ++nodes_[parent].numbered;
   node.rtts_left = node.candidate.rtts;
   nodes_[parent].branch = branch;
-  nodes_.push_back(std::move(node));
   place(parent, index);
   return index;
 }
@@ -65,9 +66,15 @@ NodeIndex CandidateTree::child(NodeIndex parent, ChildId number) const noexcept 
 }
 
 std::string CandidateTree::name(NodeIndex i) const {
-  std::string name = std::to_string(nodes_[i].number);
-  while ((i = nodes_[i].parent) != kNoNode) name.insert(0, std::to_string(nodes_[i].number) + ".");
-  return name;
+  char text[64];  // from behind; four levels of ten digits
+  char* at = std::end(text);
+  for (; i != kNoNode; i = nodes_[i].parent) {
+    if (at != std::end(text)) *--at = '.';
+    std::uint32_t number = nodes_[i].number;
+    do *--at = static_cast<char>('0' + number % 10);
+    while ((number /= 10) != 0);
+  }
+  return {at, std::end(text)};
 }
 
 }  // namespace trellis

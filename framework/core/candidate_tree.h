@@ -16,6 +16,8 @@ namespace trellis {
 using NodeIndex = std::uint32_t;
 inline constexpr NodeIndex kRoot = 0;
 inline constexpr NodeIndex kNoNode = UINT32_MAX;
+inline constexpr std::size_t kUsualNodes =
+    4;  // the root, a path, a stack and an address: memory for those comes at once
 
 /// What a node stands for; each part may still be open.
 struct Candidate {

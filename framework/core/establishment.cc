@@ -42,10 +42,12 @@ struct Establishment::Attempt final : StackOwner {
   std::vector<std::pair<Notice, Error>> notices;  // for the Connection, if it wins
 };
 
-Establishment::Establishment(FrameworkCore& framework, Turn& turn, Plan plan, ConnectionCore& connection)
+Establishment::Establishment(FrameworkCore& framework, Turn& turn, std::shared_ptr<const Plan> plan,
+                             ConnectionCore& connection)
     : framework_(framework),
       turn_(turn),
-      plan_(std::move(plan)),
+      shared_plan_(std::move(plan)),
+      plan_(*shared_plan_),
       connection_(&connection),
       race_(Gathering::root(plan_.wishes), plan_.race_limits(), plan_.racing, *this),
       gathering_(framework, turn.executor(), plan_, race_, [this] { return now(); }) {
@@ -60,7 +62,9 @@ void Establishment::begin() noexcept {
     failure_ = std::make_unique<Error>(std::move(*misfit));
     return turn_.advance(*this);
   }
+  beginning_ = true;
   race_.begin(begun_at_);
+  beginning_ = false;
   if (connection_ != nullptr) arm_next();
 }
 

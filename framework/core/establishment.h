@@ -13,7 +13,7 @@ namespace trellis {
 
 class Establishment final : public TurnMember, public Alarm, public RaceActions {
  public:
-  Establishment(FrameworkCore& framework, Turn& turn, Plan plan, ConnectionCore& connection);
+  Establishment(FrameworkCore& framework, Turn& turn, std::shared_ptr<const Plan> plan, ConnectionCore& connection);
   ~Establishment() override;
   void begin() noexcept;
   void cancel() noexcept;  // the Connection wants it no more; retires
@@ -40,17 +40,19 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
   void finish(std::string winner, const Error* failure) noexcept;
   void report(std::string winner, const Error* failure);
   void arm_next() noexcept;
-  TimePoint now() const noexcept { return turn_.executor().now(); }
+  TimePoint now() const noexcept { return beginning_ ? begun_at_ : turn_.executor().now(); }
 
   FrameworkCore& framework_;
   Turn& turn_;
-  Plan plan_;
+  std::shared_ptr<const Plan> shared_plan_;  // of all that one Preconnection initiates
+  const Plan& plan_;
   ConnectionCore* connection_;
   RaceEngine race_;
   Gathering gathering_;
   std::vector<std::unique_ptr<Attempt>> attempts_;  // running
   std::unique_ptr<Error> failure_;                  // to be told in the turn
   TimePoint begun_at_{}, deadline_{}, wake_ = TimePoint::max();
+  bool beginning_ = false;  // inside begin(): outside of a turn the clock would be read for each step
 };
 
 }  // namespace trellis

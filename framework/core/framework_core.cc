@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/gathering.h"
 #include "core/plugin_path.h"
 
 namespace trellis {
@@ -165,6 +166,7 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
   });
   plan.generation = generation;
   plan.wishes = wishes;
+  plan.wishes.remote = Gathering::root(wishes).remote;  // an address that was given as text is read once
   plan.connect_timeout = wishes.connect_timeout > Duration{} ? wishes.connect_timeout : policy.limits.connect_timeout;
   plan.candidates = policy.limits.candidates;
   plan.limits.receive_buffer = policy.limits.receive_buffer;
@@ -183,14 +185,14 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
   return plan;
 }
 
-Result<Resolver*> FrameworkCore::resolver(Plan& plan) {
+Result<Resolver*> FrameworkCore::resolver(const Plan& plan, OptionValues& options) {
   auto found = registry.resolver(plan.resolver);
   if (!found) return found;
   const auto& use = plan.profile->policy.resolver;
   auto values = OptionValues::check("resolver " + plan.resolver, (*found)->options(),
                                     use ? use->options : std::vector<OptionText>{});
   if (!values) return fail(std::move(values));
-  plan.resolver_options = std::move(*values);
+  options = std::move(*values);
   return found;
 }
 

@@ -33,7 +33,6 @@ struct Plan {
   std::shared_ptr<Preconnection::RaceOver> report;  // null: nobody wants the story
   ConnectionLimits limits;
   std::string resolver = "system";
-  OptionValues resolver_options;
   RaceLimits race_limits() const;
 };
 
@@ -47,8 +46,8 @@ struct FrameworkCore {
   std::uint64_t generation() const noexcept { return generation_.load(std::memory_order_acquire); }
   /// What the wishes come to under their profile. Errors name what no stack offers.
   Result<Plan> plan(const Preconnection::Wishes& wishes);
-  Result<Resolver*> resolver(Plan& plan);                     // fills plan.resolver_options
-  const KnownHost* known_host(const Endpoint& remote) const;  // null: the resolver has to be asked
+  Result<Resolver*> resolver(const Plan& plan, OptionValues& options);  // fills in its options
+  const KnownHost* known_host(const Endpoint& remote) const;            // null: the resolver has to be asked
   Turn& turn(Executor& executor);
   /// The loop goes before the framework does: destroys its Turn with all that is still in it. No handle may be left.
   void forget(Executor& executor);

@@ -87,7 +87,7 @@ struct Gathering::Resolution final : AnswerSink {
   RaceStep::Awaited awaited{.ipv6 = true, .ipv4 = true};
 };
 
-Gathering::Gathering(FrameworkCore& framework, Executor& loop, Plan& plan, RaceEngine& race,
+Gathering::Gathering(FrameworkCore& framework, Executor& loop, const Plan& plan, RaceEngine& race,
                      std::function<TimePoint()> now)
     : framework_(framework), loop_(loop), plan_(plan), race_(race), now_(std::move(now)) {
   Path any{.id = 1, .interface_name = plan_.wishes.interface_name};
@@ -179,11 +179,11 @@ void Gathering::resolve(NodeIndex node) {
 }
 
 Result<void> Gathering::ask(Resolution& resolution) {
-  auto resolver = framework_.resolver(plan_);
+  auto resolver = framework_.resolver(plan_, resolver_options_);
   if (!resolver) return fail(std::move(resolver));
   const Path& path = paths_[static_cast<std::size_t>(resolution.path)];
   const Query query{plan_.wishes.remote.host, {}, plan_.wishes.remote.port, &path};
-  auto lookup = (*resolver)->resolve(loop_, plan_.resolver_options, query, resolution);
+  auto lookup = (*resolver)->resolve(loop_, resolver_options_, query, resolution);
   if (!lookup) return fail(std::move(lookup));
   resolution.lookup = std::move(*lookup);
   return {};

@@ -15,7 +15,8 @@ namespace trellis {
 class Gathering {
  public:
   /// `now`: the time of the race, which need not be that of the loop. All references outlive it.
-  Gathering(FrameworkCore& framework, Executor& loop, Plan& plan, RaceEngine& race, std::function<TimePoint()> now);
+  Gathering(FrameworkCore& framework, Executor& loop, const Plan& plan, RaceEngine& race,
+            std::function<TimePoint()> now);
   ~Gathering();
 
   /// The root of the tree: what the wishes ask for.
@@ -37,10 +38,11 @@ class Gathering {
 
   FrameworkCore& framework_;
   Executor& loop_;
-  Plan& plan_;
+  const Plan& plan_;
   RaceEngine& race_;
   std::function<TimePoint()> now_;
   std::vector<Path> paths_;
+  OptionValues resolver_options_;
   std::vector<std::unique_ptr<Resolution>> resolutions_;  // one for each path
 };
 

@@ -10,6 +10,7 @@ namespace trellis {
 
 Preconnection& Preconnection::remote(Endpoint endpoint) {
   wishes_.remote = std::move(endpoint);
+  plan_.reset();
   return *this;
 }
 Preconnection& Preconnection::local(Endpoint endpoint) {
@@ -18,58 +19,72 @@ Preconnection& Preconnection::local(Endpoint endpoint) {
   }
   if (endpoint.address && endpoint.port == 0) endpoint.port = endpoint.address.port;
   wishes_.local = std::move(endpoint);
+  plan_.reset();
   return *this;
 }
 Preconnection& Preconnection::interface_name(std::string name) {
   wishes_.interface_name = std::move(name);
+  plan_.reset();
   return *this;
 }
 Preconnection& Preconnection::family(Address::Family family) {
   wishes_.family = family;
+  plan_.reset();
   return *this;
 }
 Preconnection& Preconnection::profile(std::string_view name) {
   wishes_.profile = name;
+  plan_.reset();
   return *this;
 }
 Preconnection& Preconnection::stack(std::string_view layers) {
   wishes_.stack = layers;
+  plan_.reset();
   return *this;
 }
 Preconnection& Preconnection::face(Face face) {
   wishes_.face = face;
+  plan_.reset();
   return *this;
 }
 Preconnection& Preconnection::require(Feature feature) {
   wishes_.require = wishes_.require | FeatureSet{feature};
+  plan_.reset();
   return *this;
 }
 Preconnection& Preconnection::prohibit(Feature feature) {
   wishes_.prohibit = wishes_.prohibit | FeatureSet{feature};
+  plan_.reset();
   return *this;
 }
 Preconnection& Preconnection::prefer(Feature feature) {
   wishes_.prefer = wishes_.prefer | FeatureSet{feature};
+  plan_.reset();
   return *this;
 }
 Preconnection& Preconnection::avoid(Feature feature) {
   wishes_.avoid = wishes_.avoid | FeatureSet{feature};
+  plan_.reset();
   return *this;
 }
 Preconnection& Preconnection::security(std::shared_ptr<const Security> parameters) {
   wishes_.security = std::move(parameters);
+  plan_.reset();
   return *this;
 }
 Preconnection& Preconnection::set(std::string_view property, PropertyValue value) {
   wishes_.properties.emplace_back(property, std::move(value));
+  plan_.reset();
   return *this;
 }
 Preconnection& Preconnection::on_race(RaceOver hear) {
   race_over_ = std::make_shared<RaceOver>(std::move(hear));
+  plan_.reset();
   return *this;
 }
 Preconnection& Preconnection::connect_timeout(Duration timeout) {
   wishes_.connect_timeout = timeout;
+  plan_.reset();
   return *this;
 }
 
@@ -92,13 +107,25 @@ Result<void> check_remote(const Preconnection::Wishes& wishes) {
 
 }  // namespace
 
+// Made once and shared by all that is initiated, until something else is wished for or the policies are loaded anew.
+Result<std::shared_ptr<const Plan>> Preconnection::plan() {
+  FrameworkCore& framework = framework_->core();
+  if (plan_ == nullptr || plan_->generation != framework.generation()) {
+    auto made = framework.plan(wishes_);
+    if (!made) return fail(std::move(made));
+    made->report = race_over_;
+    plan_ = std::make_shared<const Plan>(std::move(*made));
+  }
+  return plan_;
+}
+
 Connection Preconnection::initiate(Executor& loop, Connection::Done ready, Message early) {
   FrameworkCore& framework = framework_->core();
   Turn& turn = framework.turn(loop);
-  auto plan = framework.plan(wishes_);
+  auto plan = this->plan();
   if (const auto checked = check_remote(wishes_); !checked) plan = std::unexpected(checked.error());
-  const Face face = plan ? plan->face : Face::bytestream;
-  auto& core = turn.make<ConnectionCore>(turn, face, plan ? plan->limits : ConnectionLimits{});
+  const Face face = plan ? (*plan)->face : Face::bytestream;
+  auto& core = turn.make<ConnectionCore>(turn, face, plan ? (*plan)->limits : ConnectionLimits{});
   Connection connection = core.handle();
   if (early.data.size() != 0 || early.final || early.end) core.send_early(std::move(early));
   if (!plan) {
@@ -106,7 +133,6 @@ Connection Preconnection::initiate(Executor& loop, Connection::Done ready, Messa
     core.establish_failed(std::move(plan).error());
     return connection;
   }
-  plan->report = race_over_;
   auto& establishment = turn.make<Establishment>(framework, turn, std::move(*plan), core);
   core.establishing(establishment, std::move(ready));
   establishment.begin();

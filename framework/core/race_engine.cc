@@ -29,12 +29,8 @@ bool active(Child::State s) { return s == Child::State::started || s == Child::S
 RaceEngine::RaceEngine(Candidate root, const RaceLimits& limits, const BranchRacing (&racing)[3], RaceActions& actions)
     : tree_(std::move(root), limits.tree), limits_(limits), actions_(actions) {
   std::ranges::copy(racing, racing_);
+  parents_.reserve(kUsualNodes);
   parents_.resize(1);
-}
-
-RaceEngine::Parent& RaceEngine::parent(NodeIndex node) {
-  if (parents_.size() <= node) parents_.resize(tree_.size());
-  return parents_[node];
 }
 
 void RaceEngine::note(RaceStep step, std::string_view why) {
@@ -129,23 +125,24 @@ void RaceEngine::begin_node(TimePoint now, NodeIndex node) {
 
 void RaceEngine::decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId about) {
   if (over_) return;
-  view_.clear();
+  static thread_local std::vector<Child> children;  // keeps its memory; a racing policy calls nothing back
+  children.clear();
   for (const NodeIndex i : tree_[node].children) {
     const CandidateNode& c = tree_[i];
-    view_.push_back({.id = c.number,
-                     .state = c.state,
-                     .ipv6 = c.candidate.remote.address.family == Address::Family::ipv6,
-                     .rtts_left = c.rtts_left,
-                     .started_at = c.started_at,
-                     .answered_at = c.answered_at,
-                     .expected = c.candidate.expected,
-                     .failure = c.failure ? std::optional(c.failure->reason) : std::nullopt});
+    children.push_back({.id = c.number,
+                        .state = c.state,
+                        .ipv6 = c.candidate.remote.address.family == Address::Family::ipv6,
+                        .rtts_left = c.rtts_left,
+                        .started_at = c.started_at,
+                        .answered_at = c.answered_at,
+                        .expected = c.candidate.expected,
+                        .failure = c.failure ? std::optional(c.failure->reason) : std::nullopt});
   }
   Parent& p = parent(node);
   const RaceView view{.branch = *tree_[node].branch,
                       .now = now,
                       .begun_at = tree_[node].started_at,
-                      .children = view_,
+                      .children = children,
                       .ipv6_pending = p.awaited.ipv6,
                       .ipv4_pending = p.awaited.ipv4,
                       .service_pending = p.awaited.service};
@@ -158,9 +155,9 @@ void RaceEngine::execute(TimePoint now, NodeIndex node, RaceEvent event, RacePla
     parent(node).wake = std::max(*plan.wake, now + kWakeLeast);
     decision(now, Kind::waiting, node, "until the next decision");
   }
-  for (const auto& list : {plan.cancel, plan.start}) {
-    const auto wrong = std::ranges::find_if(list, [&](ChildId id) { return id == 0 || id > tree_[node].numbered; });
-    if (wrong == list.end()) continue;
+  for (const auto* list : {&plan.cancel, &plan.start}) {
+    const auto wrong = std::ranges::find_if(*list, [&](ChildId id) { return id == 0 || id > tree_[node].numbered; });
+    if (wrong == list->end()) continue;
     return broken(
         now, node,
         "asked for child " + std::to_string(*wrong) + " where there are " + std::to_string(tree_[node].numbered));

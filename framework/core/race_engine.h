@@ -97,7 +97,10 @@ class RaceEngine {
   Error summary(NodeIndex node) const;
   Error blame(NodeIndex node, const std::string& what) const;
   void broken(TimePoint now, NodeIndex node, const std::string& what);
-  Parent& parent(NodeIndex node);
+  Parent& parent(NodeIndex node) {
+    if (parents_.size() <= node) parents_.resize(tree_.size());
+    return parents_[node];
+  }
 
   CandidateTree tree_;
   RaceLimits limits_;
@@ -105,7 +108,6 @@ class RaceEngine {
   RaceActions& actions_;
   std::vector<Parent> parents_;      // by NodeIndex; empty for leaves
   std::vector<NodeIndex> deferred_;  // leaves that wait for a free place among the attempts
-  std::vector<Child> view_;          // scratch
   std::vector<RaceStep> trace_;
   TimePoint begun_at_{}, armed_ = TimePoint::max();
   std::size_t attempts_ = 0;

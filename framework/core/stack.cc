@@ -109,7 +109,8 @@ Stack::Stack(Turn& turn, std::shared_ptr<const ComposedStack> composed, std::sha
       count_(static_cast<std::uint8_t>(end != 0 ? end : composed_->layers.size())) {
   // One block for all levels; they hold references to each other, so they cannot live in a vector that moves.
   static_assert(alignof(Level) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
-  levels_ = static_cast<Level*>(::operator new(sizeof(Level) * (count_ - first_)));
+  const unsigned levels = count_ - first_;
+  levels_ = static_cast<Level*>(levels == 1 ? only_level_ : ::operator new(sizeof(Level) * levels));
   for (unsigned i = first_; i < count_; ++i) {
     Level& here = *new (&level(i)) Level(turn, *this, static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i));
     here.slot.above = &here.link;
@@ -138,11 +139,10 @@ Stack::~Stack() {
   if (foot_ && foot_->trunk != nullptr) foot_->trunk->forget(*foot_);
   if (acceptor_ != nullptr && level(first_).slot.instance) acceptor_->unseated(*level(first_).slot.instance);
   for (unsigned i = count_; i-- > first_;) level(i).~Level();
-  ::operator delete(levels_);
+  if (count_ - first_ != 1) ::operator delete(levels_);
   if (seated_ != nullptr) --*seated_;
 }
 
-EngineLink& Stack::top_link() noexcept { return count_ > first_ ? level(count_ - 1u).link : *foot_; }
 const Security& Stack::security() const noexcept { return security_ ? *security_ : kNoSecurity; }
 
 Seat Stack::seat(unsigned index) noexcept {

@@ -115,7 +115,7 @@ class Stack final : public TurnMember {
   void leave() noexcept;                     // retires silently; the owner hears nothing more
 
   LowerPort top() noexcept { return LowerPort(top_link()); }
-  EngineLink& top_link() noexcept;
+  EngineLink& top_link() noexcept { return count_ > first_ ? level(count_ - 1u).link : *foot_; }
   Result<PropertyValue> get(std::string_view name, unsigned from) noexcept;  // from layer `from` downwards
   Result<void> set(std::string_view name, const PropertyValue&, unsigned from) noexcept;
   unsigned depth() const noexcept { return count_; }
@@ -167,6 +167,7 @@ class Stack final : public TurnMember {
   std::shared_ptr<const Security> security_;
   StackOwner* owner_;
   Level* levels_ = nullptr;
+  alignas(Level) std::byte only_level_[sizeof(Level)];  // of a stack that has no more: one block less for each
   Route route_;
   Endpoint remote_;
   std::optional<OpenArgs> args_;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/recycle.h"
 #include "trellis/port.h"
 #include "trellis/protocol.h"
 
@@ -92,6 +93,8 @@ class Slot : public Alarm {
 class TurnMember {
  public:
   virtual ~TurnMember() = default;
+  static void* operator new(std::size_t size) { return recycled_new(size); }
+  static void operator delete(void* block, std::size_t size) noexcept { recycled_delete(block, size); }
   virtual void advance() noexcept {}                    // after wake: open the next layer, close the next one, …
   virtual void deliver() noexcept {}                    // between up and down: application callbacks
   virtual bool quiet() const noexcept { return true; }  // nothing of it waits in a schedule: may be destroyed

@@ -106,12 +106,23 @@ LibeventLoop::~LibeventLoop() {
 
 void LibeventLoop::run() noexcept {
   running_ = true;
-  if (!stop_) event_base_loop(base_, EVLOOP_NO_EXIT_ON_EMPTY);
+  while (!stop_) {
+    poll(own_base_ ? EVLOOP_ONCE : EVLOOP_NO_EXIT_ON_EMPTY);
+    if (event_base_got_break(base_) != 0 || event_base_got_exit(base_) != 0) break;  // the application says so
+  }
   running_ = false;
   stop_ = false;
 }
 
-void LibeventLoop::run_once(bool wait) noexcept { event_base_loop(base_, EVLOOP_ONCE | (wait ? 0 : EVLOOP_NONBLOCK)); }
+void LibeventLoop::run_once(bool wait) noexcept { poll(EVLOOP_ONCE | (wait ? 0 : EVLOOP_NONBLOCK)); }
+
+void LibeventLoop::poll(int flags) noexcept {
+  // Asked for from outside of any callback: it comes before further news, which it may make pointless.
+  const bool due = own_base_ && turn_end_wanted_;
+  if (due) turn_end();
+  event_base_loop(base_, flags | (due ? EVLOOP_NONBLOCK : 0));
+  if (own_base_ && turn_end_wanted_) turn_end();
+}
 
 void LibeventLoop::stop() noexcept {
   stop_ = true;
@@ -206,7 +217,7 @@ void LibeventLoop::turn_end() noexcept {
   turn_end_wanted_ = false;
   in_turn_ = false;
   now_known_ = false;
-  if (running_ && stop_.load(std::memory_order_relaxed)) event_base_loopbreak(base_);
+  if (running_ && !own_base_ && stop_.load(std::memory_order_relaxed)) event_base_loopbreak(base_);
 }
 
 void LibeventLoop::set_timer() noexcept {

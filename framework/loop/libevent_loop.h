@@ -1,8 +1,9 @@
 // libevent_loop.h: the real loop: one event_base, one thread, real time and real sockets.
 //
 // A turn is what happens between two polls: first the callbacks of everything that the poll found ready (sockets,
-// timers, posted tasks), then its end, which runs the queued jobs. The end is a libevent event that is made active by
-// the first of those callbacks, and so comes after all the others. See turn_end() for what else it does.
+// timers, posted tasks), then its end, which runs the queued jobs. The first of those callbacks asks for the end. On a
+// base of our own it follows the poll; in an application's base it is a libevent event that is made active then, and so
+// comes after all the others. See turn_end() for what else it does.
 #pragma once
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -62,9 +63,10 @@ class LibeventLoop final : public Loop {
   void want_turn_end() noexcept {
     if (turn_end_wanted_) return;
     turn_end_wanted_ = true;
-    event_active(&turn_end_, EV_TIMEOUT, 0);
+    if (!own_base_) event_active(&turn_end_, EV_TIMEOUT, 0);
   }
   void turn_end() noexcept;
+  void poll(int flags) noexcept;
   void set_timer() noexcept;
   void wake() noexcept;
 

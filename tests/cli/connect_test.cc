@@ -274,6 +274,25 @@ TEST(Connect, EachReadIsAMessage) {
   EXPECT_EQ(process.output(), "xyz");
 }
 
+// What a hostile peer's frames come to: exit code 3 and a sentence with the numbers, whole messages before it delivered.
+TEST(Connect, BrokenFramesAreNamed) {
+  using namespace std::string_literals;
+  const std::pair<std::string, const char*> cases[] = {
+      {"\0\0\0\x02xy\0\0\0\x09half"s, "4 of 9"},        // stops in the middle
+      {"\0\0\0\x02xy\xff\xff\xff\xff"s, "4294967295"},  // announces 4 GiB
+  };
+  for (const auto& [bytes, numbers] : cases) {
+    const RawSocket listener = RawSocket::tcp_listener();
+    Process process(trellis({"connect", "--stack", "length-prefix/tcp", listener.address()}));
+    const RawSocket peer = listener.accept();
+    ASSERT_TRUE(peer.write(bytes));
+    peer.finish();
+    EXPECT_EQ(process.wait(), 3);
+    EXPECT_THAT(process.output(), testing::StartsWith("xy"));
+    EXPECT_THAT(process.error(), HasSubstr(numbers));
+  }
+}
+
 TEST(Connect, EachReadIsADatagram) {
   RawSocket peer = RawSocket::udp();
   Process process(trellis({"connect", "--stack", "udp", "--wait", "0.2", peer.address()}));

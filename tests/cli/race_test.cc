@@ -199,5 +199,16 @@ TEST(Race, WrongFilesAreNamed) {
   EXPECT_THAT(unwritable.error, HasSubstr("cannot write \"/nonexistent/x\": No such file or directory"));
 }
 
+TEST(Race, FullDisksAreNamed) {
+  for (const char* option : {"--trace", "--timeline"}) {
+    const RawSocket listener = RawSocket::tcp_listener();
+    Process process(trellis({"connect", option, "/dev/full", listener.address()}), file("/dev/null"));
+    const RawSocket peer = listener.accept();
+    peer.finish();
+    EXPECT_EQ(process.wait(), 3) << option;
+    EXPECT_THAT(process.error(), HasSubstr("cannot write \"/dev/full\": No space left on device")) << option;
+  }
+}
+
 }  // namespace
 }  // namespace trellis::test

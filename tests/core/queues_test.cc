@@ -61,7 +61,7 @@ TEST_F(Queues, OutboxReleasesWithinCreditAndInOrder) {
   EXPECT_TRUE(outbox.empty());
 }
 
-// IMPL-52, IMPL-53
+// IMPL-52, IMPL-53, API-168, API-169
 TEST_F(Queues, UnorderedMessageOvertakesLessUrgentOnesOnly) {
   outbox.add(chunk("bulk", {.priority = 200}));
   outbox.add(chunk("normal", {}));
@@ -140,7 +140,7 @@ TEST_F(Queues, InboxWaitsForAtLeastAndCutsAtMost) {
   EXPECT_EQ(inbox.charge(), 0u);
 }
 
-// IMPL-63
+// IMPL-63, API-191
 TEST_F(Queues, InboxGivesWholeMessagesWhenAsked) {
   Inbox inbox(Face::message);
   Batch batch;

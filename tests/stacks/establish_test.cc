@@ -40,7 +40,7 @@ struct ClosedPort {
   std::uint16_t port;
 };
 
-// IMPL-110, IMPL-34
+// IMPL-110, IMPL-34, API-84
 TEST_F(Establish, RefusedNamesTheAddress) {
   const ClosedPort closed;
   const Error e = error_of(world.preconnection("tcp").remote({.host = "127.0.0.1", .port = closed.port}));
@@ -49,7 +49,7 @@ TEST_F(Establish, RefusedNamesTheAddress) {
   EXPECT_TRUE(mentions(e, "refused")) << e.detail;
 }
 
-// IMPL-168
+// IMPL-168, API-99
 TEST_F(Establish, WithoutARemoteEndpointItIsInvalid) {
   EXPECT_EQ(error_of(world.preconnection("tcp")).reason, Reason::invalid_argument);
   const Error e = error_of(world.preconnection("tcp").remote({.host = "127.0.0.1"}));
@@ -66,7 +66,7 @@ TEST_F(Establish, ContradictionsFailEarly) {
   EXPECT_EQ(e.reason, Reason::invalid_argument);
 }
 
-// IMPL-9, IMPL-15
+// IMPL-9, IMPL-15, API-109
 TEST_F(Establish, AFeatureThatTheStackLacksIsNamed) {
   const Error e =
       error_of(world.preconnection("tcp").remote({.host = "127.0.0.1", .port = 1}).require(Feature::confidentiality));
@@ -128,6 +128,7 @@ TEST_F(Establish, AnUnresolvableNameIsSpokenOfAsAWhole) {
             "no IPv4 address was found for a.example: no answer");
 }
 
+// API-35, API-49
 TEST_F(Establish, NamesAreResolved) {
   Listener listener = world.listen("tcp");
   std::optional<Result<void>> how;
@@ -141,6 +142,7 @@ TEST_F(Establish, NamesAreResolved) {
 }
 
 // A listening socket whose backlog is full answers nothing: the attempt ends by its time.
+// API-103
 TEST_F(Establish, NoAnswerEndsInTime) {
   ClosedPort silent;
   ASSERT_EQ(::listen(silent.fd, 0), 0);
@@ -172,6 +174,7 @@ TEST_F(Establish, DestroyingTheConnectionCancels) {
 }
 
 // IMPL-61: what is sent before the Connection is ready goes when it is.
+// API-55, API-102, API-105
 TEST_F(Establish, EarlyMessageIsSentWhenReady) {
   Listener listener = world.listen("tcp");
   Slice hello = world.loop->pool().allocate(0, 5, 0);
@@ -188,7 +191,7 @@ TEST_F(Establish, EarlyMessageIsSentWhenReady) {
   EXPECT_EQ(reader.all, "hello world");
 }
 
-// IMPL-2, IMPL-7
+// IMPL-2, IMPL-7, API-2, API-101
 TEST_F(Establish, LaterChangesToThePreconnectionDoNotReachTheConnection) {
   Listener listener = world.listen("tcp");
   Preconnection p = world.preconnection("tcp");
@@ -213,6 +216,7 @@ TEST_F(Establish, NoStackIsBoundBeforeReady) {
 }
 
 // IMPL-87: a property that cannot be set fails, the Connection lives.
+// API-67
 TEST_F(Establish, PropertiesReachTheStackOrAreReported) {
   Listener listener = world.listen("length-prefix/tcp");
   auto [client, server] = world.pair("length-prefix/tcp", listener);
@@ -300,6 +304,7 @@ TEST_F(Establish, StackThatCannotListenSaysSo) {
   EXPECT_EQ(failed->reason, Reason::configuration) << failed->detail;
 }
 
+// API-61
 TEST_F(Establish, ListenerStopsAndItsConnectionsLiveOn) {
   Listener listener = world.listen("tcp");
   auto [client, server] = world.pair("tcp", listener);
@@ -314,6 +319,7 @@ TEST_F(Establish, ListenerStopsAndItsConnectionsLiveOn) {
   EXPECT_TRUE(world.run_until([&] { return reader.all == "still here"; }));
 }
 
+// API-62
 TEST_F(Establish, NewConnectionLimitIsKept) {
   Listener listener = world.listen("tcp");
   listener.new_connection_limit(1);

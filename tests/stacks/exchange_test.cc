@@ -14,7 +14,7 @@ struct Exchange : testing::TestWithParam<Case> {
   World world;
 };
 
-// IMPL-48, IMPL-4
+// IMPL-48, IMPL-4, API-54, API-56, API-69, API-71, API-83
 TEST_P(Exchange, MessagesGoBothWays) {
   Listener listener = world.listen(GetParam().stack, GetParam().address);
   auto [client, server] = world.pair(GetParam().stack, listener);
@@ -64,7 +64,7 @@ TEST_F(Tcp, HalfCloseLetsTheOtherDirectionGoOn) {
   EXPECT_EQ(at_client.all, "answer");
 }
 
-// IMPL-55
+// IMPL-55, API-93, API-171
 TEST_F(Tcp, NothingCanBeSentAfterFinal) {
   Listener listener = world.listen("tcp");
   auto [client, server] = world.pair("tcp", listener);
@@ -81,7 +81,7 @@ TEST_F(Tcp, NothingCanBeSentAfterFinal) {
   EXPECT_NE(why.find("final"), std::string::npos) << why;
 }
 
-// IMPL-117
+// IMPL-117, API-72, API-97
 TEST_F(Tcp, GracefulCloseDeliversEverythingAlthoughInputIsUnread) {
   Listener listener = world.listen("tcp");
   auto [client, server] = world.pair("tcp", listener);
@@ -104,7 +104,7 @@ TEST_F(Tcp, GracefulCloseDeliversEverythingAlthoughInputIsUnread) {
   EXPECT_EQ(client.state(), ConnectionState::closed);
 }
 
-// IMPL-118, IMPL-111
+// IMPL-118, IMPL-111, API-74, API-98
 TEST_F(Tcp, AbortResetsThePeer) {
   Listener listener = world.listen("tcp");
   auto [client, server] = world.pair("tcp", listener);
@@ -144,6 +144,7 @@ TEST_F(Tcp, DataBeforeAResetIsDelivered) {
 }
 
 // A reader that stops bounds the memory of both sides, and what was sent arrives when it goes on.
+// API-190
 TEST_F(Tcp, BackpressureReachesFromReaderToSender) {
   Listener listener = world.listen("tcp");
   auto [client, server] = world.pair("tcp", listener);
@@ -168,7 +169,7 @@ TEST_F(Tcp, BackpressureReachesFromReaderToSender) {
   EXPECT_TRUE(writable);
 }
 
-// IMPL-61
+// IMPL-61, API-91
 TEST_F(Tcp, SentIsReportedWhenTheStackHasTakenTheMessage) {
   Listener listener = world.listen("length-prefix/tcp");
   auto [client, server] = world.pair("length-prefix/tcp", listener);
@@ -180,7 +181,7 @@ TEST_F(Tcp, SentIsReportedWhenTheStackHasTakenTheMessage) {
   EXPECT_EQ(fates, (std::vector{Fate::sent, Fate::sent, Fate::sent}));
 }
 
-// IMPL-51
+// IMPL-51, API-92, API-167
 TEST_F(Tcp, ExpiredMessageIsReportedAndNotSent) {
   Listener listener = world.listen("length-prefix/tcp");
   auto [client, server] = world.pair("length-prefix/tcp", listener);
@@ -218,6 +219,7 @@ TEST_F(Tcp, AbortReportsUnsentMessagesAsFailed) {
 }
 
 // IMPL-82: a message larger than every buffer flows in parts.
+// API-193
 TEST_F(Tcp, MessageLargerThanAnyBufferArrivesInParts) {
   Listener listener = world.listen("length-prefix/tcp");
   auto [client, server] = world.pair("length-prefix/tcp", listener);

@@ -14,7 +14,7 @@ struct Udp : testing::Test {
   World world;
 };
 
-// IMPL-46, IMPL-129
+// IMPL-46, IMPL-129, IMPL-122, IMPL-128, API-85
 TEST_F(Udp, OneConnectionPerPeer) {
   Listener listener = world.listen("udp");
   std::vector<Connection> clients;
@@ -46,7 +46,7 @@ TEST_F(Udp, InitiateSendsNothing) {
   EXPECT_TRUE(world.accepted.empty());
 }
 
-// IMPL-127, IMPL-88
+// IMPL-127, IMPL-88, API-89, API-272
 TEST_F(Udp, RefusalIsASoftError) {
   Listener listener = world.listen("udp");
   Connection c = world.dial("udp", listener);
@@ -79,7 +79,7 @@ TEST_F(Udp, LargeAndEmptyDatagramsKeepTheirEdges) {
   EXPECT_EQ(reader.messages[2], "end");
 }
 
-// IMPL-60, IMPL-168
+// IMPL-60, IMPL-168, API-187
 TEST_F(Udp, TooLargeDatagramFailsAlone) {
   Listener listener = world.listen("udp");
   auto [client, server] = world.pair("udp", listener);

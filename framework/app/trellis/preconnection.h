@@ -13,6 +13,8 @@
 
 namespace trellis {
 
+struct Plan;  // core/framework_core.h
+
 /// Endpoints, properties and security parameters of Connections to come. initiate() and listen() copy it: later changes
 /// do not touch what they made (IMPL-2, IMPL-7). Used on one thread.
 class Preconnection {
@@ -71,8 +73,10 @@ class Preconnection {
   };
 
  private:
+  Result<std::shared_ptr<const Plan>> plan();
   Framework* framework_;
   Wishes wishes_;
+  std::shared_ptr<const Plan> plan_;  // what they come to; null: not known yet
   std::shared_ptr<RaceOver> race_over_;
 };
 
