@@ -7,6 +7,12 @@
 
 namespace trellis {
 
+namespace {
+
+constexpr Duration kPatienceAtFirst = std::chrono::milliseconds(10);  // of a process: its store is just being opened
+
+}  // namespace
+
 // One leaf that is being tried.
 struct Establishment::Attempt final : StackOwner {
   Attempt(Establishment& owner, NodeIndex node, Stack& made) : establishment(owner), leaf(node), stack(made) {}
@@ -62,8 +68,32 @@ void Establishment::begin() noexcept {
     failure_ = std::make_unique<Error>(std::move(*misfit));
     return turn_.advance(*this);
   }
-  beginning_ = true;
-  race_.begin(begun_at_);
+  if (!ask_store()) begin_race();
+}
+
+// True: the race waits for the answer, but not long.
+bool Establishment::ask_store() noexcept {
+  if (plan_.wishes.isolated || !plan_.state->store) return false;
+  StateKeeper& store = *plan_.state->store;
+  if (!store.usable()) return false;
+  visit_ = std::make_unique<StateVisit>(framework_, plan_, turn_.executor(), true);
+  if (!visit_->ask([this] {
+        if (waits_for_store_) begin_race();
+      }))
+    return false;
+  Duration patience = store.patience(begun_at_);
+  if (patience == Duration{}) return false;
+  if (framework_.history.empty()) patience = kPatienceAtFirst;
+  waits_for_store_ = true;
+  wake_ = begun_at_ + patience;
+  arm_next();
+  return true;
+}
+
+void Establishment::begin_race() noexcept {
+  beginning_ = !std::exchange(waits_for_store_, false);
+  wake_ = TimePoint::max();
+  race_.begin(now());
   beginning_ = false;
   if (connection_ != nullptr) arm_next();
 }
@@ -90,7 +120,7 @@ void Establishment::start_leaf(NodeIndex leaf) noexcept {
   Stack& stack = Stack::make(turn_, plan_.stacks[static_cast<std::size_t>(candidate.stack)], plan_.wishes.security);
   Attempt& attempt = *attempts_.emplace_back(std::make_unique<Attempt>(*this, leaf, stack));
   stack.give_to(attempt);
-  stack.remember(framework_.state, {plan_.profile, &plan_.profile->policy.name}, plan_.generation);
+  if (!plan_.wishes.isolated) stack.remember(framework_.state, plan_.state);
   if (auto made = stack.make_layers(0); !made) return attempt.stack_failed(std::move(made).error());
   stack.open(candidate.remote, route_to(candidate), false);
 }
@@ -120,6 +150,10 @@ void Establishment::arm_next() noexcept { arm(turn_.executor(), std::min(wake_, 
 void Establishment::on_alarm() noexcept {
   if (connection_ == nullptr) return;
   if (now() < deadline_) {
+    if (waits_for_store_) {
+      plan_.state->store->was_slow(now());
+      return begin_race();
+    }
     wake_ = TimePoint::max();
     race_.wake(now());
     if (connection_ != nullptr) arm_next();
@@ -127,6 +161,7 @@ void Establishment::on_alarm() noexcept {
   }
   Error late = too_late();
   race_.cancel(now(), "the time to connect is over");
+  late_ = true;
   failure_ = std::make_unique<Error>(std::move(late));
   turn_.advance(*this);
 }
@@ -191,6 +226,7 @@ void Establishment::fail(const Error& error) noexcept { finish({}, &error); }
 
 void Establishment::finish(std::string winner, const Error* failure) noexcept {
   ConnectionCore* connection = std::exchange(connection_, nullptr);
+  gathering_.learn(late_);
   if (connection != nullptr) {
     if (plan_.report) {
       connection_ = connection;
@@ -203,6 +239,7 @@ void Establishment::finish(std::string winner, const Error* failure) noexcept {
   for (const auto& attempt : attempts_) attempt->stack.leave();
   attempts_.clear();
   gathering_.stop();
+  if (visit_) visit_->give_back();
   disarm();
   turn_.retire(*this);
 }

@@ -8,6 +8,7 @@
 #include "core/connection_core.h"
 #include "core/framework_core.h"
 #include "core/gathering.h"
+#include "core/state_keeper.h"
 
 namespace trellis {
 
@@ -37,6 +38,8 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
   Error too_late() const;
   Error explained(const Error& error) const;
   void fail(const Error& error) noexcept;
+  bool ask_store() noexcept;
+  void begin_race() noexcept;
   void finish(std::string winner, const Error* failure) noexcept;
   void report(std::string winner, const Error* failure);
   void arm_next() noexcept;
@@ -52,7 +55,10 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
   std::vector<std::unique_ptr<Attempt>> attempts_;  // running
   std::unique_ptr<Error> failure_;                  // to be told in the turn
   TimePoint begun_at_{}, deadline_{}, wake_ = TimePoint::max();
-  bool beginning_ = false;  // inside begin(): outside of a turn the clock would be read for each step
+  bool beginning_ = false;             // inside begin(): outside of a turn the clock would be read for each step
+  std::unique_ptr<StateVisit> visit_;  // null: there is no store
+  bool waits_for_store_ = false;
+  bool late_ = false;  // the time to connect is over
 };
 
 }  // namespace trellis

@@ -1,10 +1,12 @@
 #include "core/framework_core.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 
 #include "core/gathering.h"
 #include "core/plugin_path.h"
+#include "core/text.h"
 
 namespace trellis {
 namespace {
@@ -36,8 +38,7 @@ int rank(const ComposedStack& stack, const Requirements& r) {
 bool same_name(std::string_view a, std::string_view b) {
   if (a.ends_with('.')) a.remove_suffix(1);
   if (b.ends_with('.')) b.remove_suffix(1);
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::ranges::equal(a, b, {}, lower, lower);
+  return same_word(a, b);
 }
 
 std::filesystem::path program() {
@@ -70,13 +71,47 @@ FrameworkCore::FrameworkCore(FrameworkOptions given, std::vector<PluginRules> ru
 }
 
 Result<void> FrameworkCore::load(std::vector<Policy> policies) {
-  auto profiles = make_profiles(registry, std::move(policies));
+  auto profiles =
+      make_profiles({registry, options.application, [this](const std::optional<PluginUse>& use) { return store(use); }},
+                    std::move(policies));
   if (!profiles) return fail(std::move(profiles));
   const std::lock_guard lock(mutex_);
   profiles_ = std::move(*profiles);
   stacks_.clear();  // what their settings name (files of keys) is read anew too
   generation_.fetch_add(1, std::memory_order_release);
   return {};
+}
+
+Result<std::shared_ptr<StateKeeper>> FrameworkCore::store(const std::optional<PluginUse>& use) {
+  if (!use) return default_store();
+  std::string key = use->name;
+  for (const OptionText& option : use->options) key += "\n" + option.name + "=" + option.value;
+  auto& known = stores_[key];
+  if (known) return known;
+  auto found = registry.store(use->name);
+  const auto located = [&](auto&& failed) {
+    if (!use->where.empty() && !failed.error().detail.starts_with(use->where))
+      failed.error().detail.insert(0, use->where + ": ");
+    return fail(std::forward<decltype(failed)>(failed));
+  };
+  if (!found) return located(std::move(found));
+  auto values = OptionValues::check("store " + use->name, (*found)->options(), use->options);
+  if (!values) return fail(std::move(values));
+  auto opened = (*found)->open(*values);
+  if (!opened) return located(std::move(opened));
+  known = std::make_shared<StateKeeper>(use->name, std::move(*opened));
+  return known;
+}
+
+// Nobody's policy asked for it, so nothing fails without it.
+std::shared_ptr<StateKeeper> FrameworkCore::default_store() {
+  if (options.state_file.empty()) return nullptr;
+  const PluginUse use{"sqlite", {{"file", options.state_file, {}}}, {}};
+  if (auto opened = store(use))
+    return *opened;
+  else if (options.log)
+    options.log(Severity::warning, "core", "nothing is kept in " + options.state_file + ": " + opened.error().detail);
+  return nullptr;
 }
 
 Result<void> FrameworkCore::reload() {
@@ -181,6 +216,12 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
   for (std::size_t i = 0; i < std::size(plan.racing); ++i)
     plan.racing[i] = {(*chosen)->racing[i].policy, &(*chosen)->racing[i].options};
   if (policy.resolver) plan.resolver = policy.resolver->name;
+  plan.state = {*chosen, &(*chosen)->state};
+  if (!wishes.context.empty()) {
+    StateRules own = *plan.state;
+    own.partition += "/" + wishes.context;
+    plan.state = std::make_shared<const StateRules>(std::move(own));
+  }
   plan.profile = std::move(*chosen);
   return plan;
 }
@@ -231,6 +272,18 @@ Result<std::string> default_policy_file() {
     tried += (tried.empty() ? "" : " and ") + file;
   }
   return fail(Reason::configuration, "no default policy was found at " + tried + ": name a policy file");
+}
+
+std::string default_state_file() {
+  const auto given = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value != nullptr ? value : "");
+  };
+  if (const std::string file = given("TRELLIS_STATE"); !file.empty()) return file == "none" ? "" : file;
+  constexpr const char* kFile = "/trellis/state.sqlite";
+  if (const std::string state = given("XDG_STATE_HOME"); state.starts_with('/')) return state + kFile;
+  const std::string home = given("HOME");
+  return home.starts_with('/') ? home + "/.local/state" + kFile : "";
 }
 
 Result<std::unique_ptr<Framework>> Framework::create(FrameworkOptions options) {

@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "core/connection_core.h"
+#include "core/history.h"
 #include "core/profile.h"
 #include "core/race_engine.h"
 #include "core/registry.h"
+#include "core/state_keeper.h"
 #include "core/state_memory.h"
 #include "core/turn.h"
 #include "trellis/preconnection.h"
@@ -32,6 +34,7 @@ struct Plan {
   BranchRacing racing[3];                           // by Branch
   std::shared_ptr<Preconnection::RaceOver> report;  // null: nobody wants the story
   ConnectionLimits limits;
+  std::shared_ptr<const StateRules> state;  // what is remembered
   std::string resolver = "system";
   RaceLimits race_limits() const;
 };
@@ -55,16 +58,20 @@ struct FrameworkCore {
   FrameworkOptions options;
   Registry registry;
   StateMemory state;  // what layers remember between Connections
+  History history;    // how attempts went
   ProfileList profiles() const;
 
  private:
   Result<std::shared_ptr<const Profile>> profile(const Preconnection::Wishes& wishes) const;
   Result<std::shared_ptr<const ComposedStack>> stack(const std::string& text, Face face);
+  Result<std::shared_ptr<StateKeeper>> store(const std::optional<PluginUse>& use);
+  std::shared_ptr<StateKeeper> default_store();
 
   std::mutex reload_mutex_;  // taken before mutex_
   std::atomic<std::uint64_t> generation_ = 0;
   mutable std::mutex mutex_;
   ProfileList profiles_;
+  std::map<std::string, std::shared_ptr<StateKeeper>> stores_;  // by plugin and settings; belongs to reload_mutex_
   std::vector<std::pair<Executor*, std::unique_ptr<Turn>>> turns_;
   std::map<std::pair<std::string, Face>, std::shared_ptr<const ComposedStack>> stacks_;  // composed from text
 };

@@ -47,8 +47,7 @@ struct Gathering::Resolution final : AnswerSink {
     Candidate leaf = gathering.race_.tree()[node].candidate;
     leaf.remote = endpoints[i];
     const bool ipv4 = leaf.remote.address.family == Address::Family::ipv4;
-    gathering.race_.add(gathering.now_(), node, Branch::endpoint, std::move(leaf),
-                        static_cast<std::int64_t>(i) + (ipv4 ? kIpv4Rank : 0));
+    gathering.add(node, Branch::endpoint, std::move(leaf), static_cast<std::int64_t>(i) + (ipv4 ? kIpv4Rank : 0));
   }
   void changed() {
     for (std::size_t i = 0; i < nodes.size() && !gathering.race_.over(); ++i) tell(nodes[i]);
@@ -89,7 +88,12 @@ struct Gathering::Resolution final : AnswerSink {
 
 Gathering::Gathering(FrameworkCore& framework, Executor& loop, const Plan& plan, RaceEngine& race,
                      std::function<TimePoint()> now)
-    : framework_(framework), loop_(loop), plan_(plan), race_(race), now_(std::move(now)) {
+    : framework_(framework),
+      loop_(loop),
+      plan_(plan),
+      race_(race),
+      now_(std::move(now)),
+      history_(framework, plan, loop, paths_) {
   Path any{.id = 1, .interface_name = plan_.wishes.interface_name};
   any.local = plan_.wishes.local.address;
   paths_.push_back(std::move(any));
@@ -134,11 +138,20 @@ void Gathering::expand(NodeIndex node) {
   resolve(node);
 }
 
+// Earlier races have a say in what is tried first and how long it may take, never in what is tried.
+void Gathering::add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank) {
+  const Outlook outlook = history_.outlook(candidate);
+  candidate.expected = outlook.expected;
+  candidate.failed_before = outlook.failed_before;
+  race_.add(now_(), parent, branch, std::move(candidate), rank + outlook.rank,
+            race_.traced() ? outlook.text(loop_.now()) : std::string());
+}
+
 void Gathering::expand_paths(NodeIndex node) {
   for (std::size_t i = 0; i < paths_.size(); ++i) {
     Candidate child = race_.tree()[node].candidate;
     child.path = static_cast<int>(i);
-    race_.add(now_(), node, Branch::path, std::move(child), static_cast<std::int64_t>(i));
+    add(node, Branch::path, std::move(child), static_cast<std::int64_t>(i));
   }
   race_.children_changed(now_(), node);
 }
@@ -148,7 +161,7 @@ void Gathering::expand_stacks(NodeIndex node) {
     Candidate child = race_.tree()[node].candidate;
     child.stack = static_cast<int>(i);
     child.rtts = static_cast<std::uint8_t>(plan_.stacks[i]->traits.handshake_rtts);
-    race_.add(now_(), node, Branch::protocol, std::move(child), static_cast<std::int64_t>(i));
+    add(node, Branch::protocol, std::move(child), static_cast<std::int64_t>(i));
   }
   for (const std::string& which : plan_.unfit) race_.drop(now_(), node, "not what is required", which);
   race_.children_changed(now_(), node);

@@ -9,6 +9,7 @@
 
 #include "core/framework_core.h"
 #include "core/race_engine.h"
+#include "core/race_history.h"
 
 namespace trellis {
 
@@ -26,6 +27,8 @@ class Gathering {
   void expand(NodeIndex node);  // RaceActions::expand
   void stop() noexcept;         // no more answers
   bool resolving() const noexcept;
+  /// Once, when the race is over: history hears how it went. `late`: the time to connect is over.
+  void learn(bool late) { history_.learn(race_.tree(), now_(), late); }
   const std::vector<Path>& paths() const noexcept { return paths_; }  // what Candidate::path counts
 
  private:
@@ -34,6 +37,7 @@ class Gathering {
   void expand_paths(NodeIndex node);
   void expand_stacks(NodeIndex node);
   void resolve(NodeIndex node);
+  void add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank);
   Result<void> ask(Resolution& resolution);
 
   FrameworkCore& framework_;
@@ -43,6 +47,7 @@ class Gathering {
   std::function<TimePoint()> now_;
   std::vector<Path> paths_;
   OptionValues resolver_options_;
+  RaceHistory history_;
   std::vector<std::unique_ptr<Resolution>> resolutions_;  // one for each path
 };
 

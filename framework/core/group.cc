@@ -2,13 +2,14 @@
 
 #include <algorithm>
 
+#include "core/text.h"
+
 namespace trellis {
 namespace {
 
 constexpr std::size_t kPendingMax = 256;  // streams of the peer on their way at once; more are refused
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-bool is(std::string_view name, std::string_view known) { return std::ranges::equal(name, known, {}, lower, lower); }
+bool is(std::string_view name, std::string_view known) { return same_word(name, known); }
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <format>
 
+#include "core/digest.h"
 #include "core/text.h"
 #include "core/text_file.h"
 #include "core/trait_words.h"
@@ -188,6 +189,36 @@ void read_resolver(const XmlElement& element, std::optional<PluginUse>& out) {
   element.children({options_into(out->options)});
 }
 
+constexpr std::string_view kKinds[] = {"session-ticket", "address-token", "performance", "support"};  // StateKind
+constexpr std::string_view kPartitions[] = {"application", "policy"};
+constexpr std::uint32_t kKeepMost = 7 * 24 * 3600;  // seconds
+
+void read_keep(const XmlElement& element, PolicyState& out) {
+  element.attributes({"kind", "seconds"});
+  element.no_children();
+  const std::string word = element.word("kind", kKinds);
+  if (!element.has("seconds")) element.fault("found <keep> without attribute \"seconds\", expected it");
+  const auto seconds = element.number("seconds", 0, kKeepMost, 0);
+  const auto kind = std::ranges::find(kKinds, word);
+  if (kind == std::ranges::end(kKinds)) return;
+  auto& place = out.keep[static_cast<std::size_t>(kind - std::ranges::begin(kKinds))];
+  if (place) element.fault(std::format("found <keep kind=\"{}\"> twice, expected it once", word));
+  place = std::chrono::seconds(seconds);
+}
+
+void read_state(const XmlElement& element, PolicyState& out) {
+  element.attributes({"store", "partition"});
+  PluginUse use{{}, {}, element.where()};
+  if (element.has("store")) use.name = element.word("store");
+  if (element.has("partition") && element.word("partition", kPartitions) == "policy")
+    out.partition = PolicyState::Partition::policy;
+  element.children({options_into(use.options),
+                    {"keep", [&](const XmlElement& child) { read_keep(child, out); }, int(std::size(kKinds))}});
+  if (use.name.empty() && !use.options.empty())
+    element.fault("found <option> in <state> without \"store\", expected the store that they are for");
+  if (!use.name.empty()) out.store = std::move(use);
+}
+
 constexpr std::string_view kBranches[] = {"path", "protocol", "endpoint"};  // in the order of Branch
 
 void read_branch(const XmlElement& element, Policy& out) {
@@ -251,6 +282,7 @@ void read_policy(const XmlElement& element, Policy& out) {
       {"equivalence", [&](const XmlElement& child) { read_equivalence(child, out); }, 1},
       {"racing", [&](const XmlElement& child) { read_racing(child, out); }, 1},
       {"limits", [&](const XmlElement& child) { read_limits(child, out.limits); }, 1},
+      {"state", [&](const XmlElement& child) { read_state(child, out.state); }, 1},
   });
   if (out.stacks.empty()) element.fault("found <policy> without <stacks>, expected the stacks that may be used");
 }
@@ -261,6 +293,7 @@ Result<Policy> parse_policy(std::string_view xml, const std::string& file) {
   if (xml.size() > kPolicyBytesMax) return std::unexpected(too_large(file, "policy", kPolicyBytesMax));
   Policy policy;
   policy.file = file;
+  policy.fingerprint = sha256(xml);
   policy.plugins.policy = file;
   XmlFile reader(file, "policy");
   read_xml(reader, xml, "policy", [&](const XmlElement& root) { read_policy(root, policy); });

@@ -47,9 +47,18 @@ struct SameSecurity {
   std::string where;                ///< "file:line"
 };
 
+/// <state>: what Connections remember, and where.
+struct PolicyState {
+  enum class Partition : std::uint8_t { application, policy };
+  std::optional<PluginUse> store;                    ///< a plugin; none: the framework's default
+  Partition partition = Partition::application;      ///< shared by one application, or by all under this policy
+  std::array<std::optional<Duration>, 4> keep = {};  ///< at most, by StateKind; none: the framework's default
+};
+
 struct Policy {
   std::string file;
-  std::string where;  ///< "file:line" of <policy>
+  std::string fingerprint;  ///< of the text: state does not outlive what it was made under
+  std::string where;        ///< "file:line" of <policy>
   std::string name;
   std::string summary;
   AppliesTo applies_to;  ///< empty: used where no policy with rules applies
@@ -61,6 +70,7 @@ struct Policy {
   std::array<std::optional<PluginUse>, 3> racing;  ///< by Branch; none: the framework's default
   PolicyLimits limits;
   std::optional<PluginUse> resolver;  ///< none: the framework's default
+  PolicyState state;
 };
 
 Result<Policy> load_policy(const std::string& path);

@@ -4,6 +4,7 @@
 #include "core/establishment.h"
 #include "core/framework_core.h"
 #include "core/listener_core.h"
+#include "core/text.h"
 #include "trellis/address_text.h"
 
 namespace trellis {
@@ -34,6 +35,11 @@ Preconnection& Preconnection::family(Address::Family family) {
 }
 Preconnection& Preconnection::profile(std::string_view name) {
   wishes_.profile = name;
+  plan_.reset();
+  return *this;
+}
+Preconnection& Preconnection::context(std::string_view name) {
+  wishes_.context = name;
   plan_.reset();
   return *this;
 }
@@ -73,6 +79,12 @@ Preconnection& Preconnection::security(std::shared_ptr<const Security> parameter
   return *this;
 }
 Preconnection& Preconnection::set(std::string_view property, PropertyValue value) {
+  if (const bool* isolated = std::get_if<bool>(&value);
+      isolated != nullptr && same_word(property, kIsolateSession.name)) {
+    wishes_.isolated = *isolated;
+    plan_.reset();
+    return *this;
+  }
   wishes_.properties.emplace_back(property, std::move(value));
   plan_.reset();
   return *this;
@@ -98,6 +110,9 @@ Result<void> check_remote(const Preconnection::Wishes& wishes) {
   }
   if (!wishes.local.host.empty() && !wishes.local.address) {
     return fail(Reason::invalid_argument, "the local endpoint '" + wishes.local.host + "' is not an address");
+  }
+  for (const auto& [name, value] : wishes.properties) {
+    if (same_word(name, kIsolateSession.name)) return fail(Reason::invalid_argument, "isolateSession is true or false");
   }
   if (wishes.require.intersects(wishes.prohibit)) {
     return fail(Reason::invalid_argument, "the same feature is required and prohibited");

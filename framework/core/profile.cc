@@ -69,14 +69,26 @@ Result<void> check_resolver(Registry& registry, const Policy& policy) {
   return {};
 }
 
-Result<std::shared_ptr<const Profile>> make_profile(Registry& registry, Policy policy) {
+StateRules state_rules(const Policy& policy, std::string_view application) {
+  StateRules rules;
+  rules.partition = policy.name + "#" + policy.fingerprint;
+  if (policy.state.partition == PolicyState::Partition::application) rules.partition += "@" + std::string(application);
+  for (std::size_t i = 0; i < kStateKinds; ++i) rules.keep[i] = policy.state.keep[i].value_or(rules.keep[i]);
+  return rules;
+}
+
+Result<std::shared_ptr<const Profile>> make_profile(const ProfileMaking& making, Policy policy) {
   auto profile = std::make_shared<Profile>();
   profile->policy = std::move(policy);
-  if (auto composed = compose_stacks(registry, *profile); !composed) return fail(std::move(composed));
+  profile->state = state_rules(profile->policy, making.application);
+  if (auto composed = compose_stacks(making.registry, *profile); !composed) return fail(std::move(composed));
   if (auto declared = read_same_security(*profile); !declared) return fail(std::move(declared));
   if (auto same = check_equivalence(*profile); !same) return fail(std::move(same));
-  if (auto chosen = choose_racing(registry, *profile); !chosen) return fail(std::move(chosen));
-  if (auto known = check_resolver(registry, profile->policy); !known) return fail(std::move(known));
+  if (auto chosen = choose_racing(making.registry, *profile); !chosen) return fail(std::move(chosen));
+  if (auto known = check_resolver(making.registry, profile->policy); !known) return fail(std::move(known));
+  auto store = making.store(profile->policy.state.store);
+  if (!store) return fail(std::move(store));
+  profile->state.store = std::move(*store);
   return std::shared_ptr<const Profile>(std::move(profile));
 }
 
@@ -114,7 +126,7 @@ Result<void> Profile::equivalence(std::size_t a, std::size_t b) const {
   return equivalent(stacks[a]->traits, stacks[b]->traits, policy.requirements, declared);
 }
 
-Result<ProfileList> make_profiles(Registry& registry, std::vector<Policy> policies) {
+Result<ProfileList> make_profiles(const ProfileMaking& making, std::vector<Policy> policies) {
   ProfileList profiles;
   for (Policy& policy : policies) {
     for (const auto& other : profiles) {
@@ -123,7 +135,7 @@ Result<ProfileList> make_profiles(Registry& registry, std::vector<Policy> polici
                   std::format("{}: found the name {}, which the policy at {} has, expected another", policy.where,
                               in_quotes(policy.name), other->policy.where));
     }
-    auto profile = make_profile(registry, std::move(policy));
+    auto profile = make_profile(making, std::move(policy));
     if (!profile) return fail(std::move(profile));
     profiles.push_back(std::move(*profile));
   }

@@ -1,7 +1,9 @@
 // profile.h: a policy whose plugins, settings and stacks were found, checked and fitted together.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -9,6 +11,7 @@
 #include "core/compose.h"
 #include "core/policy.h"
 #include "core/registry.h"
+#include "core/state_memory.h"
 #include "trellis/racing.h"
 
 namespace trellis {
@@ -23,15 +26,24 @@ struct Profile {
   struct {
     const RacingPolicy* policy = nullptr;
     OptionValues options;
-  } racing[3];                                                   // by Branch
+  } racing[3];  // by Branch
+  StateRules state;
   Result<void> equivalence(std::size_t a, std::size_t b) const;  // whether two of the stacks may race; if not, why
 };
 
 using ProfileList = std::vector<std::shared_ptr<const Profile>>;
 
+/// What profiles are made with.
+struct ProfileMaking {
+  Registry& registry;
+  std::string_view application;
+  /// The store of a policy that names one, or the default one; null: there is none.
+  std::function<Result<std::shared_ptr<StateKeeper>>(const std::optional<PluginUse>&)> store;
+};
+
 /// Opens what the policies name and checks everything that can be known before a Connection is made. Errors begin with
 /// file:line.
-Result<ProfileList> make_profiles(Registry& registry, std::vector<Policy> policies);
+Result<ProfileList> make_profiles(const ProfileMaking& making, std::vector<Policy> policies);
 
 /// Fills in `declared_equal`. Errors: a name that no stack of the policy has.
 Result<void> read_same_security(Profile& profile);

@@ -59,14 +59,15 @@ void RaceEngine::begin(TimePoint now) {
   rearm();
 }
 
-NodeIndex RaceEngine::add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank) {
+NodeIndex RaceEngine::add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank,
+                          std::string detail) {
   if (over_) return kNoNode;  // updates after the end are not for this Connection (RACE-48)
   if (const char* limit = tree_.full(parent, candidate)) {
     decision(now, Kind::dropped, parent, limit, candidate.remote.address ? to_text(candidate.remote.address) : "");
     return kNoNode;
   }
   const NodeIndex added = tree_.add(parent, branch, std::move(candidate), rank);
-  fact(now, Kind::added, added, "");
+  fact(now, Kind::added, added, "", std::move(detail));
   return added;
 }
 
@@ -136,6 +137,7 @@ void RaceEngine::decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId 
                         .started_at = c.started_at,
                         .answered_at = c.answered_at,
                         .expected = c.candidate.expected,
+                        .failed_before = c.candidate.failed_before,
                         .failure = c.failure ? std::optional(c.failure->reason) : std::nullopt});
   }
   Parent& p = parent(node);

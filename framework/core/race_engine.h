@@ -48,7 +48,9 @@ class RaceEngine {
 
   // What RaceActions reports.
   /// A new child. kNoNode: a limit is reached, and the trace says so.
-  NodeIndex add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank);
+  /// `detail`: what is known of it, for the trace.
+  NodeIndex add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank,
+                std::string detail = {});
   void withdraw(TimePoint now, NodeIndex child);
   /// A candidate that is not added, by a rule that is not the engine's.
   void drop(TimePoint now, NodeIndex parent, std::string_view rule, std::string which);
@@ -70,6 +72,7 @@ class RaceEngine {
   /// Whether a racing policy keeps the race waiting with nothing running, and which; none: it is not to blame.
   std::optional<Error> held_back() const;
   void keep_trace(bool keep) noexcept { tracing_ = keep; }  // most Connections do without
+  bool traced() const noexcept { return tracing_; }
 
  private:
   using Kind = RaceStep::Kind;

@@ -16,6 +16,7 @@ RaceNode tell_node(const Plan& plan, const std::vector<Path>& paths, const Candi
   node.rank = n.rank;
   node.rtts = n.candidate.rtts;
   node.expected = n.candidate.expected;
+  node.failed_before = n.candidate.failed_before;
   node.attempt = n.candidate.concrete();
   node.branch = n.branch;
   return node;
@@ -35,6 +36,7 @@ void follow(RaceNode& node, const RaceStep& step) {
       node.started_why = step.why;
       node.ended_why.clear();
       return;
+    case RaceStep::Kind::added: node.history = step.detail; return;
     case RaceStep::Kind::answered: node.state = Child::State::answered; return;
     case RaceStep::Kind::ready: return end(node, Child::State::ready, step);
     case RaceStep::Kind::canceled: return end(node, Child::State::canceled, step);

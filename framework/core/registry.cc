@@ -62,6 +62,7 @@ std::vector<PluginEntry::Settings> settings_of(const PluginKinds& kinds) {
   show(settings, PluginKind::resolver, kinds.resolvers);
   show(settings, PluginKind::paths, kinds.paths);
   show(settings, PluginKind::racing, kinds.racing);
+  show(settings, PluginKind::store, kinds.stores);
   return settings;
 }
 

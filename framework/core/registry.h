@@ -28,7 +28,7 @@ struct PluginEntry {
   PluginInfo info;                 ///< what it says of itself
   std::string refusal;             ///< one line; empty: usable, as far as known before it is opened
   bool opened = false;             ///< its code is in the process and registered
-  std::vector<Settings> settings;  ///< only of an opened plugin; state stores have none
+  std::vector<Settings> settings;  ///< only of an opened plugin
 };
 
 class Registry {

@@ -178,34 +178,30 @@ Result<void> Stack::make_layers(unsigned from) {
   return {};
 }
 
-void Stack::remember(StateMemory& memory, std::shared_ptr<const std::string> profile,
-                     std::uint64_t generation) noexcept {
-  if (foot_) base().remember(memory, profile, generation);
+void Stack::remember(StateMemory& memory, std::shared_ptr<const StateRules> rules) noexcept {
+  if (foot_) base().remember(memory, rules);
   memory_ = &memory;
-  profile_ = std::move(profile);
-  generation_ = generation;
+  rules_ = std::move(rules);
 }
 
 void Stack::remember_as(const Stack& other) noexcept {
   memory_ = other.memory_;
-  profile_ = other.profile_;
-  generation_ = other.generation_;
+  rules_ = other.rules_;
 }
 
 State& Stack::state(unsigned index) noexcept {
   if (memory_ == nullptr) return no_state;
   if (!memories_) memories_ = std::make_unique<Memories>();
   if (memories_->of[index]) return *memories_->of[index];
-  const auto partition = state_partition(*profile_ + "#" + std::to_string(generation_), security_.get());
-  const Endpoint& peer = remote();
-  const std::string host = peer.host.empty() ? to_text(peer.address) : peer.host;
+  const auto partition = state_partition(rules_->partition, security_.get());
   StateKey key{.kind = {},
                .partition = partition.value_or(""),
-               .network = route().path.provisioning_domain,
-               .endpoint = host + " " + std::to_string(peer.port != 0 ? peer.port : peer.address.port),
+               .network = std::string(network_of(route().path)),
+               .endpoint = state_endpoint(remote()),
                .protocol = composed_->layers[index].name,
                .detail = {}};
-  memories_->of[index] = std::make_unique<LayerState>(partition ? memory_ : nullptr, std::move(key), turn_.executor());
+  memories_->of[index] =
+      std::make_unique<LayerState>(partition ? memory_ : nullptr, rules_, std::move(key), turn_.executor());
   return *memories_->of[index];
 }
 

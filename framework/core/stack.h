@@ -101,9 +101,8 @@ class Stack final : public TurnMember {
   /// An instance of a listener's acceptor, which must be told before it is destroyed.
   void seated_by(Acceptor& acceptor, std::uint32_t& seated) noexcept;
 
-  /// Before open(): where the state of its layers belongs. What was remembered under a policy that has been replaced is
-  /// not used (`generation`). Never called: nothing is remembered.
-  void remember(StateMemory& memory, std::shared_ptr<const std::string> profile, std::uint64_t generation) noexcept;
+  /// Before open(): where the state of its layers belongs. Never called: nothing is remembered.
+  void remember(StateMemory& memory, std::shared_ptr<const StateRules> rules) noexcept;
 
   void remember_as(const Stack& other) noexcept;  // where the other one remembers, with the same peer
   void prepare(const Endpoint& remote, const Route& route, bool passive) noexcept;  // opens in the next advance pass
@@ -174,8 +173,7 @@ class Stack final : public TurnMember {
   std::unique_ptr<Error> error_;
   struct Memories;
   StateMemory* memory_ = nullptr;  // null: nothing is remembered
-  std::shared_ptr<const std::string> profile_;
-  std::uint64_t generation_ = 0;
+  std::shared_ptr<const StateRules> rules_;
   std::unique_ptr<Memories> memories_;  // of the layers that asked
   std::unique_ptr<Trunk> trunk_;        // of its own streams
   std::unique_ptr<Foot> foot_;          // made for a stream of another Stack

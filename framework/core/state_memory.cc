@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include "core/digest.h"
+#include "core/state_keeper.h"
+#include "trellis/address_text.h"
+
 namespace trellis {
 namespace {
 
@@ -30,15 +34,24 @@ std::string text_of(const StateKey& key) {
 
 }  // namespace
 
-std::optional<std::string> state_partition(std::string_view profile, const Security* security) {
+std::string_view network_of(const Path& path) noexcept {
+  return path.provisioning_domain.empty() ? path.interface_name : path.provisioning_domain;
+}
+
+std::string state_endpoint(const Endpoint& remote) {
+  std::string text = remote.host.empty() ? to_text(remote.address) : remote.host;
+  if (text.ends_with('.')) text.pop_back();
+  std::ranges::transform(text, text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
+  return text + " " + std::to_string(remote.port != 0 ? remote.port : remote.address.port);
+}
+
+std::optional<std::string> state_partition(std::string_view partition, const Security* security) {
   std::string text;
-  add(text, profile);
-  if (security == nullptr) return text;
-  if (security->id != 0) {
-    add(text, "id " + std::to_string(security->id));
-    return text;
-  }
-  if (security->verify) return std::nullopt;  // who knows what it accepts
+  if (security == nullptr) return "layers of " + std::string(partition);
+  if (security->verify && security->id == 0) return std::nullopt;  // who knows what it accepts
+  // Only this process knows what an id with a check of its own stands for.
+  if (security->verify) add(text, process_mark());
+  add(text, std::to_string(security->id));
   add_all(text, security->trusted);
   add_all(text, security->pinned);
   for (const Identity& identity : security->client_identities) add_all(text, identity.chain);
@@ -46,8 +59,9 @@ std::optional<std::string> state_partition(std::string_view profile, const Secur
   for (const auto* words : {&security->alpn, &security->groups, &security->ciphers, &security->signatures}) {
     add_all(text, *words);
   }
+  add(text, security->server_name);
   add(text, std::to_string(security->version_floor));
-  return text;
+  return "layers of " + std::string(partition) + ";" + sha256(text);
 }
 
 // What has expired is forgotten here.
@@ -87,11 +101,23 @@ StateValue StateMemory::peek(const StateKey& key, TimePoint now) {
 void StateMemory::put(const StateKey& key, StateValue value, TimePoint expires) {
   if (value.size() > kValueMost) return;
   const std::lock_guard lock(mutex_);
-  entries_.push_back({text_of(key), std::move(value), expires});
+  std::string text = text_of(key);
+  if (const auto old = places_.find(text); old != places_.end() && !single_use(key.kind)) forget(old->second.front());
+  entries_.push_back({std::move(text), std::move(value), expires});
   std::vector<Place>& places = places_[entries_.back().key];
   places.push_back(std::prev(entries_.end()));
   if (places.size() > kPerKeyMost) forget(places.front());
   if (entries_.size() > kEntriesMost) forget(entries_.begin());
+}
+
+bool StateMemory::remove(const StateKey& key, const StateValue& value) {
+  const std::lock_guard lock(mutex_);
+  const auto found = places_.find(text_of(key));
+  if (found == places_.end()) return false;
+  const auto place = std::ranges::find(found->second, value, [](Place p) -> const StateValue& { return p->value; });
+  if (place == found->second.end()) return false;
+  forget(*place);
+  return true;
 }
 
 void StateMemory::clear() {
@@ -118,9 +144,14 @@ StateValue LayerState::peek(StateKind kind, std::string_view detail) noexcept {
   return memory_ == nullptr ? StateValue{} : memory_->peek(key(kind, detail), executor_.now());
 }
 void LayerState::put(StateKind kind, std::string_view detail, StateValue value, Duration keep) noexcept {
-  if (memory_ == nullptr || value.empty() || keep <= Duration{}) return;
-  memory_->put(key(kind, detail), std::move(value),
-               executor_.now() + std::min<Duration>(keep, std::chrono::hours(24 * 7)));
+  if (memory_ == nullptr || value.empty()) return;
+  keep = std::min(keep, rules_->keep_of(kind));
+  if (keep <= Duration{}) return;
+  StateKey where = key(kind, detail);
+  // What may be used once is in one place only: where other processes can get it, if there is such a place.
+  const bool stored = rules_->store && rules_->store->usable();
+  if (!stored || !single_use(kind)) memory_->put(where, value, executor_.now() + keep);
+  if (stored) rules_->store->put(std::move(where), std::move(value), keep, executor_);
 }
 
 }  // namespace trellis

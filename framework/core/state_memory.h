@@ -4,12 +4,13 @@
 #pragma once
 #include <list>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "trellis/executor.h"
+#include "trellis/path.h"
 #include "trellis/security.h"
 #include "trellis/state.h"
 
@@ -25,7 +26,9 @@ class StateMemory {
   StateValue take(const StateKey& key, TimePoint now);
   /// The newest value of a key; it stays.
   StateValue peek(const StateKey& key, TimePoint now);
+  /// Beside other values of its key if it is for single use, else in their place.
   void put(const StateKey& key, StateValue value, TimePoint expires);
+  bool remove(const StateKey& key, const StateValue& value);  ///< false: it is not there any more
   void clear();
   std::size_t size() const;
 
@@ -44,16 +47,35 @@ class StateMemory {
   std::map<std::string, std::vector<Place>> places_;  // by key, oldest first; never an empty list
 };
 
-/// What tells apart the Connections that may share state: the profile, and all security parameters that decide whom it
-/// trusts and what it shows. Secrets are not in it. None: they cannot be compared, so nothing is shared.
-std::optional<std::string> state_partition(std::string_view profile, const Security* security);
+class StateKeeper;  // state_keeper.h
+
+inline constexpr std::size_t kStateKinds = 4;
+
+/// What a policy says of state (<state>), and whom it is shared with.
+struct StateRules {
+  std::string partition;               ///< Connections with another one neither see nor leave anything here
+  std::shared_ptr<StateKeeper> store;  ///< null: in memory only
+  /// At most, by StateKind; zero: nothing of the kind is remembered.
+  Duration keep[kStateKinds] = {std::chrono::hours(24 * 7), std::chrono::hours(24 * 7), std::chrono::minutes(10),
+                                std::chrono::hours(24)};
+  Duration keep_of(StateKind kind) const noexcept { return keep[static_cast<std::size_t>(kind)]; }
+};
+
+/// The network that a path belongs to: an interface of which nothing else is known is one of its own (RFC 7556).
+std::string_view network_of(const Path& path) noexcept;
+/// The peer as it was asked for, "example.net 443": names as DNS compares them (RFC 4343).
+std::string state_endpoint(const Endpoint& remote);
+
+/// What tells apart Connections whose layers may share state: the partition, and all security parameters that decide
+/// whom one trusts and what it shows. Secrets are not in it. None: they cannot be compared, so nothing is shared.
+std::optional<std::string> state_partition(std::string_view partition, const Security* security);
 
 /// What one layer of a Connection sees.
 class LayerState final : public State {
  public:
-  /// `key` without kind and detail; null memory: an isolated session.
-  LayerState(StateMemory* memory, StateKey key, Executor& executor)
-      : memory_(memory), key_(std::move(key)), executor_(executor) {}
+  /// `key` without kind and detail; null memory: nothing is remembered.
+  LayerState(StateMemory* memory, std::shared_ptr<const StateRules> rules, StateKey key, Executor& executor)
+      : memory_(memory), rules_(std::move(rules)), key_(std::move(key)), executor_(executor) {}
   StateValue take(StateKind kind, std::string_view detail) noexcept override;
   StateValue peek(StateKind kind, std::string_view detail) noexcept override;
   void put(StateKind kind, std::string_view detail, StateValue value, Duration keep) noexcept override;
@@ -61,6 +83,7 @@ class LayerState final : public State {
  private:
   StateKey key(StateKind kind, std::string_view detail) const;
   StateMemory* memory_;
+  std::shared_ptr<const StateRules> rules_;
   StateKey key_;
   Executor& executor_;
 };

@@ -1,6 +1,7 @@
 // text.cc: UTF-8 after RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
 #include "core/text.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace trellis {
@@ -93,6 +94,11 @@ std::string in_quotes(std::string_view text) {
   std::size_t end = kQuotedBytesMax;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // not inside a character
   return '"' + printable(text.substr(0, end)) + "…\"";
+}
+
+bool same_word(std::string_view a, std::string_view b) noexcept {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
 }
 
 }  // namespace trellis

@@ -11,6 +11,9 @@ std::size_t find_bad_utf8(std::string_view text) noexcept;
 /// Well-formed UTF-8 without control characters.
 bool is_printable(std::string_view text) noexcept;
 
+/// The same but for the case of ASCII letters.
+bool same_word(std::string_view a, std::string_view b) noexcept;
+
 /// Letters, digits and single hyphens between them, lower case, beginning with a letter.
 bool is_kebab_case(std::string_view word) noexcept;
 

@@ -105,7 +105,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   const auto loop = make_loop();
-  const auto framework = Framework::create({.policies = arguments.policies});
+  const auto framework = Framework::create({.policies = arguments.policies, .state_file = default_state_file()});
   if (!framework) {
     std::fprintf(stderr, "get: %s\n", framework.error().detail.c_str());
     return 1;

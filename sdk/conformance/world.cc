@@ -47,6 +47,7 @@ World::World(Trial& trial, const Weather& weather)
   server.peer = &client;
   trial.lab().holder().scene = &scene;
   trial.lab().framework().core().state.clear();  // tickets of the world before would make this one another
+  trial.lab().framework().core().history.clear();
   if (trial.verbose()) {
     time_.observe([this](const TraceEvent& event) {
       if (event.what != "turn") scene.say("network", to_string(event, VirtualWorld::kStart));

@@ -29,6 +29,7 @@ Arguments make_arguments() {
       .value("local", "ADDRESS", "our address, with or without a port");
   Transport::declare(arguments);
   Transport::declare_resolve(arguments);
+  Transport::declare_state(arguments);
   RaceFiles::declare(arguments);
   arguments.footer(
       "An IPv6 address is written in brackets: [::1]:7000.\n"

@@ -29,6 +29,7 @@ Arguments make_arguments() {
       .flag("ipv6", "6", "IPv6 only", "family")
       .flag("json", "", "print one JSON object");
   Transport::declare_resolve(arguments);
+  Transport::declare_state(arguments);
   arguments.footer(
       "Exits with 0 when there is something to try, 1 for a wrong command line, 2 when there is nothing to try, 5 when "
       "the policy or a plugin is refused; what can be said of the policy's stacks is said before that.");
@@ -191,7 +192,7 @@ void print_race(const RaceReport& race) {
     std::cout << (started ? std::format("  in   {:>7.0f} ms  ", milliseconds(node->started_at - race.begun_at))
                           : "  in        never  ")
               << node->id << ' ' << printable(node->text()) << ": " << (started ? node->started_why : node->ended_why)
-              << '\n';
+              << (node->history.empty() ? "" : "; ") << node->history << '\n';
   }
   for (const RaceStep& step : race.steps) {
     if (step.kind == RaceStep::Kind::dropped)

@@ -26,6 +26,7 @@ constexpr Command kCommands[] = {
     {"listen", "wait for peers: join one with standard input and output, or serve many", trellis::tool::listen},
     {"explain", "say what would be raced under a policy, in which order and why", trellis::tool::explain},
     {"race", "replay a recorded race in virtual time", trellis::tool::race},
+    {"state", "show or forget what connections remember of earlier ones", trellis::tool::state},
     {"plugins", "list the plugins that are found, and why some are refused", trellis::tool::plugins},
     {"new-plugin", "make a folder with a plugin to start from", trellis::tool::new_plugin},
     {"check", "hold a built plugin to its claims", trellis::tool::check},

@@ -42,6 +42,7 @@ Poco::JSON::Object node_json(const RaceReport& report, const RaceNode& node) {
   for (const auto& [name, value] : where) object.set(name, value);
   object.set("attempt", node.attempt);
   object.set("state", std::string(to_string(node.state)));
+  if (!node.history.empty()) object.set("history", node.history);
   if (!node.started_why.empty()) {
     object.set("start_ms", milliseconds(node.started_at - report.begun_at));
     object.set("started_because", node.started_why);

@@ -4,17 +4,34 @@
 
 namespace trellis::tool {
 
+namespace {
+
+constexpr Duration kStoreTime = std::chrono::seconds(1);  // longer than a race would wait: nobody is in a hurry here
+
+}  // namespace
+
 Rehearsal::Rehearsal(FrameworkCore& framework, Loop& loop, Plan plan)
-    : loop_(loop),
+    : framework_(framework),
+      loop_(loop),
       plan_(std::move(plan)),
       race_(Gathering::root(plan_.wishes), plan_.race_limits(), plan_.racing, *this),
       gathering_(framework, loop, plan_, race_, [this] { return now_; }) {
   race_.keep_trace(true);
 }
 
+void Rehearsal::hear_of_earlier_races() {
+  if (!plan_.state->store) return;
+  StateVisit visit(framework_, plan_, loop_, false);
+  bool over = false;
+  if (!visit.ask([&] { over = true; })) return;
+  arm(loop_, loop_.now() + kStoreTime);
+  while (!over && armed()) loop_.run_once(true);
+}
+
 Result<RaceReport> Rehearsal::run() {
   if (auto misfit = gathering_.misfit()) return std::unexpected(std::move(*misfit));
   const TimePoint begun = now_, last = begun + plan_.connect_timeout;
+  hear_of_earlier_races();
   arm(loop_, loop_.now() + plan_.connect_timeout);
   race_.begin(now_);
   for (;;) {

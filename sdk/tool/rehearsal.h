@@ -24,6 +24,8 @@ class Rehearsal final : public RaceActions, public Alarm {
   void lost(const Error& error) noexcept override { failure_ = error; }
 
  private:
+  void hear_of_earlier_races();
+  FrameworkCore& framework_;
   Loop& loop_;
   Plan plan_;
   RaceEngine race_;

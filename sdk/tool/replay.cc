@@ -67,7 +67,8 @@ class Replay final : public RaceActions {
   }
 
   static Candidate candidate(const RaceNode& node) {
-    Candidate made{.remote = node.remote, .expected = node.expected, .rtts = node.rtts};
+    Candidate made{
+        .remote = node.remote, .expected = node.expected, .rtts = node.rtts, .failed_before = node.failed_before};
     if (!node.attempt) return made;
     made.path = made.stack = 0;
     return made;

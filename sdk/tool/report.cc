@@ -88,11 +88,14 @@ void Report::event(std::FILE* to, std::string_view name, const Fields& fields) c
 }
 
 Report::Fields Report::describe(const Connection& connection) {
-  return {{"stack", std::string(connection.stack())},
-          {"remote", trellis::to_text(connection.remote())},
-          {"local", trellis::to_text(connection.local())},
-          {"path", std::string(connection.interface_name())},
-          {"node", std::string(connection.node())}};
+  Fields fields{{"stack", std::string(connection.stack())},
+                {"remote", trellis::to_text(connection.remote())},
+                {"local", trellis::to_text(connection.local())},
+                {"path", std::string(connection.interface_name())},
+                {"node", std::string(connection.node())}};
+  const auto resumed = connection.get("tls.resumed");
+  if (resumed && *resumed == PropertyValue(true)) fields.emplace_back("resumed", "yes");
+  return fields;
 }
 
 ExitCode Report::error(const Error& error, ExitCode otherwise) const {

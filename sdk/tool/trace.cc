@@ -97,6 +97,7 @@ void add_node(Object& data, const RaceReport& report, const RaceNode& node) {
   data.set("rank", node.rank);
   data.set("rtts", static_cast<int>(node.rtts));
   data.set("expected_ms", milliseconds(node.expected));
+  if (node.failed_before) data.set("failed_before", true);
   data.set("attempt", node.attempt);
   data.set("where", where_json(node));
 }
@@ -311,6 +312,7 @@ class Reader {
     node.rank = data.number<std::int64_t>("rank", INT64_MIN, INT64_MAX);
     node.rtts = data.number<std::uint8_t>("rtts", 0, UINT8_MAX);
     node.expected = to_time(data.real("expected_ms", kMillisecondsMost));
+    node.failed_before = data.has("failed_before") && data.flag("failed_before");
     node.attempt = data.flag("attempt");
     read_where(data.object("where"), node);
     add(std::move(node));

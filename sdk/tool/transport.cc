@@ -2,6 +2,8 @@
 
 #include <net/if.h>
 
+#include <filesystem>
+
 #include "core/text.h"
 #include "endpoint_text.h"
 #include "secure.h"
@@ -37,15 +39,26 @@ void Transport::declare_resolve(Arguments& arguments) {
                  "use these addresses for this name and port, as curl does; may be given several times");
 }
 
+void Transport::declare_state(Arguments& arguments) {
+  arguments.value("state", "FILE",
+                  "where tickets and what attempts taught are kept; none: nowhere (default: $TRELLIS_STATE, or "
+                  "trellis/state.sqlite in $XDG_STATE_HOME)");
+}
+
 Result<Transport> Transport::from(const Arguments& arguments, bool listening) {
   Transport said{.policy = arguments.text("policy"),
                  .stack = arguments.text("stack"),
                  .interface_name = arguments.text("interface"),
                  .json = arguments.has("json"),
                  .verbose = arguments.has("verbose")};
+  if (arguments.has("state")) {
+    said.state_file = arguments.text("state") == "none" ? "" : arguments.text("state");
+    std::error_code error;
+    if (!said.state_file.empty()) said.state_file = std::filesystem::absolute(said.state_file, error);
+  }
   if (arguments.has("ipv4")) said.family = Address::Family::ipv4;
   if (arguments.has("ipv6")) said.family = Address::Family::ipv6;
-  for (const char* option : {"policy", "stack", "interface"}) {
+  for (const char* option : {"policy", "stack", "interface", "state"}) {
     if (arguments.has(option) && arguments.text(option).empty()) {
       return fail(Reason::invalid_argument, std::string("--") + option + " needs a value");
     }
@@ -72,6 +85,7 @@ Result<Transport> Transport::from(const Arguments& arguments, bool listening) {
 Result<std::unique_ptr<Framework>> Transport::load(const Report& report) const {
   FrameworkOptions options;
   options.hosts = hosts;
+  options.state_file = state_file;
   if (!policy.empty()) options.policies.push_back(policy);
   if (verbose) {
     options.log = [&report](Severity severity, std::string_view who, std::string_view text) {

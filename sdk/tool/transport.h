@@ -13,6 +13,7 @@ namespace trellis::tool {
 /// What the command line says about policy, stack and addresses.
 struct Transport {
   std::string policy, stack, interface_name;
+  std::string state_file = default_state_file();  ///< empty: nothing outlives the process
   Address::Family family = Address::Family::none;
   std::shared_ptr<const Security> security{};  ///< null: nothing was said
   Duration patience{};                         ///< zero: not said
@@ -23,6 +24,8 @@ struct Transport {
   static void declare(Arguments& arguments);
   /// Adds --resolve, for commands that look names up.
   static void declare_resolve(Arguments& arguments);
+  /// Adds --state.
+  static void declare_state(Arguments& arguments);
   /// Reads them; `listening`: for a server. Errors: invalid_argument.
   static Result<Transport> from(const Arguments& arguments, bool listening);
 

@@ -274,7 +274,7 @@ TEST(Connect, EachReadIsAMessage) {
   EXPECT_EQ(process.output(), "xyz");
 }
 
-// What a hostile peer's frames come to: exit code 3 and a sentence with the numbers, whole messages before it delivered.
+// What a hostile peer's frames come to: exit code 3 and a sentence with the numbers, messages before it delivered.
 TEST(Connect, BrokenFramesAreNamed) {
   using namespace std::string_literals;
   const std::pair<std::string, const char*> cases[] = {

@@ -30,9 +30,7 @@ class FakeRacing final : public RacingPolicy {
 class FakeStore final : public StateStore {
  public:
   std::string_view name() const noexcept override { return "fake-store"; }
-  std::unique_ptr<Fetch> fetch(const StateKey&, Answer) noexcept override { return nullptr; }
-  void put(const StateKey&, StateValue, Duration) noexcept override {}
-  void remove(const StateKey&, const StateValue&) noexcept override {}
+  Result<std::unique_ptr<OpenStore>> open(const Options&) noexcept override { return fail(Reason::unsupported); }
 };
 
 TEST(Registry, KnowsEveryKind) {

@@ -100,6 +100,14 @@ TEST(Policy, Everything) {
   EXPECT_EQ(policy->resolver->where, file + ":23");
   ASSERT_EQ(policy->resolver->options.size(), 1u);
 
+  ASSERT_TRUE(policy->state.store);
+  EXPECT_EQ(policy->state.store->name, "redis");
+  EXPECT_EQ(policy->state.store->options.size(), 1u);
+  EXPECT_EQ(policy->state.partition, PolicyState::Partition::policy);
+  EXPECT_EQ(policy->state.keep[0], std::chrono::hours(1));
+  EXPECT_EQ(policy->state.keep[1], std::nullopt);
+  EXPECT_EQ(policy->state.keep[2], Duration{});
+
   EXPECT_EQ(policy->limits.connect_timeout, std::chrono::milliseconds(2500));
   EXPECT_EQ(policy->limits.candidates, 8u);
   EXPECT_EQ(policy->limits.attempts_at_once, 2u);

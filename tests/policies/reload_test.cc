@@ -78,7 +78,7 @@ TEST_F(Reload, ABadEditLeavesTheOldPolicyInForceAndSaysSo) {
   const std::pair<std::string, std::string> edits[] = {
       {"<stakcs/>", file +
                         ":2: found <stakcs> in <policy>, expected applies-to, plugins, requirements, resolver, stacks, "
-                        "equivalence, racing or limits: did you mean \"stacks\"?"},
+                        "equivalence, racing, limits or state: did you mean \"stacks\"?"},
       {"<stacks><stack name='s'><layer protocol='tpc'/></stack></stacks>",
        file + ":2: found protocol \"tpc\", which no plugin provides, expected "},
       {"<requirements><require feature='confidentiality'/></requirements>" + std::string(kTcp),

@@ -68,7 +68,8 @@ Process::Process(std::vector<std::string> words, const Stdio& input, const Stdio
 Process::Process(Unread, std::vector<std::string> words, const Stdio& input) { start(std::move(words), input, kPipe); }
 
 void Process::start(std::vector<std::string> words, const Stdio& input, const Stdio& output) {
-  std::signal(SIGPIPE, SIG_IGN);  // of the test; the child gets the default again
+  std::signal(SIGPIPE, SIG_IGN);       // of the test; the child gets the default again
+  setenv("TRELLIS_STATE", "none", 0);  // no test knows what another one, or the user, has done before
   Pipe in, out, error;
   Actions actions;
   actions.set(0, input, in.read, O_RDONLY);

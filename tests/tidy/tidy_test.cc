@@ -111,8 +111,9 @@ TEST(Tidy, ThirdPartiesStayInTheirCorner) {
       {"tinyxml2.h", {"framework/core/xml"}},
       {"event2/", {"framework/loop/libevent_loop", "framework/loop/posix_", "sdk/tool/", "tests/"}},
       {"botan/",
-       {"framework/core/plugin_", "plugins/protocols/security/", "plugins/protocols/tls", "plugins/protocols/tcpls",
-        "tests/"}},
+       {"framework/core/plugin_", "framework/core/digest", "plugins/protocols/security/", "plugins/protocols/tls",
+        "plugins/protocols/tcpls", "tests/"}},
+      {"sqlite3.h", {"plugins/stores/sqlite/", "tests/stores/"}},
       {"Poco/", {"sdk/tool/", "samples/", "plugins/paths/", "plugins/stores/", "tests/"}},
   };
   for (const auto& [library, places] : corners) {

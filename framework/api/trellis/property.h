@@ -37,6 +37,9 @@ inline constexpr Property<std::string> kConnCapacityProfile{"connCapacityProfile
 inline constexpr Property<std::string> kMultipathPolicy{"multipathPolicy"};
 /// How many Connections a group may have (RFC 9622 section 8.1.9).
 inline constexpr Property<std::uint64_t> kGroupConnLimit{"groupConnLimit"};
+/// New Connections use nothing that others have left in caches, and leave nothing there: tickets,
+/// tokens, what earlier attempts taught. Set on a Preconnection; false by default (RFC 9622 section 8.1.10).
+inline constexpr Property<bool> kIsolateSession{"isolateSession"};
 /// Upper bound of the sending rate in bits per second (RFC 9622 section 8.1.8).
 inline constexpr Property<std::uint64_t> kMaxSendRate{"maxSendRate"};
 /// Least checksum coverage in bytes that a received message must have (RFC 9622 section 8.1.1).

@@ -27,11 +27,12 @@ struct Child {
   enum class State : std::uint8_t { waiting, started, answered, ready, failed, canceled };  ///< in this order
   ChildId id;                                                                               ///< stable
   State state;                                                                              ///< how far it is
-  bool ipv6;                      ///< endpoint branch only: its family
-  std::uint8_t rtts_left;         ///< round trips until ready, by its traits and by what it reported
-  TimePoint started_at;           ///< of the last start
-  TimePoint answered_at;          ///< when the peer first reacted: answered_at - started_at is about one RTT
-  Duration expected;              ///< time to ready learnt from the state store; zero: unknown
+  bool ipv6;               ///< endpoint branch only: its family
+  std::uint8_t rtts_left;  ///< round trips until ready, by its traits and by what it reported
+  TimePoint started_at;    ///< of the last start
+  TimePoint answered_at;   ///< when the peer first reacted: answered_at - started_at is about one RTT
+  Duration expected;       ///< time to ready learnt from earlier connections; zero: unknown
+  bool failed_before;      ///< it failed or was silent last time: it stands, and is best tried, behind the others
   std::optional<Reason> failure;  ///< why it failed
 };
 

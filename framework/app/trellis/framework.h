@@ -29,9 +29,16 @@ struct FrameworkOptions {
   std::vector<std::string> plugin_directories = {};  ///< searched after the policy's and before the defaults
   std::vector<KnownHost> hosts = {};                 ///< asked before any resolver; the first that fits counts
   std::string application = {};  ///< the name that rules of policies know it by; empty: the program's file name
+  /// Where tickets and what attempts taught outlive the process, for policies that name no store: a file, kept by the
+  /// plugin `sqlite`; empty: nowhere. A file that cannot be used is told to `log` and changes nothing else.
+  std::string state_file = {};
   /// Receives log lines of layers and of the framework, on the loop they happen on; null: dropped.
   std::function<void(Severity, std::string_view who, std::string_view text)> log = {};
 };
+
+/// The file for FrameworkOptions::state_file that programs of a user share: $TRELLIS_STATE, else
+/// $XDG_STATE_HOME/trellis/state.sqlite, else ~/.local/state/trellis/state.sqlite. Empty when TRELLIS_STATE is "none".
+std::string default_state_file();
 
 /// A plugin that was opened.
 struct LoadedPlugin {

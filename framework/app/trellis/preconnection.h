@@ -26,12 +26,15 @@ class Preconnection {
   Preconnection& interface_name(std::string name);  ///< use this interface only
   Preconnection& family(Address::Family family);    ///< use addresses of this family only; none: both
   Preconnection& profile(std::string_view name);    ///< which policy; default: what the rules of the policies say
-  Preconnection& stack(std::string_view layers);    ///< only this stack, top first: "length-prefix/tcp"
-  Preconnection& face(Face face);                   ///< what the application sends; none: what the stack offers
-  Preconnection& require(Feature feature);          ///< narrows the policy
-  Preconnection& prohibit(Feature feature);         ///< narrows the policy
-  Preconnection& prefer(Feature feature);           ///< ranks what the policy allows
-  Preconnection& avoid(Feature feature);            ///< ranks what the policy allows
+  /// Connections with another context share nothing that is cached: neither tickets nor what earlier attempts taught
+  /// (RFC 9621 section 4.2.3). Empty: that of the application.
+  Preconnection& context(std::string_view name);
+  Preconnection& stack(std::string_view layers);  ///< only this stack, top first: "length-prefix/tcp"
+  Preconnection& face(Face face);                 ///< what the application sends; none: what the stack offers
+  Preconnection& require(Feature feature);        ///< narrows the policy
+  Preconnection& prohibit(Feature feature);       ///< narrows the policy
+  Preconnection& prefer(Feature feature);         ///< ranks what the policy allows
+  Preconnection& avoid(Feature feature);          ///< ranks what the policy allows
   Preconnection& security(std::shared_ptr<const Security> parameters);  ///< certificates, trust, ALPN
   Preconnection& set(std::string_view property,
                      PropertyValue value);  ///< set on each new Connection before it is ready
@@ -63,7 +66,8 @@ class Preconnection {
   /// What was said, for the framework's own parts.
   struct Wishes {
     Endpoint remote{}, local{};
-    std::string interface_name{}, profile{}, stack{};
+    std::string interface_name{}, profile{}, stack{}, context{};
+    bool isolated = false;  // isolateSession
     Address::Family family = Address::Family::none;
     Face face = Face::none;
     FeatureSet require{}, prohibit{}, prefer{}, avoid{};

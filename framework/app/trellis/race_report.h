@@ -65,6 +65,8 @@ struct RaceNode {
   std::int64_t rank = 0;              ///< place among its siblings: lower is tried first
   std::uint8_t rtts = 0;              ///< round trips that its stack needs
   Duration expected{};                ///< time to ready learnt from history; zero: unknown
+  std::string history = {};           ///< what history says of it, "history: 23 ms, 4 min ago"; empty: nothing
+  bool failed_before = false;         ///< by history: it is tried last
   bool attempt = false;               ///< address, path and stack are known: it can be attempted
   std::optional<Branch> branch = {};  ///< how it branches; none: not at all, or not yet
   Child::State state = {};            ///< how it ended

@@ -55,8 +55,12 @@ std::unique_ptr<Race> Staggered::begin(Branch branch, const Options& options) co
   return std::make_unique<StaggeredRace>(t);
 }
 
-// RFC 8305 section 3: IPv6 addresses start at once; IPv4 addresses wait a little for them.
+// RFC 8305 section 3: IPv6 addresses start at once; IPv4 addresses wait a little for them. What failed last time waits
+// as long for something better.
 bool StaggeredRace::may_begin(const RaceView& view) const noexcept {
+  const bool more = view.ipv6_pending || view.ipv4_pending || view.service_pending;
+  if (more && std::ranges::all_of(view.children, &Child::failed_before))
+    return first_answer_ && view.now >= *first_answer_ + times_.resolution;
   if (view.branch != Branch::endpoint || !(view.ipv6_pending || view.service_pending)) return true;
   const bool have_ipv6 = std::ranges::any_of(view.children, &Child::ipv6);
   if (have_ipv6 && !view.service_pending) return true;
@@ -68,8 +72,10 @@ bool StaggeredRace::may_begin(const RaceView& view) const noexcept {
 const Child* StaggeredRace::next(const RaceView& view) const noexcept {
   const Child* best[2] = {nullptr, nullptr};  // by family
   unsigned started[2] = {0, 0};
+  const auto hopeful = [](const Child& c) { return c.state == Child::State::waiting && !c.failed_before; };
+  const bool hope = std::ranges::any_of(view.children, hopeful);  // then what failed last time waits for its turn
   for (const Child& c : view.children) {
-    if (c.state == Child::State::waiting && best[c.ipv6] == nullptr) best[c.ipv6] = &c;
+    if (c.state == Child::State::waiting && !(hope && c.failed_before) && best[c.ipv6] == nullptr) best[c.ipv6] = &c;
     if (was_started(c)) ++started[c.ipv6];
   }
   const bool first = view.children.empty() || view.children.front().ipv6;

@@ -1,0 +1,187 @@
+#include "core/race_history.h"
+
+#include <algorithm>
+
+#include "core/framework_core.h"
+#include "core/state_keeper.h"
+
+namespace trellis {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::int64_t kLast = 1 << 20;    // behind every other rank
+constexpr std::int64_t kSlower = 1 << 12;  // behind those of its family (RFC 8305 section 4: between rules 8 and 9)
+constexpr Duration kMuchSlower = milliseconds(20);
+constexpr Duration kSilence = milliseconds(50);   // in which a sibling overtook: less says nothing
+constexpr Duration kNoTime = milliseconds(1);     // a failure within it costs nothing the next time either
+constexpr std::size_t kSubnetsLeast = 2;          // where nothing came through, before the network is blamed
+constexpr std::uint8_t kSubnetBits[] = {24, 48};  // IPv4, IPv6
+
+std::uint8_t host_bits(const Address& address) { return address.family == Address::Family::ipv4 ? 32 : 128; }
+std::uint8_t subnet_bits(const Address& address) { return kSubnetBits[address.family == Address::Family::ipv6]; }
+
+Outlook good(const Experience& e, const char* rule = "") {
+  return {.expected = e.ready, .rank = 0, .failed_before = false, .rule = rule, .experience = e};
+}
+Outlook last(const Experience& e, const char* rule) {
+  return {.expected = {}, .rank = kLast, .failed_before = true, .rule = rule, .experience = e};
+}
+
+// One path, one stack or one address is not much, but many of them that got nowhere are.
+Outlook network_outlook(const Judgement& network, const char* rule) {
+  if (network.latest != nullptr && network.bad >= kSubnetsLeast) return last(*network.latest, rule);
+  return {};
+}
+
+bool gave_up(const CandidateNode& leaf) {
+  return leaf.state == Child::State::canceled && leaf.started_at != TimePoint{};
+}
+
+// Whether a sibling that started so much later has overtaken it, or time has, although it should have said more by
+// then: canceled is not failed (fairness to who was merely slower).
+bool was_silent(const CandidateNode& leaf, TimePoint overtaken) {
+  const bool answered = leaf.answered_at != TimePoint{};
+  const TimePoint sign = answered ? leaf.answered_at : leaf.started_at;
+  const Duration needs = answered ? 4 * leaf.rtts_left * (leaf.answered_at - leaf.started_at) : Duration{};
+  return overtaken - sign >= kSilence + needs;
+}
+
+// What says something about the way there, and not about us or about who is trusted.
+bool tells(Reason reason) {
+  return reason == Reason::unreachable || reason == Reason::timed_out || reason == Reason::reset ||
+         reason == Reason::protocol_violation || reason == Reason::unsupported;
+}
+
+Duration measured_rtt(const CandidateNode& leaf) {
+  if (leaf.answered_at != TimePoint{}) return leaf.answered_at - leaf.started_at;
+  const bool measured = leaf.state == Child::State::ready && leaf.candidate.rtts > 0;
+  return measured ? (leaf.ended_at - leaf.started_at) / leaf.candidate.rtts : Duration{};
+}
+
+}  // namespace
+
+std::string Outlook::text(TimePoint now) const {
+  if (!known()) return {};
+  const std::string what = "history: " + to_text(experience, now);
+  return *rule == '\0' ? what : what + "; " + rule;
+}
+
+RaceHistory::RaceHistory(FrameworkCore& framework, const Plan& plan, Executor& loop, const std::vector<Path>& paths)
+    : framework_(framework), plan_(plan), loop_(loop), paths_(paths) {}
+
+bool RaceHistory::used() const noexcept {
+  return !plan_.wishes.isolated && plan_.state->keep_of(StateKind::performance) > Duration{};
+}
+
+HistoryPlace RaceHistory::place(int path, int stack, std::string_view endpoint) const {
+  return {plan_.state->partition, network_of(paths_[static_cast<std::size_t>(path)]), endpoint,
+          plan_.stacks[static_cast<std::size_t>(stack)]->name};
+}
+
+const RaceHistory::Known& RaceHistory::known(int path, int stack) {
+  const auto found = std::ranges::find_if(known_, [&](const Known& k) { return k.path == path && k.stack == stack; });
+  if (found != known_.end()) return *found;
+  if (endpoint_.empty()) endpoint_ = state_endpoint(plan_.wishes.remote);
+  const Duration keep = plan_.state->keep_of(StateKind::performance);
+  History& history = framework_.history;
+  return known_.emplace_back(path, stack, history.find(place(path, stack, endpoint_), loop_.now(), keep),
+                             history.find(place(path, stack, kWholeNetwork), loop_.now(), keep));
+}
+
+Outlook RaceHistory::outlook(const Candidate& candidate) {
+  if (framework_.history.empty() || !used()) return {};
+  if (candidate.stack < 0) return of_path(candidate.path);
+  if (!candidate.concrete()) return of_stack(candidate.path, candidate.stack);
+  const Address& address = candidate.remote.address;
+  const Known& k = known(candidate.path, candidate.stack);
+  const Judgement family = judge(k.here, address.family);
+  if (const Experience* own = find_experience(k.here, address, host_bits(address))) {
+    if (own->bad()) return last(*own, "tried last");
+    Outlook fine = good(*own);
+    if (family.best == nullptr || own->ready <= std::max(2 * family.best->ready, family.best->ready + kMuchSlower))
+      return fine;
+    fine.rank = kSlower;
+    fine.rule = "slower than others of its family";
+    return fine;
+  }
+  if (family.latest != nullptr) return last(*family.latest, "no address of its family was of use: tried last");
+  if (const Experience* near = find_experience(k.network, address, subnet_bits(address)); near && near->good())
+    return good(*near, "of others in its subnet");
+  return network_outlook(judge(k.network, address.family),
+                         "no address of its family is of use on this network: tried last");
+}
+
+Outlook RaceHistory::of_stack(int path, int stack) {
+  const Known& k = known(path, stack);
+  const Judgement here = judge(k.here, Address::Family::none);
+  if (here.best != nullptr) return good(*here.best);
+  if (here.latest != nullptr) return last(*here.latest, "got nowhere there: tried last");
+  return network_outlook(judge(k.network, Address::Family::none), "gets nowhere on this network: tried last");
+}
+
+Outlook RaceHistory::of_path(int path) {
+  Outlook best;
+  bool all_failed = !plan_.stacks.empty();
+  for (std::size_t i = 0; i < plan_.stacks.size(); ++i) {
+    const Outlook one = of_stack(path, static_cast<int>(i));
+    all_failed = all_failed && one.failed_before;
+    if (one.failed_before || one.expected == Duration{}) continue;
+    if (!best.known() || one.expected < best.expected) best = one;
+  }
+  if (!all_failed) return best;
+  best = of_stack(path, 0);
+  best.rule = "no stack got anywhere on this path: tried last";
+  return best;
+}
+
+void RaceHistory::learn(const CandidateTree& tree, TimePoint now, bool late) {
+  if (!used()) return;
+  TimePoint overtaken = late ? now : TimePoint{};  // when the winner was started; zero: nobody has won
+  for (NodeIndex i = 0; i < tree.size(); ++i) {
+    const CandidateNode& leaf = tree[i];
+    if (leaf.candidate.concrete() && leaf.state == Child::State::ready) overtaken = leaf.started_at;
+  }
+  for (NodeIndex i = 0; i < tree.size(); ++i) {
+    const CandidateNode& leaf = tree[i];
+    if (!leaf.candidate.concrete()) continue;
+    Attempted attempt{
+        .remote = leaf.candidate.remote.address, .ran = leaf.ended_at - leaf.started_at, .rtt = measured_rtt(leaf)};
+    if (leaf.state == Child::State::ready) {
+      tell(leaf, attempt, now);
+    } else if (leaf.state == Child::State::failed && leaf.failure) {
+      attempt.how = Attempted::How::failed;
+      attempt.reason = leaf.failure->reason;
+      if (tells(attempt.reason) && attempt.ran >= kNoTime) tell(leaf, attempt, now);
+    } else if (gave_up(leaf) && was_silent(leaf, overtaken)) {
+      attempt.how = Attempted::How::silent;
+      tell(leaf, attempt, now);
+    } else if (gave_up(leaf) && attempt.rtt > Duration{}) {
+      attempt.how = Attempted::How::answered;
+      tell(leaf, attempt, now);
+    }
+  }
+}
+
+void RaceHistory::tell(const CandidateNode& leaf, const Attempted& attempt, TimePoint now) {
+  if (endpoint_.empty()) endpoint_ = state_endpoint(plan_.wishes.remote);
+  const Candidate& c = leaf.candidate;
+  note(place(c.path, c.stack, endpoint_), host_bits(attempt.remote), attempt, now);
+  // A refusal is the host's; only what vanishes on the way speaks of the network.
+  const bool vanished = attempt.how == Attempted::How::silent || attempt.reason == Reason::timed_out;
+  if (attempt.how == Attempted::How::failed && !vanished) return;
+  note(place(c.path, c.stack, kWholeNetwork), subnet_bits(attempt.remote), attempt, now);
+}
+
+void RaceHistory::note(const HistoryPlace& place, std::uint8_t bits, const Attempted& attempt, TimePoint now) {
+  const Duration keep = plan_.state->keep_of(StateKind::performance);
+  StateKeeper* keeper = plan_.state->store.get();
+  const bool store = keeper != nullptr && keeper->usable();
+  const Experiences known = framework_.history.learn(place, bits, attempt, now, keep, store);
+  if (known.empty()) return;
+  StateKey key{StateKind::performance,      std::string(place.partition), std::string(place.network),
+               std::string(place.endpoint), std::string(place.stack),     std::string(kRaceDetail)};
+  keeper->put(std::move(key), encode(known, loop_.wall_clock(), now), keep, loop_);
+}
+
+}  // namespace trellis

@@ -1,0 +1,57 @@
+// race_history.h: what one race hears from history before candidates are tried, and tells it afterwards.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "core/candidate_tree.h"
+#include "core/history.h"
+
+namespace trellis {
+
+struct FrameworkCore;
+struct Plan;
+
+/// What history says of a candidate.
+struct Outlook {
+  Duration expected{};         ///< until it is ready; zero: unknown
+  std::int64_t rank = 0;       ///< to be added to its rank
+  bool failed_before = false;  ///< it stands behind all others
+  const char* rule = "";       ///< what put it there, or the empty text
+  Experience experience = {};  ///< behind it; only where something is known
+  bool known() const noexcept { return failed_before || experience.good(); }
+  std::string text(TimePoint now) const;  ///< "history: 23 ms, 4 min ago"; empty: nothing is known
+};
+
+class RaceHistory {
+ public:
+  /// All references outlive it; `paths` is what Candidate::path counts.
+  RaceHistory(FrameworkCore& framework, const Plan& plan, Executor& loop, const std::vector<Path>& paths);
+
+  /// What is known of the candidate: a path, a stack on a path, or an address over both. `rank` moves it only behind
+  /// its siblings: what is unknown keeps its place, so that it is tried (RACE-91).
+  Outlook outlook(const Candidate& candidate);
+  /// How all attempts went. `late`: the time to connect is over, so who has not answered by now is silent.
+  void learn(const CandidateTree& tree, TimePoint now, bool late);
+
+ private:
+  struct Known {
+    int path, stack;
+    Experiences here, network;
+  };
+  bool used() const noexcept;
+  const Known& known(int path, int stack);
+  Outlook of_stack(int path, int stack);
+  Outlook of_path(int path);
+  void tell(const CandidateNode& leaf, const Attempted& attempt, TimePoint now);
+  void note(const HistoryPlace& place, std::uint8_t bits, const Attempted& attempt, TimePoint now);
+  HistoryPlace place(int path, int stack, std::string_view endpoint) const;
+
+  FrameworkCore& framework_;
+  const Plan& plan_;
+  Executor& loop_;
+  const std::vector<Path>& paths_;
+  std::string endpoint_;      // empty: not needed yet
+  std::vector<Known> known_;  // looked up so far
+};
+
+}  // namespace trellis
