@@ -20,7 +20,7 @@ constexpr double kGoodput = 1448 / 1500.0;  // what TCP leaves of a packet
 constexpr auto kTransfer = 2s;
 
 double off_ms(ClientServer& lab, std::chrono::milliseconds asked) {
-  lab.path(0).set({.delay = asked / 2.0});
+  lab.path(0).set({.delay = std::chrono::microseconds(asked) / 2});
   return std::abs(netlab::round_trip_ms(lab, ClientServer::address()) - static_cast<double>(asked.count()));
 }
 
