@@ -65,6 +65,11 @@ void ConnectionCore::establishing(Establishment& by, Connection::Done ready) noe
   ready_ = std::move(ready);
 }
 
+Stack& ConnectionCore::make_candidate(const std::shared_ptr<const ComposedStack>& composed,
+                                      const std::shared_ptr<const Security>& security) {
+  return Stack::make(turn_, composed, security);
+}
+
 void ConnectionCore::bind(Stack& stack, std::string_view node, MessageRef early_copy) noexcept {
   establishment_ = nullptr;
   stack_ = &stack;

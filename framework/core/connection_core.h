@@ -4,11 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "core/establishment_owner.h"
 #include "core/fates.h"
 #include "core/inbox.h"
 #include "core/outbox.h"
-#include "core/stack.h"
-#include "trellis/preconnection.h"
 
 namespace trellis {
 
@@ -38,18 +37,19 @@ struct ConnectionLimits {
   std::uint32_t connect_timeout_ms = 30000;  // for clones
 };
 
-class ConnectionCore final : public TurnMember, public StackOwner {
+class ConnectionCore final : public TurnMember, public EstablishmentOwner {
  public:
   ConnectionCore(Turn& turn, Face face, const ConnectionLimits& limits);
   ~ConnectionCore() override;
 
   // From Establishment and whoever takes it.
   void establishing(Establishment& by, Connection::Done ready) noexcept;
-  void bind(Stack& stack, std::string_view node, MessageRef early_copy) noexcept;  // ready: the winner
-  /// A copy of the early message for a leaf that can send early data; none: there is nothing to send early.
-  std::optional<Chunk> share_early();
-  void establish_failed(Error) noexcept;
-  void race_over(std::unique_ptr<RaceReport> report, std::shared_ptr<Preconnection::RaceOver> hear);
+  Stack& make_candidate(const std::shared_ptr<const ComposedStack>& composed,
+                        const std::shared_ptr<const Security>& security) override;
+  void bind(Stack& stack, std::string_view node, MessageRef early_copy) noexcept override;
+  std::optional<Chunk> share_early() override;
+  void establish_failed(Error) noexcept override;
+  void race_over(std::unique_ptr<RaceReport> report, std::shared_ptr<Preconnection::RaceOver> hear) override;
   void ready_callback(Connection::Done ready) noexcept { ready_ = std::move(ready); }
   void accepted_by(ConnectionTaker& taker, Stack& stack, std::uint32_t place) noexcept;
   void moved_in_taker(std::uint32_t place) noexcept { taker_place_ = place; }
@@ -88,8 +88,8 @@ class ConnectionCore final : public TurnMember, public StackOwner {
   Result<void> set(std::string_view name, const PropertyValue&) noexcept;
   Membership& membership();
   void join(const std::shared_ptr<Group>& group);
-  void follow(std::string_view name, const PropertyValue& value) noexcept;  // another member has set it
-  void remember(std::string_view name, const PropertyValue& value);         // it was set: clones get it
+  void follow(std::string_view name, const PropertyValue& value) noexcept;    // another member has set it
+  void remember(std::string_view name, const PropertyValue& value) override;  // it was set: clones get it
   void close_quietly() noexcept;
   void one_way(const StreamArgs& args) noexcept;
   void too_late() noexcept;

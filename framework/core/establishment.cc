@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/race_story.h"
+#include "core/trunk.h"
 #include "trellis/address_text.h"
 
 namespace trellis {
@@ -35,7 +36,7 @@ struct Establishment::Attempt final : StackOwner {
   /// As soon as a stack that can send early data has room for them it gets its copy (RACE-106).
   void give_early() noexcept {
     if (early_copy || !stack.composed().traits.have.has(Feature::zero_rtt) || stack.top().credit() == 0) return;
-    auto chunk = establishment.connection_->share_early();
+    auto chunk = establishment.owner_->share_early();
     if (!chunk) return;
     early_copy = chunk->info;
     stack.top().push(std::move(*chunk));
@@ -49,12 +50,12 @@ struct Establishment::Attempt final : StackOwner {
 };
 
 Establishment::Establishment(FrameworkCore& framework, Turn& turn, std::shared_ptr<const Plan> plan,
-                             ConnectionCore& connection)
+                             EstablishmentOwner& owner)
     : framework_(framework),
       turn_(turn),
       shared_plan_(std::move(plan)),
       plan_(*shared_plan_),
-      connection_(&connection),
+      owner_(&owner),
       race_(Gathering::root(plan_.wishes), plan_.race_limits(), plan_.racing, *this),
       gathering_(framework, turn.executor(), plan_, race_, [this] { return now(); }) {
   race_.keep_trace(plan_.report != nullptr);
@@ -95,11 +96,11 @@ void Establishment::begin_race() noexcept {
   wake_ = TimePoint::max();
   race_.begin(now());
   beginning_ = false;
-  if (connection_ != nullptr) arm_next();
+  if (owner_ != nullptr) arm_next();
 }
 
 void Establishment::advance() noexcept {
-  if (failure_ && connection_ != nullptr) fail(*failure_);
+  if (failure_ && owner_ != nullptr) fail(*failure_);
 }
 
 // ---- attempts
@@ -117,12 +118,26 @@ Route Establishment::route_to(const Candidate& candidate) const {
 
 void Establishment::start_leaf(NodeIndex leaf) noexcept {
   const Candidate& candidate = race_.tree()[leaf].candidate;
-  Stack& stack = Stack::make(turn_, plan_.stacks[static_cast<std::size_t>(candidate.stack)], plan_.wishes.security);
+  const auto which = static_cast<std::size_t>(candidate.stack);
+  Stack& stack = owner_->make_candidate(plan_.stacks[which], plan_.wishes.security);
+  if (Trunk* const trunk = stack.trunk()) let_grow(*trunk, which);
   Attempt& attempt = *attempts_.emplace_back(std::make_unique<Attempt>(*this, leaf, stack));
   stack.give_to(attempt);
   if (!plan_.wishes.isolated) stack.remember(framework_.state, plan_.state);
   if (auto made = stack.make_layers(0); !made) return attempt.stack_failed(std::move(made).error());
   stack.open(candidate.remote, route_to(candidate), false);
+}
+
+// Copied once and shared: what names the peer, not what was found out about it.
+void Establishment::let_grow(Trunk& trunk, std::size_t stack) {
+  if (!growth_ || growth_->plan->stacks.front() != plan_.stacks[stack]) {
+    auto plan = std::make_shared<Plan>(plan_);
+    plan->stacks = {plan_.stacks[stack]};
+    plan->wishes.properties.clear();
+    plan->report.reset();
+    growth_ = std::make_shared<const Growth>(Growth{framework_, std::move(plan)});
+  }
+  trunk.lowers().grow_from(growth_);
 }
 
 void Establishment::cancel_leaf(NodeIndex leaf) noexcept {
@@ -143,12 +158,12 @@ Result<void> Establishment::apply_properties(Stack& stack) const noexcept {
 
 void Establishment::wake_at(TimePoint when) noexcept {
   wake_ = when;
-  if (connection_ != nullptr && !race_.over()) arm_next();
+  if (owner_ != nullptr && !race_.over()) arm_next();
 }
 void Establishment::arm_next() noexcept { arm(turn_.executor(), std::min(wake_, deadline_)); }
 
 void Establishment::on_alarm() noexcept {
-  if (connection_ == nullptr) return;
+  if (owner_ == nullptr) return;
   if (now() < deadline_) {
     if (waits_for_store_) {
       plan_.state->store->was_slow(now());
@@ -156,7 +171,7 @@ void Establishment::on_alarm() noexcept {
     }
     wake_ = TimePoint::max();
     race_.wake(now());
-    if (connection_ != nullptr) arm_next();
+    if (owner_ != nullptr) arm_next();
     return;
   }
   Error late = too_late();
@@ -191,13 +206,13 @@ void Establishment::won(NodeIndex leaf) noexcept {
     cancel_leaf(leaf);
     return turn_.advance(*this);
   }
-  ConnectionCore& connection = *std::exchange(connection_, nullptr);
-  for (const auto& [property, value] : plan_.wishes.properties) connection.remember(property, value);
+  EstablishmentOwner& owner = *std::exchange(owner_, nullptr);
+  for (const auto& [property, value] : plan_.wishes.properties) owner.remember(property, value);
   const std::string name = race_.tree().name(leaf);
-  connection.bind(winner, name, std::move((*found)->early_copy));
-  for (auto& [notice, detail] : (*found)->notices) connection.stack_noticed(notice, std::move(detail));
+  owner.bind(winner, name, std::move((*found)->early_copy));
+  for (auto& [notice, detail] : (*found)->notices) owner.stack_noticed(notice, std::move(detail));
   attempts_.erase(found);
-  connection_ = &connection;
+  owner_ = &owner;
   finish(name, nullptr);
 }
 
@@ -225,15 +240,15 @@ Error Establishment::explained(const Error& error) const {
 void Establishment::fail(const Error& error) noexcept { finish({}, &error); }
 
 void Establishment::finish(std::string winner, const Error* failure) noexcept {
-  ConnectionCore* connection = std::exchange(connection_, nullptr);
+  EstablishmentOwner* owner = std::exchange(owner_, nullptr);
   gathering_.learn(late_);
-  if (connection != nullptr) {
+  if (owner != nullptr) {
     if (plan_.report) {
-      connection_ = connection;
+      owner_ = owner;
       report(std::move(winner), failure);
-      connection_ = nullptr;
+      owner_ = nullptr;
     }
-    if (failure != nullptr) connection->establish_failed(*failure);
+    if (failure != nullptr) owner->establish_failed(*failure);
   }
   race_.cancel(now(), "given up");
   for (const auto& attempt : attempts_) attempt->stack.leave();
@@ -245,7 +260,7 @@ void Establishment::finish(std::string winner, const Error* failure) noexcept {
 }
 
 void Establishment::cancel() noexcept {
-  connection_ = nullptr;
+  owner_ = nullptr;
   finish({}, nullptr);
 }
 
@@ -257,7 +272,7 @@ void Establishment::report(std::string winner, const Error* failure) {
   made->ended_at = now();
   made->winner = std::move(winner);
   if (failure != nullptr) made->failure = *failure;
-  connection_->race_over(std::move(made), plan_.report);
+  owner_->race_over(std::move(made), plan_.report);
 }
 
 }  // namespace trellis

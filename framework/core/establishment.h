@@ -5,19 +5,25 @@
 #include <string>
 #include <vector>
 
-#include "core/connection_core.h"
+#include "core/establishment_owner.h"
 #include "core/framework_core.h"
 #include "core/gathering.h"
 #include "core/state_keeper.h"
 
 namespace trellis {
 
+/// What a further lower of a connection is established from.
+struct Growth {
+  FrameworkCore& framework;
+  std::shared_ptr<const Plan> plan;  // of the connection, with its stack alone
+};
+
 class Establishment final : public TurnMember, public Alarm, public RaceActions {
  public:
-  Establishment(FrameworkCore& framework, Turn& turn, std::shared_ptr<const Plan> plan, ConnectionCore& connection);
+  Establishment(FrameworkCore& framework, Turn& turn, std::shared_ptr<const Plan> plan, EstablishmentOwner& owner);
   ~Establishment() override;
   void begin() noexcept;
-  void cancel() noexcept;  // the Connection wants it no more; retires
+  void cancel() noexcept;  // its owner wants it no more; retires
 
   void on_alarm() noexcept override;  // the race decides again, or the time is over
   void advance() noexcept override;   // a failure that may not be told inside initiate()
@@ -35,6 +41,7 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
   struct Attempt;
   Route route_to(const Candidate& candidate) const;
   Result<void> apply_properties(Stack& stack) const noexcept;
+  void let_grow(Trunk& trunk, std::size_t stack);
   Error too_late() const;
   Error explained(const Error& error) const;
   void fail(const Error& error) noexcept;
@@ -49,11 +56,12 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
   Turn& turn_;
   std::shared_ptr<const Plan> shared_plan_;  // of all that one Preconnection initiates
   const Plan& plan_;
-  ConnectionCore* connection_;
+  EstablishmentOwner* owner_;  // null: nobody wants it any more
   RaceEngine race_;
   Gathering gathering_;
   std::vector<std::unique_ptr<Attempt>> attempts_;  // running
-  std::unique_ptr<Error> failure_;                  // to be told in the turn
+  std::shared_ptr<const Growth> growth_;
+  std::unique_ptr<Error> failure_;  // to be told in the turn
   TimePoint begun_at_{}, deadline_{}, wake_ = TimePoint::max();
   bool beginning_ = false;             // inside begin(): outside of a turn the clock would be read for each step
   std::unique_ptr<StateVisit> visit_;  // null: there is no store

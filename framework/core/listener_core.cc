@@ -3,19 +3,14 @@
 #include <algorithm>
 #include <cassert>
 
+#include "core/nothing.h"
+
 namespace trellis {
 namespace {
 
 constexpr std::size_t kPendingMax = 4096;  // Connections on their way at once; more are refused until some are ready
 constexpr std::size_t kBareMax = 4096;     // peers with streams of which none is open
 constexpr std::size_t kWaitingMax = 1024;  // ready and not taken by the application
-
-class NoState final : public State {
-  StateValue take(StateKind, std::string_view) noexcept override { return {}; }
-  StateValue peek(StateKind, std::string_view) noexcept override { return {}; }
-  void put(StateKind, std::string_view, StateValue, Duration) noexcept override {}
-} no_state;
-const Security kNoSecurity;
 
 std::uint8_t accepting_level(const Plan& plan) {
   return static_cast<std::uint8_t>(plan.stacks.empty() ? 0 : std::max(plan.stacks.front()->acceptor, 0));
@@ -41,29 +36,97 @@ void ListenerCore::let_all_go() noexcept {
   bare_ = 0;
 }
 
-State& ListenerCore::state() noexcept { return no_state; }
+State& ListenerCore::state() noexcept { return no_state(); }
 const Security& ListenerCore::security() noexcept {
-  return plan_.wishes.security ? *plan_.wishes.security : kNoSecurity;
+  return plan_.wishes.security ? *plan_.wishes.security : no_security();
 }
 void ListenerCore::log(Severity severity, std::string_view text) noexcept {
   if (turn_->log()) turn_->log()(severity, composed_->layers[place_].name, text);
 }
 
-void ListenerCore::begin() noexcept {
-  const auto refuse = [this](const char* why) {
-    fail_later({Reason::unsupported, 0, "core", "cannot listen with the stack " + composed_->text + ": " + why});
-  };
-  if (composed_->acceptor < 0) return refuse("no layer of it can listen");
-  place_ = static_cast<unsigned>(composed_->acceptor);
-  if (place_ != 0 && composed_->layers[place_].traits.accepts == Accepts::over_many_lowers)
-    return refuse("its acceptor takes connections of an acceptor below, which is not built yet");
+// Null: it can.
+const char* ListenerCore::cannot_listen() const noexcept {
+  if (composed_->acceptor < 0) return "no layer of it can listen";
+  const auto place = static_cast<std::size_t>(composed_->acceptor);
   if (composed_->multiplexer >= 0 && composed_->multiplexer < composed_->acceptor)
-    return refuse("its acceptor is above a layer with streams");
+    return "its acceptor is above a layer with streams";
+  if (composed_->layers[place].traits.accepts != Accepts::over_many_lowers) return nullptr;
+  if (composed_->multiplexer != composed_->acceptor) return "its acceptor joins connections and has no streams";
+  if (place == 0 || composed_->layers[0].traits.accepts != Accepts::over_one_lower)
+    return "its acceptor joins connections, and the bottom layer accepts none";
+  for (std::size_t i = 1; i < place; ++i) {
+    if (composed_->layers[i].traits.accepts != Accepts::no) return "it has more than two acceptors";
+  }
+  return nullptr;
+}
+
+void ListenerCore::begin() noexcept {
+  if (const char* const why = cannot_listen()) {
+    return fail_later({Reason::unsupported, 0, "core", "cannot listen with the stack " + composed_->text + ": " + why});
+  }
+  place_ = static_cast<unsigned>(composed_->acceptor);
   route_.path.interface_name = plan_.wishes.interface_name;
   route_.local = plan_.wishes.local.address;
   route_.local.port = plan_.wishes.local.port;
+  if (composed_->layers[place_].traits.accepts == Accepts::over_many_lowers) return open_offering();
   if (place_ == 0) return open_acceptor();
   open_below();
+}
+
+// ---- an acceptor of connections that another one has accepted
+
+void ListenerCore::open_offering() noexcept {
+  many = std::make_unique<Slot::Many>();
+  offering_ = &turn_->make<OfferingAcceptor>(*this, *turn_, composed_, plan_.wishes.security, place_);
+  if (auto begun = offering_->begin(route_); !begun) fail_later(std::move(begun).error());
+}
+
+void ListenerCore::offers_begin(const Address& local) noexcept {
+  route_.local = local;
+  if (!opened && !ended) open_acceptor();
+}
+
+void ListenerCore::offered(EngineLink& link) noexcept {
+  if (!active()) return offering_->refuse(link);
+  link.upper = this;
+  many->below.push_back(&link);
+  acceptor_->offered(LowerPort(link));
+  turn_->revisit(*this);
+}
+
+void ListenerCore::offer_failed(EngineLink& link) noexcept {
+  std::erase(many->below, &link);
+  if (active()) acceptor_->offered_failed(LowerPort(link));
+}
+
+Stack* ListenerCore::take_offer(LowerPort offered) noexcept {
+  if (offering_ == nullptr || !offered) return nullptr;
+  auto& link = static_cast<EngineLink&>(offered.link());
+  Stack* const taken = offering_->take(link);
+  if (taken != nullptr) std::erase(many->below, &link);
+  return taken;
+}
+
+void ListenerCore::attach(ProtocolInstance& instance, LowerPort offered) noexcept {
+  Stack* const stack = take_offer(offered);
+  if (stack == nullptr) return;
+  const auto session = sessions_.find(&instance);
+  if (session != sessions_.end() && session->second->trunk()->takes_lowers())
+    return session->second->trunk()->lowers().adopt(*stack, true);
+  stack->top_link().upper = nullptr;
+  stack->abort(0);
+}
+
+void ListenerCore::refuse(LowerPort offered) noexcept {
+  if (offering_ == nullptr || !offered) return;
+  auto& link = static_cast<EngineLink&>(offered.link());
+  std::erase(many->below, &link);
+  offering_->refuse(link);
+}
+
+void ListenerCore::unseated(Stack& stack) noexcept {
+  --instances_;
+  sessions_.erase(stack.instance());
 }
 
 // What the acceptor stands on belongs to no peer: it is opened once, unconnected, and lives as long as the acceptor.
@@ -87,7 +150,12 @@ void ListenerCore::open_acceptor() noexcept {
 }
 
 void ListenerCore::leave_below() noexcept {
-  if (below_ == nullptr || turn_->over()) return;
+  if (turn_->over()) return;
+  if (OfferingAcceptor* const offering = std::exchange(offering_, nullptr)) {
+    many->below.clear();
+    offering->stop();
+  }
+  if (below_ == nullptr) return;
   below->upper = nullptr;
   below = nullptr;
   std::exchange(below_, nullptr)->leave();
@@ -116,7 +184,7 @@ void ListenerCore::listening(const Address& local) noexcept {
   turn_->deliver(*this);
 }
 void ListenerCore::closed() noexcept {
-  if (below_ != nullptr) return;  // it still tells apart what comes for the peers that it has
+  if (shares_below()) return;  // it still tells apart what comes for the peers that it has
   disarm();
   ended = true;
 }
@@ -131,7 +199,7 @@ void ListenerCore::advance() noexcept {
   if (!stopped_) return;
   if (active()) acceptor_->close(CloseArgs{});
   if (instances_ != 0 || opening_) return;
-  if (below_ != nullptr) ended = true;
+  if (shares_below()) ended = true;
   leave_below();
 }
 
@@ -177,29 +245,34 @@ bool ListenerCore::full() const noexcept {
 Seat* ListenerCore::seat(const Address& peer, LowerPort lower) noexcept {
   assert(!opening_ && "seat() is answered by seated() before the next seat()");
   if (full() || bare_ >= kBareMax || !renew()) return nullptr;
-  auto& stack = turn_->make<Stack>(*turn_, composed_, plan_.wishes.security, place_,
-                                   static_cast<unsigned>(composed_->multiplexer + 1));
+  Stack* const offered = take_offer(lower);
+  if (offering_ != nullptr && offered == nullptr) return nullptr;
+  Stack& stack = Stack::make_passive(*turn_, composed_, plan_.wishes.security, place_);
+  Stack& lowest = stack.lowest();
+  if (offered != nullptr) stack.trunk()->lowers().adopt(*offered, false);
   ConnectionCore* connection = nullptr;
   if (stack.trunk() == nullptr) {
     connection = &turn_->make<ConnectionCore>(*turn_, plan_.face, plan_.limits);
     stack.give_to(*connection);
   }
-  opening_.emplace(Opening{connection, stack, stack.seat(place_), peer});
-  opening_->seat.lower = lower;
+  opening_.emplace(Opening{connection, stack, lowest, lowest.seat(place_), peer});
+  if (lower) opening_->seat.lower = lower;
   return &opening_->seat;
 }
 
 void ListenerCore::seated(Seat* seat, std::unique_ptr<ProtocolInstance> instance) noexcept {
   assert(opening_ && seat == &opening_->seat);
   (void)seat;
-  auto [connection, stack, place, peer] = *std::exchange(opening_, std::nullopt);
+  auto [connection, stack, lowest, place, peer] = *std::exchange(opening_, std::nullopt);
   Result<void> made;
   if (instance) {
-    stack.set_layer(place_, std::move(instance));
-    stack.seated_by(*acceptor_, instances_);
+    if (offering_ != nullptr) sessions_[instance.get()] = &stack;
+    lowest.set_layer(place_, std::move(instance));
+    lowest.seated_by(*acceptor_, *this);
+    ++instances_;
     made = stack.make_layers(place_ + 1);
   }
-  if (!stack.seat_taken() || !made) {
+  if (!lowest.seat_taken() || !made) {
     if (!made) log(Severity::failure, made.error().detail);
     stack.leave();
     if (connection != nullptr) turn_->retire(*connection);

@@ -4,11 +4,13 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "core/connection_core.h"
 #include "core/framework_core.h"
 #include "core/group.h"
+#include "core/offering_acceptor.h"
 #include "trellis/listener.h"
 
 namespace trellis {
@@ -17,7 +19,9 @@ class ListenerCore final : public TurnMember,
                            public Slot,
                            public AcceptHost,
                            public ConnectionTaker,
-                           public StreamTaker {
+                           public StreamTaker,
+                           public SeatKeeper,
+                           public OfferTaker {
  public:
   ListenerCore(FrameworkCore& framework, Turn& turn, Plan plan, ListenerEvents events);
   ~ListenerCore() override;
@@ -54,9 +58,17 @@ class ListenerCore final : public TurnMember,
   void closed() noexcept override;
   Seat* seat(const Address& peer, LowerPort lower) noexcept override;
   void seated(Seat*, std::unique_ptr<ProtocolInstance>) noexcept override;
-  void attach(ProtocolInstance&, LowerPort) noexcept override {}
-  void refuse(LowerPort) noexcept override {}
+  void attach(ProtocolInstance& instance, LowerPort offered) noexcept override;
+  void refuse(LowerPort offered) noexcept override;
   void forward(unsigned, const Chunk&) noexcept override {}
+
+  // SeatKeeper
+  void unseated(Stack& stack) noexcept override;
+  // OfferTaker
+  void offers_begin(const Address& local) noexcept override;
+  void offered(EngineLink& link) noexcept override;
+  void offer_failed(EngineLink& link) noexcept override;
+  void offers_failed(Error error) noexcept override { failed(std::move(error)); }
 
   // Slot
   Layer& layer() noexcept override { return *acceptor_; }
@@ -85,11 +97,16 @@ class ListenerCore final : public TurnMember,
   struct Opening {               // between seat() and seated()
     ConnectionCore* connection;  // null: each of its streams will be one
     Stack& stack;
+    Stack& lowest;  // that has the accepting layer
     Seat seat;
     Address peer;
   };
   bool renew();
+  const char* cannot_listen() const noexcept;
   void open_below() noexcept;
+  void open_offering() noexcept;
+  Stack* take_offer(LowerPort offered) noexcept;
+  bool shares_below() const noexcept { return below_ != nullptr || offering_ != nullptr; }
   void open_acceptor() noexcept;
   void leave_below() noexcept;
   bool below_moves() const noexcept;
@@ -104,7 +121,9 @@ class ListenerCore final : public TurnMember,
   std::unique_ptr<Acceptor> acceptor_;
   unsigned place_ = 0;  // of the acceptor's layer
   Base base_{*this};
-  Stack* below_ = nullptr;  // what the acceptor stands on, opened once; null: on the host
+  Stack* below_ = nullptr;                // what the acceptor stands on, opened once; null: on the host
+  OfferingAcceptor* offering_ = nullptr;  // or its connections are offered to the acceptor
+  std::unordered_map<const ProtocolInstance*, Stack*> sessions_;  // to which they may be attached
   Endpoint anyone_{};
   Route route_;
   std::optional<OpenArgs> args_;

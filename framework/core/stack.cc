@@ -3,6 +3,8 @@
 #include <cassert>
 #include <new>
 
+#include "core/lower_set.h"
+#include "core/nothing.h"
 #include "core/trunk.h"
 #include "trellis/address_text.h"
 
@@ -10,12 +12,6 @@ namespace trellis {
 namespace {
 
 constexpr std::int64_t kSluice = std::int64_t{1} << 40;  // credit without bound: what was received is given out
-
-class NoState final : public State {  // of stacks that a listener made
-  StateValue take(StateKind, std::string_view) noexcept override { return {}; }
-  StateValue peek(StateKind, std::string_view) noexcept override { return {}; }
-  void put(StateKind, std::string_view, StateValue, Duration) noexcept override {}
-} no_state;
 
 class NoStreams final : public StreamHost {  // a multiplexer in a stack that has no groups: every stream is refused
   UpperPort accept_stream(const StreamArgs&) noexcept override { return {}; }
@@ -31,8 +27,6 @@ class Nobody final : public StackOwner {  // of a stack that was abandoned
   void stack_closed() noexcept override {}
   void stack_noticed(Notice, Error) noexcept override {}
 } nobody;
-
-const Security kNoSecurity;
 
 }  // namespace
 
@@ -52,6 +46,7 @@ void LayerSlot::answered(unsigned rtts_left) noexcept { stack_.answered(index_, 
 void LayerSlot::early() noexcept {
   early_open = true;
   turn_->advance(stack_);
+  if (index_ + 1u == stack_.count_) stack_.owner_->stack_early();
   if (stack_.trunk_) stack_.trunk_->stirred();
 }
 void LayerSlot::ready() noexcept {
@@ -82,16 +77,22 @@ void LayerSlot::notify(Notice notice, Error detail) noexcept {
 void LayerSlot::drained(EngineLink& link) noexcept {
   turn_->advance(many && above == nullptr ? *static_cast<Foot&>(link).stack : stack_);
 }
-Result<LowerPort> LayerSlot::want_lower(const LowerWish&) noexcept {
-  return fail(Reason::unsupported, "this stack has one way down: several lowers are not built yet");
+Result<LowerPort> LayerSlot::want_lower(const LowerWish& wish) noexcept {
+  if (stack_.trunk_) return stack_.trunk_->lowers().want(wish);
+  return fail(Reason::unsupported, "only a layer with streams can have several lowers", 0, "core");
 }
-Result<PropertyValue> LayerSlot::ask(LowerPort, std::string_view name) noexcept {
-  if (index_ == stack_.base().first_) return fail(Reason::unsupported);
-  return stack_.get(name, index_ - 1u);
+void LayerSlot::drop_lower(LowerPort port, const CloseArgs& args) noexcept {
+  if (stack_.trunk_) stack_.trunk_->lowers().drop(port, args);
 }
-Result<void> LayerSlot::tell(LowerPort, std::string_view name, const PropertyValue& value) noexcept {
-  if (index_ == stack_.base().first_) return fail(Reason::unsupported);
-  return stack_.set(name, value, index_ - 1u);
+Result<PropertyValue> LayerSlot::ask(LowerPort port, std::string_view name) noexcept {
+  Stack* const below = stack_.trunk_ ? stack_.trunk_->lowers().find(port) : &stack_;
+  if (below == nullptr || index_ == below->base().first_) return fail(Reason::unsupported);
+  return below->get(name, index_ - 1u);
+}
+Result<void> LayerSlot::tell(LowerPort port, std::string_view name, const PropertyValue& value) noexcept {
+  Stack* const below = stack_.trunk_ ? stack_.trunk_->lowers().find(port) : &stack_;
+  if (below == nullptr || index_ == below->base().first_) return fail(Reason::unsupported);
+  return below->set(name, value, index_ - 1u);
 }
 
 // What the layers see of the state; few ever ask.
@@ -138,17 +139,18 @@ Stack::Stack(Turn& turn, std::shared_ptr<const ComposedStack> composed, std::sha
 Stack::~Stack() {
   if (foot_ && foot_->trunk != nullptr) foot_->trunk->forget(*foot_);
   if (acceptor_ != nullptr && level(first_).slot.instance) acceptor_->unseated(*level(first_).slot.instance);
+  if (keeper_ != nullptr) keeper_->unseated(*this);
   for (unsigned i = count_; i-- > first_;) level(i).~Level();
   if (count_ - first_ != 1) ::operator delete(levels_);
-  if (seated_ != nullptr) --*seated_;
 }
 
-const Security& Stack::security() const noexcept { return security_ ? *security_ : kNoSecurity; }
+const Security& Stack::security() const noexcept { return security_ ? *security_ : no_security(); }
 
 Seat Stack::seat(unsigned index) noexcept {
   Level& here = level(index);
   Seat seat{here.slot, UpperPort(here.link), LowerPort()};
   if (here.slot.below != nullptr) seat.lower = LowerPort(*here.slot.below);
+  if (Stack* const under = trunk_ ? trunk_->lowers().first() : nullptr) seat.lower = LowerPort(under->top_link());
   if (here.slot.above != nullptr) return seat;
   seat.upper = UpperPort();
   if (here.slot.many->above.empty()) return seat;  // passive: every stream comes by accept_stream()
@@ -160,14 +162,21 @@ Seat Stack::seat(unsigned index) noexcept {
 void Stack::set_layer(unsigned index, std::unique_ptr<ProtocolInstance> instance) noexcept {
   level(index).slot.instance = std::move(instance);
 }
-void Stack::seated_by(Acceptor& acceptor, std::uint32_t& seated) noexcept {
+void Stack::seated_by(Acceptor& acceptor, SeatKeeper& keeper) noexcept {
   acceptor_ = &acceptor;
-  seated_ = &seated;
-  ++seated;
+  keeper_ = &keeper;
+}
+Stack& Stack::lowest() noexcept {
+  Stack* const under = trunk_ ? trunk_->lowers().first() : nullptr;
+  return under != nullptr ? *under : *this;
 }
 Result<void> Stack::make_layers(unsigned from) {
   if (foot_ && from < first_) {
     if (auto made = base().make_layers(from); !made) return made;
+    from = first_;
+  }
+  if (from < first_) {
+    if (auto made = lowest().make_layers(from); !made) return made;
     from = first_;
   }
   for (unsigned i = from; i < count_; ++i) {
@@ -180,6 +189,7 @@ Result<void> Stack::make_layers(unsigned from) {
 
 void Stack::remember(StateMemory& memory, std::shared_ptr<const StateRules> rules) noexcept {
   if (foot_) base().remember(memory, rules);
+  if (Stack& under = lowest(); &under != this) under.remember(memory, rules);
   memory_ = &memory;
   rules_ = std::move(rules);
 }
@@ -190,7 +200,7 @@ void Stack::remember_as(const Stack& other) noexcept {
 }
 
 State& Stack::state(unsigned index) noexcept {
-  if (memory_ == nullptr) return no_state;
+  if (memory_ == nullptr) return no_state();
   if (!memories_) memories_ = std::make_unique<Memories>();
   if (memories_->of[index]) return *memories_->of[index];
   const auto partition = state_partition(rules_->partition, security_.get());
@@ -216,6 +226,7 @@ void Stack::prepare(const Endpoint& remote, const Route& route, bool passive) no
   remote_ = remote;
   route_ = route;
   args_.emplace(OpenArgs{remote_, route_, security().alpn, passive});
+  if (Stack& under = lowest(); &under != this && !under.args_) under.prepare(remote, route, passive);
   turn_.advance(*this);
 }
 void Stack::open(const Endpoint& remote, const Route& route, bool passive) noexcept {
@@ -224,6 +235,7 @@ void Stack::open(const Endpoint& remote, const Route& route, bool passive) noexc
     return follow_trunk(passive);
   }
   prepare(remote, route, passive);
+  lowest().open_next();
   open_next();
 }
 void Stack::give_to(StackOwner& owner) noexcept {
@@ -254,6 +266,7 @@ void Stack::abort(std::uint64_t code) noexcept {
 }
 
 void Stack::advance() noexcept {
+  if (trunk_) trunk_->lowers().advance();
   if (foot_ && foot_->stopped) owner_->stack_stopped(*std::exchange(foot_->stopped, nullptr));
   if (aborting_) return say_abort();
   if (error_ || peer_closed_) return report_end();
@@ -264,6 +277,7 @@ void Stack::advance() noexcept {
 // Iterates, so that a layer that is ready at once never nests the next one's open() in its own.
 void Stack::open_next() noexcept {
   if (foot_ && !foot_->trunk->carries()) return;
+  if (trunk_ && !trunk_->lowers().carries()) return;
   for (unsigned i = first_; i < count_ && !error_; ++i) {
     LayerSlot& slot = level(i).slot;
     if (!slot.opened) {
@@ -277,6 +291,7 @@ void Stack::open_next() noexcept {
     if (!level(i).slot.Slot::ready) return;
   }
   if (foot_ && !foot_->trunk->ready()) return;
+  if (trunk_ && !trunk_->lowers().ready()) return;
   if (error_ || std::exchange(told_ready_, true)) return;
   owner_->stack_ready();
 }
@@ -300,6 +315,7 @@ void Stack::close_next() noexcept {
     --closing_;
   }
   if (foot_ && !end_stream()) return;
+  if (trunk_ && !trunk_->lowers().close()) return;
   if (!std::exchange(told_end_, true)) owner_->stack_closed();
 }
 
@@ -328,6 +344,7 @@ void Stack::open_sluices(unsigned from) noexcept {
 
 bool Stack::moving() const noexcept {
   if (foot_ && (foot_->up.queued || foot_->down.queued)) return true;
+  if (trunk_ && trunk_->lowers().moving()) return true;
   for (unsigned i = first_; i < count_; ++i) {
     if (level(i).link.up.queued || level(i).link.down.queued) return true;
   }
@@ -349,10 +366,12 @@ void Stack::say_abort() noexcept {
   for (unsigned i = count_; i-- > first_;) {
     Level& here = level(i);
     if (!here.slot.active() || error_) continue;
-    if (i + 1u < count_ && !here.link.down.batch.empty()) here.slot.down(UpperPort(here.link), here.link.down.batch);
+    const bool of_a_layer = i + 1u < composed_->layers.size();  // what the application queued is dropped
+    if (of_a_layer && !here.link.down.batch.empty()) here.slot.down(UpperPort(here.link), here.link.down.batch);
     here.slot.instance->close(CloseArgs{.abort = true, .code = abort_code_, .reason = {}});
     here.slot.instance->flush();
   }
+  if (trunk_) trunk_->lowers().abort(abort_code_);
   leave();
 }
 
@@ -364,13 +383,14 @@ bool Stack::quiet() const noexcept {
 }
 
 template <class Ask>
-auto Stack::first_answer(std::string_view name, unsigned from, const Ask& ask) noexcept {
+auto Stack::first_answer(std::string_view name, unsigned from, const Ask& ask, unsigned to) noexcept {
   std::string why;
-  for (unsigned i = from + 1; i-- > base().first_;) {
-    Stack& owner = i < first_ ? base() : *this;
-    LayerSlot& slot = owner.level(i).slot;
+  for (unsigned i = from + 1; i-- > to;) {
+    Stack* const owner = part(i);
+    if (owner == nullptr) break;
+    LayerSlot& slot = owner->level(i).slot;
     if (!slot.opened) continue;
-    const UpperPort port = i + 1u == first_ ? UpperPort(*foot_) : UpperPort(owner.level(i).link);
+    const UpperPort port = foot_ && i + 1u == first_ ? UpperPort(*foot_) : UpperPort(owner->level(i).link);
     auto answer = ask(*slot.instance, port);
     if (answer || answer.error().reason != Reason::unsupported) return answer;
     if (why.empty()) why = std::move(answer.error().detail);
@@ -382,18 +402,31 @@ Result<PropertyValue> Stack::get(std::string_view name, unsigned from) noexcept 
   return first_answer(name, from, [&](ProtocolInstance& layer, UpperPort port) { return layer.get(port, name); });
 }
 Result<void> Stack::set(std::string_view name, const PropertyValue& value, unsigned from) noexcept {
-  return first_answer(name, from,
-                      [&](ProtocolInstance& layer, UpperPort port) { return layer.set(port, name, value); });
+  const auto ask = [&](ProtocolInstance& layer, UpperPort port) { return layer.set(port, name, value); };
+  Trunk* const cut = trunk();
+  if (cut == nullptr) return first_answer(name, from, ask);
+  auto done = first_answer(name, from, ask, base().first_);
+  if (done || done.error().reason != Reason::unsupported) return done;
+  auto below = cut->lowers().set(name, value);  // on all of them
+  return below || below.error().reason != Reason::unsupported ? std::move(below) : std::move(done);
 }
 
 // ---- streams
 
 Stack& Stack::make(Turn& turn, std::shared_ptr<const ComposedStack> composed,
                    std::shared_ptr<const Security> security) {
-  const int multiplexer = composed->multiplexer;
-  Stack& made =
-      turn.make<Stack>(turn, std::move(composed), std::move(security), 0u, static_cast<unsigned>(multiplexer + 1));
-  return multiplexer < 0 ? made : made.trunk_->add_branch(made.level(made.count_ - 1u).link.face);
+  Stack& made = make_passive(turn, std::move(composed), std::move(security), 0);
+  return made.trunk_ ? made.trunk_->add_branch(made.level(made.first_).link.face) : made;
+}
+
+Stack& Stack::make_passive(Turn& turn, std::shared_ptr<const ComposedStack> composed,
+                           std::shared_ptr<const Security> security, unsigned first) {
+  if (composed->multiplexer < 0) return turn.make<Stack>(turn, std::move(composed), std::move(security), first);
+  const auto place = static_cast<unsigned>(composed->multiplexer);
+  auto& trunk = turn.make<Stack>(turn, composed, security, place, place + 1);
+  if (first < place)
+    trunk.trunk_->lowers().add_first(turn.make<Stack>(turn, std::move(composed), std::move(security), first, place));
+  return trunk;
 }
 
 void Stack::stand_on(Trunk& trunk, Face face) {
@@ -417,6 +450,13 @@ void Stack::stand_on(Trunk& trunk, Face face) {
   lowest.below = foot_.get();
 }
 
+Stack* Stack::part(unsigned index) noexcept {
+  if (index >= first_) return this;
+  Stack& below = base();
+  if (index >= below.first_) return &below;
+  Stack& under = below.lowest();
+  return index >= under.first_ && index < under.count_ ? &under : nullptr;
+}
 Stack& Stack::base() noexcept { return foot_ ? foot_->trunk->stack() : *this; }
 
 void Stack::follow_trunk(bool passive) noexcept {

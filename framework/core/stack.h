@@ -19,6 +19,7 @@ namespace trellis {
 /// Whoever uses a stack: an attempt first, then the Connection. Called in the advance pass of a turn.
 class StackOwner : public StackTop {
  public:
+  virtual void stack_early() noexcept {}  // layers above it may open
   virtual void stack_ready() noexcept = 0;
   virtual void stack_failed(Error) noexcept = 0;  // what came up before has been delivered
   virtual void stack_closed() noexcept = 0;
@@ -30,8 +31,19 @@ class StackOwner : public StackTop {
   ~StackOwner() = default;
 };
 
+class LowerSet;
 class Stack;
 class Trunk;
+struct Lower;
+
+/// Who made the instances that belong to an acceptor, and outlives them.
+class SeatKeeper {
+ public:
+  virtual void unseated(Stack&) noexcept = 0;  // it is being destroyed
+
+ protected:
+  ~SeatKeeper() = default;
+};
 
 /// The link between a multiplexer and what is made for one of its streams.
 struct Foot final : EngineLink {
@@ -64,7 +76,7 @@ class LayerSlot final : public Slot, public LayerHost, public LowerHost {
   LowerHost& lowers() noexcept override { return *this; }
   void* extension(std::string_view) noexcept override { return nullptr; }
   Result<LowerPort> want_lower(const LowerWish&) noexcept override;
-  void drop_lower(LowerPort, const CloseArgs&) noexcept override {}
+  void drop_lower(LowerPort, const CloseArgs&) noexcept override;
   Result<PropertyValue> ask(LowerPort, std::string_view name) noexcept override;
   Result<void> tell(LowerPort, std::string_view name, const PropertyValue&) noexcept override;
 
@@ -88,8 +100,11 @@ class Stack final : public TurnMember {
   /// All layers of a connection to be opened. Where one has streams: those of its first stream, on a trunk.
   static Stack& make(Turn& turn, std::shared_ptr<const ComposedStack> composed,
                      std::shared_ptr<const Security> security);
-  /// `first`: index of the lowest layer that is made; the ones below it belong to a listener or a trunk. `end`: index
-  /// after the topmost; 0: all. If that one has streams, this is a trunk.
+  /// The layers from `first` upwards of a connection that was accepted. Where one has streams: the trunk.
+  static Stack& make_passive(Turn& turn, std::shared_ptr<const ComposedStack> composed,
+                             std::shared_ptr<const Security> security, unsigned first);
+  /// `first`: index of the lowest layer that is made; the ones below it belong to a listener, a trunk or its lowers.
+  /// `end`: index after the topmost; 0: all. If that one has streams, this is a trunk.
   Stack(Turn& turn, std::shared_ptr<const ComposedStack> composed, std::shared_ptr<const Security> security,
         unsigned first = 0, unsigned end = 0);
   ~Stack() override;
@@ -99,7 +114,7 @@ class Stack final : public TurnMember {
   void set_layer(unsigned index, std::unique_ptr<ProtocolInstance> instance) noexcept;
   Seat seat(unsigned index) noexcept;
   /// An instance of a listener's acceptor, which must be told before it is destroyed.
-  void seated_by(Acceptor& acceptor, std::uint32_t& seated) noexcept;
+  void seated_by(Acceptor& acceptor, SeatKeeper& keeper) noexcept;
 
   /// Before open(): where the state of its layers belongs. Never called: nothing is remembered.
   void remember(StateMemory& memory, std::shared_ptr<const StateRules> rules) noexcept;
@@ -126,6 +141,8 @@ class Stack final : public TurnMember {
   const Endpoint& remote() noexcept { return base().remote_; }
   Turn& turn() noexcept { return turn_; }
   bool seat_taken() const noexcept { return level(first_).slot.instance != nullptr; }
+  Stack& lowest() noexcept;  // that of its first lower, where it has one
+  ProtocolInstance* instance() noexcept { return level(first_).slot.instance.get(); }
   /// Of the stream that it is made for, or its own; null: it has no streams.
   Trunk* trunk() noexcept { return foot_ ? foot_->trunk : trunk_.get(); }
   Face stream_face() const noexcept { return foot_->face; }  // precondition: made for a stream
@@ -135,7 +152,9 @@ class Stack final : public TurnMember {
 
  private:
   friend class LayerSlot;
+  friend class LowerSet;
   friend class Trunk;
+  friend struct Lower;
   struct Level {
     Level(Turn& turn, Stack& stack, std::uint8_t index, std::uint8_t level) : slot(turn, stack, index, level) {}
     LayerSlot slot;
@@ -153,8 +172,9 @@ class Stack final : public TurnMember {
   State& state(unsigned index) noexcept;
   void answered(unsigned index, unsigned rtts_left) noexcept;
   template <class Ask>
-  auto first_answer(std::string_view name, unsigned from, const Ask& ask) noexcept;
-  Stack& base() noexcept;  // the trunk of a stream, else itself
+  auto first_answer(std::string_view name, unsigned from, const Ask& ask, unsigned to = 0) noexcept;
+  Stack& base() noexcept;                // the trunk of a stream, else itself
+  Stack* part(unsigned index) noexcept;  // that has this layer; null: a listener has it
   bool end_stream() noexcept;
   void let_go_of_stream() noexcept;
   void stream_over() noexcept;
@@ -178,7 +198,7 @@ class Stack final : public TurnMember {
   std::unique_ptr<Trunk> trunk_;        // of its own streams
   std::unique_ptr<Foot> foot_;          // made for a stream of another Stack
   Acceptor* acceptor_ = nullptr;
-  std::uint32_t* seated_ = nullptr;
+  SeatKeeper* keeper_ = nullptr;
   std::uint64_t abort_code_ = 0;
   std::uint8_t first_, count_, closing_ = 0;  // closing_: one above the layer that closes next
   bool told_ready_ = false, told_end_ = false, graceful_ = false, aborting_ = false, peer_closed_ = false;

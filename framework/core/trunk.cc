@@ -103,7 +103,10 @@ void Trunk::stack_noticed(Notice notice, Error detail) noexcept {
 void Trunk::stack_answered(unsigned rtts_left) noexcept {
   if (branches_.size() == 1) branches_.front()->stack->owner_->stack_answered(rtts_left);  // the one that is raced
 }
-void Trunk::left() noexcept { over(nullptr); }
+void Trunk::left() noexcept {
+  over(nullptr);
+  lowers_.leave();
+}
 
 void Trunk::over(const Error* error) noexcept {
   if (std::exchange(over_, true)) return;

@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/stack.h"
+#include "core/lower_set.h"
 
 namespace trellis {
 
@@ -26,6 +26,7 @@ class Trunk final : public StackOwner, public StreamHost {
   explicit Trunk(Stack& stack);
   ~Trunk();
   Stack& stack() noexcept { return stack_; }
+  LowerSet& lowers() noexcept { return lowers_; }
   /// The group of all Connections over it.
   const std::shared_ptr<Group>& group();
   /// A stack for one more stream, without layers and not opened.
@@ -36,6 +37,8 @@ class Trunk final : public StackOwner, public StreamHost {
   void taken_by(StreamTaker* taker) noexcept;
   void moved_in_taker(std::uint32_t place) noexcept { place_in_taker_ = place; }
   std::uint32_t place_in_taker() const noexcept { return place_in_taker_; }
+  /// One more lower can join it.
+  bool takes_lowers() noexcept { return !over_ && multiplexer().active() && lowers_.may_join(); }
   bool fresh() const noexcept { return fresh_; }  // it never had a branch
 
   // From the stacks.
@@ -66,11 +69,13 @@ class Trunk final : public StackOwner, public StreamHost {
   void stack_answered(unsigned rtts_left) noexcept override;
 
  private:
+  friend class LowerSet;
   friend class Stack;
   LayerSlot& multiplexer() noexcept;
   void over(const Error* error) noexcept;
 
   Stack& stack_;
+  LowerSet lowers_{*this};
   std::vector<Foot*> branches_;  // also those that nobody uses and the multiplexer has not forgotten
   std::shared_ptr<Group> group_;
   StreamTaker* taker_ = nullptr;

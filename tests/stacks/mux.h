@@ -167,7 +167,7 @@ class Mux : public ProtocolInstance, public StreamLayer {
     return {};
   }
 
- private:
+ protected:
   struct Stream {
     UpperPort port;
     std::uint32_t id = 0;  // 0: the peer does not allow it yet
@@ -306,7 +306,7 @@ class Mux : public ProtocolInstance, public StreamLayer {
   // Within the credit below; what waits makes on_down() leave its batches.
   void push_out() {
     const bool waited = !out_.empty();
-    while (!out_.empty() && lower_.credit() > 0) lower_.push(out_.pop());
+    while (!out_.empty() && lower_ && lower_.credit() > 0) lower_.push(out_.pop());
     if (waited && out_.empty()) host_.wake();
   }
 

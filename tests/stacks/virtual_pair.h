@@ -9,7 +9,7 @@
 
 #include "core/framework_core.h"
 #include "loop/sim_network.h"
-#include "mux.h"
+#include "many_mux.h"
 #include "world.h"
 
 namespace trellis::tests {
@@ -70,6 +70,7 @@ struct VirtualPair {
   static void add_test_layers(Registrar& registrar) {
     registrar.add(std::make_unique<MuxKind>(false));
     registrar.add(std::make_unique<MuxKind>(true));
+    registrar.add(std::make_unique<ManyMuxKind>());
   }
 
   void listen(std::string_view stack) {

@@ -1,7 +1,10 @@
 // lowers.h: questions to the layer below, and layers with several of them (TCPLS, QUIC migration, multipath).
 //
-// Life of a further lower: want_lower() gives its port at once -> lower_ready() -> data -> drop_lower(), or
-// lower_failed(). The layer says why it wants one; the engine knows paths, policy and addresses, and decides where.
+// Life of a further lower: want_lower() -> lower_ready() -> data -> drop_lower(), or lower_failed(). The layer says why
+// it wants one; the engine knows paths, policy and addresses, and decides where.
+//
+// want_lower() answers with a port that only names the wish: it carries no data, but a mark. Several addresses are
+// raced, so the port to use is known when lower_ready() brings it; it has the mark that was left on the wish.
 #pragma once
 #include "trellis/protocol.h"
 
@@ -22,9 +25,12 @@ struct LowerWish {
 /// What the engine does for layers with several lowers.
 class LowerHost {
  public:
-  /// Fails at once when the policy or the `multipath` property forbids it.
+  /// Fails at once when the peer has connected to us, when there are too many (Reason::exhausted), or when the policy or
+  /// the `multipath` property forbids it. Answered by lower_ready() or lower_failed().
   virtual Result<LowerPort> want_lower(const LowerWish&) noexcept = 0;
-  virtual void drop_lower(LowerPort, const CloseArgs&) noexcept = 0;  ///< its port is gone when this returns
+  /// Ends a lower, or withdraws a wish. Its port is gone when this returns; what was pushed onto it still goes out,
+  /// unless `abort`.
+  virtual void drop_lower(LowerPort, const CloseArgs&) noexcept = 0;
   virtual Result<PropertyValue> ask(LowerPort, std::string_view name) noexcept = 0;  ///< a property of the layer below
   /// Sets a property of the layer below.
   virtual Result<void> tell(LowerPort, std::string_view name, const PropertyValue&) noexcept = 0;
@@ -37,7 +43,7 @@ class LowerHost {
 class LowerUser {
  public:
   virtual void lower_ready(LowerPort) noexcept = 0;  ///< wanted, or attached by our acceptor
-  /// Its port is gone when this returns. False: the layer cannot live on without it and fails with the error.
+  /// A lower, also the first one, or a wish. What came up before has been offered. Its port is gone when this returns. False: the layer cannot live on without it and fails with the error.
   virtual bool lower_failed(LowerPort, const Error&) noexcept = 0;
   /// All usable paths, best first, after open() and at each change. Not called when `multipath` is Disabled.
   virtual void paths(std::span<const Path>) noexcept = 0;

@@ -1,0 +1,30 @@
+// establishment_owner.h: for whom something is established: a Connection, or a multiplexer that wants one more lower.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "core/stack.h"
+#include "trellis/preconnection.h"
+
+namespace trellis {
+
+class EstablishmentOwner : public StackOwner {
+ public:
+  /// What a candidate is made of; without layers yet.
+  virtual Stack& make_candidate(const std::shared_ptr<const ComposedStack>& composed,
+                                const std::shared_ptr<const Security>& security) = 0;
+  /// A copy of the early message for a leaf that can send early data; none: there is nothing to send early.
+  virtual std::optional<Chunk> share_early() { return std::nullopt; }
+  /// The winner got this property of the Preconnection.
+  virtual void remember(std::string_view name, const PropertyValue& value) = 0;
+  /// The winner, ready. From now on it has this owner.
+  virtual void bind(Stack& stack, std::string_view node, MessageRef early_copy) noexcept = 0;
+  virtual void establish_failed(Error) noexcept = 0;
+  virtual void race_over(std::unique_ptr<RaceReport>, std::shared_ptr<Preconnection::RaceOver>) = 0;
+
+ protected:
+  ~EstablishmentOwner() = default;
+};
+
+}  // namespace trellis
