@@ -43,13 +43,29 @@ struct Wishes {
 };
 
 std::vector<Row> all_rows() {
-  return {tcp_setup(),           tcp_bulk_cpu(),   tcp_bulk_rate(),
-          tcp_pingpong(),        udp_rate(),       accept_rate(),
-          idle_memory(),         layer_cost(),     start_up(),
-          policy_load(),         race_million(),   race_tree(),
-          tls_record(),          tls_handshakes(), tls_bulk_cpu(),
-          tls_bulk_rate(),       tls_bulk_botan(), tls_idle_memory(),
-          netlab_round_trip(),   netlab_rate(),    netlab_parallel_round_trip(),
+  return {tcp_setup(),
+          tcp_bulk_cpu(),
+          tcp_bulk_rate(),
+          tcp_pingpong(),
+          udp_rate(),
+          accept_rate(),
+          idle_memory(),
+          layer_cost(),
+          start_up(),
+          policy_load(),
+          race_million(),
+          race_tree(),
+          tls_record(),
+          tls_handshakes(),
+          tls_resumptions(),
+          tls_first_byte(),
+          tls_bulk_cpu(),
+          tls_bulk_rate(),
+          tls_bulk_botan(),
+          tls_idle_memory(),
+          netlab_round_trip(),
+          netlab_rate(),
+          netlab_parallel_round_trip(),
           netlab_parallel_rate()};
 }
 

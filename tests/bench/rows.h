@@ -18,6 +18,8 @@ Row race_million();
 Row race_tree();
 Row tls_record();
 Row tls_handshakes();
+Row tls_resumptions();
+Row tls_first_byte();
 Row tls_bulk_cpu();
 Row tls_bulk_rate();
 Row tls_bulk_botan();

@@ -6,6 +6,8 @@
 #include <botan/pkcs8.h>
 #include <botan/system_rng.h>
 #include <botan/tls.h>
+#include <botan/tls_session.h>
+#include <botan/tls_session_manager_memory.h>
 #include <botan/tls_session_manager_noop.h>
 #include <botan/tls_session_manager_stateless.h>
 #include <botan/x509cert.h>
@@ -65,10 +67,11 @@ struct ChannelEnd::Calls final : TLS::Callbacks {
   }
   void tls_record_received(std::uint64_t, std::span<const std::uint8_t> data) override { end.received += data.size(); }
   void tls_alert(TLS::Alert) override {}
+  void tls_session_established(const TLS::Session_Summary& summary) override { end.resumed = summary.was_resumption(); }
   ChannelEnd& end;
 };
 
-ChannelEnd::ChannelEnd(bool server) : calls_(std::make_shared<Calls>(*this)) {
+ChannelEnd::ChannelEnd(bool server, bool resume) : calls_(std::make_shared<Calls>(*this)) {
   static const auto policy = std::make_shared<Policy>();
   static const auto random = std::make_shared<System_RNG>();
   static const auto ours = std::make_shared<Credentials>(true), theirs = std::make_shared<Credentials>(false);
@@ -76,7 +79,9 @@ ChannelEnd::ChannelEnd(bool server) : calls_(std::make_shared<Calls>(*this)) {
     const auto sessions = std::make_shared<TLS::Session_Manager_Stateless>(ours, random);
     channel_ = std::make_unique<TLS::Server>(calls_, sessions, ours, policy, random);
   } else {
-    const auto sessions = std::make_shared<TLS::Session_Manager_Noop>();
+    static const auto kept = std::make_shared<TLS::Session_Manager_In_Memory>(random, 100);
+    std::shared_ptr<TLS::Session_Manager> sessions = kept;
+    if (!resume) sessions = std::make_shared<TLS::Session_Manager_Noop>();
     channel_ =
         std::make_unique<TLS::Client>(calls_, sessions, theirs, policy, random,
                                       TLS::Server_Information("peer.example", 1), TLS::Protocol_Version::TLS_V13);

@@ -16,13 +16,15 @@ std::string tls_stack(const std::string& more = {});
 /// One end on the library's own channel, in memory, with the same algorithms.
 class ChannelEnd {
  public:
-  explicit ChannelEnd(bool server);
+  /// `resume`: a client keeps the tickets it is given, for the ends that follow it in this process.
+  explicit ChannelEnd(bool server, bool resume = false);
   ~ChannelEnd();
   /// What came from the peer.
   void feed(std::span<const std::uint8_t> bytes);
   Botan::TLS::Channel& channel() { return *channel_; }
   std::vector<std::uint8_t> output;  ///< for the peer
   std::size_t received = 0;          ///< bytes of application data
+  bool resumed = false;              ///< the handshake went on where an earlier one ended
 
  private:
   struct Calls;

@@ -1,4 +1,5 @@
-// tls_handshake.cc: full handshakes, both ends in one process on one processor, each over a TCP connection of its own.
+// tls_handshake.cc: full and resumed handshakes, both ends in one process on one processor, each over a TCP connection
+// of its own.
 //
 // The baseline is the library that runs our handshakes, on plain sockets. What we add is the stack, the checks and the
 // take-over of the keys.
@@ -20,21 +21,44 @@ namespace {
 
 constexpr std::size_t kHandshakes = 300;
 
-double ours() {
+// The tickets come before the first byte, so whoever has that has them.
+void take_tickets(Ours& ours, Connection& client, Connection& server) {
+  bool got = false;
+  client.receive(1, 1, [&got](Result<Message> message) { got = message.has_value(); });
+  Slice byte = server.allocate(1);
+  byte.edit()[0] = std::byte{1};
+  server.send(std::move(byte));
+  ours.run_until([&got] { return got; });
+}
+
+void expect_resumption(Connection& client, bool expected) {
+  const auto resumed = client.get("tls.resumed");
+  errno = 0;
+  if (!resumed || std::get<bool>(*resumed) != expected) die("tls-handshakes: a handshake of the wrong kind");
+}
+
+double ours(bool resume) {
   Ours ours;
-  const std::string stack = tls_stack(",resumption=false");
+  const std::string stack = tls_stack(resume ? "" : ",resumption=false");
   OurListener listener(ours, stack);
+  Preconnection to(*ours.framework);
+  to.stack(stack).remote(loopback(listener.port));
   Laps laps(kHandshakes);
-  laps.begin();
-  while (laps.count() < kHandshakes) {
-    Connection client = dial(ours, stack, listener.port);
-    ours.run_until([&] { return !listener.accepted.empty(); });
-    laps.lap();
+  for (bool first = true; laps.count() < kHandshakes; first = false) {
+    laps.begin();
+    bool ready = false;
+    Connection client = to.initiate(*ours.loop, [&ready](Result<void> how) {
+      expect(std::move(how), "initiate");
+      ready = true;
+    });
+    ours.run_until([&] { return ready && !listener.accepted.empty(); });
+    if (!first) laps.lap();
+    expect_resumption(client, resume && !first);
+    if (resume) take_tickets(ours, client, listener.accepted.front());
     listener.accepted.front().abort();
     client.abort();
     listener.accepted.clear();
     ours.loop->run_once(false);
-    laps.begin();
   }
   return 1 / laps.typical();
 }
@@ -50,12 +74,12 @@ void read_input(int descriptor, ChannelEnd& end) {
   end.feed(std::span(buffer).first(static_cast<std::size_t>(n)));
 }
 
-double baseline() {
+double baseline(bool resume) {
   Laps laps(kHandshakes);
-  laps.begin();
-  while (laps.count() < kHandshakes) {
+  for (bool first = true; laps.count() < kHandshakes; first = false) {
+    laps.begin();
     const auto [left, right] = raw_pair();
-    ChannelEnd client(false), server(true);
+    ChannelEnd client(false, resume), server(true);
     write_output(left, client);
     read_input(right, server);
     write_output(right, server);
@@ -63,14 +87,15 @@ double baseline() {
     write_output(left, client);
     read_input(right, server);
     write_output(right, server);  // its tickets
+    if (!first) laps.lap();
+    errno = 0;
     if (!client.channel().is_handshake_complete() || !server.channel().is_handshake_complete()) {
-      errno = 0;
       die("tls-handshakes: the baseline's handshake is not complete");
     }
-    laps.lap();
+    if (server.resumed != (resume && !first)) die("tls-handshakes: the baseline's handshake is of the wrong kind");
+    if (resume) read_input(left, client);
     raw_reset(left);
     raw_reset(right);
-    laps.begin();
   }
   return 1 / laps.typical();
 }
@@ -83,8 +108,19 @@ Row tls_handshakes() {
           .unit = "/s",
           .better = Better::higher,
           .target = 0.95,
-          .ours = ours,
-          .baseline = baseline,
+          .ours = [] { return ours(false); },
+          .baseline = [] { return baseline(false); },
+          .pairs = kPairsNoisy};
+}
+
+Row tls_resumptions() {
+  return {.name = "tls-resumptions",
+          .about = "the same for handshakes that go on where an earlier one ended, a ticket for each",
+          .unit = "/s",
+          .better = Better::higher,
+          .target = 0.95,
+          .ours = [] { return ours(true); },
+          .baseline = [] { return baseline(true); },
           .pairs = kPairsNoisy};
 }
 

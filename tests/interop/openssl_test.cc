@@ -1,5 +1,6 @@
 // OpenSSL's s_client and s_server as peers of tls/tcp.
 #include "interop/tls_peers.h"
+#include "stacks/world.h"
 
 namespace trellis::test {
 namespace {
@@ -130,6 +131,22 @@ TEST_F(OpenSsl, OurServerSpeaksTls12WhereTheOptionSaysSo) {
   EXPECT_THAT(client(*ours, {"-tls1_2"}), HasSubstr("New, TLSv1.2, Cipher is ECDHE-ECDSA-AES128-GCM-SHA256"));
 }
 
+TEST_F(OpenSsl, OurServerStaplesAnOcspResponse) {
+  auto ours = listen("ocsp-response='" + directory.write("staple.der", pki.staple(server_identity)) + "'");
+  const std::string said = client(*ours, {"-status"});
+  EXPECT_THAT(said, HasSubstr("OCSP Response Status: successful"));
+  EXPECT_THAT(said, HasSubstr("Cert Status: good"));
+}
+
+TEST_F(OpenSsl, OurServerShowsARawPublicKey) {
+  const std::string half = directory.write("server.pub", public_key_pem(server_identity));
+  Listen ours({"--echo", "--stack", stack("raw-public-keys=true,certificate='" + half + "',key='" + server_key + "'")});
+  Process process({"openssl", "s_client", "-connect", ours.address(), "-enable_server_rpk"});
+  process.write("hello\n");
+  EXPECT_TRUE(process.wait_output("\nhello\n")) << process.output() << process.error() << ours.error();
+  EXPECT_THAT(process.output(), HasSubstr("Server raw public key"));
+}
+
 // ---- our client
 
 TEST_F(OpenSsl, OurClient) {
@@ -199,6 +216,61 @@ TEST_F(OpenSsl, OurClientWithPresharedKey) {
                   std::string(64, 'b'), "-ciphersuites", "TLS_AES_128_GCM_SHA256", "-rev"});
   ASSERT_TRUE(theirs.wait_output("ACCEPT"));
   expect_reversed(connect(port, "hello\n", "preshared-keys='" + keys + "'"));
+}
+
+TEST_F(OpenSsl, OurClientReadsAStapledOcspResponse) {
+  const auto answer = [&](const char* name, const StapleWish& wish) {
+    auto theirs = server({"-status_file", directory.write(name, pki.staple(server_identity, wish))});
+    return connect(port, "hello\n", "revocation=required");
+  };
+  expect_reversed(answer("good.der", {}));
+  const Outcome revoked = answer("revoked.der", {.status = StapleWish::Status::revoked});
+  EXPECT_EQ(revoked.code, 4) << revoked.error;
+  EXPECT_THAT(revoked.error, HasSubstr("has been revoked"));
+  auto theirs = server();
+  const Outcome none = connect(port, "hello\n", "revocation=required");
+  EXPECT_EQ(none.code, 4) << none.error;
+  EXPECT_THAT(none.error, HasSubstr("nothing says whether its certificate is revoked"));
+}
+
+TEST_F(OpenSsl, OurClientKnowsThePinnedKey) {
+  auto theirs = server();
+  const std::string pin = directory.write("pin.pem", public_key_pem(server_identity));
+  expect_reversed(connect(port, "hello\n", "pins='" + pin + "'"));
+  const std::string other = directory.write("other.pem", public_key_pem(client_identity));
+  const Outcome outcome = connect(port, "hello\n", "pins='" + other + "'");
+  EXPECT_EQ(outcome.code, 4) << outcome.error;
+  EXPECT_THAT(outcome.error, HasSubstr("none of those that were pinned"));
+}
+
+TEST_F(OpenSsl, OurClientKnowsARawPublicKey) {
+  auto theirs = server({"-enable_server_rpk"});
+  const std::string pin = directory.write("pin.pem", public_key_pem(server_identity));
+  expect_reversed(connect(port, "hello\n", "raw-public-keys=true,pins='" + pin + "'"));
+  const std::string other = directory.write("other.pem", public_key_pem(client_identity));
+  EXPECT_EQ(connect(port, "hello\n", "raw-public-keys=true,pins='" + other + "'").code, 4);
+}
+
+// Our key changes with `false`, both keys with `true`.
+TEST_F(OpenSsl, OurClientUpdatesKeys) {
+  auto theirs = server();
+  tests::World world;
+  auto security = std::make_shared<Security>();
+  security->id = 1;
+  security->trusted = {pki.anchor()};
+  bool ready = false;
+  Connection client = world.preconnection("tls/tcp")
+                          .security(security)
+                          .remote({.host = "127.0.0.1", .port = static_cast<std::uint16_t>(std::stoi(port))})
+                          .initiate(*world.loop, [&](Result<void> how) { ready = how.has_value(); });
+  ASSERT_TRUE(world.run_until([&] { return ready; }));
+  tests::Reader reader(client);
+  for (const auto& [line, both] : {std::pair("one\n", true), std::pair("two\n", false), std::pair("three\n", true)}) {
+    ASSERT_TRUE(client.set("tls.keyUpdate", both));
+    client.send(tests::slice(client, line));
+  }
+  EXPECT_TRUE(world.run_until([&] { return reader.all.ends_with("eerht\n") || reader.error; }));
+  EXPECT_EQ(reader.all, "eno\nowt\neerht\n");
 }
 
 }  // namespace

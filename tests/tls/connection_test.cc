@@ -2,15 +2,15 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "security/secure_pair.h"
 #include "support/process.h"
-#include "tls/tls_pair.h"
 
 namespace trellis::test {
 namespace {
 
 using testing::HasSubstr;
 
-class TlsConnection : public TlsPair {
+class TlsConnection : public SecureEnds {
  protected:
   /// A server that speaks no TLS: it does what `then` says to each peer.
   void plain_server(std::function<void(Connection&)> then) {
@@ -112,7 +112,7 @@ TEST_F(TlsConnection, KeysChangeInTheMiddle) {
 }
 
 TEST_F(TlsConnection, MegabytesBothWays) {
-  meet();
+  meet("records-per-key=5", "records-per-key=7");
   const std::string pattern = [] {
     std::string text;
     for (int i = 0; text.size() < 3'000'000; ++i) text += std::to_string(i) + " ";
@@ -144,7 +144,7 @@ TEST_F(TlsConnection, KeyLogOnlyWhereTheOptionSaysSo) {
 
 // ---- options
 
-class TlsOptions : public TlsPair {
+class TlsOptions : public SecureEnds {
  protected:
   std::string refusal(const std::string& options) {
     client_ready.reset();
@@ -170,6 +170,31 @@ TEST_F(TlsOptions, BadFilesAreErrorsThatNameThem) {
               HasSubstr("does not belong to the certificate"));
   EXPECT_THAT(refusal("groups='x25519 x448'"), HasSubstr("found key exchange group 'x448', expected one of x25519"));
   EXPECT_THAT(refusal("ticket-key='" + text + "'"), HasSubstr("which has 6 bytes, expected 32"));
+}
+
+// The library signs with RSA and ECDSA only.
+TEST_F(TlsOptions, AnEd25519KeyIsRefusedAtOnce) {
+  const TemporaryDirectory directory;
+  const Identity identity = new_raw_key("Ed25519");
+  const std::string half = directory.write("ed25519.pub", public_half_pem(identity));
+  const std::string key = directory.write("ed25519.key", key_pem(identity));
+  EXPECT_THAT(refusal("raw-public-keys=true,certificate='" + half + "',key='" + key + "'"),
+              HasSubstr("an Ed25519 key, expected RSA or ECDSA"));
+}
+
+// ---- tls over other layers than tcp
+
+class TlsOverTls : public SecureEnds {
+ protected:
+  TlsOverTls() : SecureEnds("tls/tls/tcp") {}
+};
+
+TEST_F(TlsOverTls, Conversation) {
+  for (int i = 0; i < 2; ++i) {
+    meet();
+    expect_conversation();
+    client.close({});
+  }
 }
 
 }  // namespace

@@ -73,6 +73,11 @@ constexpr OptionSpec kOptions[] = {
      .meaning = "how long a handshake may take",
      .least = 1,
      .most = 600'000},
+    {.name = "answer-timeout-ms",
+     .fallback = std::int64_t{60'000},
+     .meaning = "how long the application may take to say whether it trusts the peer",
+     .least = 1,
+     .most = 3'600'000},
     {.name = "key-log",
      .fallback = false,
      .meaning = "append the connection's secrets to the file that SSLKEYLOGFILE names; for debugging only"},
@@ -81,13 +86,9 @@ constexpr OptionSpec kOptions[] = {
 constexpr std::string_view kCiphers[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
                                          "TLS_CHACHA20_POLY1305_SHA256"};
 constexpr std::string_view kGroups[] = {"x25519", "secp256r1", "secp384r1", "secp521r1", "X25519MLKEM768"};
-constexpr std::string_view kSignatures[] = {"ecdsa_secp256r1_sha256",
-                                            "ecdsa_secp384r1_sha384",
-                                            "ecdsa_secp521r1_sha512",
-                                            "rsa_pss_rsae_sha256",
-                                            "rsa_pss_rsae_sha384",
-                                            "rsa_pss_rsae_sha512",
-                                            "ed25519"};
+constexpr std::string_view kSignatures[] = {"ecdsa_secp256r1_sha256", "ecdsa_secp384r1_sha384",
+                                            "ecdsa_secp521r1_sha512", "rsa_pss_rsae_sha256",
+                                            "rsa_pss_rsae_sha384",    "rsa_pss_rsae_sha512"};
 constexpr std::uint16_t kNewestVersion = 0x0304;
 
 Result<void> read_anchors(CredentialSettings& settings, std::string_view path, const char* layer) {
@@ -214,6 +215,7 @@ Result<CredentialSettings> CredentialSettings::from(const Options& options, cons
   s.tickets = static_cast<unsigned>(options.number("tickets"));
   s.ticket_lifetime = std::chrono::seconds(options.number("ticket-lifetime-s"));
   s.handshake_timeout = std::chrono::milliseconds(options.number("handshake-timeout-ms"));
+  s.answer_timeout = std::chrono::milliseconds(options.number("answer-timeout-ms"));
   s.key_log = options.flag("key-log");
   return s;
 }

@@ -47,7 +47,7 @@ struct CredentialSettings {
   unsigned tickets = 2;
   Duration ticket_lifetime{};
   Botan::secure_vector<std::uint8_t> ticket_key;
-  Duration handshake_timeout{};
+  Duration handshake_timeout{}, answer_timeout{};
 
   /// Reads credential_options(). Errors: configuration, with the option's name and what is wrong with its value or
   /// file. `layer` lives as long as the plugin.

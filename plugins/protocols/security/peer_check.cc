@@ -6,6 +6,7 @@
 #include <botan/tls_policy.h>
 #include <botan/x509path.h>
 
+#include <algorithm>
 #include <format>
 
 #include "security/peer_error.h"
@@ -67,6 +68,14 @@ Finding finding_of(Certificate_Status_Code status, const PeerCheck& check,
     case Certificate_Status_Code::OCSP_NOT_YET_VALID:
     case Certificate_Status_Code::OCSP_IS_TOO_OLD:
     case Certificate_Status_Code::OCSP_CERT_NOT_LISTED:
+    case Certificate_Status_Code::OCSP_BAD_STATUS:
+    case Certificate_Status_Code::OCSP_SIGNATURE_ERROR:
+    case Certificate_Status_Code::OCSP_ISSUER_NOT_FOUND:
+    case Certificate_Status_Code::OCSP_ISSUER_NOT_TRUSTED:
+    case Certificate_Status_Code::OCSP_RESPONSE_MISSING_KEYUSAGE:
+    case Certificate_Status_Code::OCSP_RESPONSE_INVALID:
+    case Certificate_Status_Code::NO_MATCHING_CRLDP:
+    case Certificate_Status_Code::CRL_BAD_SIGNATURE:
     case Certificate_Status_Code::CRL_HAS_EXPIRED:
     case Certificate_Status_Code::CRL_NOT_YET_VALID:
       return {Code::no_revocation_status,
@@ -88,6 +97,21 @@ std::optional<std::string> weakness_of(const Botan::Public_Key& key) try {
   return std::nullopt;
 } catch (const Botan::TLS::TLS_Exception& thrown) {
   return thrown.what();
+}
+
+bool same_letters(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+// A wildcard stands for the whole leftmost label and nothing else (RFC 9525 section 6.3), and not right before a
+// top-level domain.
+bool fits(std::string_view presented, std::string_view name) {
+  if (!presented.starts_with("*.")) return same_letters(presented, name);
+  const std::string_view domain = presented.substr(1);
+  const std::size_t label = name.find('.');
+  return label != 0 && label != std::string_view::npos && domain.find('.', 1) != std::string_view::npos &&
+         same_letters(domain, name.substr(label));
 }
 
 Error refused(const PeerCheck& check, Code code, std::string_view what,
@@ -128,11 +152,14 @@ std::string subjects(const std::vector<Botan::X509_Certificate>& chain) {
   return text;
 }
 
+// Only subjectAltName counts (RFC 9525 section 2). A name of digits and dots is an address.
 bool is_for(const Botan::X509_Certificate& certificate, std::string_view name) {
-  if (const auto ip = Botan::IPv6Address::from_string(name)) {
-    return certificate.subject_alt_name().ipv6_address().contains(*ip);
+  const auto& names = certificate.subject_alt_name();
+  if (const auto ip = Botan::IPv6Address::from_string(name)) return names.ipv6_address().contains(*ip);
+  if (const auto ip = Botan::IPv4Address::from_string(name)) {
+    return names.ipv4_address().contains(ip->value());
   }
-  return certificate.matches_dns_name(name);
+  return std::ranges::any_of(names.dns(), [name](std::string_view one) { return fits(one, name); });
 }
 
 std::optional<Error> refusal_of(const PeerCheck& check, const std::vector<Botan::X509_Certificate>& chain,

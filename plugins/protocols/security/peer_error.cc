@@ -34,6 +34,8 @@ Reason reason_of(AlertDescription alert) noexcept {
   }
 }
 
+auto milliseconds(Duration limit) { return std::chrono::duration_cast<std::chrono::milliseconds>(limit).count(); }
+
 }  // namespace
 
 Error make_error(const char* layer, Reason reason, Code code, std::string detail) {
@@ -47,9 +49,14 @@ Error alert_error(const char* layer, AlertDescription alert, std::string_view pe
 }
 
 Error timeout_error(const char* layer, std::string_view peer, Duration limit) {
-  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();
   return make_error(layer, Reason::timed_out, Code::handshake_timeout,
-                    std::format("the handshake with {} was not complete after {} ms", peer, milliseconds));
+                    std::format("the handshake with {} was not complete after {} ms", peer, milliseconds(limit)));
+}
+
+Error unanswered_error(const char* layer, std::string_view peer, Duration limit) {
+  return make_error(
+      layer, Reason::timed_out, Code::unanswered,
+      std::format("the application has not said within {} ms whether it trusts {}", milliseconds(limit), peer));
 }
 
 Error refusal_error(const char* layer, std::string_view peer, std::string_view why) {

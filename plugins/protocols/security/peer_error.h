@@ -28,6 +28,7 @@ enum class Code : std::uint64_t {
   bad_signature = 0x10c,         ///< the peer has not proved that a key is its own
   handshake_timeout = 0x120,
   truncated = 0x121,          ///< the stream ended without close_notify
+  unanswered = 0x122,         ///< the application has not said whether it trusts the peer
   nothing_in_common = 0x123,  ///< no version, cipher suite, group or application protocol
   internal = 0x124,           ///< a library failed on our side
   identity = 0x125,           ///< our own certificate or key cannot be used
@@ -42,6 +43,9 @@ Error alert_error(const char* layer, tls::AlertDescription alert, std::string_vi
 
 /// The handshake took longer than the option handshake-timeout-ms allows.
 Error timeout_error(const char* layer, std::string_view peer, Duration limit);
+
+/// The application has not answered within the time of option answer-timeout-ms.
+Error unanswered_error(const char* layer, std::string_view peer, Duration limit);
 
 /// The application's own check said no.
 Error refusal_error(const char* layer, std::string_view peer, std::string_view why);

@@ -8,6 +8,7 @@
 #include <format>
 
 #include "hardware_key.h"
+#include "security/peer_check.h"
 #include "tls_error.h"
 #include "tls_policy.h"
 
@@ -70,6 +71,9 @@ Result<void> Credentials::add(const Identity& identity) {
     own.public_key = Botan::X509::load_key(octets(der));
   }
   if (!own.chain.empty()) own.public_key = own.chain.front().subject_public_key();
+  if (!can_sign(*own.public_key)) {
+    return unusable(std::format("our key is an {} key, expected RSA or ECDSA", own.public_key->algo_name()));
+  }
   if (!identity.private_key.empty()) {
     own.key = Botan::PKCS8::load_key(octets(identity.private_key));
     if (own.key->subject_public_key() != own.public_key->subject_public_key()) {
@@ -121,7 +125,8 @@ std::vector<Botan::X509_Certificate> Credentials::find_cert_chain(const std::vec
   for (const Own& own : own_) {
     if (own.chain.empty() || !std::ranges::contains(key_types, own.public_key->algo_name())) continue;
     if (first == nullptr) first = &own;
-    if (type == "tls-server" && !context.empty() && own.chain.front().matches_dns_name(context)) return own.chain;
+    if (own_.size() == 1) break;  // whatever the name is
+    if (type == "tls-server" && !context.empty() && security::is_for(own.chain.front(), context)) return own.chain;
   }
   return first == nullptr ? std::vector<Botan::X509_Certificate>() : first->chain;
 }

@@ -231,14 +231,15 @@ void Handshake::tls_session_established(const Botan::TLS::Session_Summary& summa
   agreed_.suite = summary.ciphersuite_code();
   agreed_.suite_name = suite_name(agreed_.suite);
   if (agreed_.suite_name.empty()) agreed_.suite_name = summary.ciphersuite().to_string();
-  agreed_.group = summary.kex_parameters().value_or(summary.kex_algo());
+  agreed_.group = public_name(summary.kex_parameters().value_or(summary.kex_algo()));
   agreed_.resumed = summary.was_resumption();
   if (summary.external_psk_identity()) agreed_.peer = *summary.external_psk_identity();
-  if (summary.peer_certs().empty()) return;
-  agreed_.peer = summary.peer_certs().front().subject_dn().to_string();
-  if (!agreed_.resumed) return;
-  peer_certificates_ = summary.peer_certs();
-  peer_shown_ = true;
+  if (!summary.peer_certs().empty()) agreed_.peer = summary.peer_certs().front().subject_dn().to_string();
+  if (!agreed_.resumed || summary.external_psk_identity()) return;
+  if (store_) agreed_.peer = store_->peer();
+  if (!host_.security().verify) return;
+  peer_certificates_ = store_ ? store_->peer_certificates() : summary.peer_certs();
+  peer_shown_ = !peer_certificates_.empty();
 }
 
 // A session that only the application has accepted is not remembered as if it had been verified.

@@ -5,7 +5,9 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
+#include "trellis/security.h"
 #include "trellis/state.h"
 
 namespace trellis::tls {
@@ -22,6 +24,10 @@ class TicketStore final : public Botan::TLS::Session_Manager {
   std::size_t remove_all() override { return 0; }
   std::size_t stored() const noexcept { return stored_; }  ///< tickets kept from this connection
 
+  // Of the session that was found:
+  const std::string& peer() const noexcept { return peer_; }       ///< whom it was with
+  std::vector<Botan::X509_Certificate> peer_certificates() const;  ///< throws what the library throws on bad ones
+
  protected:
   std::optional<Botan::TLS::Session> retrieve_one(const Botan::TLS::Session_Handle&) override { return std::nullopt; }
   std::vector<Botan::TLS::Session_with_Handle> find_some(const Botan::TLS::Server_Information& server,
@@ -30,6 +36,8 @@ class TicketStore final : public Botan::TLS::Session_Manager {
  private:
   State& state_;
   std::string detail_;
+  std::string peer_;
+  Der certificates_;  // fields of the entry
   std::size_t stored_ = 0;
 };
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::uint32_t kOverhead = kHeadroom + kTailroom;
 constexpr std::uint32_t kKeyUpdateBytes = 5;
+constexpr std::uint64_t kRecordsInOneVisit = 2 * (64 << 20) / kPlaintextMax;  // of the largest window, twice
 constexpr std::uint16_t kTls13 = 0x0304;
 
 Slice slice_of(BlockPool& pool, std::span<const std::uint8_t> bytes, std::uint32_t headroom = 0,
@@ -29,7 +30,10 @@ TlsInstance::TlsInstance(const Seat& seat, const Shared& shared)
 void TlsInstance::open(const OpenArgs& args) noexcept {
   server_ = args.passive;
   auto credentials = shared_.credentials.get(host_.security(), server_);
-  if (!credentials) return fail_with(std::move(credentials.error()));
+  if (!credentials) {
+    host_.log(Severity::failure, credentials.error().detail);  // of a server nobody else hears it
+    return fail_with(std::move(credentials.error()));
+  }
   handshake_ = std::make_unique<Handshake>(host_, shared_.settings, std::move(*credentials));
   if (auto begun = handshake_->begin(args); !begun) return fail_with(std::move(begun.error()));
   peer_name_ = handshake_->peer_name();
@@ -87,32 +91,35 @@ void TlsInstance::feed_handshake(Slice record) noexcept {
 // Our last flight stays in the handshake until the application has answered.
 void TlsInstance::ask() noexcept {
   stage_ = Stage::asking;
-  host_.deadline(TimePoint::max());
-  question_ = handshake_->ask([this](Result<void> answer) {
-    answer_ = std::move(answer);
-    host_.wake();  // the question cannot be destroyed by its own answer
+  host_.deadline(host_.executor().now() + shared_.settings.answer_timeout);
+  asked_ = std::make_shared<TlsInstance*>(this);
+  question_ = handshake_->ask([asked = std::weak_ptr(asked_)](Result<void> answer) {
+    const auto layer = asked.lock();
+    if (layer == nullptr || (*layer)->answer_) return;  // the question was withdrawn, or answered
+    (*layer)->answer_ = std::move(answer);
+    (*layer)->host_.wake();  // the question cannot be destroyed by its own answer
   });
   if (question_ == nullptr) {
-    refuse_peer({Reason::authentication, 0, kLayer, "the application was asked and has given no Question to wait for"});
+    refuse_peer(security::refusal_error(kLayer, peer_name_, "it was asked and has given no Question to wait for"));
   }
 }
 
 void TlsInstance::on_wake() noexcept {
   if (stage_ != Stage::asking || !answer_) return;
   const Result<void> answer = *std::exchange(answer_, std::nullopt);
-  question_.reset();
-  if (!answer) return refuse_peer(answer.error());
+  withdraw();
+  if (!answer) return refuse_peer(security::refusal_error(kLayer, peer_name_, answer.error().detail));
   stage_ = Stage::handshake;
   host_.deadline(host_.executor().now() + shared_.settings.handshake_timeout);
   advance();
 }
 
-void TlsInstance::refuse_peer(const Error& why) noexcept {
+void TlsInstance::refuse_peer(Error why) noexcept {
   handshake_->refuse();
   stage_ = Stage::handshake;
   collect_output();
   send_output();
-  fail_with(security::refusal_error(kLayer, peer_name_, why.detail));
+  fail_with(std::move(why));
 }
 
 void TlsInstance::advance() noexcept {
@@ -133,7 +140,7 @@ Result<void> TlsInstance::take_over() noexcept {
   auto receiving = handshake_->receiving();
   if (!sending) return fail(std::move(sending));
   if (!receiving) return fail(std::move(receiving));
-  auto seal = RecordKey::derive(*sending, Direction::seal);
+  auto seal = sealing_key(*sending);
   auto open = RecordKey::derive(*receiving, Direction::open);
   if (!seal) return fail(std::move(seal));
   if (!open) return fail(std::move(open));
@@ -143,6 +150,13 @@ Result<void> TlsInstance::take_over() noexcept {
   opener_.emplace(std::move(*open));
   if (!handshake_->wants_tickets()) handshake_.reset();
   return {};
+}
+
+Result<std::shared_ptr<RecordKey>> TlsInstance::sealing_key(const TrafficSecret& secret) const noexcept {
+  auto key = RecordKey::derive(secret, Direction::seal);
+  const std::uint64_t records = shared_.settings.records_per_key;
+  if (key) (*key)->limit({.update = records, .last = std::max(records * 2, records + kRecordsInOneVisit)});
+  return key;
 }
 
 void TlsInstance::open_record(Slice record) noexcept {
@@ -232,8 +246,10 @@ bool TlsInstance::send_output(bool first) noexcept {
 void TlsInstance::on_down(UpperPort from, Batch& batch) noexcept {
   if (stage_ != Stage::open || goodbye_said_ || !send_output()) return;
   if (sealer_) {
-    send_key_update();
-    while (stage_ == Stage::open && !batch.empty() && lower_.credit() > 0) send(batch);
+    while (stage_ == Stage::open && !batch.empty() && lower_.credit() > 0) {
+      send_key_update();
+      send(batch);
+    }
   } else {
     send_old(batch);
   }
@@ -282,7 +298,7 @@ void TlsInstance::send_key_update() noexcept {
   const std::uint8_t message[kKeyUpdateBytes] = {24, 0, 0, 1, update_wanted_ ? std::uint8_t{1} : std::uint8_t{0}};
   auto next = sending_->next();
   if (!next) return fail_with(std::move(next.error()));
-  auto key = RecordKey::derive(*next, Direction::seal);
+  auto key = sealing_key(*next);
   if (!key) return fail_with(std::move(key.error()));
   auto done = sealer_->seal(ContentType::handshake, slice_of(host_.executor().pool(), message, kHeadroom, kTailroom),
                             sealed_, host_.executor().pool());
@@ -327,13 +343,21 @@ void TlsInstance::close(const CloseArgs& args) noexcept {
   if (stage_ != Stage::open || args.abort) {
     if (args.abort && stage_ == Stage::open) send_alert(AlertDescription::user_canceled);
     stage_ = Stage::over;
-    question_.reset();
+    withdraw();
     return host_.closed();
   }
   closing_ = goodbye_due_ = true;  // flush() says it
 }
 
+void TlsInstance::withdraw() noexcept {
+  asked_.reset();
+  question_.reset();
+}
+
 void TlsInstance::on_deadline() noexcept {
+  if (stage_ == Stage::asking) {
+    return refuse_peer(security::unanswered_error(kLayer, peer_name_, shared_.settings.answer_timeout));
+  }
   if (stage_ != Stage::handshake) return;
   fail_with(security::timeout_error(kLayer, peer_name_, shared_.settings.handshake_timeout));
 }
@@ -349,7 +373,7 @@ void TlsInstance::broken(Error error) noexcept {
 void TlsInstance::fail_with(Error error) noexcept {
   if (stage_ == Stage::over) return;
   stage_ = Stage::over;
-  question_.reset();
+  withdraw();
   host_.failed(std::move(error));
 }
 

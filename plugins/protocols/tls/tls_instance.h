@@ -48,9 +48,11 @@ class TlsInstance final : public ProtocolInstance {
   // Receiving
   void feed_handshake(Slice record) noexcept;
   void ask() noexcept;
-  void refuse_peer(const Error& why) noexcept;
+  void refuse_peer(Error why) noexcept;
+  void withdraw() noexcept;
   void advance() noexcept;
   Result<void> take_over() noexcept;
+  Result<std::shared_ptr<RecordKey>> sealing_key(const TrafficSecret& secret) const noexcept;
   void open_record(Slice record) noexcept;
   void open_old_record(Slice record) noexcept;
   void handshake_message(Slice payload, KeyUpdate update) noexcept;
@@ -76,6 +78,7 @@ class TlsInstance final : public ProtocolInstance {
   const Shared& shared_;
   std::unique_ptr<Handshake> handshake_;  // until nothing needs it any more
   std::unique_ptr<Security::Question> question_;
+  std::shared_ptr<TlsInstance*> asked_;  // an answer that comes after the question has gone finds nothing
   std::optional<TrafficSecret> sending_, receiving_;
   std::optional<RecordSealer> sealer_;
   std::optional<RecordOpener> opener_;

@@ -1,6 +1,10 @@
 #include "tls_settings.h"
 
+#include <botan/pk_keys.h>
+#include <botan/pkcs8.h>
+
 #include <algorithm>
+#include <format>
 #include <string_view>
 #include <utility>
 
@@ -9,11 +13,18 @@
 namespace trellis::tls {
 namespace {
 
+constexpr std::int64_t kRecordsPerKey = 11'863'283;  // half of 2^24.5
+
 constexpr OptionSpec kOptions[] = {
     {.name = "minimum-version",
      .fallback = std::string_view("1.3"),
      .meaning = "lowest version; 1.2 makes another security profile and uses the library's slower records",
      .words = "1.3 1.2"},
+    {.name = "records-per-key",
+     .fallback = kRecordsPerKey,
+     .meaning = "records that our key protects before it changes (RFC 8446 section 5.5)",
+     .least = 1,
+     .most = kRecordsPerKey},
     {.name = "window-bytes",
      .fallback = std::int64_t{256 << 10},
      .meaning = "bytes that may wait on either side of this layer",
@@ -39,13 +50,8 @@ constexpr Name kGroups[] = {
     {"X25519MLKEM768", "x25519/ML-KEM-768"},
 };
 constexpr std::pair<std::string_view, std::uint16_t> kSignatures[] = {
-    {"ecdsa_secp256r1_sha256", 0x0403},
-    {"ecdsa_secp384r1_sha384", 0x0503},
-    {"ecdsa_secp521r1_sha512", 0x0603},
-    {"rsa_pss_rsae_sha256", 0x0804},
-    {"rsa_pss_rsae_sha384", 0x0805},
-    {"rsa_pss_rsae_sha512", 0x0806},
-    {"ed25519", 0x0807},
+    {"ecdsa_secp256r1_sha256", 0x0403}, {"ecdsa_secp384r1_sha384", 0x0503}, {"ecdsa_secp521r1_sha512", 0x0603},
+    {"rsa_pss_rsae_sha256", 0x0804},    {"rsa_pss_rsae_sha384", 0x0805},    {"rsa_pss_rsae_sha512", 0x0806},
 };
 
 // Both sides of every table are checked by credential_settings.h and by a test.
@@ -76,11 +82,29 @@ Algorithms library_names(const security::AlgorithmNames& names) {
   return made;
 }
 
+std::string_view public_name(std::string_view group) noexcept {
+  const auto* const found = std::ranges::find(kGroups, group, &Name::library);
+  return found == std::end(kGroups) ? group : found->name;
+}
+
+bool can_sign(const Botan::Public_Key& key) {
+  return std::ranges::contains(Botan::TLS::Signature_Scheme::all_available_schemes(), key.algo_name(),
+                               [](const auto& scheme) { return scheme.algorithm_name(); });
+}
+
 Result<Settings> Settings::from(const Options& options) {
   auto credentials = security::CredentialSettings::from(options, kLayer);
   if (!credentials) return fail(std::move(credentials));
   Settings s{std::move(*credentials)};
+  if (s.identity) {
+    const auto key = Botan::PKCS8::load_key(octets(s.identity->private_key));
+    if (!can_sign(*key)) {
+      return security::CredentialFile(kLayer, "key", options.text("key"))
+          .refuse(std::format("which is an {} key, expected RSA or ECDSA", key->algo_name()));
+    }
+  }
   if (options.text("minimum-version") == "1.2") s.version_floor = 0x0303;
+  s.records_per_key = static_cast<std::uint64_t>(options.number("records-per-key"));
   s.window = static_cast<std::size_t>(options.number("window-bytes"));
   return s;
 }

@@ -1,11 +1,12 @@
 #include "record/key_schedule.h"
 
-#include <botan/kdf.h>
+#include <botan/mac.h>
 #include <botan/mem_ops.h>
 
 #include <algorithm>
 #include <cassert>
 #include <format>
+#include <memory>
 #include <vector>
 
 namespace trellis::tls {
@@ -30,6 +31,39 @@ std::vector<std::uint8_t> hkdf_label(std::size_t length, std::string_view label,
   return info;
 }
 
+/// An HMAC that forgets its key when it goes.
+struct Forget {
+  void operator()(Botan::MessageAuthenticationCode* mac) const noexcept { mac->clear(); }
+};
+using KeyedMac = std::unique_ptr<Botan::MessageAuthenticationCode, Forget>;
+
+// Finding an algorithm by its name costs more than using it, so each thread keeps one of each hash.
+KeyedMac key(CipherSuite suite, std::span<const std::byte> secret) {
+  using Mac = std::unique_ptr<Botan::MessageAuthenticationCode>;
+  thread_local const Mac with_sha256 = Botan::MessageAuthenticationCode::create("HMAC(SHA-256)");
+  thread_local const Mac with_sha384 = Botan::MessageAuthenticationCode::create("HMAC(SHA-384)");
+  Botan::MessageAuthenticationCode* const mac = is_sha384(suite) ? with_sha384.get() : with_sha256.get();
+  if (mac != nullptr) mac->set_key(octets(secret));
+  return KeyedMac(mac);
+}
+
+// HKDF-Expand (RFC 5869 section 2.3): each block is made of the one before.
+void expand(Botan::MessageAuthenticationCode& mac, std::string_view label, std::span<const std::byte> context,
+            std::span<std::byte> out) {
+  const auto info = hkdf_label(out.size(), label, context);
+  Botan::secure_vector<std::uint8_t> block;
+  std::uint8_t number = 0;
+  while (!out.empty()) {
+    mac.update(block);
+    mac.update(info);
+    mac.update(++number);
+    mac.final(block);
+    const std::size_t n = std::min(out.size(), block.size());
+    std::ranges::copy(std::as_bytes(std::span(block)).first(n), out.begin());
+    out = out.subspan(n);
+  }
+}
+
 }  // namespace
 
 std::size_t secret_size(CipherSuite suite) noexcept { return is_sha384(suite) ? 48 : 32; }
@@ -39,11 +73,17 @@ SecretBytes::~SecretBytes() { Botan::secure_scrub_memory(bytes_.data(), bytes_.s
 
 Result<void> hkdf_expand_label(CipherSuite suite, std::span<const std::byte> secret, std::string_view label,
                                std::span<const std::byte> context, std::span<std::byte> out) noexcept {
-  const char* name = is_sha384(suite) ? "HKDF-Expand(HMAC(SHA-384))" : "HKDF-Expand(HMAC(SHA-256))";
-  const auto kdf = Botan::KDF::create(name);
-  if (!kdf) return trellis::fail(Reason::unsupported, std::format("Botan was built without {}", name), 0, "tls");
-  const auto info = hkdf_label(out.size(), label, context);
-  kdf->derive_key({reinterpret_cast<std::uint8_t*>(out.data()), out.size()}, octets(secret), {}, info);
+  const auto keyed = key(suite, secret);
+  if (!keyed) return trellis::fail(Reason::unsupported, "Botan was built without HMAC", 0, "tls");
+  expand(*keyed, label, context, out);
+  return {};
+}
+
+Result<void> hkdf_expand_labels(CipherSuite suite, std::span<const std::byte> secret,
+                                std::initializer_list<Expansion> expansions) noexcept {
+  const auto keyed = key(suite, secret);
+  if (!keyed) return trellis::fail(Reason::unsupported, "Botan was built without HMAC", 0, "tls");
+  for (const Expansion& one : expansions) expand(*keyed, one.label, {}, one.out);
   return {};
 }
 

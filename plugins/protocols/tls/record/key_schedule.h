@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string_view>
 
@@ -33,6 +34,15 @@ class SecretBytes {
 /// HKDF-Expand-Label(secret, label, context, out.size()) of the suite's hash; `label` without "tls13 ".
 Result<void> hkdf_expand_label(CipherSuite suite, std::span<const std::byte> secret, std::string_view label,
                                std::span<const std::byte> context, std::span<std::byte> out) noexcept;
+
+/// One more value of the same secret.
+struct Expansion {
+  std::string_view label;    ///< without "tls13 "
+  std::span<std::byte> out;  ///< filled; its size is part of the derivation
+};
+/// HKDF-Expand-Label without context for each of them: cheaper than one by one.
+Result<void> hkdf_expand_labels(CipherSuite suite, std::span<const std::byte> secret,
+                                std::initializer_list<Expansion> expansions) noexcept;
 
 /// client_ or server_application_traffic_secret_N, with its suite.
 class TrafficSecret {

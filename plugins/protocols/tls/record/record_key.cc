@@ -38,8 +38,7 @@ Result<std::shared_ptr<RecordKey>> RecordKey::make(CipherSuite suite, std::span<
 
 Result<std::shared_ptr<RecordKey>> RecordKey::derive(const TrafficSecret& secret, Direction direction) noexcept {
   SecretBytes key(key_size(secret.suite())), iv(kNonce);
-  auto expanded = hkdf_expand_label(secret.suite(), secret.bytes(), "key", {}, key.edit());
-  if (expanded) expanded = hkdf_expand_label(secret.suite(), secret.bytes(), "iv", {}, iv.edit());
+  auto expanded = hkdf_expand_labels(secret.suite(), secret.bytes(), {{"key", key.edit()}, {"iv", iv.edit()}});
   if (!expanded) return trellis::fail(std::move(expanded));
   return make(secret.suite(), key.bytes(), iv.bytes(), direction);
 }

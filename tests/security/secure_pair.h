@@ -1,14 +1,22 @@
-// tls_pair.h: a client and a server over tls/tcp on one real loop, each with its own Security and options.
+// secure_pair.h: a client and a server over a security protocol on one real loop, each with its own Security and
+// options.
+//
+// The tests of this area hold for every security protocol: they are run over each of kSecureStacks.
 #pragma once
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
+#include "security/peer_error.h"
 #include "stacks/world.h"
 #include "support/pki.h"
-#include "tls_error.h"
 
 namespace trellis::test {
 
-using tls::Code;
+using security::Code;
+
+/// Every stack whose topmost layer authenticates the peer with certificates. A new protocol is added here.
+inline const auto kSecureStacks = testing::Values("tls/tcp");
 
 inline std::uint64_t number(Code code) { return static_cast<std::uint64_t>(code); }
 inline std::uint64_t alert(int description) {
@@ -24,31 +32,37 @@ inline std::shared_ptr<Security> new_security() {
 }
 
 /// Two ends that are told about one authority, and can be changed before they meet.
-class TlsPair : public testing::Test {
+class SecureEnds : public testing::Test {
  protected:
-  TlsPair() {
+  explicit SecureEnds(std::string layers = "tls/tcp") : plain_stack(std::move(layers)) {
     server_security->server_identities.push_back(pki.issue());
     client_security->trusted.push_back(pki.anchor());
   }
-  /// The stack's text with options: stack("tickets=0").
-  static std::string stack(const std::string& options) {
-    return options.empty() ? "tls/tcp" : "tls(" + options + ")/tcp";
+  /// The stack's text with options of its topmost layer: stack("tickets=0").
+  std::string stack(const std::string& options) const {
+    const std::size_t end = plain_stack.find('/');
+    return options.empty() ? plain_stack : layer() + "(" + options + ")" + plain_stack.substr(end);
   }
+  std::string layer() const { return plain_stack.substr(0, plain_stack.find('/')); }
 
   /// Listens and connects; comes back when the client is ready or has failed.
   void meet(const std::string& client_options = {}, const std::string& server_options = {}) {
     if (!listener) listen(server_options);
-    client_ready.reset();
     const std::size_t had = world.accepted.size();
-    client = world.preconnection(stack(client_options))
-                 .security(client_security)
-                 .remote({.host = host, .port = listener->local().port, .address = listener->local()})
-                 .initiate(*world.loop, [this](Result<void> how) { client_ready = std::move(how); });
+    dial(client_options);
     ASSERT_TRUE(world.run_until([&] { return client_ready.has_value(); }));
     if (!*client_ready || !wait_for_server) return;
     ASSERT_TRUE(world.run_until([&] { return world.accepted.size() > had; }));
     server = std::move(*world.accepted.back());
     world.accepted.pop_back();
+  }
+  /// Begins to connect.
+  void dial(const std::string& options = {}) {
+    client_ready.reset();
+    client = world.preconnection(stack(options))
+                 .security(client_security)
+                 .remote({.host = host, .port = listener->local().port, .address = listener->local()})
+                 .initiate(*world.loop, [this](Result<void> how) { client_ready = std::move(how); });
   }
   void listen(const std::string& options = {}) {
     listener =
@@ -90,6 +104,7 @@ class TlsPair : public testing::Test {
     return "(another type)";
   }
 
+  std::string plain_stack;
   Pki pki;
   std::shared_ptr<Security> client_security = new_security(), server_security = new_security();
   std::string host = "peer.example";
@@ -99,5 +114,17 @@ class TlsPair : public testing::Test {
   Connection client, server;
   std::optional<Result<void>> client_ready;
 };
+
+/// The same over the stack that is the test's parameter.
+class SecurePair : public SecureEnds, public testing::WithParamInterface<const char*> {
+ protected:
+  SecurePair() : SecureEnds(GetParam()) {}
+};
+
+inline std::string stack_name(const testing::TestParamInfo<const char*>& info) {
+  std::string name = info.param;
+  std::ranges::replace(name, '/', '_');
+  return name;
+}
 
 }  // namespace trellis::test
