@@ -11,6 +11,19 @@ constexpr std::size_t kPendingMax = 256;  // streams of the peer on their way at
 
 bool is(std::string_view name, std::string_view known) { return same_word(name, known); }
 
+// What no layer knows, and nobody can set (RFC 9622 section 8.1.11).
+constexpr std::string_view kConnState = "connState", kCanSend = "canSend", kCanReceive = "canReceive";
+
+std::string word(ConnectionState state) {
+  switch (state) {
+    case ConnectionState::establishing: return "Establishing";
+    case ConnectionState::established: return "Established";
+    case ConnectionState::closing: return "Closing";
+    case ConnectionState::closed: return "Closed";
+  }
+  return "";
+}
+
 }  // namespace
 
 // ---- members
@@ -182,6 +195,10 @@ void ConnectionCore::remember(std::string_view name, const PropertyValue& value)
 }
 
 Result<PropertyValue> ConnectionCore::get(std::string_view name) noexcept {
+  const bool open = state_ == ConnectionState::establishing || state_ == ConnectionState::established;
+  if (is(name, kConnState)) return word(state_);
+  if (is(name, kCanSend)) return open && !finished_;
+  if (is(name, kCanReceive)) return open && !(inbox_.ended() && inbox_.empty());
   if (stack_ == nullptr) return fail(Reason::invalid_argument, "no stack is bound: the Connection is not established");
   if (is(name, kGroupConnLimit.name) && membership_ && membership_->group && stack_->trunk() != nullptr)
     return membership_->group->limit();
@@ -189,6 +206,9 @@ Result<PropertyValue> ConnectionCore::get(std::string_view name) noexcept {
 }
 
 Result<void> ConnectionCore::set(std::string_view name, const PropertyValue& value) noexcept {
+  for (const std::string_view fixed : {kConnState, kCanSend, kCanReceive}) {
+    if (is(name, fixed)) return fail(Reason::invalid_argument, std::string(fixed) + " is read-only");
+  }
   if (stack_ == nullptr) return fail(Reason::invalid_argument, "no stack is bound: the Connection is not established");
   const bool limits_group = is(name, kGroupConnLimit.name) && stack_->trunk() != nullptr;
   if (limits_group && std::get_if<std::uint64_t>(&value) == nullptr)

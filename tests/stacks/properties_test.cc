@@ -1,0 +1,133 @@
+// Properties and events of a Connection as RFC 9622 names them, in virtual time.
+#include "virtual_pair.h"
+
+namespace trellis::tests {
+namespace {
+
+struct Properties : testing::Test {
+  VirtualPair pair;
+  static std::string word(const Connection& c, std::string_view name) {
+    const auto value = c.get(name);
+    return value ? std::get<std::string>(*value) : value.error().detail;
+  }
+  static bool flag(const Connection& c, std::string_view name) { return std::get<bool>(c.get(name).value()); }
+};
+
+// API-147..API-149, API-157, API-218, API-219
+TEST_F(Properties, StateAndDirectionsAreTold) {
+  pair.listen("tcp");
+  Talker& t = pair.dial("tcp");
+  EXPECT_EQ(word(t.connection, "connState"), "Establishing");
+  ASSERT_TRUE(pair.until([&] { return t.ready && !pair.peers.empty(); }));
+  EXPECT_EQ(word(t.connection, "connState"), "Established");
+  EXPECT_TRUE(flag(t.connection, "canSend"));
+  EXPECT_TRUE(flag(t.connection, "canReceive"));
+  t.connection.finish();
+  EXPECT_FALSE(flag(t.connection, "canSend"));
+  EXPECT_TRUE(flag(t.connection, "canReceive"));
+  t.read();
+  Talker& peer = *pair.peers.front();
+  peer.connection.send(Message{.data = slice(peer.connection, "the end"), .final = true});
+  ASSERT_TRUE(pair.until([&] { return t.reader->ended; }));
+  EXPECT_FALSE(flag(t.connection, "canReceive"));
+  t.close();
+  EXPECT_EQ(word(t.connection, "connState"), "Closing");
+  ASSERT_TRUE(pair.until([&] { return t.closed.has_value(); }));
+  EXPECT_EQ(word(t.connection, "connState"), "Closed");
+}
+
+// API-7, API-68
+TEST_F(Properties, NamesAreComparedWithoutCase) {
+  pair.listen("length-prefix/tcp");
+  Talker& t = pair.dial_ready("length-prefix/tcp");
+  ASSERT_TRUE(t.connection.set("KEEPALIVETIMEOUT", Duration(20s)));
+  EXPECT_EQ(std::get<Duration>(t.connection.get("keepalivetimeout").value()), Duration(20s));
+  EXPECT_EQ(word(t.connection, "CONNSTATE"), "Established");
+  EXPECT_FALSE(t.connection.get(".connState")) << "a generic name has no dot in front";
+}
+
+// API-67
+TEST_F(Properties, ReadOnlyOnesCannotBeSetAndTheConnectionLives) {
+  pair.listen("tcp");
+  Talker& t = pair.dial_ready("tcp");
+  for (const char* name : {"connState", "canSend", "canReceive", "sendMsgMaxLen", "recvMsgMaxLen",
+                           "singularTransmissionMsgMaxLen", "_trellis.rtt"}) {
+    const auto done = t.connection.set(name, std::uint64_t{1});
+    ASSERT_FALSE(done) << name;
+    EXPECT_EQ(done.error().reason, Reason::invalid_argument) << name;
+    EXPECT_EQ(done.error().detail, std::string(name) + " is read-only");
+  }
+  t.send("still here");
+  EXPECT_TRUE(pair.until([&] { return !pair.peers.empty() && pair.peers.front()->reader->all == "still here"; }));
+}
+
+// API-12, API-76, API-101, API-248: what is set later is for later Connections, and replaces what was set before.
+TEST_F(Properties, OfThePreconnectionAreForWhatFollows) {
+  pair.listen("tcp");
+  Preconnection to = pair.to_server("tcp");
+  Talker first, second;
+  to.set("keepAliveTimeout", Duration(10s));
+  first.connection = to.initiate(pair.client.loop(), first.on_ready());
+  to.set("keepAliveTimeout", Duration(20s));
+  second.connection = to.initiate(pair.client.loop(), second.on_ready());
+  ASSERT_TRUE(pair.until([&] { return first.ready && second.ready; }));
+  EXPECT_EQ(std::get<Duration>(first.connection.get("keepAliveTimeout").value()), Duration(10s));
+  EXPECT_EQ(std::get<Duration>(second.connection.get("keepAliveTimeout").value()), Duration(20s));
+  first.connection = {};
+  second.connection = {};
+}
+
+// API-185, API-220
+TEST_F(Properties, EverySendHasOneFateAndTheyComeInOrder) {
+  pair.listen("length-prefix/tcp");
+  Talker& t = pair.dial_ready("length-prefix/tcp");
+  std::vector<int> sent;
+  for (int i = 0; i < 20; ++i) {
+    t.connection.send(Message{.data = slice(t.connection, std::string(5000, 'x'))},
+                      [&sent, i](Fate fate, const Error*) {
+                        if (fate != Fate::acknowledged) sent.push_back(fate == Fate::sent ? i : -1);
+                      });
+  }
+  ASSERT_TRUE(pair.until([&] { return !pair.peers.empty() && pair.peers.front()->reader->all.size() == 100000; }));
+  std::vector<int> expected(20);
+  for (int i = 0; i < 20; ++i) expected[static_cast<std::size_t>(i)] = i;
+  EXPECT_EQ(sent, expected);
+}
+
+// API-95, API-192: 1500 bytes with room for 1000 are 1000 and then the other 500 with the end.
+TEST_F(Properties, AMessageBeyondTheLimitComesInPieces) {
+  pair.peers_read = false;
+  pair.listen("length-prefix/tcp");
+  Talker& t = pair.dial_ready("length-prefix/tcp");
+  t.send(std::string(1500, 'x'));
+  ASSERT_TRUE(pair.until([&] { return !pair.peers.empty(); }));
+  std::vector<std::pair<std::size_t, bool>> pieces;
+  for (std::size_t n = 1; n <= 2; ++n) {
+    pair.peers.front()->connection.receive(kWholeMessage, 1000, [&](Result<Message> message) {
+      if (message) pieces.emplace_back(message->data.size(), message->end);
+    });
+    ASSERT_TRUE(pair.until([&] { return pieces.size() == n; }));
+  }
+  EXPECT_EQ(pieces[0], std::pair(std::size_t{1000}, false));
+  EXPECT_EQ(pieces[1], std::pair(std::size_t{500}, true));
+}
+
+// API-189
+TEST_F(Properties, MessagesThatComeBeforeTheyAreAskedForAreKept) {
+  pair.peers_read = false;
+  pair.listen("length-prefix/tcp");
+  Talker& t = pair.dial_ready("length-prefix/tcp");
+  for (const char* word : {"one", "two", "three"}) t.send(word);
+  pair.world.run_for(1s);
+  std::vector<std::string> got;
+  for (std::size_t n = 1; n <= 3; ++n) {
+    pair.peers.front()->connection.receive(kWholeMessage, SIZE_MAX, [&](Result<Message> message) {
+      if (message) got.push_back(text(message->data));
+    });
+    ASSERT_TRUE(pair.until([&] { return got.size() == n; }));
+  }
+  EXPECT_EQ(got, (std::vector<std::string>{"one", "two", "three"}));
+}
+
+}  // namespace
+}  // namespace trellis::tests
