@@ -21,6 +21,7 @@ Requirements merge(const Policy& policy, const Preconnection::Wishes& wishes) {
   return r;
 }
 
+constexpr std::string_view kDefaultResolver = "system";
 constexpr Feature kLastFeature = Feature::soft_errors;
 
 int rank(const ComposedStack& stack, const Requirements& r) {
@@ -63,6 +64,11 @@ RaceLimits Plan::race_limits() const {
   limits.attempts_at_once = attempts_at_once;
   limits.tree.leaves = candidates;
   return limits;
+}
+
+std::span<const PrefixPolicy> Plan::prefix_policies() const noexcept {
+  const auto& given = profile->policy.prefixes;
+  return given.empty() ? default_prefix_policies() : std::span<const PrefixPolicy>(given);
 }
 
 FrameworkCore::FrameworkCore(FrameworkOptions given, std::vector<PluginRules> rules)
@@ -215,7 +221,6 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
   plan.attempts_at_once = policy.limits.attempts_at_once;
   for (std::size_t i = 0; i < std::size(plan.racing); ++i)
     plan.racing[i] = {(*chosen)->racing[i].policy, &(*chosen)->racing[i].options};
-  if (policy.resolver) plan.resolver = policy.resolver->name;
   plan.state = {*chosen, &(*chosen)->state};
   if (!wishes.context.empty()) {
     StateRules own = *plan.state;
@@ -226,15 +231,18 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
   return plan;
 }
 
-Result<Resolver*> FrameworkCore::resolver(const Plan& plan, OptionValues& options) {
-  auto found = registry.resolver(plan.resolver);
-  if (!found) return found;
-  const auto& use = plan.profile->policy.resolver;
-  auto values = OptionValues::check("resolver " + plan.resolver, (*found)->options(),
-                                    use ? use->options : std::vector<OptionText>{});
-  if (!values) return fail(std::move(values));
-  options = std::move(*values);
-  return found;
+Result<std::vector<ResolverUse>> FrameworkCore::open_resolvers(const Plan& plan) {
+  const PluginUse fallback{std::string(kDefaultResolver), {}, {}};
+  const auto& named = plan.profile->policy.resolvers;
+  std::vector<ResolverUse> opened;
+  for (const PluginUse& use : named.empty() ? std::span(&fallback, 1) : std::span(named)) {
+    auto found = registry.resolver(use.name);
+    if (!found) return fail(std::move(found));
+    auto values = OptionValues::check("resolver " + use.name, (*found)->options(), use.options);
+    if (!values) return fail(std::move(values));
+    opened.push_back({*found, std::move(*values)});
+  }
+  return opened;
 }
 
 const KnownHost* FrameworkCore::known_host(const Endpoint& remote) const {
@@ -255,6 +263,7 @@ Turn& FrameworkCore::turn(Executor& executor) {
 
 void FrameworkCore::forget(Executor& executor) {
   std::unique_ptr<Turn> gone;  // destroyed outside of the lock
+  registry.forget(executor);
   const std::lock_guard lock(mutex_);
   const auto found = std::ranges::find(turns_, &executor, [](const auto& entry) { return entry.first; });
   if (found == turns_.end()) return;

@@ -20,6 +20,12 @@
 
 namespace trellis {
 
+/// A resolver of the policy with its settings.
+struct ResolverUse {
+  Resolver* resolver;
+  OptionValues options;
+};
+
 /// What one Preconnection comes to: everything that establishing or listening needs, copied.
 struct Plan {
   std::shared_ptr<const Profile> profile;  // what `racing` refers to; stays when the policy is loaded anew
@@ -35,8 +41,8 @@ struct Plan {
   std::shared_ptr<Preconnection::RaceOver> report;  // null: nobody wants the story
   ConnectionLimits limits;
   std::shared_ptr<const StateRules> state;  // what is remembered
-  std::string resolver = "system";
   RaceLimits race_limits() const;
+  std::span<const PrefixPolicy> prefix_policies() const noexcept;  // how addresses are ordered (RFC 6724)
 };
 
 struct FrameworkCore {
@@ -49,8 +55,9 @@ struct FrameworkCore {
   std::uint64_t generation() const noexcept { return generation_.load(std::memory_order_acquire); }
   /// What the wishes come to under their profile. Errors name what no stack offers.
   Result<Plan> plan(const Preconnection::Wishes& wishes);
-  Result<Resolver*> resolver(const Plan& plan, OptionValues& options);  // fills in its options
-  const KnownHost* known_host(const Endpoint& remote) const;            // null: the resolver has to be asked
+  /// Those of the policy, in the order in which they are asked; at least one.
+  Result<std::vector<ResolverUse>> open_resolvers(const Plan& plan);
+  const KnownHost* known_host(const Endpoint& remote) const;  // null: the resolver has to be asked
   Turn& turn(Executor& executor);
   /// The loop goes before the framework does: destroys its Turn with all that is still in it. No handle may be left.
   void forget(Executor& executor);

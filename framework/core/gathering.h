@@ -10,6 +10,7 @@
 #include "core/framework_core.h"
 #include "core/race_engine.h"
 #include "core/race_history.h"
+#include "core/resolution.h"
 
 namespace trellis {
 
@@ -32,13 +33,10 @@ class Gathering {
   const std::vector<Path>& paths() const noexcept { return paths_; }  // what Candidate::path counts
 
  private:
-  struct Resolution;
-  const char* unfit(const Address& address) const noexcept;
   void expand_paths(NodeIndex node);
   void expand_stacks(NodeIndex node);
-  void resolve(NodeIndex node);
   void add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank);
-  Result<void> ask(Resolution& resolution);
+  Resolution& resolution(int path);
 
   FrameworkCore& framework_;
   Executor& loop_;
@@ -46,7 +44,6 @@ class Gathering {
   RaceEngine& race_;
   std::function<TimePoint()> now_;
   std::vector<Path> paths_;
-  OptionValues resolver_options_;
   RaceHistory history_;
   std::vector<std::unique_ptr<Resolution>> resolutions_;  // one for each path
 };

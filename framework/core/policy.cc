@@ -183,10 +183,35 @@ void read_limits(const XmlElement& element, PolicyLimits& out) {
   out.receive_buffer = element.number("receive-buffer-bytes", kBufferLeast, kBufferMax, out.receive_buffer);
 }
 
-void read_resolver(const XmlElement& element, std::optional<PluginUse>& out) {
+void read_resolver(const XmlElement& element, std::vector<PluginUse>& out) {
   element.attributes({"name"});
-  out = PluginUse{element.word("name"), {}, element.where()};
-  element.children({options_into(out->options)});
+  PluginUse use{element.word("name"), {}, element.where()};
+  element.children({options_into(use.options)});
+  if (std::ranges::contains(out, use.name, &PluginUse::name)) {
+    element.fault(std::format("found resolver {} twice, expected it once", in_quotes(use.name)));
+  }
+  out.push_back(std::move(use));
+}
+
+void read_prefix(const XmlElement& element, std::vector<PrefixPolicy>& out) {
+  element.attributes({"address", "precedence", "label"});
+  element.no_children();
+  const auto prefix = parse_prefix(element.text("address"));
+  if (!prefix) return element.fault_in("address", prefix.error().detail);
+  for (const char* name : {"precedence", "label"}) {
+    if (!element.has(name))
+      return element.fault(std::format("found <prefix> without attribute \"{}\", expected it", name));
+  }
+  out.push_back(prefix_policy(*prefix, static_cast<std::uint8_t>(element.number("precedence", 0, 255, 0)),
+                              static_cast<std::uint8_t>(element.number("label", 0, 255, 0))));
+}
+
+void read_names(const XmlElement& element, Policy& out) {
+  element.attributes({});
+  element.children({
+      {"resolver", [&](const XmlElement& child) { read_resolver(child, out.resolvers); }, kPolicyResolversMax},
+      {"prefix", [&](const XmlElement& child) { read_prefix(child, out.prefixes); }, kPolicyEntriesMax},
+  });
 }
 
 constexpr std::string_view kKinds[] = {"session-ticket", "address-token", "performance", "support"};  // StateKind
@@ -277,7 +302,7 @@ void read_policy(const XmlElement& element, Policy& out) {
       {"applies-to", [&](const XmlElement& child) { read_applies_to(child, out.applies_to); }, 1},
       {"plugins", [&](const XmlElement& child) { read_plugins(child, base, out.plugins); }, 1},
       {"requirements", [&](const XmlElement& child) { read_requirements(child, out.requirements); }, 1},
-      {"resolver", [&](const XmlElement& child) { read_resolver(child, out.resolver); }, 1},
+      {"names", [&](const XmlElement& child) { read_names(child, out); }, 1},
       {"stacks", [&](const XmlElement& child) { read_stacks(child, out.stacks); }, 1},
       {"equivalence", [&](const XmlElement& child) { read_equivalence(child, out); }, 1},
       {"racing", [&](const XmlElement& child) { read_racing(child, out); }, 1},

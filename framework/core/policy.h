@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/applies_to.h"
+#include "core/destination_order.h"
 #include "core/option_values.h"
 #include "core/plugin_rules.h"
 #include "core/stack_spec.h"
@@ -22,6 +23,7 @@ namespace trellis {
 
 inline constexpr std::size_t kPolicyBytesMax = 1 << 20;
 inline constexpr int kPolicyStacksMax = 256;  // all pairs of them are compared
+inline constexpr int kPolicyResolversMax = 8;
 inline constexpr int kPolicyEntriesMax = 64;  // of other lists: options, rules, <allow>, <same-security>, …
 
 /// <limits>: what one Connection may use.
@@ -69,7 +71,8 @@ struct Policy {
   std::vector<SameSecurity> same_security;
   std::array<std::optional<PluginUse>, 3> racing;  ///< by Branch; none: the framework's default
   PolicyLimits limits;
-  std::optional<PluginUse> resolver;  ///< none: the framework's default
+  std::vector<PluginUse> resolvers;    ///< asked in this order; none: the framework's default
+  std::vector<PrefixPolicy> prefixes;  ///< how addresses are ordered (RFC 6724); none: the default table
   PolicyState state;
 };
 

@@ -62,10 +62,11 @@ Result<void> choose_racing(Registry& registry, Profile& profile) {
 }
 
 // The one that is used where the policy names none is opened when the first name is to be resolved.
-Result<void> check_resolver(Registry& registry, const Policy& policy) {
-  if (!policy.resolver) return {};
-  auto resolver = registry.resolver(policy.resolver->name);
-  if (auto options = check_use(*policy.resolver, "resolver", resolver); !options) return fail(std::move(options));
+Result<void> check_resolvers(Registry& registry, const Policy& policy) {
+  for (const PluginUse& use : policy.resolvers) {
+    auto resolver = registry.resolver(use.name);
+    if (auto options = check_use(use, "resolver", resolver); !options) return fail(std::move(options));
+  }
   return {};
 }
 
@@ -85,7 +86,7 @@ Result<std::shared_ptr<const Profile>> make_profile(const ProfileMaking& making,
   if (auto declared = read_same_security(*profile); !declared) return fail(std::move(declared));
   if (auto same = check_equivalence(*profile); !same) return fail(std::move(same));
   if (auto chosen = choose_racing(making.registry, *profile); !chosen) return fail(std::move(chosen));
-  if (auto known = check_resolver(making.registry, profile->policy); !known) return fail(std::move(known));
+  if (auto known = check_resolvers(making.registry, profile->policy); !known) return fail(std::move(known));
   auto store = making.store(profile->policy.state.store);
   if (!store) return fail(std::move(store));
   profile->state.store = std::move(*store);

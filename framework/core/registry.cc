@@ -259,4 +259,11 @@ std::string Registry::provider(PluginKind kind, std::string_view name) const {
   return found == providers_.end() ? std::string() : found->second->info.name;
 }
 
+void Registry::forget(Executor& executor) noexcept {
+  const std::lock_guard lock(mutex_);
+  for (const auto& record : records_) {
+    for (const auto& resolver : record->kinds.resolvers) resolver->forget(executor);
+  }
+}
+
 }  // namespace trellis

@@ -61,6 +61,7 @@ class Registry {
   std::vector<std::string> names(PluginKind kind) const;  ///< usable names, sorted
   /// Name of the plugin behind a name; empty: none.
   std::string provider(PluginKind kind, std::string_view name) const;
+  void forget(Executor& executor) noexcept;  ///< resolvers give up what they keep for a loop that ends
   const std::vector<std::string>& directories() const noexcept { return directories_; }
 
  private:

@@ -118,7 +118,7 @@ Result<void> RaceSimulation::load() {
   auto policy = load_policy(setting_.policy);
   if (!policy) return fail(std::move(policy));
   policy_name_ = policy->name;
-  policy->resolver = PluginUse{.name = "simulated", .options = {}, .where = {}};  // names are of the world
+  policy->resolvers = {PluginUse{.name = "simulated", .options = {}, .where = {}}};  // names are of the world
   std::vector<PluginRules> rules{policy->plugins};
   std::vector<Policy> policies{*policy};
   std::set<std::string> bottoms;  // one stack listens on a port

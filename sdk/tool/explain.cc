@@ -159,9 +159,17 @@ Poco::JSON::Object stacks_json(const Stacks& stacks) {
 
 // ---- the race
 
+/// Who said that there is such a candidate: "by 192.0.2.53:53".
+std::string said(const RaceReport& race, std::uint32_t node) {
+  const auto added = std::ranges::find_if(race.steps, [&](const RaceStep& step) {
+    return step.kind == RaceStep::Kind::added && step.node == node && !step.detail.empty();
+  });
+  return added == race.steps.end() ? "" : "  " + added->detail;
+}
+
 void print_tree(const RaceReport& race, std::uint32_t node, int depth) {
   std::cout << std::string(static_cast<std::size_t>(2 + 2 * depth), ' ') << race.nodes[node].id << ' '
-            << printable(race.nodes[node].text()) << '\n';
+            << printable(race.nodes[node].text() + said(race, node)) << '\n';
   for (std::uint32_t i = 1; i < race.nodes.size(); ++i) {
     if (race.nodes[i].parent == node) print_tree(race, i, depth + 1);
   }

@@ -24,6 +24,7 @@ class Laps {
     seconds_.push_back(end - begin_);
     begin_ = end;
   }
+  void add(double seconds) { seconds_.push_back(seconds); }  ///< a lap that somebody else has measured
   std::size_t count() const { return seconds_.size(); }
   /// Seconds of a typical lap. The first tenth is left out: caches and pools fill in it.
   double typical() const {

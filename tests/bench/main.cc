@@ -48,6 +48,8 @@ std::vector<Row> all_rows() {
           tcp_bulk_rate(),
           tcp_pingpong(),
           udp_rate(),
+          dns_answer(),
+          dns_cached(),
           accept_rate(),
           idle_memory(),
           layer_cost(),

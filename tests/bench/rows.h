@@ -9,6 +9,8 @@ Row tcp_bulk_cpu();
 Row tcp_bulk_rate();
 Row tcp_pingpong();
 Row udp_rate();
+Row dns_answer();
+Row dns_cached();
 Row accept_rate();
 Row idle_memory();
 Row layer_cost();

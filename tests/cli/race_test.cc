@@ -57,8 +57,8 @@ TEST(Resolve, AddressesAreTriedAsTheyAreGiven) {
 TEST(Resolve, AnyNameAndOnlyThisPort) {
   const Outcome any = run({"explain", kDefault, "a.test:80", "--resolve", "*:80:192.0.2.1,[2001:db8::1]"});
   EXPECT_EQ(any.code, 0) << any.error;
-  EXPECT_THAT(any.output, ContainsRegex("in +0 ms +1.1.1.2 \\[\\[2001:db8::1\\]:80, any, tcp\\]: first\n"));
-  EXPECT_THAT(any.output, ContainsRegex("in +250 ms +1.1.1.1 \\[192.0.2.1:80, any, tcp\\]: delay over\n"));
+  EXPECT_THAT(any.output, ContainsRegex("in +0 ms +1.1.1.1 \\[\\[2001:db8::1\\]:80, any, tcp\\]: first\n"));
+  EXPECT_THAT(any.output, ContainsRegex("in +250 ms +1.1.1.2 \\[192.0.2.1:80, any, tcp\\]: delay over\n"));
   const Outcome other = run({"explain", kDefault, "a.invalid:81", "--resolve", "*:80:192.0.2.1"});
   EXPECT_EQ(other.code, 2);
   EXPECT_THAT(other.error, HasSubstr("a.invalid"));

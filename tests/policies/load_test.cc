@@ -36,7 +36,7 @@ TEST_F(LoadTest, UnknownPlugins) {
   EXPECT_EQ(refusal(stacks({stack("s", kTcpLayer)}) + "\n<racing>\n<branch on='path' policy='stagered'/></racing>"),
             "p.xml:6: found racing \"stagered\", which no plugin provides, expected failover, simultaneous or "
             "staggered: did you mean \"staggered\"?");
-  EXPECT_TRUE(refusal(stacks({stack("s", kTcpLayer)}) + "\n<resolver name='sytem'/>")
+  EXPECT_TRUE(refusal(stacks({stack("s", kTcpLayer)}) + "\n<names><resolver name='sytem'/></names>")
                   .starts_with("p.xml:5: found resolver \"sytem\", which no plugin provides, expected "));
 }
 

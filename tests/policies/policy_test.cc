@@ -95,10 +95,15 @@ TEST(Policy, Everything) {
   EXPECT_EQ(quic.layers[1].options[1].value, "");
   EXPECT_EQ(stack_text(policy->stacks[1]), "length-prefix/tls/tcp");
 
-  ASSERT_TRUE(policy->resolver);
-  EXPECT_EQ(policy->resolver->name, "dns");
-  EXPECT_EQ(policy->resolver->where, file + ":23");
-  ASSERT_EQ(policy->resolver->options.size(), 1u);
+  ASSERT_EQ(policy->resolvers.size(), 2u);
+  EXPECT_EQ(policy->resolvers[0].name, "hosts");
+  EXPECT_EQ(policy->resolvers[1].name, "dns");
+  EXPECT_EQ(policy->resolvers[1].where, file + ":24");
+  ASSERT_EQ(policy->resolvers[1].options.size(), 1u);
+  ASSERT_EQ(policy->prefixes.size(), 2u);
+  EXPECT_EQ(policy->prefixes[0].bits, 7);
+  EXPECT_EQ(policy->prefixes[0].precedence, 45);
+  EXPECT_EQ(policy->prefixes[1].bits, 120) << "IPv4 is looked up as ::ffff:192.0.2.0";
 
   ASSERT_TRUE(policy->state.store);
   EXPECT_EQ(policy->state.store->name, "redis");
@@ -139,7 +144,7 @@ TEST(Policy, WhatIsNotSaid) {
   EXPECT_TRUE(policy->requirements.require.empty());
   EXPECT_TRUE(policy->plugins.allow.empty());
   EXPECT_TRUE(policy->applies_to.empty());
-  EXPECT_FALSE(policy->resolver);
+  EXPECT_TRUE(policy->resolvers.empty());
   EXPECT_EQ(policy->limits.connect_timeout, std::chrono::seconds(15));
   EXPECT_EQ(policy->limits.candidates, 16u);
   EXPECT_EQ(policy->limits.attempts_at_once, 8u);

@@ -113,6 +113,7 @@ TEST(Tidy, ThirdPartiesStayInTheirCorner) {
       {"botan/",
        {"framework/core/plugin_", "framework/core/digest", "plugins/protocols/security/", "plugins/protocols/tls",
         "plugins/protocols/tcpls", "tests/"}},
+      {"ares.h", {"plugins/resolvers/dns/", "tests/names/"}},
       {"sqlite3.h", {"plugins/stores/sqlite/", "tests/stores/"}},
       {"Poco/", {"sdk/tool/", "samples/", "plugins/paths/", "plugins/stores/", "tests/"}},
   };

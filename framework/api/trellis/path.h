@@ -16,6 +16,9 @@ struct Endpoint {
   std::string host = {};   ///< name or address literal; empty for local endpoints without one
   std::uint16_t port = 0;  ///< host byte order; 0: unset
   Address address{};       ///< unset: still to be resolved
+  /// Which service of the host (RFC 9622 section 6.1): "https", or one with SRV records, "chat" or "sip/udp"; empty:
+  /// the port says it.
+  std::string service = {};
 };
 
 /// What kind of link an interface has (RFC 9622 section 6.2.11). Says nothing about costs: Path::metered does.
@@ -29,6 +32,15 @@ struct PathRoute {
   bool operator==(const PathRoute&) const = default;
 };
 
+/// What a provisioning domain offers to those who use it (RFC 7556), as far as it is known.
+struct Provisioning {
+  std::vector<Address> dns_servers = {};         ///< in order of preference; port 0: 53
+  std::vector<std::string> search_domains = {};  ///< in order, without a dot at the end
+  /// In order of preference, "socks5://host:port" or "http://host:port"; empty: none is needed.
+  std::vector<std::string> proxies = {};
+  bool operator==(const Provisioning&) const = default;
+};
+
 /// A way out of this host: an interface with an address of ours, in one provisioning domain.
 struct Path {
   std::uint32_t id = 0;                         ///< stable while the path lives; 0: none
@@ -39,9 +51,18 @@ struct Path {
   std::uint32_t mtu = 1500;                     ///< bytes
   bool metered = false;                         ///< costs by volume
   bool temporary = false;                       ///< a temporary address (RFC 8981)
+  bool deprecated = false;                      ///< an address that nothing new should begin from (RFC 4862)
   Duration smoothed_rtt{};                      ///< zero: unknown
   /// Where it leads to, shared by the paths of an interface; null: everywhere.
   std::shared_ptr<const std::vector<PathRoute>> routes = {};
+  /// What its provisioning domain offers, shared by its paths; null: nothing is known.
+  std::shared_ptr<const Provisioning> provisioning = {};
+
+  /// What is known of its provisioning domain; valid as long as `provisioning`.
+  const Provisioning& provisioned() const noexcept {
+    static const Provisioning nothing;
+    return provisioning ? *provisioning : nothing;
+  }
 };
 
 /// Where one branch of a stack goes. Made by the engine, shared by all links of the branch.

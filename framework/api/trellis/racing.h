@@ -47,7 +47,7 @@ struct RaceView {
   std::span<const Child> children;  ///< best first
   bool ipv6_pending;                ///< endpoint branch: AAAA answers may still come
   bool ipv4_pending;                ///< endpoint branch: A answers may still come
-  bool service_pending;             ///< endpoint branch: SVCB or SRV answers may still come
+  bool service_pending;             ///< endpoint and protocol branch: SVCB or SRV answers may still come
 };
 
 /// What shall be done.

@@ -7,19 +7,27 @@ namespace trellis {
 /// What to look up.
 struct Query {
   std::string host;     ///< a name, not an address literal
-  std::string service;  ///< for SRV and HTTPS records; empty: addresses only
+  std::string service;  ///< "https": HTTPS records; another one, "xmpp-client" or "sip/udp": SRV; empty: addresses only
   std::uint16_t port;   ///< goes into the endpoints, host byte order
   const Path* path;     ///< whose servers to ask; valid during the call
 };
 
 /// Some endpoints of a name.
+///
+/// A service is one ServiceMode record (RFC 9460) or SRV record: it comes as soon as it is known, and again when more
+/// addresses of its target are. Without a target it is served by the name itself: its addresses are those that come as
+/// ipv6 and ipv4.
 struct Answer {
   enum class Kind : std::uint8_t { ipv6, ipv4, service };  ///< AAAA, A, or SVCB/HTTPS/SRV
   Kind kind;                                               ///< which record
-  std::vector<Endpoint> endpoints;                         ///< with addresses; each keeps the name
-  std::vector<std::string> alpn;                           ///< from SVCB/HTTPS
-  std::uint16_t priority = 0;                              ///< of SVCB or SRV; lower first
-  Duration time_to_live{};                                 ///< how long it may be kept
+  std::vector<Endpoint> endpoints;                         ///< with addresses; each keeps the name that was asked for
+  std::vector<std::string> alpn;  ///< service: what is spoken there; "" is what is spoken where nothing is said
+  std::uint16_t priority = 0;     ///< service: lower first; equal ones in the order in which they come
+  Duration time_to_live{};        ///< how long it may be kept
+  std::string target = {};        ///< service: who serves it; empty: the name that was asked for
+  std::uint16_t port = 0;         ///< service: another port than that of the query; 0: the same
+  bool hints = false;             ///< service: addresses that count only until those of the target are known
+  std::string source = {};        ///< who says so, for people: "192.0.2.53", "/etc/hosts"
 };
 
 /// Who hears the answers.
@@ -40,11 +48,15 @@ class Resolver {
   virtual ~Resolver() = default;
   virtual std::string_view name() const noexcept = 0;                          ///< as in provides and policies
   virtual std::span<const OptionSpec> options() const noexcept { return {}; }  ///< its settings
+  virtual bool has_services(const Options&) const noexcept { return false; }   ///< it asks for Query::service
+  /// The loop ends before the resolver does: what is kept for it goes. No lookup on it is open.
+  virtual void forget(Executor&) noexcept {}
   /// An open question; destroying it cancels, and the sink hears nothing more.
   struct Lookup {
     virtual ~Lookup() = default;
   };
-  /// Answers later on the loop, never inside the call; ends with done() for ipv6 and for ipv4.
+  /// Answers later on the loop, never inside the call; ends with done() for ipv6, ipv4 and, where Query::service was
+  /// said and the resolver asks for such records, for service. has_services() tells whether it does.
   virtual Result<std::unique_ptr<Lookup>> resolve(Executor&, const Options&, const Query&, AnswerSink&) noexcept = 0;
 };
 

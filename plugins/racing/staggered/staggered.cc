@@ -25,7 +25,8 @@ constexpr OptionSpec kOptions[] = {
      0, 60'000},
     {"attempt-delay-least-ms", std::int64_t{0}, "lower bound of a computed delay; 0: 250, 150 and 100", 0, 60'000},
     {"attempt-delay-most-ms", std::int64_t{0}, "upper bound of a computed delay; 0: 5000, 3000 and 2000", 0, 60'000},
-    {"resolution-delay-ms", std::int64_t{50}, "how long IPv4 answers wait for IPv6 answers", 0, 10'000},
+    {"resolution-delay-ms", std::int64_t{50},
+     "how long IPv4 answers wait for IPv6 answers, and stacks for service records", 0, 10'000},
     {"last-resort-delay-ms", std::int64_t{2000}, "after the last start, until other means are tried", 0, 60'000},
     {"first-family-count", std::int64_t{1}, "addresses of the first family before families alternate", 1, 32},
     {"adapt", true, "delays follow the round-trip times that earlier connections measured"},
@@ -55,11 +56,12 @@ std::unique_ptr<Race> Staggered::begin(Branch branch, const Options& options) co
   return std::make_unique<StaggeredRace>(t);
 }
 
-// RFC 8305 section 3: IPv6 addresses start at once; IPv4 addresses wait a little for them. What failed last time waits
-// as long for something better.
+// RFC 8305 section 3: IPv6 addresses start at once; IPv4 addresses wait a little for them. Stacks wait as long for the
+// service records that say which of them the peer speaks, and what failed last time for something better.
 bool StaggeredRace::may_begin(const RaceView& view) const noexcept {
   const bool more = view.ipv6_pending || view.ipv4_pending || view.service_pending;
-  if (more && std::ranges::all_of(view.children, &Child::failed_before))
+  const bool stacks_wait = view.branch == Branch::protocol && view.service_pending;
+  if (stacks_wait || (more && std::ranges::all_of(view.children, &Child::failed_before)))
     return first_answer_ && view.now >= *first_answer_ + times_.resolution;
   if (view.branch != Branch::endpoint || !(view.ipv6_pending || view.service_pending)) return true;
   const bool have_ipv6 = std::ranges::any_of(view.children, &Child::ipv6);

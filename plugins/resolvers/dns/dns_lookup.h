@@ -1,0 +1,87 @@
+// dns_lookup.h: one name: its addresses and its services, asked for side by side, told as they come.
+#pragma once
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dns_channel.h"
+#include "trellis/resolver.h"
+
+namespace trellis::dns {
+
+/// What a lookup shall do, from the options and the path.
+struct LookupSettings {
+  std::vector<std::string> search_domains;
+  unsigned ndots = 1;
+  bool https = true, srv = true, nat64 = true;
+};
+
+class DnsLookup final : public Resolver::Lookup, Asker, Job {
+ public:
+  DnsLookup(std::shared_ptr<DnsChannel> channel, LookupSettings settings, const Query& query, AnswerSink& sink);
+  ~DnsLookup() override;
+  void begin();
+
+ private:
+  using Kind = Answer::Kind;
+  struct Heard {
+    ares_dns_rec_type_t type;
+    std::string name;
+    RecordsRef records;
+  };
+  /// The addresses of one family of the name that is being tried.
+  struct Family {
+    bool told = false;  // done() was called
+    RecordsRef records;
+  };
+  void heard(ares_dns_rec_type_t type, const std::string& name, RecordsRef records) noexcept override;
+  void run() noexcept override;
+  void take(const Heard& one);
+  void ask_name();
+  Family& family(ares_dns_rec_type_t type) noexcept { return type == ARES_REC_TYPE_AAAA ? ipv6_ : ipv4_; }
+  void take_addresses(ares_dns_rec_type_t type, const RecordsRef& records);
+  bool try_next_name();
+  void settle(Family& family, Kind kind);
+  void tell_addresses(Kind kind, const Records& records);
+  void take_services(const Heard& one);
+  void follow_alias(const std::string& target);
+  void ask_targets();
+  void take_target(const Heard& one);
+  void tell_service(const ServiceRecord& service, std::vector<Address> addresses, bool hints, const Records& from);
+  void end_services();
+  void order_by_weight(std::vector<ServiceRecord>& services) const;
+  bool needs_translation() noexcept;
+  void take_prefix(const RecordsRef& records);
+  void tell(Answer answer);
+  void done(Kind kind, Result<void> how);
+
+  std::shared_ptr<DnsChannel> of_;  // it may have been replaced meanwhile
+  DnsChannel& channel_;
+  LookupSettings settings_;
+  std::string host_, service_;
+  std::uint16_t port_;
+  AnswerSink* sink_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // hearing an answer may destroy this
+  std::deque<Heard> inbox_;
+  std::vector<std::string> names_;  // that the host may stand for
+  std::size_t trying_ = 0;          // which of them
+  Family ipv6_, ipv4_;
+  bool services_told_ = true;
+  std::string service_name_;    // whose service records are awaited; empty: none
+  std::string owner_;           // whose service records those are: a target of the same name is the name itself
+  bool services_over_ = false;  // nothing came of them, to be told when no other name is tried
+  unsigned aliases_ = 0;
+  RecordsRef services_from_;
+  std::vector<ServiceRecord> services_;
+  std::vector<std::string> targets_;  // whose addresses are awaited, once for each family
+  Error service_error_{Reason::unresolved, 0, "dns", {}};
+  bool translating_ = false;  // IPv4 addresses wait for the NAT64 prefix
+};
+
+/// The names that a host may stand for, in order (resolv.conf(5): search and ndots).
+std::vector<std::string> names_to_try(const std::string& host, const std::vector<std::string>& domains, unsigned ndots);
+/// Where the service records of a name are: "example.net", "_8443._https.example.net", "_sip._udp.example.net".
+std::string name_of_service(const std::string& host, const std::string& service, std::uint16_t port);
+
+}  // namespace trellis::dns
