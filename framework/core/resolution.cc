@@ -268,7 +268,7 @@ std::optional<std::size_t> Resolution::best_alpn(const Service& service, const C
   return any ? std::optional<std::size_t>(0) : std::nullopt;
 }
 
-// Endpoints that no service speaks of go last (RACE-149): where the default protocol is spoken, and not at all where SRV
+// Endpoints that no service names go last (RACE-149): where the default protocol is spoken, and not at all where SRV
 // records say that the service is elsewhere (RFC 2782).
 bool Resolution::plain_fits(const ComposedStack& stack) const {
   if (services_.empty()) return true;

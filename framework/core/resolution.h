@@ -1,4 +1,4 @@
-// resolution.h: the addresses and services of the name as one path sees them (RFC 9623 section 4.1.1.1): asked for once,
+// resolution.h: addresses and services of the name as one path sees them (RFC 9623 section 4.1.1.1): asked for once,
 // ranked for every stack of the path, and ranked anew with each answer that comes.
 #pragma once
 #include <functional>

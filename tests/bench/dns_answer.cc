@@ -1,4 +1,4 @@
-// dns_answer.cc: what a name costs: from the answer of a name server on this machine to a connection, and again when the
+// dns_answer.cc: what a name costs: from the answer of a name server on this machine to a connection; again when the
 // answer is kept.
 #include <arpa/inet.h>
 #include <sys/ioctl.h>

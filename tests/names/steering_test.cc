@@ -1,4 +1,4 @@
-// What answers do to a race: services order stacks and endpoints, RFC 6724 orders addresses, resolvers follow each other.
+// What answers do to a race: services order stacks and endpoints, RFC 6724 addresses; resolvers follow each other.
 // The stacks are nothing but their traits, so every attempt fails at once and all that could be tried is tried.
 #include <gmock/gmock.h>
 
@@ -144,7 +144,8 @@ TEST_F(SteeringTest, SrvRecordsMakeTheEndpoints) {
 TEST_F(SteeringTest, AddressesAreOrderedWithThePolicysTable) {
   load(
       R"(<resolver name="dns"><option name="servers" value="192.0.2.53"/></resolver>)"
-      R"(<prefix address="::/0" precedence="40" label="1"/><prefix address="::ffff:0:0/96" precedence="100" label="4"/>)");
+      R"(<prefix address="::/0" precedence="40" label="1"/>)"
+      R"(<prefix address="::ffff:0:0/96" precedence="100" label="4"/>)");
   server.on("AAAA", "a.example").after = 20ms;  // the first answer does not wait, the second one does
   EXPECT_EQ(race({}).front(), "tls 192.0.2.54:443");
 }

@@ -43,7 +43,8 @@ struct ZeroRtt : testing::Test {
   void begin(const std::string& addresses, const std::string& racing = "staggered",
              const std::string& stack = R"(<layer protocol="tickets"/><layer protocol="tcp"/>)") {
     auto policy =
-        parse_policy(std::format(R"(<policy xmlns="urn:trellis:policy:1" name="p"><names><resolver name="simulated"/></names>)"
+        parse_policy(std::format(R"(<policy xmlns="urn:trellis:policy:1" name="p">)"
+                                 R"(<names><resolver name="simulated"/></names>)"
                                  R"(<stacks><stack name="s">{}</stack></stacks>)"
                                  R"(<racing><branch on="endpoint" policy="{}"/></racing></policy>)",
                                  stack, racing),

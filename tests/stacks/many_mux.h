@@ -1,5 +1,5 @@
 // many_mux.h: a multiplexer over several lowers, for tests of what the engine does for TCPLS. Each lower begins with
-// eight bytes that name the connection, so that the acceptor tells a new one from one more lower. All frames go over the
+// eight bytes that name the connection, so the acceptor tells a new one from one more lower. All frames go over the
 // lower in use; whoever moves to another one sees to it that nothing is on its way.
 #pragma once
 #include <algorithm>

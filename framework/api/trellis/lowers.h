@@ -25,7 +25,7 @@ struct LowerWish {
 /// What the engine does for layers with several lowers.
 class LowerHost {
  public:
-  /// Fails at once when the peer has connected to us, when there are too many (Reason::exhausted), or when the policy or
+  /// Fails at once when the peer connected to us, when there are too many (Reason::exhausted), or when the policy or
   /// the `multipath` property forbids it. Answered by lower_ready() or lower_failed().
   virtual Result<LowerPort> want_lower(const LowerWish&) noexcept = 0;
   /// Ends a lower, or withdraws a wish. Its port is gone when this returns; what was pushed onto it still goes out,
@@ -43,7 +43,7 @@ class LowerHost {
 class LowerUser {
  public:
   virtual void lower_ready(LowerPort) noexcept = 0;  ///< wanted, or attached by our acceptor
-  /// A lower, also the first one, or a wish. What came up before has been offered. Its port is gone when this returns. False: the layer cannot live on without it and fails with the error.
+  /// A lower (also the first) or a wish. What came before was offered. Its port goes. False: the layer fails with it.
   virtual bool lower_failed(LowerPort, const Error&) noexcept = 0;
   /// All usable paths, best first, after open() and at each change. Not called when `multipath` is Disabled.
   virtual void paths(std::span<const Path>) noexcept = 0;

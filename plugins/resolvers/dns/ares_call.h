@@ -1,4 +1,4 @@
-// ares_call.h: c-ares lives by the time and the random numbers of a loop. The library has no hooks for them, so the plugin
+// ares_call.h: c-ares lives by the time and the random numbers of a loop. It has no hooks for them, so the plugin
 // carries its own copy of it, linked statically, whose calls of clock_gettime(2) and arc4random_buf(3) end up here.
 #pragma once
 #include "trellis/executor.h"

@@ -1,4 +1,4 @@
-// Whatever a name server answers, through c-ares and through our reading: what comes of it is bounded and sound. The first
+// Whatever a name server answers, through c-ares and our own reading: what comes of it is bounded and sound. The first
 // byte says what was asked for.
 #include <cstdlib>
 
