@@ -142,10 +142,9 @@ TEST_F(SteeringTest, SrvRecordsMakeTheEndpoints) {
 
 // RACE-45, RACE-127: addresses are ordered by RFC 6724, with the table of the policy.
 TEST_F(SteeringTest, AddressesAreOrderedWithThePolicysTable) {
-  load(
-      R"(<resolver name="dns"><option name="servers" value="192.0.2.53"/></resolver>)"
-      R"(<prefix address="::/0" precedence="40" label="1"/>)"
-      R"(<prefix address="::ffff:0:0/96" precedence="100" label="4"/>)");
+  load(R"(<resolver name="dns"><option name="servers" value="192.0.2.53"/></resolver>)"
+       R"(<prefix address="::/0" precedence="40" label="1"/>)"
+       R"(<prefix address="::ffff:0:0/96" precedence="100" label="4"/>)");
   server.on("AAAA", "a.example").after = 20ms;  // the first answer does not wait, the second one does
   EXPECT_EQ(race({}).front(), "tls 192.0.2.54:443");
 }

@@ -42,13 +42,12 @@ struct ZeroRtt : testing::Test {
   /// Loads the stacks and makes a world with these addresses, 10 ms away.
   void begin(const std::string& addresses, const std::string& racing = "staggered",
              const std::string& stack = R"(<layer protocol="tickets"/><layer protocol="tcp"/>)") {
-    auto policy =
-        parse_policy(std::format(R"(<policy xmlns="urn:trellis:policy:1" name="p">)"
-                                 R"(<names><resolver name="simulated"/></names>)"
-                                 R"(<stacks><stack name="s">{}</stack></stacks>)"
-                                 R"(<racing><branch on="endpoint" policy="{}"/></racing></policy>)",
-                                 stack, racing),
-                     "p.xml");
+    auto policy = parse_policy(std::format(R"(<policy xmlns="urn:trellis:policy:1" name="p">)"
+                                           R"(<names><resolver name="simulated"/></names>)"
+                                           R"(<stacks><stack name="s">{}</stack></stacks>)"
+                                           R"(<racing><branch on="endpoint" policy="{}"/></racing></policy>)",
+                                           stack, racing),
+                               "p.xml");
     ASSERT_TRUE(policy) << policy.error().detail;
     FrameworkOptions options;
     options.plugin_directories = {TRELLIS_BUILD_DIR "/plugins"};
