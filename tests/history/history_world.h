@@ -43,11 +43,12 @@ class HistoryWorld {
   /// `inside`: of <world>, after <connect>; `policy`: more of the policy, after its stacks.
   explicit HistoryWorld(const std::string& inside, const std::string& stacks = kTcp, const std::string& policy = {},
                         const std::function<void(Registrar&)>& more = {}) {
-    const std::string xml = std::format(
-        R"(<policy xmlns="urn:trellis:policy:1" name="p"><requirements face="bytestream">)"
-        R"(<require feature="reliability"/>)"
-        R"(<require feature="ordering"/></requirements><resolver name="simulated"/><stacks>{}</stacks>{}</policy>)",
-        stacks, policy);
+    const std::string xml =
+        std::format(R"(<policy xmlns="urn:trellis:policy:1" name="p"><requirements face="bytestream">)"
+                    R"(<require feature="reliability"/>)"
+                    R"(<require feature="ordering"/></requirements><names><resolver name="simulated"/></names>)"
+                    R"(<stacks>{}</stacks>{}</policy>)",
+                    stacks, policy);
     std::vector<Policy> policies;
     for (const char* name : {"p", "other", "served"}) {
       policies.push_back(parse_policy(xml, "p.xml").value());
