@@ -298,7 +298,8 @@ void read_world(const XmlElement& element, WorldFile& out) {
 }  // namespace
 
 Address client_address(std::size_t path, Address::Family family) noexcept {
-  Address address = family == Address::Family::ipv4 ? ip("100.64.0.2") : ip("fd00:7e11:15::2");
+  // Global scope in both families: from a unique local address RFC 6724 rule 5 would prefer IPv4.
+  Address address = family == Address::Family::ipv4 ? ip("100.64.0.2") : ip("2001:2::2");
   address.ip[family == Address::Family::ipv4 ? 2 : 7] = static_cast<std::uint8_t>(path + 1);
   return address;
 }
