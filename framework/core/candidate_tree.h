@@ -22,7 +22,7 @@ inline constexpr std::size_t kUsualNodes =
 /// What a node stands for; each part may still be open.
 struct Candidate {
   Endpoint remote{};           // a name, or an address
-  int path = -1;               // index into the paths of the race; -1: any
+  int path = -1;               // index into the ways of the race; -1: any
   int stack = -1;              // index into its stacks; -1: any
   Duration expected{};         // time to ready learnt from history; zero: unknown
   std::uint8_t rtts = 0;       // round trips that its stack needs

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/framer_layer.h"
+#include "core/proxies.h"
 #include "core/text.h"
 #include "core/trait_words.h"
 
@@ -161,6 +162,7 @@ Result<std::shared_ptr<const ComposedStack>> compose(Registry& registry, const S
     layer.protocol = std::move(part.protocol);
     if (!std::ranges::contains((*stack)->plugins, part.plugin)) (*stack)->plugins.push_back(std::move(part.plugin));
   }
+  (*stack)->proxied = uses_proxy(**stack);
   return std::shared_ptr<const ComposedStack>(std::move(*stack));
 }
 

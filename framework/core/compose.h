@@ -31,6 +31,7 @@ struct ComposedStack {
   std::uint32_t tailroom = 0;        ///< as in traits
   int acceptor = -1;                 ///< index of the topmost layer that accepts; -1: the stack cannot listen
   int multiplexer = -1;              ///< index of the layer with streams; what is above it is made for each; -1: none
+  bool proxied = false;              ///< some layer is a proxy's client
   std::vector<std::string> plugins;  ///< names of the plugins behind it, bottom first, each once
 };
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "core/path_table.h"
 #include "core/race_story.h"
+#include "core/source_address.h"
 #include "core/trunk.h"
 #include "trellis/address_text.h"
 
@@ -36,6 +38,7 @@ struct Establishment::Attempt final : StackOwner {
   /// As soon as a stack that can send early data has room for them it gets its copy (RACE-106).
   void give_early() noexcept {
     if (early_copy || !stack.composed().traits.have.has(Feature::zero_rtt) || stack.top().credit() == 0) return;
+    if (establishment.early_went_elsewhere(*this)) return;
     auto chunk = establishment.owner_->share_early();
     if (!chunk) return;
     early_copy = chunk->info;
@@ -59,6 +62,7 @@ Establishment::Establishment(FrameworkCore& framework, Turn& turn, std::shared_p
       race_(Gathering::root(plan_.wishes), plan_.race_limits(), plan_.racing, *this),
       gathering_(framework, turn.executor(), plan_, race_, [this] { return now(); }) {
   race_.keep_trace(plan_.report != nullptr);
+  gathering_.path_gone = [this](const Path& path) { path_gone(path); };
 }
 Establishment::~Establishment() = default;
 
@@ -107,9 +111,12 @@ void Establishment::advance() noexcept {
 
 Route Establishment::route_to(const Candidate& candidate) const {
   const Address& remote = candidate.remote.address;
+  const Way& way = gathering_.ways()[static_cast<std::size_t>(candidate.path)];
+  const Path* const source = source_for(way.paths, remote);
   Route route;
-  route.path = gathering_.paths()[static_cast<std::size_t>(candidate.path)];
+  route.path = source != nullptr ? *source : way.paths.front();
   route.local = plan_.wishes.local.address;
+  if (gathering_.table() != nullptr && source != nullptr) route.local = source->local;
   if (!route.local && plan_.wishes.local.port != 0) route.local.family = remote.family;
   route.local.port = plan_.wishes.local.port;
   route.remote = remote;
@@ -125,6 +132,8 @@ void Establishment::start_leaf(NodeIndex leaf) noexcept {
   stack.give_to(attempt);
   if (!plan_.wishes.isolated) stack.remember(framework_.state, plan_.state);
   if (auto made = stack.make_layers(0); !made) return attempt.stack_failed(std::move(made).error());
+  if (gathering_.table() != nullptr) stack.follow_paths(gathering_.shared_table());
+  if (stack.composed().proxied) stack.talk_to(gathering_.remotes(candidate));
   stack.open(candidate.remote, route_to(candidate), false);
 }
 
@@ -140,11 +149,33 @@ void Establishment::let_grow(Trunk& trunk, std::size_t stack) {
   trunk.lowers().grow_from(growth_);
 }
 
+// RACE-112: early data on a second path would tell that both belong to one client.
+bool Establishment::early_went_elsewhere(const Attempt& attempt) noexcept {
+  if (!plan_.profile->policy.early_on_one_path) return false;
+  const int path = race_.tree()[attempt.leaf].candidate.path;
+  if (early_path_ < 0) early_path_ = path;
+  return early_path_ != path;
+}
+
 void Establishment::cancel_leaf(NodeIndex leaf) noexcept {
   const auto found = std::ranges::find(attempts_, leaf, [](const auto& a) { return a->leaf; });
   if (found == attempts_.end()) return;
   (*found)->stack.leave();
   attempts_.erase(found);
+}
+
+void Establishment::path_gone(const Path& path) noexcept {
+  std::vector<NodeIndex> lost;
+  for (const auto& attempt : attempts_) {
+    if (attempt->stack.route().path.id == path.id) lost.push_back(attempt->leaf);
+  }
+  for (const NodeIndex leaf : lost) {
+    cancel_leaf(leaf);
+    race_.leaf_failed(
+        now(), leaf,
+        {Reason::unreachable, 0, "core",
+         "the address " + to_text(path.local) + " on " + path.interface_name + ", from which it went out, went away"});
+  }
 }
 
 Result<void> Establishment::apply_properties(Stack& stack) const noexcept {
@@ -265,7 +296,7 @@ void Establishment::cancel() noexcept {
 }
 
 void Establishment::report(std::string winner, const Error* failure) {
-  auto made = tell_race(plan_, gathering_.paths(), race_);
+  auto made = tell_race(plan_, gathering_.ways(), race_);
   made->clock = turn_.executor().wall_clock() -
                 std::chrono::duration_cast<std::chrono::system_clock::duration>(now() - begun_at_);
   made->begun_at = begun_at_;

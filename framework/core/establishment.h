@@ -40,6 +40,8 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
  private:
   struct Attempt;
   Route route_to(const Candidate& candidate) const;
+  void path_gone(const Path& path) noexcept;
+  bool early_went_elsewhere(const Attempt& attempt) noexcept;
   Result<void> apply_properties(Stack& stack) const noexcept;
   void let_grow(Trunk& trunk, std::size_t stack);
   Error too_late() const;
@@ -62,6 +64,7 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
   std::vector<std::unique_ptr<Attempt>> attempts_;  // running
   std::shared_ptr<const Growth> growth_;
   std::unique_ptr<Error> failure_;  // to be told in the turn
+  int early_path_ = -1;             // the first that took early data
   TimePoint begun_at_{}, deadline_{}, wake_ = TimePoint::max();
   bool beginning_ = false;             // inside begin(): outside of a turn the clock would be read for each step
   std::unique_ptr<StateVisit> visit_;  // null: there is no store

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 
 #include "core/gathering.h"
+#include "core/path_table.h"
 #include "core/plugin_path.h"
 #include "core/text.h"
 
@@ -40,6 +42,18 @@ bool same_name(std::string_view a, std::string_view b) {
   if (a.ends_with('.')) a.remove_suffix(1);
   if (b.ends_with('.')) b.remove_suffix(1);
   return same_word(a, b);
+}
+
+// Which way out the application insists on, as far as it can be said before any is found.
+Path way_asked_for(const Preconnection::Wishes& wishes) {
+  Path path{.interface_name = wishes.interface_name};
+  const auto required = [](const PathRule& rule) { return rule.preference == Preference::require; };
+  if (std::ranges::count_if(wishes.paths, required) != 1) return path;  // several are alternatives
+  const PathRule& rule = *std::ranges::find_if(wishes.paths, required);
+  const auto exact = [](const std::string& name) { return name.contains('*') ? std::string() : name; };
+  if (path.interface_name.empty()) path.interface_name = exact(rule.interface_name);
+  path.provisioning_domain = exact(rule.provisioning_domain);
+  return path;
 }
 
 std::filesystem::path program() {
@@ -150,7 +164,7 @@ Result<std::shared_ptr<const Profile>> FrameworkCore::profile(const Preconnectio
   const ProfileList profiles = this->profiles();
   if (!wishes.profile.empty()) return profile_named(profiles, wishes.profile);
   const bool reaches = wishes.remote.address || !wishes.remote.host.empty();
-  const Path path{.interface_name = wishes.interface_name};
+  const Path path = way_asked_for(wishes);
   return profile_for(
       profiles,
       {.endpoint = reaches ? &wishes.remote : &wishes.local, .application = options.application, .path = &path});
@@ -245,6 +259,35 @@ Result<std::vector<ResolverUse>> FrameworkCore::open_resolvers(const Plan& plan)
   return opened;
 }
 
+Result<std::shared_ptr<PathTable>> FrameworkCore::paths(Executor& executor, const Plan& plan) {
+  const Profile& profile = *plan.profile;
+  if (profile.paths.empty()) {
+    if (plan.wishes.paths.empty()) return nullptr;
+    return fail(Reason::unsupported, "the policy '" + profile.policy.name +
+                                         "' does not say how paths are found, expected <paths> in it: the application "
+                                         "wants to choose among them");
+  }
+  std::vector<LoopPaths> replaced;  // of policies that were loaded anew; destroyed outside of the lock
+  {
+    const std::lock_guard lock(mutex_);
+    const auto old = std::ranges::partition(paths_, [&](const LoopPaths& one) {
+      return one.executor != &executor || one.profile == plan.profile || std::ranges::contains(profiles_, one.profile);
+    });
+    std::ranges::move(old, std::back_inserter(replaced));
+    paths_.erase(old.begin(), old.end());
+    for (const LoopPaths& one : paths_) {
+      if (one.executor == &executor && one.profile == plan.profile) return one.table;
+    }
+  }
+  std::vector<PathSource> sources;
+  for (const auto& from : profile.paths) sources.push_back({from.provider, &from.options});
+  auto table = PathTable::open(executor, sources, profile.policy.path_rules);
+  if (!table) return table;
+  const std::lock_guard lock(mutex_);
+  paths_.push_back({&executor, plan.profile, *table});
+  return table;
+}
+
 const KnownHost* FrameworkCore::known_host(const Endpoint& remote) const {
   for (const KnownHost& known : options.hosts) {
     if (known.port == remote.port && (known.host == "*" || same_name(known.host, remote.host))) return &known;
@@ -264,7 +307,11 @@ Turn& FrameworkCore::turn(Executor& executor) {
 void FrameworkCore::forget(Executor& executor) {
   std::unique_ptr<Turn> gone;  // destroyed outside of the lock
   registry.forget(executor);
+  std::vector<LoopPaths> gone_paths;
   const std::lock_guard lock(mutex_);
+  const auto ours = std::ranges::partition(paths_, [&](const auto& one) { return one.executor != &executor; });
+  std::ranges::move(ours, std::back_inserter(gone_paths));
+  paths_.erase(ours.begin(), ours.end());
   const auto found = std::ranges::find(turns_, &executor, [](const auto& entry) { return entry.first; });
   if (found == turns_.end()) return;
   gone = std::move(found->second);

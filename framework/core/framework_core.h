@@ -20,6 +20,8 @@
 
 namespace trellis {
 
+class PathTable;
+
 /// A resolver of the policy with its settings.
 struct ResolverUse {
   Resolver* resolver;
@@ -57,6 +59,9 @@ struct FrameworkCore {
   Result<Plan> plan(const Preconnection::Wishes& wishes);
   /// Those of the policy, in the order in which they are asked; at least one.
   Result<std::vector<ResolverUse>> open_resolvers(const Plan& plan);
+  /// On the loop's thread; null: routing decides. Errors: paths cannot be found, or the application wants to choose
+  /// among those of a policy that finds none.
+  Result<std::shared_ptr<PathTable>> paths(Executor& executor, const Plan& plan);
   const KnownHost* known_host(const Endpoint& remote) const;  // null: the resolver has to be asked
   Turn& turn(Executor& executor);
   /// The loop goes before the framework does: destroys its Turn with all that is still in it. No handle may be left.
@@ -79,6 +84,13 @@ struct FrameworkCore {
   mutable std::mutex mutex_;
   ProfileList profiles_;
   std::map<std::string, std::shared_ptr<StateKeeper>> stores_;  // by plugin and settings; belongs to reload_mutex_
+  /// The paths of a policy on a loop. Destroyed on the thread of the loop, or when no loop runs any more.
+  struct LoopPaths {
+    Executor* executor;
+    std::shared_ptr<const Profile> profile;
+    std::shared_ptr<PathTable> table;
+  };
+  std::vector<LoopPaths> paths_;
   std::vector<std::pair<Executor*, std::unique_ptr<Turn>>> turns_;
   std::map<std::pair<std::string, Face>, std::shared_ptr<const ComposedStack>> stacks_;  // composed from text
 };

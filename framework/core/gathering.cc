@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/proxies.h"
+#include "core/source_address.h"
 #include "trellis/address_text.h"
 
 namespace trellis {
@@ -13,11 +15,7 @@ Gathering::Gathering(FrameworkCore& framework, Executor& loop, const Plan& plan,
       plan_(plan),
       race_(race),
       now_(std::move(now)),
-      history_(framework, plan, loop, paths_) {
-  Path any{.id = 1, .interface_name = plan_.wishes.interface_name};
-  any.local = plan_.wishes.local.address;
-  paths_.push_back(std::move(any));
-}
+      history_(framework, plan, loop, ways_) {}
 Gathering::~Gathering() = default;
 
 Candidate Gathering::root(const Preconnection::Wishes& wishes) {
@@ -36,10 +34,12 @@ std::optional<Error> Gathering::misfit() const {
 }
 
 void Gathering::stop() noexcept {
+  unfollow();
   for (const auto& resolution : resolutions_) resolution->stop();
 }
 
 bool Gathering::resolving() const noexcept {
+  if (table() != nullptr && !table()->complete()) return true;
   return std::ranges::any_of(resolutions_, [](const auto& r) { return r->resolving(); });
 }
 
@@ -47,47 +47,175 @@ void Gathering::expand(NodeIndex node) {
   const Candidate& candidate = race_.tree()[node].candidate;
   if (candidate.path < 0) return expand_paths(node);
   if (candidate.stack < 0) return expand_stacks(node);
-  resolution(candidate.path).join(node);
+  resolution(candidate.path, candidate.remote).join(node);
 }
 
 // Earlier races have a say in what is tried first and how long it may take, never in what is tried.
-void Gathering::add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank) {
+NodeIndex Gathering::add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank) {
   const Outlook outlook = history_.outlook(candidate);
-  candidate.expected = outlook.expected;
+  if (outlook.expected > Duration{}) candidate.expected = outlook.expected;
   candidate.failed_before = outlook.failed_before;
-  race_.add(now_(), parent, branch, std::move(candidate), rank + outlook.rank,
-            race_.traced() ? outlook.text(loop_.now()) : std::string());
+  return race_.add(now_(), parent, branch, std::move(candidate), rank + outlook.rank,
+                   race_.traced() ? outlook.text(loop_.now()) : std::string());
 }
 
+// ---- ways
+
 void Gathering::expand_paths(NodeIndex node) {
-  for (std::size_t i = 0; i < paths_.size(); ++i) {
+  branching_ = node;
+  auto table = framework_.paths(loop_, plan_);
+  if (!table) return race_.expansion_failed(now_(), node, std::move(table).error());
+  if (*table == nullptr) {
+    ways_.push_back(any_way(plan_.wishes));
     Candidate child = race_.tree()[node].candidate;
-    child.path = static_cast<int>(i);
-    add(node, Branch::path, std::move(child), static_cast<std::int64_t>(i));
+    child.path = 0;
+    way_nodes_.push_back(add(node, Branch::path, std::move(child), 0));
+    return race_.children_changed(now_(), node);
   }
-  race_.children_changed(now_(), node);
+  follow(std::move(*table));
+  if (this->table()->complete()) update_ways();
+}
+
+void Gathering::paths_changed(const PathNews& news) noexcept {
+  update_ways();
+  for (const Path& path : news.removed) {
+    if (path_gone && !race_.over()) path_gone(path);
+  }
+}
+
+void Gathering::update_ways() {
+  if (race_.over()) return;
+  WaysFound found = find_ways(*table(), plan_.wishes, race_.tree()[kRoot].candidate.remote,
+                              [this](const Path& path) { return targets(path); });
+  tell_left_out(found);
+  std::vector<bool> there(ways_.size());
+  for (std::size_t rank = 0; rank < found.ways.size(); ++rank) {
+    Way& now = found.ways[rank];
+    const auto known = std::ranges::find_if(ways_, [&](const Way& w) { return !w.gone && w.is(now.paths.front()); });
+    if (known != ways_.end()) {
+      const auto i = static_cast<std::size_t>(known - ways_.begin());
+      there[i] = true;
+      known->paths = std::move(now.paths);
+      continue;
+    }
+    there.push_back(true);
+    Candidate child = race_.tree()[branching_].candidate;
+    child.path = static_cast<int>(ways_.size());
+    child.expected = expected_on(now.paths.front(), !child.remote.address);
+    const bool raced = now.raced;
+    ways_.push_back(std::move(now));
+    way_nodes_.push_back(raced ? add(branching_, Branch::path, std::move(child), static_cast<std::int64_t>(rank))
+                               : kNoNode);
+  }
+  if (race_.tree()[branching_].children.empty()) return race_.expansion_failed(now_(), branching_, no_way());
+  race_.children_changed(now_(), branching_);
+  for (const auto& resolution : resolutions_) {
+    if (!race_.over()) resolution->reconsider();
+  }
+  for (std::size_t i = 0; i < there.size() && !race_.over(); ++i) {
+    if (there[i] || std::exchange(ways_[i].gone, true) || way_nodes_[i] == kNoNode) continue;
+    race_.node_failed(now_(), way_nodes_[i],
+                      {Reason::unreachable, 0, "core", "the path " + ways_[i].name + " went away"});
+  }
+}
+
+// How long it should take to connect on a path whose round trip is known (RACE-55); zero: nothing is known.
+Duration Gathering::expected_on(const Path& path, bool resolves) const noexcept {
+  const auto rtts = std::ranges::min(plan_.stacks, {}, [](const auto& s) { return s->traits.handshake_rtts; });
+  return path.smoothed_rtt * (rtts->traits.handshake_rtts + (resolves ? 1 : 0));
+}
+
+void Gathering::tell_left_out(const WaysFound& found) {
+  for (const auto& [which, why] : found.left_out) {
+    if (std::ranges::contains(left_out_, std::pair(which, why))) continue;
+    left_out_.emplace_back(which, why);
+    race_.drop(now_(), branching_, why, which);
+  }
+}
+
+Error Gathering::no_way() const {
+  const Endpoint& remote = plan_.wishes.remote;
+  Error none{Reason::unreachable, 0, "core",
+             "no path may be used to " + (remote.host.empty() ? to_text(remote.address) : remote.host)};
+  std::string_view between = ": ";
+  for (const auto& [which, why] : left_out_) {
+    none.detail += std::string(between) + which + ": " + why;
+    between = "; ";
+  }
+  if (left_out_.empty()) none.detail += ": this host has none that is up";
+  return none;
+}
+
+// Which way the address is reached by when it was found on `way`: by the loopback if it is this host's own. -1: it
+// cannot be reached.
+int Gathering::way_to(const Address& address, int way) const noexcept {
+  for (std::size_t i = 0; i < ways_.size(); ++i) {
+    if (ways_[i].ours && !ways_[i].gone && source_for(ways_[i].paths, address) != nullptr) return static_cast<int>(i);
+  }
+  return source_for(ways_[static_cast<std::size_t>(way)].paths, address) != nullptr ? way : -1;
+}
+
+// ---- stacks and addresses
+
+std::vector<Endpoint> Gathering::targets(const Path& path) const {
+  std::vector<Endpoint> all;
+  all.reserve(plan_.stacks.size());
+  for (const auto& stack : plan_.stacks)
+    all.push_back(remotes_of(*stack, race_.tree()[kRoot].candidate.remote, path).front());
+  return all;
+}
+
+std::vector<Endpoint> Gathering::remotes(const Candidate& candidate) const {
+  auto remotes =
+      remotes_of(*plan_.stacks[static_cast<std::size_t>(candidate.stack)], race_.tree()[kRoot].candidate.remote,
+                 ways_[static_cast<std::size_t>(candidate.path)].paths.front());
+  for (Endpoint& remote : remotes) {
+    if (same_peer(remote, candidate.remote)) remote.address = candidate.remote.address;
+  }
+  return remotes;
 }
 
 void Gathering::expand_stacks(NodeIndex node) {
+  const Candidate parent = race_.tree()[node].candidate;
   for (std::size_t i = 0; i < plan_.stacks.size(); ++i) {
-    Candidate child = race_.tree()[node].candidate;
+    Candidate child = parent;
     child.stack = static_cast<int>(i);
     child.rtts = static_cast<std::uint8_t>(plan_.stacks[i]->traits.handshake_rtts);
-    add(node, Branch::protocol, std::move(child), static_cast<std::int64_t>(i));
+    if (plan_.stacks[i]->proxied) child.remote = remotes(child).front();
+    child.expected = ways_[static_cast<std::size_t>(parent.path)].paths.front().smoothed_rtt * child.rtts;
+    const char* rule = nullptr;
+    if (!names_somebody(child.remote)) rule = "the path has no proxy for it";
+    if (child.remote.address) {
+      const int way = way_to(child.remote.address, parent.path);
+      if (way < 0) rule = "the path does not lead to it";
+      child.path = std::max(0, way);
+    }
+    if (rule == nullptr)
+      add(node, Branch::protocol, std::move(child), static_cast<std::int64_t>(i));
+    else
+      race_.drop(now_(), node, rule, plan_.stacks[i]->text);
   }
   for (const std::string& which : plan_.unfit) race_.drop(now_(), node, "not what is required", which);
-  const Candidate& path = race_.tree()[node].candidate;
-  if (!path.remote.address && resolution(path.path).steers()) return resolution(path.path).steer(node);
+  if (race_.tree()[node].children.empty()) {
+    return race_.expansion_failed(now_(), node,
+                                  {Reason::unreachable, 0, "core", "no stack of the policy can be used on this path"});
+  }
+  const bool proxied = std::ranges::any_of(plan_.stacks, [](const auto& stack) { return stack->proxied; });
+  if (!parent.remote.address && !proxied && resolution(parent.path, parent.remote).steers())
+    return resolution(parent.path, parent.remote).steer(node);
   race_.children_changed(now_(), node);
 }
 
-Resolution& Gathering::resolution(int path) {
+Resolution& Gathering::resolution(int path, const Endpoint& name) {
   for (const auto& known : resolutions_) {
-    if (known->path() == path) return *known;
+    if (known->path() == path && same_peer(known->name(), name)) return *known;
   }
-  const Path& of = paths_[static_cast<std::size_t>(path)];
+  const Way& way = ways_[static_cast<std::size_t>(path)];
+  Path of = way.paths.front();
+  if (way.paths.size() > 1) of.local = {};  // which of them, the destination decides
   const Resolution::Context context{framework_, loop_, plan_, race_, history_, now_};
-  return *resolutions_.emplace_back(std::make_unique<Resolution>(context, of, path));
+  return *resolutions_.emplace_back(std::make_unique<Resolution>(
+      context, of, path, name, [this, path](const Address& address) { return way_to(address, path); }));
 }
 
 }  // namespace trellis

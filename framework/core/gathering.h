@@ -11,10 +11,11 @@
 #include "core/race_engine.h"
 #include "core/race_history.h"
 #include "core/resolution.h"
+#include "core/ways.h"
 
 namespace trellis {
 
-class Gathering {
+class Gathering final : public PathWatcher {
  public:
   /// `now`: the time of the race, which need not be that of the loop. All references outlive it.
   Gathering(FrameworkCore& framework, Executor& loop, const Plan& plan, RaceEngine& race,
@@ -25,27 +26,41 @@ class Gathering {
   static Candidate root(const Preconnection::Wishes& wishes);
   /// Why the address that was asked for cannot be used; none: it can, or it is a name.
   std::optional<Error> misfit() const;
-  void expand(NodeIndex node);  // RaceActions::expand
-  void stop() noexcept;         // no more answers
-  bool resolving() const noexcept;
+  void expand(NodeIndex node);      // RaceActions::expand
+  void stop() noexcept;             // no more answers
+  bool resolving() const noexcept;  // names, or the ways out of this host
   /// Once, when the race is over: history hears how it went. `late`: the time to connect is over.
   void learn(bool late) { history_.learn(race_.tree(), now_(), late); }
-  const std::vector<Path>& paths() const noexcept { return paths_; }  // what Candidate::path counts
+  const std::vector<Way>& ways() const noexcept { return ways_; }  // what Candidate::path counts
+  /// Whom each layer of the candidate's stack talks to, bottom first.
+  std::vector<Endpoint> remotes(const Candidate& candidate) const;
+  /// Hears of paths that went away, after the tree has heard of them; none: nobody does.
+  std::function<void(const Path&)> path_gone;
 
  private:
+  void paths_changed(const PathNews& news) noexcept override;
+  void update_ways();
+  std::vector<Endpoint> targets(const Path& path) const;
+  void tell_left_out(const WaysFound& found);
+  Error no_way() const;
+  Duration expected_on(const Path& path, bool resolves) const noexcept;
+  int way_to(const Address& address, int way) const noexcept;
   void expand_paths(NodeIndex node);
   void expand_stacks(NodeIndex node);
-  void add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank);
-  Resolution& resolution(int path);
+  NodeIndex add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank);
+  Resolution& resolution(int path, const Endpoint& name);
 
   FrameworkCore& framework_;
   Executor& loop_;
   const Plan& plan_;
   RaceEngine& race_;
   std::function<TimePoint()> now_;
-  std::vector<Path> paths_;
+  std::vector<Way> ways_;                                      // never fewer: nodes refer to them by index
+  std::vector<NodeIndex> way_nodes_;                           // kNoNode: not raced
+  std::vector<std::pair<std::string, std::string>> left_out_;  // that were told
+  NodeIndex branching_ = kNoNode;                              // the node whose children are ways
   RaceHistory history_;
-  std::vector<std::unique_ptr<Resolution>> resolutions_;  // one for each path
+  std::vector<std::unique_ptr<Resolution>> resolutions_;  // one for each path and name
 };
 
 }  // namespace trellis

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/path_rules.h"
 #include "core/text.h"
 
 namespace trellis {
@@ -202,7 +203,14 @@ Result<PropertyValue> ConnectionCore::get(std::string_view name) noexcept {
   if (stack_ == nullptr) return fail(Reason::invalid_argument, "no stack is bound: the Connection is not established");
   if (is(name, kGroupConnLimit.name) && membership_ && membership_->group && stack_->trunk() != nullptr)
     return membership_->group->limit();
-  return stack_->get(name, stack_->depth() - 1);
+  auto answer = stack_->get(name, stack_->depth() - 1);  // a layer with several paths knows better
+  if (!answer && answer.error().reason == Reason::unsupported) {
+    const Path& path = stack_->route().path;
+    if (is(name, kInterface.name)) return std::string(interface_name());
+    if (is(name, kPvd.name)) return path.provisioning_domain.empty() ? std::string(interface_name()) : domain_of(path);
+    if (is(name, kPath.name)) return std::uint64_t{stack_->path_table() != nullptr ? path.id : 0};
+  }
+  return answer;
 }
 
 Result<void> ConnectionCore::set(std::string_view name, const PropertyValue& value) noexcept {
@@ -210,6 +218,9 @@ Result<void> ConnectionCore::set(std::string_view name, const PropertyValue& val
     if (is(name, fixed)) return fail(Reason::invalid_argument, std::string(fixed) + " is read-only");
   }
   if (stack_ == nullptr) return fail(Reason::invalid_argument, "no stack is bound: the Connection is not established");
+  for (const std::string_view fixed : {kInterface.name, kPvd.name, kPath.name}) {
+    if (is(name, fixed)) return fail(Reason::invalid_argument, std::string(fixed) + " is read-only: say it before");
+  }
   const bool limits_group = is(name, kGroupConnLimit.name) && stack_->trunk() != nullptr;
   if (limits_group && std::get_if<std::uint64_t>(&value) == nullptr)
     return fail(Reason::invalid_argument, "groupConnLimit is a number of Connections");
@@ -305,7 +316,7 @@ Result<void> ConnectionCore::begin_stream(Trunk& trunk) {
 // To the same address, on the same path, with the same layers (RFC 9622 section 7.4).
 Result<void> ConnectionCore::begin_stack(Stack& like) {
   Stack& stack = Stack::make(turn_, like.composed_shared(), like.security_shared());
-  stack.remember_as(like);
+  stack.be_like(like);
   if (auto made = stack.make_layers(0); !made) {
     stack.leave();
     return made;

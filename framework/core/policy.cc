@@ -244,6 +244,54 @@ void read_state(const XmlElement& element, PolicyState& out) {
   if (!use.name.empty()) out.store = std::move(use);
 }
 
+constexpr std::string_view kInterfaceTypes[] = {"unknown", "wired", "wifi", "cellular", "loopback", "tunnel"};
+constexpr std::string_view kTruths[] = {"true", "false"};
+
+void read_path_rule(const XmlElement& element, Preference preference, std::vector<PathRule>& out) {
+  element.attributes({"interface", "type", "pvd", "metered", "temporary"});
+  element.no_children();
+  PathRule rule{.preference = preference};
+  if (element.has("interface")) rule.interface_name = element.text("interface");
+  if (element.has("pvd")) rule.provisioning_domain = element.text("pvd");
+  if (element.has("type")) {
+    const auto word = std::ranges::find(kInterfaceTypes, element.word("type", kInterfaceTypes));
+    rule.type = static_cast<InterfaceType>(word - std::ranges::begin(kInterfaceTypes));
+  }
+  if (element.has("metered")) rule.metered = element.word("metered", kTruths) == "true";
+  if (element.has("temporary")) rule.temporary = element.word("temporary", kTruths) == "true";
+  if (rule.interface_name.empty() && rule.provisioning_domain.empty() && !rule.type && !rule.metered && !rule.temporary)
+    element.fault("found a rule about paths that says nothing, expected interface, type, pvd, metered or temporary");
+  out.push_back(std::move(rule));
+}
+
+void read_more_paths(const XmlElement& element, Policy& out) {
+  element.attributes({"provider"});
+  PluginUse use{element.word("provider"), {}, element.where()};
+  element.children({options_into(use.options)});
+  out.path_providers.push_back(std::move(use));
+}
+
+void read_paths(const XmlElement& element, Policy& out) {
+  element.attributes({"provider"});
+  out.path_providers.push_back({element.word("provider"), {}, element.where()});
+  std::vector<OptionText> options;
+  const auto rules = [&out](std::string_view name, Preference preference) {
+    return XmlElement::Child{
+        name, [&out, preference](const XmlElement& rule) { read_path_rule(rule, preference, out.path_rules); },
+        kPolicyEntriesMax};
+  };
+  element.children({options_into(options),
+                    {"also", [&](const XmlElement& also) { read_more_paths(also, out); }, kPolicyPathsMax},
+                    rules("require", Preference::require),
+                    rules("prefer", Preference::prefer),
+                    rules("avoid", Preference::avoid),
+                    rules("prohibit", Preference::prohibit)});
+  out.path_providers.front().options = std::move(options);
+  if (out.path_rules.size() > kPathRulesMost)
+    element.fault(
+        std::format("found {} rules about paths, expected at most {}", out.path_rules.size(), kPathRulesMost));
+}
+
 constexpr std::string_view kBranches[] = {"path", "protocol", "endpoint"};  // in the order of Branch
 
 void read_branch(const XmlElement& element, Policy& out) {
@@ -258,8 +306,11 @@ void read_branch(const XmlElement& element, Policy& out) {
   place = std::move(use);
 }
 
+constexpr std::string_view kEarlyData[] = {"every-path", "one-path"};
+
 void read_racing(const XmlElement& element, Policy& out) {
-  element.attributes({});
+  element.attributes({"early-data"});
+  if (element.has("early-data")) out.early_on_one_path = element.word("early-data", kEarlyData) == "one-path";
   element.children({{"branch", [&](const XmlElement& branch) { read_branch(branch, out); }}});
 }
 
@@ -302,6 +353,7 @@ void read_policy(const XmlElement& element, Policy& out) {
       {"applies-to", [&](const XmlElement& child) { read_applies_to(child, out.applies_to); }, 1},
       {"plugins", [&](const XmlElement& child) { read_plugins(child, base, out.plugins); }, 1},
       {"requirements", [&](const XmlElement& child) { read_requirements(child, out.requirements); }, 1},
+      {"paths", [&](const XmlElement& child) { read_paths(child, out); }, 1},
       {"names", [&](const XmlElement& child) { read_names(child, out); }, 1},
       {"stacks", [&](const XmlElement& child) { read_stacks(child, out.stacks); }, 1},
       {"equivalence", [&](const XmlElement& child) { read_equivalence(child, out); }, 1},

@@ -13,6 +13,7 @@
 #include "core/applies_to.h"
 #include "core/destination_order.h"
 #include "core/option_values.h"
+#include "core/path_rules.h"
 #include "core/plugin_rules.h"
 #include "core/stack_spec.h"
 #include "trellis/clock.h"
@@ -24,6 +25,7 @@ namespace trellis {
 inline constexpr std::size_t kPolicyBytesMax = 1 << 20;
 inline constexpr int kPolicyStacksMax = 256;  // all pairs of them are compared
 inline constexpr int kPolicyResolversMax = 8;
+inline constexpr int kPolicyPathsMax = 16;    // <also> in <paths>
 inline constexpr int kPolicyEntriesMax = 64;  // of other lists: options, rules, <allow>, <same-security>, …
 
 /// <limits>: what one Connection may use.
@@ -70,7 +72,10 @@ struct Policy {
   std::vector<StackSpec> stacks;  ///< best first; at least one
   std::vector<SameSecurity> same_security;
   std::array<std::optional<PluginUse>, 3> racing;  ///< by Branch; none: the framework's default
+  bool early_on_one_path = false;                  ///< early data go out by the first path only that can take them
   PolicyLimits limits;
+  std::vector<PluginUse> path_providers;  ///< <paths>, <also>; empty: routing decides
+  std::vector<PathRule> path_rules;       ///< in their order
   std::vector<PluginUse> resolvers;    ///< asked in this order; none: the framework's default
   std::vector<PrefixPolicy> prefixes;  ///< how addresses are ordered (RFC 6724); none: the default table
   PolicyState state;

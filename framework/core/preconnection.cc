@@ -4,6 +4,7 @@
 #include "core/establishment.h"
 #include "core/framework_core.h"
 #include "core/listener_core.h"
+#include "core/path_rules.h"
 #include "core/text.h"
 #include "trellis/address_text.h"
 
@@ -25,6 +26,11 @@ Preconnection& Preconnection::local(Endpoint endpoint) {
 }
 Preconnection& Preconnection::interface_name(std::string name) {
   wishes_.interface_name = std::move(name);
+  plan_.reset();
+  return *this;
+}
+Preconnection& Preconnection::path(PathRule rule) {
+  wishes_.paths.push_back(std::move(rule));
   plan_.reset();
   return *this;
 }
@@ -110,6 +116,11 @@ Result<void> check_remote(const Preconnection::Wishes& wishes) {
   }
   if (!wishes.local.host.empty() && !wishes.local.address) {
     return fail(Reason::invalid_argument, "the local endpoint '" + wishes.local.host + "' is not an address");
+  }
+  if (wishes.paths.size() > kPathRulesMost) {
+    return fail(Reason::invalid_argument, "found " + std::to_string(wishes.paths.size()) +
+                                              " wishes about paths, expected at most " +
+                                              std::to_string(kPathRulesMost));
   }
   for (const auto& [name, value] : wishes.properties) {
     if (same_word(name, kIsolateSession.name)) return fail(Reason::invalid_argument, "isolateSession is true or false");

@@ -51,7 +51,10 @@ Result<OptionValues> check_use(const PluginUse& use, std::string_view what, Resu
 
 Result<void> choose_racing(Registry& registry, Profile& profile) {
   for (std::size_t i = 0; i < std::size(profile.racing); ++i) {
-    const PluginUse use = profile.policy.racing[i].value_or(PluginUse{"staggered", {}, {}});
+    const bool proxies = std::ranges::any_of(profile.stacks, [](const auto& stack) { return stack->proxied; });
+    // A slow proxy that is preferred shall not be passed by (RACE-63).
+    const char* const usual = proxies && i == static_cast<std::size_t>(Branch::protocol) ? "failover" : "staggered";
+    const PluginUse use = profile.policy.racing[i].value_or(PluginUse{usual, {}, {}});
     auto policy = registry.racing(use.name);
     auto options = check_use(use, "racing policy", policy);
     if (!options) return fail(std::move(options));
@@ -78,6 +81,18 @@ StateRules state_rules(const Policy& policy, std::string_view application) {
   return rules;
 }
 
+Result<void> choose_paths(Registry& registry, Profile& profile) {
+  for (const PluginUse& use : profile.policy.path_providers) {
+    auto provider = registry.paths(use.name);
+    auto options = check_use(use, "path provider", provider);
+    if (!options) return fail(std::move(options));
+    if (auto checked = (*provider)->check(*options); !checked)
+      return fail(Reason::configuration, use.where + ": path provider " + use.name + ": " + checked.error().detail);
+    profile.paths.push_back({*provider, std::move(*options)});
+  }
+  return {};
+}
+
 Result<std::shared_ptr<const Profile>> make_profile(const ProfileMaking& making, Policy policy) {
   auto profile = std::make_shared<Profile>();
   profile->policy = std::move(policy);
@@ -86,6 +101,7 @@ Result<std::shared_ptr<const Profile>> make_profile(const ProfileMaking& making,
   if (auto declared = read_same_security(*profile); !declared) return fail(std::move(declared));
   if (auto same = check_equivalence(*profile); !same) return fail(std::move(same));
   if (auto chosen = choose_racing(making.registry, *profile); !chosen) return fail(std::move(chosen));
+  if (auto chosen = choose_paths(making.registry, *profile); !chosen) return fail(std::move(chosen));
   if (auto known = check_resolvers(making.registry, profile->policy); !known) return fail(std::move(known));
   auto store = making.store(profile->policy.state.store);
   if (!store) return fail(std::move(store));

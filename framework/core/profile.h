@@ -28,6 +28,11 @@ struct Profile {
     OptionValues options;
   } racing[3];  // by Branch
   StateRules state;
+  struct PathsFrom {
+    PathProvider* provider;
+    OptionValues options;
+  };
+  std::vector<PathsFrom> paths;                                  // empty: routing decides
   Result<void> equivalence(std::size_t a, std::size_t b) const;  // whether two of the stacks may race; if not, why
 };
 

@@ -106,6 +106,19 @@ void RaceEngine::expansion_failed(TimePoint now, NodeIndex node, Error error) {
   rearm();
 }
 
+void RaceEngine::node_failed(TimePoint now, NodeIndex node, Error error) {
+  if (over_) return;
+  if (tree_[node].state == Child::State::waiting) {
+    withdraw(now, node);
+    return children_changed(now, tree_[node].parent);
+  }
+  if (!active(tree_[node].state)) return;
+  actions_.abandon(node);
+  fail_node(now, node, std::move(error), kWentAway);
+  run_deferred(now);
+  rearm();
+}
+
 void RaceEngine::start(TimePoint now, NodeIndex node, const char* why) {
   decision(now, Kind::started, node, why);
   begin_node(now, node);
@@ -203,7 +216,8 @@ void RaceEngine::run_deferred(TimePoint now) {
   while (!over_ && !deferred_.empty() && attempts_ < limits_.attempts_at_once) {
     const NodeIndex next = deferred_.front();
     deferred_.erase(deferred_.begin());
-    if (tree_[next].state == Child::State::waiting) start(now, next, "an attempt has ended");
+    if (tree_[next].state == Child::State::waiting && active(tree_[tree_[next].parent].state))
+      start(now, next, "an attempt has ended");
   }
 }
 
@@ -284,6 +298,7 @@ void RaceEngine::fail_node(TimePoint now, NodeIndex node, Error error, const cha
     fact(now, Kind::failed, node, fact_why);
   else
     decision(now, Kind::failed, node, "nothing below it is left");
+  cancel_children(now, node, "what is above it went away");
   if (node != kRoot) return child_ended(now, n.parent, node);
   over_ = true;
   rearm();
@@ -354,7 +369,12 @@ void RaceEngine::cancel_node(TimePoint now, NodeIndex node, const char* why, boo
   }
   parent(node).wake = TimePoint::max();
   actions_.abandon(node);
-  for (const NodeIndex child : std::vector(tree_[node].children)) {
+  cancel_children(now, node, why);
+}
+
+void RaceEngine::cancel_children(TimePoint now, NodeIndex node, const char* why) {
+  for (std::size_t i = 0; i < tree_[node].children.size(); ++i) {
+    const NodeIndex child = tree_[node].children[i];
     if (active(tree_[child].state)) cancel_node(now, child, why);
   }
 }

@@ -40,6 +40,9 @@ struct RaceLimits {
   std::size_t attempts_at_once = 8;
 };
 
+/// Why a node failed that stood for something which is not there any more.
+inline constexpr const char* kWentAway = "it went away";
+
 class RaceEngine {
  public:
   /// `racing` by Branch. All references outlive the engine.
@@ -57,6 +60,8 @@ class RaceEngine {
   void pending(NodeIndex node, RaceStep::Awaited awaited);            // what expand() still waits for
   void children_changed(TimePoint now, NodeIndex parent);             // after add, withdraw, rerank, pending
   void expansion_failed(TimePoint now, NodeIndex node, Error error);  // it has no children, and will not have any
+  /// What the node stands for is not there any more: whatever runs below it ends.
+  void node_failed(TimePoint now, NodeIndex node, Error error);
   void leaf_answered(TimePoint now, NodeIndex leaf, unsigned rtts_left);
   void leaf_ready(TimePoint now, NodeIndex leaf);
   void leaf_failed(TimePoint now, NodeIndex leaf, Error error);
@@ -94,6 +99,7 @@ class RaceEngine {
   void child_ended(TimePoint now, NodeIndex parent, NodeIndex child);
   void fail_node(TimePoint now, NodeIndex node, Error error, const char* fact_why = nullptr);
   void cancel_node(TimePoint now, NodeIndex node, const char* why, bool as_fact = false);
+  void cancel_children(TimePoint now, NodeIndex node, const char* why);
   void run_deferred(TimePoint now);
   void rearm();
   bool running(NodeIndex node) const noexcept;

@@ -67,15 +67,15 @@ std::string Outlook::text(TimePoint now) const {
   return *rule == '\0' ? what : what + "; " + rule;
 }
 
-RaceHistory::RaceHistory(FrameworkCore& framework, const Plan& plan, Executor& loop, const std::vector<Path>& paths)
-    : framework_(framework), plan_(plan), loop_(loop), paths_(paths) {}
+RaceHistory::RaceHistory(FrameworkCore& framework, const Plan& plan, Executor& loop, const std::vector<Way>& ways)
+    : framework_(framework), plan_(plan), loop_(loop), ways_(ways) {}
 
 bool RaceHistory::used() const noexcept {
   return !plan_.wishes.isolated && plan_.state->keep_of(StateKind::performance) > Duration{};
 }
 
 HistoryPlace RaceHistory::place(int path, int stack, std::string_view endpoint) const {
-  return {plan_.state->partition, network_of(paths_[static_cast<std::size_t>(path)]), endpoint,
+  return {plan_.state->partition, network_of(ways_[static_cast<std::size_t>(path)].paths.front()), endpoint,
           plan_.stacks[static_cast<std::size_t>(stack)]->name};
 }
 

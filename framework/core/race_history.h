@@ -5,6 +5,7 @@
 
 #include "core/candidate_tree.h"
 #include "core/history.h"
+#include "core/ways.h"
 
 namespace trellis {
 
@@ -24,8 +25,8 @@ struct Outlook {
 
 class RaceHistory {
  public:
-  /// All references outlive it; `paths` is what Candidate::path counts.
-  RaceHistory(FrameworkCore& framework, const Plan& plan, Executor& loop, const std::vector<Path>& paths);
+  /// All references outlive it; `ways` is what Candidate::path counts.
+  RaceHistory(FrameworkCore& framework, const Plan& plan, Executor& loop, const std::vector<Way>& ways);
 
   /// What is known of the candidate: a path, a stack on a path, or an address over both. `rank` moves it only behind
   /// its siblings: what is unknown keeps its place, so that it is tried (RACE-91).
@@ -49,7 +50,7 @@ class RaceHistory {
   FrameworkCore& framework_;
   const Plan& plan_;
   Executor& loop_;
-  const std::vector<Path>& paths_;
+  const std::vector<Way>& ways_;
   std::string endpoint_;      // empty: not needed yet
   std::vector<Known> known_;  // looked up so far
 };

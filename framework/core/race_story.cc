@@ -5,14 +5,14 @@
 namespace trellis {
 namespace {
 
-RaceNode tell_node(const Plan& plan, const std::vector<Path>& paths, const CandidateTree& tree, NodeIndex i) {
+RaceNode tell_node(const Plan& plan, const std::vector<Way>& ways, const CandidateTree& tree, NodeIndex i) {
   const CandidateNode& n = tree[i];
   RaceNode node;
   node.id = tree.name(i);
   node.parent = i == kRoot ? kRoot : n.parent;
   node.remote = n.candidate.remote;
   if (n.candidate.stack >= 0) node.stack = plan.stacks[static_cast<std::size_t>(n.candidate.stack)]->text;
-  if (n.candidate.path >= 0) node.path = paths[static_cast<std::size_t>(n.candidate.path)].interface_name;
+  if (n.candidate.path >= 0) node.path = ways[static_cast<std::size_t>(n.candidate.path)].name;
   node.rank = n.rank;
   node.rtts = n.candidate.rtts;
   node.expected = n.candidate.expected;
@@ -57,7 +57,7 @@ void follow_steps(RaceReport& report) {
   }
 }
 
-std::unique_ptr<RaceReport> tell_race(const Plan& plan, const std::vector<Path>& paths, RaceEngine& race) {
+std::unique_ptr<RaceReport> tell_race(const Plan& plan, const std::vector<Way>& ways, RaceEngine& race) {
   auto report = std::make_unique<RaceReport>();
   const Endpoint& remote = plan.wishes.remote;
   report->remote = remote.host.empty() ? to_text(remote.address) : remote.host + ":" + std::to_string(remote.port);
@@ -71,7 +71,7 @@ std::unique_ptr<RaceReport> tell_race(const Plan& plan, const std::vector<Path>&
   report->limits = {static_cast<std::uint32_t>(limits.tree.children), static_cast<std::uint32_t>(limits.tree.nodes),
                     static_cast<std::uint32_t>(limits.tree.leaves),
                     static_cast<std::uint32_t>(limits.attempts_at_once)};
-  for (NodeIndex i = 0; i < race.tree().size(); ++i) report->nodes.push_back(tell_node(plan, paths, race.tree(), i));
+  for (NodeIndex i = 0; i < race.tree().size(); ++i) report->nodes.push_back(tell_node(plan, ways, race.tree(), i));
   report->steps = std::move(race.trace());
   follow_steps(*report);
   return report;

@@ -4,6 +4,7 @@
 #include <array>
 #include <ranges>
 
+#include "core/proxies.h"
 #include "trellis/address_text.h"
 
 namespace trellis {
@@ -44,8 +45,13 @@ const char* unfit(const Plan& plan, const Address& address) noexcept {
   return nullptr;
 }
 
-Resolution::Resolution(const Context& context, const Path& path, int path_index)
-    : c_(context), path_(path), index_(path_index), service_(service_of(context.plan.wishes)) {}
+Resolution::Resolution(const Context& context, const Path& path, int path_index, Endpoint name, WayTo way_to)
+    : c_(context),
+      path_(path),
+      index_(path_index),
+      name_(std::move(name)),
+      way_to_(std::move(way_to)),
+      service_(same_peer(name_, context.plan.wishes.remote) ? service_of(context.plan.wishes) : std::string()) {}
 Resolution::~Resolution() = default;
 
 const ComposedStack& Resolution::stack_of(NodeIndex node) const {
@@ -55,7 +61,7 @@ const ComposedStack& Resolution::stack_of(NodeIndex node) const {
 // ---- asking
 
 bool Resolution::steers() noexcept {
-  if (service_ != kHttps || c_.framework.known_host(c_.plan.wishes.remote) != nullptr) return false;
+  if (service_ != kHttps || c_.framework.known_host(name_) != nullptr) return false;
   const auto& stacks = c_.plan.stacks;
   if (std::ranges::all_of(stacks, [](const auto& s) { return secures_datagrams(*s); }) ||
       std::ranges::none_of(stacks, [](const auto& s) { return secures_datagrams(*s); }))
@@ -78,7 +84,7 @@ void Resolution::join(NodeIndex stack_node) {
 
 void Resolution::begin() {
   if (std::exchange(begun_, true)) return;
-  const Endpoint& remote = c_.plan.wishes.remote;
+  const Endpoint& remote = name_;
   if (const KnownHost* known = c_.framework.known_host(remote)) {
     for (const Address& address : known->addresses) plain_.push_back({.address = without_port(address), .source = {}});
     as_given_ = true;
@@ -109,7 +115,7 @@ Result<void> Resolution::open() {
 Result<void> Resolution::ask(const ResolverUse& use) {
   const bool services = !service_.empty() && use.resolver->has_services(use.options);
   awaited_ = {.ipv6 = true, .ipv4 = true, .service = services};
-  const Query query{c_.plan.wishes.remote.host, services ? service_ : std::string(), c_.plan.wishes.remote.port,
+  const Query query{name_.host, services ? service_ : std::string(), name_.port,
                     &path_};
   auto lookup = use.resolver->resolve(c_.loop, use.options, query, *this);
   if (!lookup) return fail(std::move(lookup));
@@ -161,6 +167,12 @@ void Resolution::changed() {
   for (std::size_t i = 0; i < nodes_.size() && !c_.race.over(); ++i) tell(nodes_[i]);
 }
 
+void Resolution::reconsider() {
+  for (Node& node : nodes_)
+    std::erase_if(node.dropped, [&](const Address& a) { return unfit(c_.plan, a) == nullptr && way_to_(a) >= 0; });
+  if (begun_) changed();
+}
+
 void Resolution::tell(Node& node) {
   const NodeIndex index = node.index;  // telling may let more nodes join
   std::vector<Pick> picked = picks(stack_of(index));
@@ -175,6 +187,7 @@ void Resolution::tell(Node& node) {
 
 bool Resolution::drop_unfit(Node& node, const Address& address) {
   const char* rule = unfit(c_.plan, address);
+  if (rule == nullptr && way_to_(address) < 0) rule = "the path does not lead to it";
   if (rule == nullptr) return false;
   if (!std::ranges::contains(node.dropped, address)) {
     node.dropped.push_back(address);
@@ -207,9 +220,10 @@ void Resolution::sync(Node& node, const std::vector<Pick>& picked) {
     }
     if (std::ranges::contains(node.dropped, pick.address)) continue;
     Candidate leaf = c_.race.tree()[node.index].candidate;
-    leaf.remote = {.host = c_.plan.wishes.remote.host, .port = pick.address.port, .address = pick.address};
+    leaf.remote = {.host = name_.host, .port = pick.address.port, .address = pick.address};
+    leaf.path = std::max(0, way_to_(pick.address));
     const Outlook outlook = c_.history.outlook(leaf);
-    leaf.expected = outlook.expected;
+    leaf.expected = outlook.expected > Duration{} ? outlook.expected : path_.smoothed_rtt * leaf.rtts;
     leaf.failed_before = outlook.failed_before;
     const NodeIndex added = c_.race.add(c_.now(), node.index, Branch::endpoint, std::move(leaf), place + outlook.rank,
                                         c_.race.traced() ? said(pick, outlook) : std::string());
@@ -231,9 +245,9 @@ std::vector<Resolution::Pick> Resolution::picks(const ComposedStack& stack) {
   std::vector<Pick> out;
   for (const Service& service : services_) {
     if (!best_alpn(service, stack)) continue;
-    add_sorted(out, addresses_of(service), service.port != 0 ? service.port : c_.plan.wishes.remote.port);
+    add_sorted(out, addresses_of(service), service.port != 0 ? service.port : name_.port);
   }
-  if (plain_fits(stack)) add_sorted(out, plain_, c_.plan.wishes.remote.port);
+  if (plain_fits(stack)) add_sorted(out, plain_, name_.port);
   return out;
 }
 
@@ -307,7 +321,7 @@ std::optional<SourceAddress> Resolution::source_of(const Address& destination) {
                   .interface_name = path_.interface_name};
   if (path_.local && path_.local.family == destination.family) spec.local = without_port(path_.local);
   Address to = destination;
-  to.port = c_.plan.wishes.remote.port != 0 ? c_.plan.wishes.remote.port : 1;
+  to.port = name_.port != 0 ? name_.port : 1;
   if (!path_.local || path_.local.family == destination.family) {
     auto socket = c_.loop.sockets().open(spec);
     if (socket && (*socket)->connect(to)) {
@@ -352,7 +366,7 @@ Error Resolution::unresolved(const Node& node) const {
   const auto& wishes = c_.plan.wishes;
   if (!services_.empty())
     return {Reason::unresolved, 0, "core",
-            "no service of " + wishes.remote.host + " speaks what the application speaks over " +
+            "no service of " + name_.host + " speaks what the application speaks over " +
                 stack_of(node.index).text};
   const auto only = wishes.family != Address::Family::none ? wishes.family : wishes.local.address.family;
   const std::string family = only == Address::Family::ipv6 ? "IPv6 " : only == Address::Family::ipv4 ? "IPv4 " : "";
@@ -361,7 +375,7 @@ Error Resolution::unresolved(const Node& node) const {
   const Error* const first = v6 != nullptr ? v6 : v4;
   Error whole{Reason::unresolved, 0, "core", {}};
   if (first != nullptr) whole = *first;
-  whole.detail = "no " + family + "address was found for " + wishes.remote.host;
+  whole.detail = "no " + family + "address was found for " + name_.host;
   if (v6 != nullptr && v4 != nullptr && v6->detail != v4->detail)
     whole.detail += ": IPv6: " + v6->detail + "; IPv4: " + v4->detail;
   else if (first != nullptr)

@@ -29,9 +29,14 @@ class Resolution final : AnswerSink {
     RaceHistory& history;
     const std::function<TimePoint()>& now;
   };
-  Resolution(const Context& context, const Path& path, int path_index);
+  /// `name`: what is resolved, the remote endpoint or a proxy. `way_to`: by which path an address found on this one is
+  /// reached; -1: by none.
+  using WayTo = std::function<int(const Address&)>;
+  Resolution(const Context& context, const Path& path, int path_index, Endpoint name, WayTo way_to);
   ~Resolution();
   int path() const noexcept { return index_; }
+  const Endpoint& name() const noexcept { return name_; }
+  void reconsider();  // the path has other addresses or routes now
   /// Whether services of the name decide between stacks, so that it is worth asking before one of them is started.
   bool steers() noexcept;
   void steer(NodeIndex path_node);  // its stacks are ordered by what the services speak, as soon as that is known
@@ -94,6 +99,8 @@ class Resolution final : AnswerSink {
   Context c_;
   const Path path_;
   int index_;
+  Endpoint name_;
+  WayTo way_to_;
   std::string service_;  // Query::service
   bool begun_ = false;
   bool as_given_ = false;  // the application ordered the addresses of each family

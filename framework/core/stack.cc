@@ -1,10 +1,12 @@
 #include "core/stack.h"
 
+#include <algorithm>
 #include <cassert>
 #include <new>
 
 #include "core/lower_set.h"
 #include "core/nothing.h"
+#include "core/path_table.h"
 #include "core/trunk.h"
 #include "trellis/address_text.h"
 
@@ -94,6 +96,19 @@ Result<void> LayerSlot::tell(LowerPort port, std::string_view name, const Proper
   if (below == nullptr || index_ == below->base().first_) return fail(Reason::unsupported);
   return below->set(name, value, index_ - 1u);
 }
+
+// Whom the layers talk to, where that differs.
+struct Stack::Remotes {
+  std::vector<Endpoint> of;
+  std::optional<OpenArgs> args[kStackDepthMax];
+};
+
+// Hears of paths, where a policy finds them.
+struct Stack::Paths final : PathWatcher {
+  explicit Paths(Stack& owner) : stack(owner) {}
+  void paths_changed(const PathNews& news) noexcept override { stack.paths_changed(news); }
+  Stack& stack;
+};
 
 // What the layers see of the state; few ever ask.
 struct Stack::Memories {
@@ -194,6 +209,12 @@ void Stack::remember(StateMemory& memory, std::shared_ptr<const StateRules> rule
   rules_ = std::move(rules);
 }
 
+void Stack::be_like(Stack& other) {
+  remember_as(other);
+  if (other.base().remotes_) talk_to(other.base().remotes_->of);
+  if (other.base().paths_) follow_paths(other.base().paths_->shared_table());
+}
+
 void Stack::remember_as(const Stack& other) noexcept {
   memory_ = other.memory_;
   rules_ = other.rules_;
@@ -207,7 +228,7 @@ State& Stack::state(unsigned index) noexcept {
   StateKey key{.kind = {},
                .partition = partition.value_or(""),
                .network = std::string(network_of(route().path)),
-               .endpoint = state_endpoint(remote()),
+               .endpoint = state_endpoint(base().remotes_ ? base().remotes_->of[index] : remote()),
                .protocol = composed_->layers[index].name,
                .detail = {}};
   memories_->of[index] =
@@ -274,6 +295,17 @@ void Stack::advance() noexcept {
   if (graceful_ && !error_) close_next();
 }
 
+void Stack::talk_to(std::vector<Endpoint> remotes) {
+  base().remotes_ = std::make_unique<Remotes>();
+  base().remotes_->of = std::move(remotes);
+}
+
+const OpenArgs& Stack::args(unsigned index) noexcept {
+  Remotes* const remotes = base().remotes_.get();
+  if (remotes == nullptr) return *args_;
+  return remotes->args[index].emplace(OpenArgs{remotes->of[index], args_->route, args_->alpn, args_->passive});
+}
+
 // Iterates, so that a layer that is ready at once never nests the next one's open() in its own.
 void Stack::open_next() noexcept {
   if (foot_ && !foot_->trunk->carries()) return;
@@ -282,7 +314,7 @@ void Stack::open_next() noexcept {
     LayerSlot& slot = level(i).slot;
     if (!slot.opened) {
       slot.opened = true;
-      slot.instance->open(*args_);
+      slot.instance->open(args(i));
       turn_.revisit(slot);
     }
     if (!slot.Slot::ready && !slot.early_open) return;
@@ -409,6 +441,37 @@ Result<void> Stack::set(std::string_view name, const PropertyValue& value, unsig
   if (done || done.error().reason != Reason::unsupported) return done;
   auto below = cut->lowers().set(name, value);  // on all of them
   return below || below.error().reason != Reason::unsupported ? std::move(below) : std::move(done);
+}
+
+// ---- paths
+
+PathTable* Stack::path_table() noexcept { return base().paths_ ? base().paths_->table() : nullptr; }
+
+void Stack::follow_paths(std::shared_ptr<PathTable> table) {
+  Stack& below = base();
+  below.paths_ = std::make_unique<Paths>(below);
+  below.paths_->follow(std::move(table));
+}
+
+// An interface that comes back is another path with the same address.
+void Stack::paths_changed(const PathNews& news) noexcept {
+  Path& mine = route_.path;
+  const auto is_mine = [&](const Path& path) {
+    return path.id == mine.id || (path.interface_name == mine.interface_name && path.local == mine.local &&
+                                  path.provisioning_domain == mine.provisioning_domain);
+  };
+  const auto tell = [&](Reason reason, const char* what) {
+    owner_->stack_noticed(Notice::path_change, {reason, 0, "core", "the path " + mine.interface_name + what});
+  };
+  for (const std::vector<Path>* list : {&news.removed, &news.changed, &news.added}) {
+    const auto found = std::ranges::find_if(*list, is_mine);
+    if (found == list->end()) continue;
+    mine = *found;
+    if (list == &news.removed)
+      tell(Reason::unreachable, " went away");
+    else
+      tell(Reason{}, list == &news.changed ? " has changed" : " is there again");
+  }
 }
 
 // ---- streams

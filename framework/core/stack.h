@@ -32,9 +32,11 @@ class StackOwner : public StackTop {
 };
 
 class LowerSet;
+class PathTable;
 class Stack;
 class Trunk;
 struct Lower;
+struct PathNews;
 
 /// Who made the instances that belong to an acceptor, and outlives them.
 class SeatKeeper {
@@ -119,6 +121,13 @@ class Stack final : public TurnMember {
   /// Before open(): where the state of its layers belongs. Never called: nothing is remembered.
   void remember(StateMemory& memory, std::shared_ptr<const StateRules> rules) noexcept;
 
+  /// Before open(): whom each layer talks to, bottom first, where a proxy's client makes them differ.
+  void talk_to(std::vector<Endpoint> remotes);
+  /// Before open(): hears of changes of its path from now on, and tells its owner (Notice::path_change).
+  void follow_paths(std::shared_ptr<PathTable> table);
+  PathTable* path_table() noexcept;  // null: routing decides
+
+  void be_like(Stack& other);  // before open(): a connection of its own to the same peer, in the same way
   void remember_as(const Stack& other) noexcept;  // where the other one remembers, with the same peer
   void prepare(const Endpoint& remote, const Route& route, bool passive) noexcept;  // opens in the next advance pass
   void open(const Endpoint& remote, const Route& route, bool passive) noexcept;     // opens now
@@ -177,6 +186,7 @@ class Stack final : public TurnMember {
   Stack* part(unsigned index) noexcept;  // that has this layer; null: a listener has it
   bool end_stream() noexcept;
   void let_go_of_stream() noexcept;
+  void paths_changed(const PathNews& news) noexcept;
   void stream_over() noexcept;
   void stream_stopped(Error) noexcept;
   void trunk_over(const Error* error) noexcept;
@@ -195,8 +205,13 @@ class Stack final : public TurnMember {
   StateMemory* memory_ = nullptr;  // null: nothing is remembered
   std::shared_ptr<const StateRules> rules_;
   std::unique_ptr<Memories> memories_;  // of the layers that asked
-  std::unique_ptr<Trunk> trunk_;        // of its own streams
-  std::unique_ptr<Foot> foot_;          // made for a stream of another Stack
+  struct Remotes;
+  std::unique_ptr<Remotes> remotes_;  // null: all talk to remote_
+  const OpenArgs& args(unsigned index) noexcept;
+  struct Paths;
+  std::unique_ptr<Paths> paths_;  // null: routing decides
+  std::unique_ptr<Trunk> trunk_;  // of its own streams
+  std::unique_ptr<Foot> foot_;    // made for a stream of another Stack
   Acceptor* acceptor_ = nullptr;
   SeatKeeper* keeper_ = nullptr;
   std::uint64_t abort_code_ = 0;

@@ -9,6 +9,15 @@ namespace {
 
 bool same_facts(const Path& a, const Path& b) noexcept { return a.mtu == b.mtu; }
 
+// Interfaces of simulated hosts have the names that Linux gives.
+InterfaceType type_of(std::string_view name) noexcept {
+  if (name.starts_with("eth")) return InterfaceType::wired;
+  if (name.starts_with("wl")) return InterfaceType::wifi;
+  if (name.starts_with("ww")) return InterfaceType::cellular;
+  if (name.starts_with("tun")) return InterfaceType::tunnel;
+  return InterfaceType::unknown;
+}
+
 }  // namespace
 
 /// Compares the paths that are there with those that were told.
@@ -65,6 +74,7 @@ std::vector<Path> SimPaths::paths_of(const SimHost& host) {
       path.id = ids_.try_emplace(key, static_cast<std::uint32_t>(ids_.size() + 1)).first->second;
       path.interface_name = interface->name();
       path.local = address;
+      path.type = type_of(interface->name());
       path.mtu = interface->mtu();
       paths.push_back(std::move(path));
     }

@@ -5,10 +5,26 @@
 #include <set>
 
 #include "core/framework_core.h"
+#include "loop/sim_paths.h"
 #include "simulation/simulated_world.h"
+#include "simulation/world_authority.h"
 #include "trellis/preconnection.h"
 
 namespace trellis::simulation {
+
+/// The paths of whichever world is raced in.
+class WorldPaths final : public PathProvider {
+ public:
+  std::string_view name() const noexcept override { return "simulated"; }
+  Result<std::unique_ptr<Watch>> watch(Executor& executor, const Options& options,
+                                       PathObserver& observer) noexcept override {
+    return now_->watch(executor, options, observer);
+  }
+  void be(SimPaths& paths) noexcept { now_ = &paths; }
+
+ private:
+  SimPaths* now_ = nullptr;
+};
 
 namespace {
 
@@ -17,8 +33,10 @@ constexpr std::uint64_t kStepsMost = 5'000'000;  // of one race: a plugin that s
 /// One race and its world, which are gone with it.
 class Course {
  public:
-  Course(Framework& framework, const RaceSetting& setting, std::uint64_t seed)
-      : framework_(framework), setting_(setting), world_(setting.world, seed) {}
+  Course(Framework& framework, const RaceSetting& setting, std::uint64_t seed, WorldPaths& paths)
+      : framework_(framework), setting_(setting), world_(setting.world, seed), paths_(world_.network()) {
+    paths.be(paths_);
+  }
   ~Course() {
     connection_ = {};
     peers_.clear();
@@ -94,6 +112,7 @@ class Course {
   Framework& framework_;
   const RaceSetting& setting_;
   SimulatedWorld world_;
+  SimPaths paths_;
   std::vector<Listener> listeners_;
   std::vector<Connection> peers_;
   Connection connection_;
@@ -118,7 +137,8 @@ Result<void> RaceSimulation::load() {
   auto policy = load_policy(setting_.policy);
   if (!policy) return fail(std::move(policy));
   policy_name_ = policy->name;
-  policy->resolvers = {PluginUse{.name = "simulated", .options = {}, .where = {}}};  // names are of the world
+  policy->resolvers = {PluginUse{.name = "simulated", .options = {}, .where = {}}};  // names and paths are of the world
+  if (!policy->path_providers.empty()) policy->path_providers = policy->resolvers;
   std::vector<PluginRules> rules{policy->plugins};
   std::vector<Policy> policies{*policy};
   std::set<std::string> bottoms;  // one stack listens on a port
@@ -128,6 +148,7 @@ Result<void> RaceSimulation::load() {
     served.name = std::format("{}/served-{}", policy->name, stack.name);
     served.stacks = {stack};
     served.same_security.clear();
+    served.path_providers.clear();
     served_.push_back(served.name);
     policies.push_back(std::move(served));
   }
@@ -138,9 +159,19 @@ Result<void> RaceSimulation::load() {
     auto names = std::make_unique<SimResolver>();
     names_ = names.get();
     registrar.add(std::move(names));
+    auto paths = std::make_unique<WorldPaths>();
+    paths_ = paths.get();
+    registrar.add(std::move(paths));
   });
   if (!linked) return linked;
   if (auto loaded = core->load(std::move(policies)); !loaded) return loaded;
+  const auto secured = [](const auto& stack) { return !stack->traits.security.family.empty(); };
+  const ProfileList profiles = core->profiles();
+  if (!setting_.client && !setting_.server && std::ranges::any_of(profiles.front()->stacks, secured)) {
+    auto made = make_world_security(setting_.world);
+    setting_.client = std::move(made.client);
+    setting_.server = std::move(made.server);
+  }
   framework_ = std::make_unique<Framework>(std::move(core));
   return {};
 }
@@ -148,7 +179,7 @@ Result<void> RaceSimulation::load() {
 Result<RaceRun> RaceSimulation::run(std::uint64_t seed, std::uint64_t n) {
   framework_->core().state.clear();  // the n-th run does not know of those before it
   framework_->core().history.clear();
-  Course course(*framework_, setting_, mix(mix(seed) + n));
+  Course course(*framework_, setting_, mix(mix(seed) + n), *paths_);
   if (auto listening = course.listen(served_); !listening) return fail(std::move(listening));
   return course.race(*names_, policy_name_);
 }

@@ -14,13 +14,16 @@
 
 namespace trellis::simulation {
 
+class WorldPaths;
+
 /// What to race.
 struct RaceSetting {
   std::string policy;                           ///< a policy file; empty: the shipped default
   WorldFile world;                              ///< where
   std::vector<std::string> plugin_directories;  ///< as FrameworkOptions::plugin_directories
-  std::shared_ptr<const Security> client = {};  ///< of the client; null: none
-  std::shared_ptr<const Security> server = {};  ///< of the server
+  /// Of the client and the server. Both null: what the policy's stacks need is made for the world (world_authority.h).
+  std::shared_ptr<const Security> client = {};
+  std::shared_ptr<const Security> server = {};
   /// Hears every packet, turn and call of the races; null: nobody does.
   std::function<void(const TraceEvent&)> observe = {};
 };
@@ -56,6 +59,7 @@ class RaceSimulation {
   std::vector<std::string> served_;  // profiles with one stack each, for the server
   std::unique_ptr<Framework> framework_;
   SimResolver* names_ = nullptr;
+  WorldPaths* paths_ = nullptr;
 };
 
 }  // namespace trellis::simulation

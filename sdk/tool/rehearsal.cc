@@ -40,7 +40,7 @@ Result<RaceReport> Rehearsal::run() {
     now_ = std::exchange(wake_, TimePoint::max());
     race_.wake(now_);
   }
-  auto report = tell_race(plan_, gathering_.paths(), race_);
+  auto report = tell_race(plan_, gathering_.ways(), race_);
   report->clock = loop_.wall_clock();
   report->begun_at = begun;
   report->ended_at = last;

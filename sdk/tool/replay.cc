@@ -98,6 +98,7 @@ class Replay final : public RaceActions {
       case Kind::ready: return engine_.leaf_ready(now_, step.node);
       case Kind::failed:
         if (node.attempt) return engine_.leaf_failed(now_, step.node, *step.error);
+        if (step.why == kWentAway) return engine_.node_failed(now_, step.node, *step.error);
         return engine_.expansion_failed(now_, step.node, *step.error);
       case Kind::canceled:
         if (step.node == kRoot) return engine_.cancel(now_, step.why.c_str());

@@ -112,6 +112,22 @@ TEST(Policy, Everything) {
   EXPECT_EQ(policy->state.keep[0], std::chrono::hours(1));
   EXPECT_EQ(policy->state.keep[1], std::nullopt);
   EXPECT_EQ(policy->state.keep[2], Duration{});
+  ASSERT_EQ(policy->path_providers.size(), 2u);
+  EXPECT_EQ(policy->path_providers[0].name, "interfaces");
+  EXPECT_EQ(policy->path_providers[1].options.size(), 1u);
+  const std::vector<PathRule>& wishes = policy->path_rules;
+  ASSERT_EQ(wishes.size(), 5u);
+  EXPECT_EQ(wishes[0].preference, Preference::require);
+  EXPECT_EQ(wishes[0].interface_name, "eth*");
+  EXPECT_EQ(wishes[1].type, InterfaceType::wifi);
+  EXPECT_EQ(wishes[1].metered, false);
+  EXPECT_EQ(wishes[2].preference, Preference::prefer);
+  EXPECT_EQ(wishes[2].provisioning_domain, "corp.example");
+  EXPECT_EQ(wishes[3].preference, Preference::avoid);
+  EXPECT_FALSE(wishes[3].temporary);
+  EXPECT_EQ(wishes[4].preference, Preference::prohibit);
+  EXPECT_EQ(wishes[4].type, InterfaceType::tunnel);
+  EXPECT_EQ(wishes[4].temporary, true);
 
   EXPECT_EQ(policy->limits.connect_timeout, std::chrono::milliseconds(2500));
   EXPECT_EQ(policy->limits.candidates, 8u);
@@ -131,6 +147,7 @@ TEST(Policy, Everything) {
 
   ASSERT_EQ(policy->same_security.size(), 1u);
   EXPECT_EQ(policy->same_security[0].stacks, (std::vector<std::string>{"quic", "tls"}));
+  EXPECT_TRUE(policy->early_on_one_path);
   EXPECT_FALSE(policy->racing[0]);
   ASSERT_TRUE(policy->racing[1] && policy->racing[2]);
   EXPECT_EQ(policy->racing[1]->name, "failover");
@@ -145,6 +162,8 @@ TEST(Policy, WhatIsNotSaid) {
   EXPECT_TRUE(policy->plugins.allow.empty());
   EXPECT_TRUE(policy->applies_to.empty());
   EXPECT_TRUE(policy->resolvers.empty());
+  EXPECT_TRUE(policy->path_providers.empty());
+  EXPECT_FALSE(policy->early_on_one_path);
   EXPECT_EQ(policy->limits.connect_timeout, std::chrono::seconds(15));
   EXPECT_EQ(policy->limits.candidates, 16u);
   EXPECT_EQ(policy->limits.attempts_at_once, 8u);

@@ -76,8 +76,9 @@ TEST_F(Reload, ABadEditLeavesTheOldPolicyInForceAndSaysSo) {
   start({file});
   Listener listener = listen();
   const std::pair<std::string, std::string> edits[] = {
-      {"<stakcs/>", file + ":2: found <stakcs> in <policy>, expected applies-to, plugins, requirements, names, stacks, "
-                           "equivalence, racing, limits or state: did you mean \"stacks\"?"},
+      {"<stakcs/>",
+       file + ":2: found <stakcs> in <policy>, expected applies-to, plugins, requirements, paths, names, stacks, "
+              "equivalence, racing, limits or state: did you mean \"stacks\"?"},
       {"<stacks><stack name='s'><layer protocol='tpc'/></stack></stacks>",
        file + ":2: found protocol \"tpc\", which no plugin provides, expected "},
       {"<requirements><require feature='confidentiality'/></requirements>" + std::string(kTcp),

@@ -75,6 +75,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Shipped{"datagram", "udp", Face::datagram, {Feature::boundaries}},
                     Shipped{"messages", "length-prefix/tcp", Face::message, kStream | FeatureSet{Feature::boundaries}},
                     Shipped{"paranoid", "tls/tcp", Face::bytestream, kStream | kSecrecy},
+                    Shipped{"roaming", "tcp", Face::bytestream, kStream},
                     Shipped{"secure", "tls/tcp", Face::bytestream, kStream | kSecrecy}),
     [](const auto& info) { return std::string(info.param.name); });
 
@@ -84,12 +85,12 @@ TEST(ShippedPolicies, NoneIsForgottenHere) {
     if (entry.path().extension() == ".xml") files.push_back(entry.path().stem());
   }
   std::ranges::sort(files);
-  EXPECT_EQ(files,
-            (std::vector<std::string>{"bulk", "datagram", "default", "interactive", "messages", "paranoid", "secure"}));
+  EXPECT_EQ(files, (std::vector<std::string>{"bulk", "datagram", "default", "interactive", "messages", "paranoid",
+                                             "roaming", "secure"}));
 }
 
 TEST(ShippedPolicies, LoadTogether) {
-  std::vector<std::string> names = {"default", "interactive", "bulk", "datagram", "messages"};
+  std::vector<std::string> names = {"default", "interactive", "bulk", "datagram", "messages", "roaming"};
   if (built("tls")) names.insert(names.end(), {"paranoid", "secure"});
   const auto framework = load(names);
   ASSERT_TRUE(framework) << framework.error().detail;

@@ -52,6 +52,37 @@ TEST_F(RaceTest, BlackHoleCostsOneAttemptDelay) {
   EXPECT_EQ(w.canceled, 1) << "the loser is canceled";  // RACE-77, RACE-131
 }
 
+// RACE-46, RACE-62: a path that goes away ends all that runs below it, and the next one starts at once.
+TEST_F(RaceTest, ANodeThatGoesAwayFails) {
+  RaceWorld w(failover, staggered, staggered);
+  w.paths = 2;
+  resolve_at_once(w, 2, 0);
+  w.outcome = [](const Candidate& c) { return c.path == 0 ? Outcome{} : Outcome{.ready = kRtt}; };
+  w.at(milliseconds(300), [&] {
+    w.race.node_failed(w.now(), w.race.tree().child(kRoot, 1), {Reason::unreachable, 0, "test", "it is gone"});
+  });
+  w.run();
+  EXPECT_EQ(w.started(), "6@0 6@250 6@300");
+  EXPECT_EQ(w.canceled, 2);
+  EXPECT_EQ(w.winner, "1.2.1.1");
+  EXPECT_EQ(w.ended, milliseconds(300) + kRtt);
+}
+
+TEST_F(RaceTest, APathThatGoesAwayBeforeItsTurnIsNotTried) {
+  RaceWorld w(failover, staggered, staggered);
+  w.paths = 3;
+  resolve_at_once(w, 1, 0);
+  w.outcome = [](const Candidate& c) {
+    return c.path == 2 ? Outcome{.ready = kRtt} : Outcome{.failed = milliseconds(100)};
+  };
+  w.at(milliseconds(50), [&] {
+    w.race.node_failed(w.now(), w.race.tree().child(kRoot, 2), {Reason::unreachable, 0, "test", "it is gone"});
+  });
+  w.run();
+  EXPECT_EQ(w.started(), "6@0 6@100");
+  EXPECT_EQ(w.winner, "1.3.1.1");
+}
+
 // RACE-54
 TEST_F(RaceTest, FirstMayStillWinAfterTheSecondWasStarted) {
   RaceWorld w(staggered);

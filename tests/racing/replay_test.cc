@@ -76,6 +76,13 @@ class RandomRace {
     world_->late = [this] { return chance(50) ? Duration{} : time(0, 9); };
     if (chance(25))
       world_->at(time(1, 2000), [this] { world_->race.cancel(world_->now(), "the time to connect is over"); });
+    if (chance(25)) {
+      const auto path = static_cast<ChildId>(number(1, 3));
+      world_->at(time(1, 900), [this, path] {
+        const NodeIndex gone = world_->race.tree().child(kRoot, path);
+        if (gone != kNoNode) world_->race.node_failed(world_->now(), gone, {Reason::unreachable, 0, "test", "gone"});
+      });
+    }
     world_->run(std::chrono::seconds(60));
   }
   RaceReport report() const { return report_of(*world_, racing_, limits_); }

@@ -6,6 +6,7 @@
 
 #include "core/early_message.h"
 #include "core/framework_core.h"
+#include "loop/sim_paths.h"
 #include "simulation/simulated_world.h"
 #include "ticket_protocol.h"
 #include "trellis/preconnection.h"
@@ -38,16 +39,27 @@ struct Caller {
   std::size_t attempts = 0;
 };
 
+/// The paths of the world that is made later.
+struct WorldsPaths final : PathProvider {
+  std::string_view name() const noexcept override { return "simulated"; }
+  Result<std::unique_ptr<Watch>> watch(Executor& executor, const Options& options,
+                                       PathObserver& observer) noexcept override {
+    return now->watch(executor, options, observer);
+  }
+  std::unique_ptr<SimPaths> now;
+};
+
 struct ZeroRtt : testing::Test {
   /// Loads the stacks and makes a world with these addresses, 10 ms away.
   void begin(const std::string& addresses, const std::string& racing = "staggered",
-             const std::string& stack = R"(<layer protocol="tickets"/><layer protocol="tcp"/>)") {
-    auto policy = parse_policy(std::format(R"(<policy xmlns="urn:trellis:policy:1" name="p">)"
-                                           R"(<names><resolver name="simulated"/></names>)"
-                                           R"(<stacks><stack name="s">{}</stack></stacks>)"
-                                           R"(<racing><branch on="endpoint" policy="{}"/></racing></policy>)",
-                                           stack, racing),
-                               "p.xml");
+             const std::string& stack = R"(<layer protocol="tickets"/><layer protocol="tcp"/>)",
+             const std::string& paths = "", const std::string& early_data = "every-path") {
+    auto policy = parse_policy(
+        std::format(R"(<policy xmlns="urn:trellis:policy:1" name="p"><names><resolver name="simulated"/></names>{})"
+                    R"(<stacks><stack name="s">{}</stack></stacks><racing early-data="{}">)"
+                    R"(<branch on="endpoint" policy="{}"/><branch on="path" policy="simultaneous"/></racing></policy>)",
+                    paths, stack, early_data, racing),
+        "p.xml");
     ASSERT_TRUE(policy) << policy.error().detail;
     FrameworkOptions options;
     options.plugin_directories = {TRELLIS_BUILD_DIR "/plugins"};
@@ -57,6 +69,9 @@ struct ZeroRtt : testing::Test {
       auto resolver = std::make_unique<SimResolver>();
       resolver->serve([this](const Query& query) { return world->answers(query); });
       registrar.add(std::move(resolver));
+      auto provider = std::make_unique<WorldsPaths>();
+      world_paths = provider.get();
+      registrar.add(std::move(provider));
     }));
     std::vector<Policy> policies{*policy};
     policies.push_back(*policy);
@@ -66,12 +81,13 @@ struct ZeroRtt : testing::Test {
     framework = std::make_unique<Framework>(std::move(core));
     const std::string xml =
         std::format(R"(<world xmlns="urn:trellis:world:1" name="w"><connect host="a.example"/><path interface="eth0" )"
-                    R"(delay-ms="10"/><host name="a.example">{}</host></world>)",
-                    addresses);
+                    R"(delay-ms="10"/>{}<host name="a.example">{}</host></world>)",
+                    paths.empty() ? "" : R"(<path interface="eth1" delay-ms="10"/>)", addresses);
     auto parsed = simulation::parse_world(xml, "w.xml");
     ASSERT_TRUE(parsed) << parsed.error().detail;
     file = std::move(*parsed);
     world = std::make_unique<SimulatedWorld>(file, 1);
+    world_paths->now = std::make_unique<SimPaths>(world->network());
     ListenerEvents events;
     events.received = [this](Connection connection) {
       Peer& peer = peers.emplace_back();
@@ -150,6 +166,7 @@ struct ZeroRtt : testing::Test {
   }
 
   Tickets tickets;
+  WorldsPaths* world_paths = nullptr;
   WorldFile file;
   std::unique_ptr<SimulatedWorld> world;
   std::unique_ptr<Framework> framework;
@@ -410,6 +427,34 @@ TEST(StateMemory, PartitionsCompareWhatDecidesTrust) {
   b.verify = [](const PeerIdentity&, Security::Answer) { return nullptr; };
   EXPECT_FALSE(state_partition("p", &b)) << "a check that cannot be compared: nothing is shared";
 }
+
+struct ZeroRttOverPaths : ZeroRtt, testing::WithParamInterface<std::pair<const char*, int>> {};
+
+// RACE-112: tickets stay on their path, and a policy can keep early data from telling that two paths belong together.
+TEST_P(ZeroRttOverPaths, GoOutByAsManyAsThePolicySays) {
+  const auto [early_data, copies] = GetParam();
+  begin(kOne, "staggered", R"(<layer protocol="tickets"/><layer protocol="tcp"/>)", R"(<paths provider="simulated"/>)",
+        early_data);
+  tickets.given = 1;
+  for (const char* interface : {"eth0", "eth1"})
+    call({.data = {}, .end = false}, preconnection().interface_name(interface));
+  settle();
+  callers.clear();
+  settle();
+  peers.clear();
+  tickets.hellos.clear();
+  Caller& caller = call(message("ping", true));
+  settle();
+  ASSERT_TRUE(caller.ready && *caller.ready);
+  EXPECT_EQ(caller.attempts, 2u);
+  ASSERT_EQ(tickets.hellos.size(), 2u);
+  EXPECT_NE(tickets.hellos[0].ticket, tickets.hellos[1].ticket) << "each path its own";
+  EXPECT_EQ(std::ranges::count_if(tickets.hellos, [](const auto& hello) { return !hello.wire.empty(); }), copies);
+  EXPECT_EQ(peers.size(), 2u);
+  EXPECT_TRUE(std::ranges::any_of(peers, [](const Peer& peer) { return peer.all == "ping"; }));
+}
+INSTANTIATE_TEST_SUITE_P(Paths, ZeroRttOverPaths,
+                         testing::Values(std::pair("every-path", 2), std::pair("one-path", 1)));
 
 // The winner's copy speaks for the message, whatever losers say, and whenever it says so.
 TEST(EarlyCopy, OnlyTheWinnersCopySpeaks) {

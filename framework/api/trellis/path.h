@@ -96,6 +96,8 @@ class PathProvider {
   };
   /// Tells the observer all paths, then every change.
   virtual Result<std::unique_ptr<Watch>> watch(Executor&, const Options&, PathObserver&) noexcept = 0;
+  /// Called when a policy is loaded: what the schema cannot say about the settings.
+  virtual Result<void> check(const Options&) const noexcept { return {}; }
 };
 
 }  // namespace trellis

@@ -56,6 +56,12 @@ inline constexpr Property<Duration> kTcpUserTimeoutValue{"tcp.userTimeoutValue"}
 inline constexpr Property<bool> kTcpUserTimeoutEnabled{"tcp.userTimeoutEnabled"};
 /// Whether connTimeout may change by the peer's option; true by default (RFC 9622 section 8.2.3).
 inline constexpr Property<bool> kTcpUserTimeoutChangeable{"tcp.userTimeoutChangeable"};
+/// Name of the interface that the Connection uses; which one it shall be is said before (RFC 9622 section 6.2.11).
+inline constexpr Property<std::string> kInterface{"interface", true, false};
+/// Provisioning domain that it uses; of an interface of which nothing is known, its name (RFC 9622 section 6.2.12).
+inline constexpr Property<std::string> kPvd{"pvd", true, false};
+/// Path::id of the path that it uses; 0: routing decides.
+inline constexpr Property<std::uint64_t> kPath{"_trellis.path", true, false};
 /// Smoothed round-trip time.
 inline constexpr Property<Duration> kRoundTripTime{"_trellis.rtt", true};
 /// Number of the stream on its multiplexer.

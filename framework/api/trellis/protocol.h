@@ -37,7 +37,7 @@ enum class Notice : std::uint8_t {
   early_accepted,  ///< the peer took the early data
   early_refused,   ///< it did not; the layer sends the data again by itself
   soft_error,      ///< not fatal: ICMP, many retransmissions, a datagram that could not be sent
-  path_change,     ///< another path or address is in use now, or its MTU changed
+  path_change,     ///< another path is in use now, or what is known of it changed, or it went away (unreachable)
 };
 
 /// What the engine does for one layer. Valid as long as the layer.
@@ -137,7 +137,9 @@ class Protocol {
   virtual ~Protocol() = default;
   /// What it does when it offers `above`; .above == none: it does not. Pure.
   virtual LayerTraits traits(Face above) const noexcept = 0;
-  /// Whom the layer below must reach. A proxy answers with itself; resolution then happens for that. Pure.
+  /// Whom the layer below must reach on this path. A proxy's client answers with the proxy: that is resolved then, and
+  /// the layers above keep whom they were asked for. With an empty Endpoint where the path has no proxy for it: its
+  /// stack is not tried there. Never asked of the bottom layer. Pure.
   virtual Endpoint remote_below(const Endpoint& remote, const Path&) const { return remote; }
   /// A new instance; open() follows.
   virtual Result<std::unique_ptr<ProtocolInstance>> connect(const Seat&) const noexcept = 0;

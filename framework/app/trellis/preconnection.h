@@ -9,6 +9,7 @@
 #include "trellis/connection.h"
 #include "trellis/framework.h"
 #include "trellis/listener.h"
+#include "trellis/path_rule.h"
 #include "trellis/race_report.h"
 
 namespace trellis {
@@ -24,6 +25,9 @@ class Preconnection {
   Preconnection& remote(Endpoint endpoint);         ///< whom to reach; required for initiate()
   Preconnection& local(Endpoint endpoint);          ///< our side; port 0: the system chooses
   Preconnection& interface_name(std::string name);  ///< use this interface only
+  /// Which ways out may be used and which go first (RFC 9622 sections 6.2.11 to 6.2.13); may be called several times.
+  /// It narrows what the policy allows. Needs a policy that finds paths (<paths>): else connecting fails.
+  Preconnection& path(PathRule rule);
   Preconnection& family(Address::Family family);    ///< use addresses of this family only; none: both
   Preconnection& profile(std::string_view name);    ///< which policy; default: what the rules of the policies say
   /// Connections with another context share nothing that is cached: neither tickets nor what earlier attempts taught
@@ -72,6 +76,7 @@ class Preconnection {
     Face face = Face::none;
     FeatureSet require{}, prohibit{}, prefer{}, avoid{};
     std::shared_ptr<const Security> security{};
+    std::vector<PathRule> paths{};
     std::vector<std::pair<std::string, PropertyValue>> properties{};
     Duration connect_timeout{};
   };

@@ -1,0 +1,135 @@
+#include "core/ways.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "core/applies_to.h"
+#include "core/source_address.h"
+
+namespace trellis {
+namespace {
+
+// RFC 6761 section 6.3.
+bool is_localhost(std::string_view host) {
+  if (host.ends_with('.')) host.remove_suffix(1);
+  return matches("localhost", host) || matches("*.localhost", host);
+}
+
+bool is_wildcard(const Address& address) { return address.ip == decltype(address.ip){}; }
+bool same_ip(const Address& a, const Address& b) { return a.family == b.family && a.ip == b.ip; }
+
+// Why the application does not want the path; empty: it does.
+std::string unwanted(const Preconnection::Wishes& wishes, const Path& path) {
+  if (!wishes.interface_name.empty() && wishes.interface_name != path.interface_name)
+    return "the application is bound to " + wishes.interface_name;
+  if (wishes.local.address && !is_wildcard(wishes.local.address) && !same_ip(wishes.local.address, path.local))
+    return "the application is bound to another address";
+  if (wishes.family != Address::Family::none && wishes.family != path.local.family)
+    return "another address family than was asked for";
+  return refusal(wishes.paths, path, "the application");
+}
+
+std::string name_of(const Path& path) {
+  if (path.provisioning_domain.empty() || path.provisioning_domain == path.interface_name) return path.interface_name;
+  return path.interface_name + " (" + path.provisioning_domain + ")";
+}
+
+class Finding {
+ public:
+  Finding(const PathTable& table, const Preconnection::Wishes& wishes, const Endpoint& remote, const Targets& targets)
+      : table_(table), wishes_(wishes), remote_(remote), targets_(targets) {}
+
+  void take(const Path& path) {
+    if (std::string why = unwanted(wishes_, path); !why.empty()) return leave_out(path, std::move(why));
+    const auto known = std::ranges::find_if(found_.ways, [&](const Way& way) { return way.is(path); });
+    if (known != found_.ways.end()) return known->paths.push_back(path);
+    found_.ways.push_back({.paths = {path}, .name = name_of(path), .ours = path.type == InterfaceType::loopback});
+  }
+  void leave_out(const Path& path, std::string why) {
+    if (found_.left_out.size() < kLeftOutMost && !std::ranges::contains(found_.left_out, std::pair(name_of(path), why)))
+      found_.left_out.emplace_back(name_of(path), std::move(why));
+  }
+  WaysFound result() {
+    if (remote_.address)
+      keep_those_that_lead();
+    else
+      choose_for_name();
+    std::ranges::stable_sort(found_.ways, {}, [this](const Way& way) { return key(way); });
+    return std::move(found_);
+  }
+
+ private:
+  static constexpr std::size_t kLeftOutMost = 32;
+
+  bool loopback_to(const Address& address) const {
+    return std::ranges::any_of(found_.ways, [&](const Way& way) { return way.ours && source_for(way.paths, address); });
+  }
+  void keep_those_that_lead() {
+    const bool ours = loopback_to(remote_.address);
+    const auto leads_to = [&](const Way& way, const Endpoint& target) {
+      return !target.address || source_for(way.paths, target.address) != nullptr || loopback_to(target.address);
+    };
+    const auto leads = [&](const Way& way) {
+      return std::ranges::any_of(targets_(way.paths.front()), [&](const Endpoint& t) { return leads_to(way, t); });
+    };
+    std::vector<Way> kept;
+    for (Way& way : found_.ways) {
+      if (way.ours == ours && leads(way)) {
+        kept.push_back(std::move(way));
+        continue;
+      }
+      const bool passed_over = way.ours != ours;
+      way.raced = false;
+      if (way.ours) kept.push_back(way);
+      if (!way.ours)
+        leave_out(way.paths.front(),
+                  passed_over ? "the address is this host's own" : "it does not lead to the address");
+    }
+    found_.ways = std::move(kept);
+  }
+  // The loopback is of use for names of this host, which mostly nobody knows before they are resolved.
+  void choose_for_name() {
+    const bool others = std::ranges::any_of(found_.ways, [](const Way& way) { return !way.ours; });
+    const bool loopback = std::ranges::any_of(found_.ways, &Way::ours) && (!others || is_localhost(remote_.host));
+    for (Way& way : found_.ways) way.raced = way.ours == loopback;
+  }
+  // What the application and the policy like; then, to an address, the host's routes, the more specific first; then the
+  // order of the table.
+  using Key = std::tuple<Liking, Liking, bool, int, std::uint32_t>;
+  Key key(const Way& way) const {
+    Liking mine = 0, policy = 0;
+    for (const Path& path : way.paths) {
+      mine = std::max(mine, liking(wishes_.paths, path));
+      policy = std::max(policy, table_.liked(path));
+    }
+    const Path& first = way.paths.front();
+    const Path* const source = remote_.address ? source_for(way.paths, remote_.address) : nullptr;
+    if (source == nullptr) return {~mine, ~policy, first.metered, 0, 0};
+    const PathRoute& route = *route_to(*source, remote_.address);
+    return {~mine, ~policy, first.metered, -int{route.prefix_length}, route.metric};
+  }
+
+  const PathTable& table_;
+  const Preconnection::Wishes& wishes_;
+  const Endpoint& remote_;
+  const Targets& targets_;
+  WaysFound found_;
+};
+
+}  // namespace
+
+WaysFound find_ways(const PathTable& table, const Preconnection::Wishes& wishes, const Endpoint& remote,
+                    const Targets& targets) {
+  Finding finding(table, wishes, remote, targets);
+  for (const Path& path : table.paths()) finding.take(path);
+  for (const auto& [path, why] : table.refused()) finding.leave_out(path, why);
+  return finding.result();
+}
+
+Way any_way(const Preconnection::Wishes& wishes) {
+  Path any{.id = 1, .interface_name = wishes.interface_name};
+  any.local = wishes.local.address;
+  return {.paths = {std::move(any)}, .name = wishes.interface_name};
+}
+
+}  // namespace trellis

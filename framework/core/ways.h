@@ -1,0 +1,45 @@
+// ways.h: the paths of a race: those of one interface in one provisioning domain are one way, with several addresses of
+// ours.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/path_table.h"
+#include "trellis/preconnection.h"
+
+namespace trellis {
+
+/// One way out of this host.
+struct Way {
+  std::vector<Path> paths;  // one for each local address, the best first; never empty
+  std::string name;         // for people: "eth0", "eth0 (corp.example)"; empty: routing decides
+  bool ours = false;        // the loopback: leads to this host's own addresses only
+  bool raced = true;        // false: only for addresses that turn out to be this host's own
+  bool gone = false;        // it was there
+  bool is(const Path& path) const noexcept {
+    return paths.front().interface_name == path.interface_name &&
+           paths.front().provisioning_domain == path.provisioning_domain;
+  }
+};
+
+/// What of the table may serve, best first, and of which it is said why not.
+struct WaysFound {
+  std::vector<Way> ways;
+  std::vector<std::pair<std::string, std::string>> left_out;  // which, and by which rule
+};
+
+/// Whom the host has to reach on a path, by one stack or another: the remote endpoint, or proxies.
+using Targets = std::function<std::vector<Endpoint>(const Path&)>;
+
+/// Applies what the application asks for to the paths that the policy allows. `remote`: with an address, only ways that
+/// lead there, or to another of the targets, are found; by the host's routes, the most specific one first.
+WaysFound find_ways(const PathTable& table, const Preconnection::Wishes& wishes, const Endpoint& remote,
+                    const Targets& targets);
+
+/// The way of a Connection where no policy says how paths are found: routing decides.
+Way any_way(const Preconnection::Wishes& wishes);
+
+}  // namespace trellis

@@ -1,0 +1,98 @@
+// RFC 6724: scopes, the policy table, and which address of ours speaks to which of theirs.
+#include "core/source_address.h"
+
+#include <gtest/gtest.h>
+
+#include "trellis/address_text.h"
+
+namespace trellis {
+namespace {
+
+Address at(std::string_view text) { return parse_address(text, 0).value(); }
+Path from(std::string_view local) { return {.id = 1, .interface_name = "eth0", .local = at(local)}; }
+std::string chosen(const std::vector<Path>& paths, std::string_view destination) {
+  const Path* path = source_for(paths, at(destination));
+  return path != nullptr ? to_text(path->local) : "none";
+}
+Path with_routes(std::string_view local, std::vector<PathRoute> routes) {
+  Path path = from(local);
+  path.routes = std::make_shared<const std::vector<PathRoute>>(std::move(routes));
+  return path;
+}
+
+// RACE-189
+TEST(Scopes, AreThoseOfTheStandard) {
+  for (const auto& [address, scope] : std::initializer_list<std::pair<const char*, unsigned>>{{"2001:db8::1", 14},
+                                                                                              {"fe80::1", 2},
+                                                                                              {"fec0::1", 5},
+                                                                                              {"ff02::1", 2},
+                                                                                              {"ff05::1", 5},
+                                                                                              {"ff0e::1", 14},
+                                                                                              {"::1", 2},
+                                                                                              {"fc00::1", 14},
+                                                                                              {"10.0.0.1", 14},
+                                                                                              {"192.0.2.1", 14},
+                                                                                              {"127.0.0.1", 2},
+                                                                                              {"169.254.3.1", 2}}) {
+    EXPECT_EQ(scope_of(at(address)), scope) << address;
+  }
+}
+
+// RACE-169, RACE-170, RACE-171, RACE-172, RACE-173, RACE-174, RACE-175, RACE-176, RACE-177
+TEST(PolicyTable, IsThatOfTheStandard) {
+  for (const auto& [address, precedence, label] :
+       std::initializer_list<std::tuple<const char*, int, int>>{{"::1", 50, 0},
+                                                                {"2001:db8::1", 40, 1},
+                                                                {"192.0.2.1", 35, 4},
+                                                                {"2002:1::1", 30, 2},
+                                                                {"2001:0:1::1", 5, 5},
+                                                                {"fc00::1", 3, 13},
+                                                                {"fd12::1", 3, 13},
+                                                                {"::192.0.2.1", 1, 3},
+                                                                {"fec0::1", 1, 11},
+                                                                {"3ffe::1", 1, 12}}) {
+    EXPECT_EQ(class_of(at(address)).precedence, precedence) << address;
+    EXPECT_EQ(class_of(at(address)).label, label) << address;
+  }
+}
+
+TEST(Sources, FollowTheRulesInTheirOrder) {
+  // The examples of RFC 6724 section 10.1.
+  EXPECT_EQ(chosen({from("2001:db8:1::1"), from("fe80::1")}, "2001:db8:1::1"), "[2001:db8:1::1]:0");        // rule 1
+  EXPECT_EQ(chosen({from("2001:db8:3::1"), from("fe80::1")}, "2001:db8:1::1"), "[2001:db8:3::1]:0");        // rule 2
+  EXPECT_EQ(chosen({from("2001:db8:2::1"), from("fe80::1")}, "fe80::2"), "[fe80::1]:0");                    // rule 2
+  EXPECT_EQ(chosen({from("2001:db8:1::2"), from("2001:db8:3::2")}, "2001:db8:1::1"), "[2001:db8:1::2]:0");  // rule 8
+  EXPECT_EQ(chosen({from("2002:c633:6401::d5e3"), from("2001:db8:1::2")}, "2002:c633:6401::1"),
+            "[2002:c633:6401::d5e3]:0");  // rule 6
+  std::vector<Path> two{from("2001:db8:1::2"), from("2001:db8:1::d5e3")};
+  two[1].temporary = true;
+  EXPECT_EQ(chosen(two, "2001:db8:1::1"), "[2001:db8:1::d5e3]:0");  // rule 7
+  two[1].deprecated = true;
+  EXPECT_EQ(chosen(two, "2001:db8:1::1"), "[2001:db8:1::2]:0");  // rule 3 goes before
+  EXPECT_EQ(chosen({from("192.0.2.1")}, "2001:db8::1"), "none");
+}
+
+TEST(Sources, NeedARoute) {
+  const std::vector<Path> paths{with_routes("192.0.2.1", {{at("192.0.2.0"), 24, 0}, {at("10.0.0.0"), 8, 5}})};
+  EXPECT_EQ(chosen(paths, "192.0.2.7"), "192.0.2.1:0");
+  EXPECT_EQ(chosen(paths, "10.255.0.1"), "192.0.2.1:0");
+  EXPECT_EQ(chosen(paths, "11.0.0.1"), "none");
+  EXPECT_EQ(route_to(paths[0], at("192.0.2.200"))->prefix_length, 24);
+  EXPECT_EQ(default_route(paths[0]), nullptr);
+  const Path standard = with_routes("192.0.2.1", {{at("0.0.0.0"), 0, 9}, {at("0.0.0.0"), 0, 4}});
+  EXPECT_EQ(default_route(standard)->metric, 4u);
+  EXPECT_EQ(route_to(standard, at("198.51.100.1"))->metric, 4u);
+}
+
+TEST(Sources, LinkLocalAddressesStayOnTheirLink) {
+  Path near = from("fe80::1");
+  near.local.scope = 3;
+  Address there = at("fe80::2");
+  there.scope = 3;
+  EXPECT_NE(source_for({&near, 1}, there), nullptr);
+  there.scope = 4;
+  EXPECT_EQ(source_for({&near, 1}, there), nullptr);
+}
+
+}  // namespace
+}  // namespace trellis

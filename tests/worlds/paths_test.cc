@@ -1,0 +1,49 @@
+// Races over paths and with TLS in shipped worlds.
+#include <gtest/gtest.h>
+
+#include "simulation/race_statistics.h"
+
+namespace trellis::simulation {
+namespace {
+
+Result<RaceStatistics> race(const std::string& policy, const std::string& world, int runs) {
+  RaceSetting setting;
+  setting.policy = TRELLIS_SOURCE_DIR "/policies/" + policy + ".xml";
+  setting.world = load_world(TRELLIS_SOURCE_DIR "/policies/worlds/" + world + ".xml").value();
+  setting.plugin_directories = {TRELLIS_BUILD_DIR "/plugins"};
+  auto simulation = RaceSimulation::open(std::move(setting));
+  if (!simulation) return fail(std::move(simulation));
+  RaceStatistics all;
+  for (int n = 1; n <= runs; ++n) {
+    auto run = (*simulation)->run(1, static_cast<std::uint64_t>(n));
+    if (!run) return fail(std::move(run));
+    all.add(*run);
+  }
+  return all;
+}
+
+// RACE-34, RACE-35: a phone that leaves the house connects by the mobile network when Wi-Fi fades.
+TEST(Paths, ThePhoneIsRacedOverBoth) {
+  const auto one = race("default", "dual-homed-phone", 300), both = race("roaming", "dual-homed-phone", 300);
+  ASSERT_TRUE(one) << one.error().detail;
+  ASSERT_TRUE(both) << both.error().detail;
+  EXPECT_GT(both->paths().at("wlan0"), 150u) << "Wi-Fi goes first";
+  EXPECT_GT(both->paths().at("wwan0"), 0u);
+  EXPECT_EQ(both->connected(), 300u);
+  EXPECT_LE(one->connected(), both->connected());
+  EXPECT_LT(both->quantile(0.99), one->quantile(0.99)) << "the worst of one path is better over two";
+}
+
+TEST(Paths, TlsIsRacedWithAnAuthorityOfTheWorld) {
+  const auto secure = race("secure", "healthy", 20);
+  ASSERT_TRUE(secure) << secure.error().detail;
+  EXPECT_EQ(secure->connected(), 20u) << secure->failures().size();
+  EXPECT_EQ(secure->stacks().at("tls/tcp"), 20u);
+  const auto again = race("secure", "healthy", 20);
+  ASSERT_TRUE(again);
+  for (const double share : {0.0, 0.25, 0.5, 0.75, 1.0})
+    EXPECT_EQ(again->quantile(share), secure->quantile(share)) << "same seed, same result";
+}
+
+}  // namespace
+}  // namespace trellis::simulation
