@@ -76,8 +76,8 @@ struct Policy {
   PolicyLimits limits;
   std::vector<PluginUse> path_providers;  ///< <paths>, <also>; empty: routing decides
   std::vector<PathRule> path_rules;       ///< in their order
-  std::vector<PluginUse> resolvers;    ///< asked in this order; none: the framework's default
-  std::vector<PrefixPolicy> prefixes;  ///< how addresses are ordered (RFC 6724); none: the default table
+  std::vector<PluginUse> resolvers;       ///< asked in this order; none: the framework's default
+  std::vector<PrefixPolicy> prefixes;     ///< how addresses are ordered (RFC 6724); none: the default table
   PolicyState state;
 };
 

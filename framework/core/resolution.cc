@@ -115,8 +115,7 @@ Result<void> Resolution::open() {
 Result<void> Resolution::ask(const ResolverUse& use) {
   const bool services = !service_.empty() && use.resolver->has_services(use.options);
   awaited_ = {.ipv6 = true, .ipv4 = true, .service = services};
-  const Query query{name_.host, services ? service_ : std::string(), name_.port,
-                    &path_};
+  const Query query{name_.host, services ? service_ : std::string(), name_.port, &path_};
   auto lookup = use.resolver->resolve(c_.loop, use.options, query, *this);
   if (!lookup) return fail(std::move(lookup));
   lookup_ = std::move(*lookup);
@@ -366,8 +365,7 @@ Error Resolution::unresolved(const Node& node) const {
   const auto& wishes = c_.plan.wishes;
   if (!services_.empty())
     return {Reason::unresolved, 0, "core",
-            "no service of " + name_.host + " speaks what the application speaks over " +
-                stack_of(node.index).text};
+            "no service of " + name_.host + " speaks what the application speaks over " + stack_of(node.index).text};
   const auto only = wishes.family != Address::Family::none ? wishes.family : wishes.local.address.family;
   const std::string family = only == Address::Family::ipv6 ? "IPv6 " : only == Address::Family::ipv4 ? "IPv4 " : "";
   const Error* const v6 = ipv6_error_ && only != Address::Family::ipv4 ? &*ipv6_error_ : nullptr;

@@ -57,10 +57,11 @@ struct Proxies : Phone {
     });
   }
   void load(const std::string& stacks) {
-    auto policy = parse_policy(R"(<policy xmlns="urn:trellis:policy:1" name="phone"><names><resolver name="simulated"/></names>
+    auto policy =
+        parse_policy(R"(<policy xmlns="urn:trellis:policy:1" name="phone"><names><resolver name="simulated"/></names>
            <paths provider="simulated"/><stacks>)" +
-                                   stacks + "</stacks></policy>",
-                               "proxies.xml");
+                         stacks + "</stacks></policy>",
+                     "proxies.xml");
     ASSERT_TRUE(policy) << policy.error().detail;
     auto loaded = framework->core().load({*policy});
     ASSERT_TRUE(loaded) << loaded.error().detail;

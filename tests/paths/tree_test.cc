@@ -75,8 +75,9 @@ TEST_F(Tree, OfOneAddressIsOneLeafDeep) {
 // RACE-27 (d), RACE-28: stacks in the order of the policy.
 TEST_F(Tree, OfTwoStacks) {
   auto policy = parse_policy(
-      R"(<policy xmlns="urn:trellis:policy:1" name="two"><names><resolver name="simulated"/></names><paths provider="simulated"/>
-         <stacks><stack name="a"><layer framer="length-prefix"/><layer protocol="tcp"/></stack>
+      R"(<policy xmlns="urn:trellis:policy:1" name="two"><names><resolver name="simulated"/></names>
+         <paths provider="simulated"/><stacks>
+         <stack name="a"><layer framer="length-prefix"/><layer protocol="tcp"/></stack>
          <stack name="b"><layer framer="line"/><layer protocol="tcp"/></stack></stacks></policy>)",
       "two.xml");
   ASSERT_TRUE(policy);

@@ -28,8 +28,8 @@ class Preconnection {
   /// Which ways out may be used and which go first (RFC 9622 sections 6.2.11 to 6.2.13); may be called several times.
   /// It narrows what the policy allows. Needs a policy that finds paths (<paths>): else connecting fails.
   Preconnection& path(PathRule rule);
-  Preconnection& family(Address::Family family);    ///< use addresses of this family only; none: both
-  Preconnection& profile(std::string_view name);    ///< which policy; default: what the rules of the policies say
+  Preconnection& family(Address::Family family);  ///< use addresses of this family only; none: both
+  Preconnection& profile(std::string_view name);  ///< which policy; default: what the rules of the policies say
   /// Connections with another context share nothing that is cached: neither tickets nor what earlier attempts taught
   /// (RFC 9621 section 4.2.3). Empty: that of the application.
   Preconnection& context(std::string_view name);
