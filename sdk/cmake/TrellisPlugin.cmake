@@ -65,6 +65,9 @@ function(trellis_add_plugin name)
     include(GoogleTest)
     add_executable(${name}_tests ${tests} $<TARGET_OBJECTS:${name}>)
     target_link_libraries(${name}_tests PRIVATE Trellis::api ${plugin_LIBRARIES} GTest::gmock GTest::gtest_main)
+    if(COMMAND trellis_test_program) # in Trellis' own tree
+      trellis_test_program(${name}_tests)
+    endif()
     gtest_discover_tests(${name}_tests DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${name} TIMEOUT 120)
   endif()
 
