@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/framework_core.h"
+#include "core/path_rules.h"
 #include "core/state_keeper.h"
 
 namespace trellis {
@@ -75,7 +76,7 @@ bool RaceHistory::used() const noexcept {
 }
 
 HistoryPlace RaceHistory::place(int path, int stack, std::string_view endpoint) const {
-  return {plan_.state->partition, network_of(ways_[static_cast<std::size_t>(path)].paths.front()), endpoint,
+  return {plan_.state->partition, domain_of(ways_[static_cast<std::size_t>(path)].paths.front()), endpoint,
           plan_.stacks[static_cast<std::size_t>(stack)]->name};
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/lower_set.h"
 #include "core/nothing.h"
+#include "core/path_rules.h"
 #include "core/path_table.h"
 #include "core/trunk.h"
 #include "trellis/address_text.h"
@@ -227,7 +228,7 @@ State& Stack::state(unsigned index) noexcept {
   const auto partition = state_partition(rules_->partition, security_.get());
   StateKey key{.kind = {},
                .partition = partition.value_or(""),
-               .network = std::string(network_of(route().path)),
+               .network = domain_of(route().path),
                .endpoint = state_endpoint(base().remotes_ ? base().remotes_->of[index] : remote()),
                .protocol = composed_->layers[index].name,
                .detail = {}};

@@ -34,10 +34,6 @@ std::string text_of(const StateKey& key) {
 
 }  // namespace
 
-std::string_view network_of(const Path& path) noexcept {
-  return path.provisioning_domain.empty() ? path.interface_name : path.provisioning_domain;
-}
-
 std::string state_endpoint(const Endpoint& remote) {
   std::string text = remote.host.empty() ? to_text(remote.address) : remote.host;
   if (text.ends_with('.')) text.pop_back();

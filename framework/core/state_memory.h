@@ -61,8 +61,6 @@ struct StateRules {
   Duration keep_of(StateKind kind) const noexcept { return keep[static_cast<std::size_t>(kind)]; }
 };
 
-/// The network that a path belongs to: an interface of which nothing else is known is one of its own (RFC 7556).
-std::string_view network_of(const Path& path) noexcept;
 /// The peer as it was asked for, "example.net 443": names as DNS compares them (RFC 4343).
 std::string state_endpoint(const Endpoint& remote);
 
