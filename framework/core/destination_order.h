@@ -59,6 +59,8 @@ class AddressSelection {
       : policies_(policies) {}
   /// The best of the sources of the destination's family (RFC 6724 section 5); null: there is none.
   const SourceAddress* source_for(const Address& destination, std::span<const SourceAddress> sources) const noexcept;
+  /// Whether `a`, an address of the destination's family like `b`, is the better source.
+  bool better_source(const Address& destination, const SourceAddress& a, const SourceAddress& b) const noexcept;
   /// Which goes first (RFC 6724 section 6): negative a, positive b, 0: they keep their order. The size is the number of
   /// the rule that decides; 85 and 86 are those that RFC 8305 section 4 puts between rules 8 and 9.
   int compare(const Destination& a, const Destination& b) const noexcept;
@@ -67,7 +69,6 @@ class AddressSelection {
 
  private:
   const PrefixPolicy& policy(const Address& address) const noexcept;
-  bool better_source(const Address& destination, const SourceAddress& a, const SourceAddress& b) const noexcept;
 
   std::span<const PrefixPolicy> policies_;
 };

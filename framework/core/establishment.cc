@@ -112,7 +112,7 @@ void Establishment::advance() noexcept {
 Route Establishment::route_to(const Candidate& candidate) const {
   const Address& remote = candidate.remote.address;
   const Way& way = gathering_.ways()[static_cast<std::size_t>(candidate.path)];
-  const Path* const source = source_for(way.paths, remote);
+  const Path* const source = source_for(way.paths, remote, AddressSelection(plan_.prefix_policies()));
   Route route;
   route.path = source != nullptr ? *source : way.paths.front();
   route.local = plan_.wishes.local.address;

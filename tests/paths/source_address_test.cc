@@ -1,4 +1,4 @@
-// RFC 6724: scopes, the policy table, and which address of ours speaks to which of theirs.
+// Which path of a way out speaks to which destination (RFC 6724 section 5), and where its routes lead.
 #include "core/source_address.h"
 
 #include <gtest/gtest.h>
@@ -20,42 +20,6 @@ Path with_routes(std::string_view local, std::vector<PathRoute> routes) {
   return path;
 }
 
-// RACE-189
-TEST(Scopes, AreThoseOfTheStandard) {
-  for (const auto& [address, scope] : std::initializer_list<std::pair<const char*, unsigned>>{{"2001:db8::1", 14},
-                                                                                              {"fe80::1", 2},
-                                                                                              {"fec0::1", 5},
-                                                                                              {"ff02::1", 2},
-                                                                                              {"ff05::1", 5},
-                                                                                              {"ff0e::1", 14},
-                                                                                              {"::1", 2},
-                                                                                              {"fc00::1", 14},
-                                                                                              {"10.0.0.1", 14},
-                                                                                              {"192.0.2.1", 14},
-                                                                                              {"127.0.0.1", 2},
-                                                                                              {"169.254.3.1", 2}}) {
-    EXPECT_EQ(scope_of(at(address)), scope) << address;
-  }
-}
-
-// RACE-169, RACE-170, RACE-171, RACE-172, RACE-173, RACE-174, RACE-175, RACE-176, RACE-177
-TEST(PolicyTable, IsThatOfTheStandard) {
-  for (const auto& [address, precedence, label] :
-       std::initializer_list<std::tuple<const char*, int, int>>{{"::1", 50, 0},
-                                                                {"2001:db8::1", 40, 1},
-                                                                {"192.0.2.1", 35, 4},
-                                                                {"2002:1::1", 30, 2},
-                                                                {"2001:0:1::1", 5, 5},
-                                                                {"fc00::1", 3, 13},
-                                                                {"fd12::1", 3, 13},
-                                                                {"::192.0.2.1", 1, 3},
-                                                                {"fec0::1", 1, 11},
-                                                                {"3ffe::1", 1, 12}}) {
-    EXPECT_EQ(class_of(at(address)).precedence, precedence) << address;
-    EXPECT_EQ(class_of(at(address)).label, label) << address;
-  }
-}
-
 TEST(Sources, FollowTheRulesInTheirOrder) {
   // The examples of RFC 6724 section 10.1.
   EXPECT_EQ(chosen({from("2001:db8:1::1"), from("fe80::1")}, "2001:db8:1::1"), "[2001:db8:1::1]:0");        // rule 1
@@ -70,6 +34,25 @@ TEST(Sources, FollowTheRulesInTheirOrder) {
   two[1].deprecated = true;
   EXPECT_EQ(chosen(two, "2001:db8:1::1"), "[2001:db8:1::2]:0");  // rule 3 goes before
   EXPECT_EQ(chosen({from("192.0.2.1")}, "2001:db8::1"), "none");
+}
+
+// Rule 8 counts what both have in common within the network of the source, which is known from its route.
+TEST(Sources, CompareTheirNetworks) {
+  const std::vector<Path> paths{with_routes("10.1.0.2", {{at("10.1.0.0"), 16, 0}, {at("0.0.0.0"), 0, 0}}),
+                                with_routes("10.2.0.2", {{at("10.2.0.0"), 16, 0}, {at("0.0.0.0"), 0, 0}})};
+  EXPECT_EQ(chosen(paths, "10.2.255.1"), "10.2.0.2:0");
+  EXPECT_EQ(chosen(paths, "10.3.0.1"), "10.1.0.2:0") << "chance bits count for nothing: the first";
+}
+
+// A table of the policy counts here as well.
+TEST(Sources, FollowThePolicysTable) {
+  const PrefixPolicy table[] = {prefix_policy({at("2001:db8:1::"), 48}, 30, 7),
+                                prefix_policy({at("2001:db8:9::"), 48}, 30, 7)};
+  const std::vector<Path> paths{from("2001:db8:8::2"), from("2001:db8:1::2")};
+  const Path* const path = source_for(paths, at("2001:db8:9::1"), AddressSelection(table));
+  ASSERT_NE(path, nullptr);
+  EXPECT_EQ(to_text(path->local), "[2001:db8:1::2]:0") << "of the same label";
+  EXPECT_EQ(chosen(paths, "2001:db8:9::1"), "[2001:db8:8::2]:0") << "shares more bits";
 }
 
 TEST(Sources, NeedARoute) {
