@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cassert>
 
-#include "core/nothing.h"
-
 namespace trellis {
 namespace {
 
@@ -19,7 +17,10 @@ std::uint8_t accepting_level(const Plan& plan) {
 }  // namespace
 
 ListenerCore::ListenerCore(FrameworkCore& framework, Turn& turn, Plan plan, ListenerEvents events)
-    : Slot(turn, accepting_level(plan)), framework_(framework), plan_(std::move(plan)), events_(std::move(events)) {
+    : AcceptorSlot(turn, accepting_level(plan)),
+      framework_(framework),
+      plan_(std::move(plan)),
+      events_(std::move(events)) {
   if (!plan_.stacks.empty()) composed_ = acceptor_stack_ = plan_.stacks.front();
 }
 
@@ -36,12 +37,8 @@ void ListenerCore::let_all_go() noexcept {
   bare_ = 0;
 }
 
-State& ListenerCore::state() noexcept { return no_state(); }
 const Security& ListenerCore::security() noexcept {
   return plan_.wishes.security ? *plan_.wishes.security : no_security();
-}
-void ListenerCore::log(Severity severity, std::string_view text) noexcept {
-  if (turn_->log()) turn_->log()(severity, composed_->layers[place_].name, text);
 }
 
 // Null: it can.
@@ -140,13 +137,9 @@ void ListenerCore::open_below() noexcept {
 }
 
 void ListenerCore::open_acceptor() noexcept {
-  auto acceptor = composed_->layers[place_].protocol->listen(*this, below != nullptr ? LowerPort(*below) : LowerPort());
-  if (!acceptor) return fail_later(std::move(acceptor).error());
-  acceptor_ = std::move(*acceptor);
-  args_.emplace(OpenArgs{anyone_, below_ != nullptr ? below_->route() : route_, security().alpn, true});
-  opened = true;
-  acceptor_->open(*args_);
-  turn_->revisit(*this);
+  auto begun =
+      open_on(below != nullptr ? LowerPort(*below) : LowerPort(), below_ != nullptr ? below_->route() : route_);
+  if (!begun) fail_later(std::move(begun).error());
 }
 
 void ListenerCore::leave_below() noexcept {

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/acceptor_slot.h"
 #include "core/connection_core.h"
 #include "core/framework_core.h"
 #include "core/group.h"
@@ -15,13 +16,7 @@
 
 namespace trellis {
 
-class ListenerCore final : public TurnMember,
-                           public Slot,
-                           public AcceptHost,
-                           public ConnectionTaker,
-                           public StreamTaker,
-                           public SeatKeeper,
-                           public OfferTaker {
+class ListenerCore final : public AcceptorSlot, public ConnectionTaker, public StreamTaker, public OfferTaker {
  public:
   ListenerCore(FrameworkCore& framework, Turn& turn, Plan plan, ListenerEvents events);
   ~ListenerCore() override;
@@ -47,12 +42,7 @@ class ListenerCore final : public TurnMember,
   void trunk_over(Trunk&) noexcept override;
 
   // AcceptHost
-  Executor& executor() noexcept override { return turn_->executor(); }
-  State& state() noexcept override;
   const Security& security() noexcept override;
-  void log(Severity, std::string_view text) noexcept override;
-  void deadline(TimePoint at) noexcept override { request_deadline(at); }
-  void wake() noexcept override { request_wake(); }
   void failed(Error) noexcept override;
   void listening(const Address& local) noexcept override;
   void closed() noexcept override;
@@ -60,7 +50,6 @@ class ListenerCore final : public TurnMember,
   void seated(Seat*, std::unique_ptr<ProtocolInstance>) noexcept override;
   void attach(ProtocolInstance& instance, LowerPort offered) noexcept override;
   void refuse(LowerPort offered) noexcept override;
-  void forward(unsigned, const Chunk&) noexcept override {}
 
   // SeatKeeper
   void unseated(Stack& stack) noexcept override;
@@ -70,16 +59,10 @@ class ListenerCore final : public TurnMember,
   void offer_failed(EngineLink& link) noexcept override;
   void offers_failed(Error error) noexcept override { failed(std::move(error)); }
 
-  // Slot
-  Layer& layer() noexcept override { return *acceptor_; }
-  void down(UpperPort, Batch&) noexcept override {}
-  void upper_credit(UpperPort) noexcept override {}
-
   // TurnMember
   void advance() noexcept override;
   void deliver() noexcept override;
   bool quiet() const noexcept override { return idle() && instances_ == 0 && !below_moves(); }
-  bool outlives() const noexcept override { return true; }
 
  private:
   struct Base final : StackOwner {  // of what is below the acceptor
@@ -114,19 +97,13 @@ class ListenerCore final : public TurnMember,
   void adopt(Trunk& trunk);
   void let_all_go() noexcept;
   FrameworkCore& framework_;
-  Plan plan_;                                      // for Connections to come
-  std::shared_ptr<const ComposedStack> composed_;  // the same
+  Plan plan_;  // for Connections to come, as composed_
   std::shared_ptr<const ComposedStack> acceptor_stack_;
   ListenerEvents events_;
-  std::unique_ptr<Acceptor> acceptor_;
-  unsigned place_ = 0;  // of the acceptor's layer
   Base base_{*this};
   Stack* below_ = nullptr;                // what the acceptor stands on, opened once; null: on the host
   OfferingAcceptor* offering_ = nullptr;  // or its connections are offered to the acceptor
   std::unordered_map<const ProtocolInstance*, Stack*> sessions_;  // to which they may be attached
-  Endpoint anyone_{};
-  Route route_;
-  std::optional<OpenArgs> args_;
   std::optional<Opening> opening_;
   std::vector<ConnectionCore*> pending_;  // not ready yet
   std::vector<Trunk*> trunks_;            // whose streams it takes
@@ -135,8 +112,7 @@ class ListenerCore final : public TurnMember,
   std::optional<Error> failure_;
   Address local_{};
   std::uint64_t limit_ = UINT64_MAX;
-  std::size_t bare_ = 0;         // of trunks_: without a stream yet
-  std::uint32_t instances_ = 0;  // layers that refer to the acceptor
+  std::size_t bare_ = 0;  // of trunks_: without a stream yet
   bool tell_listening_ = false, tell_failed_ = false, stopped_ = false, gone_ = false;
 };
 

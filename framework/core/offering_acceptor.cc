@@ -3,30 +3,19 @@
 #include <algorithm>
 #include <cassert>
 
-#include "core/nothing.h"
-
 namespace trellis {
 
 OfferingAcceptor::OfferingAcceptor(OfferTaker& taker, Turn& turn, std::shared_ptr<const ComposedStack> composed,
                                    std::shared_ptr<const Security> security, unsigned end)
-    : Slot(turn, 0), taker_(&taker), composed_(std::move(composed)), security_(std::move(security)), end_(end) {}
-
-State& OfferingAcceptor::state() noexcept { return no_state(); }
-const Security& OfferingAcceptor::security() noexcept { return security_ ? *security_ : no_security(); }
-void OfferingAcceptor::log(Severity severity, std::string_view text) noexcept {
-  if (turn_->log()) turn_->log()(severity, composed_->layers[0].name, text);
+    : AcceptorSlot(turn, 0), taker_(&taker), security_(std::move(security)), end_(end) {
+  composed_ = std::move(composed);
 }
+
+const Security& OfferingAcceptor::security() noexcept { return security_ ? *security_ : no_security(); }
 
 Result<void> OfferingAcceptor::begin(const Route& route) {
   route_ = route;
-  auto made = composed_->layers[0].protocol->listen(*this, LowerPort());
-  if (!made) return trellis::fail(std::move(made));
-  acceptor_ = std::move(*made);
-  args_.emplace(OpenArgs{anyone_, route_, security().alpn, true});
-  opened = true;
-  acceptor_->open(*args_);
-  turn_->revisit(*this);
-  return {};
+  return open_on(LowerPort(), route_);
 }
 
 void OfferingAcceptor::failed(Error error) noexcept {

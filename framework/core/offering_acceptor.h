@@ -5,8 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "core/stack.h"
-#include "trellis/listen.h"
+#include "core/acceptor_slot.h"
 
 namespace trellis {
 
@@ -21,7 +20,7 @@ class OfferTaker {
   ~OfferTaker() = default;
 };
 
-class OfferingAcceptor final : public TurnMember, public Slot, public AcceptHost, public SeatKeeper {
+class OfferingAcceptor final : public AcceptorSlot {
  public:
   static constexpr std::size_t kMost = 1024;  // connections that were accepted and not taken; more are refused
 
@@ -37,12 +36,7 @@ class OfferingAcceptor final : public TurnMember, public Slot, public AcceptHost
   void stop() noexcept;
 
   // AcceptHost
-  Executor& executor() noexcept override { return turn_->executor(); }
-  State& state() noexcept override;
   const Security& security() noexcept override;
-  void log(Severity, std::string_view text) noexcept override;
-  void deadline(TimePoint at) noexcept override { request_deadline(at); }
-  void wake() noexcept override { request_wake(); }
   void failed(Error) noexcept override;
   void listening(const Address& local) noexcept override;
   void closed() noexcept override;
@@ -50,20 +44,13 @@ class OfferingAcceptor final : public TurnMember, public Slot, public AcceptHost
   void seated(Seat*, std::unique_ptr<ProtocolInstance>) noexcept override;
   void attach(ProtocolInstance&, LowerPort) noexcept override {}  // it stands on the host: nothing is offered to it
   void refuse(LowerPort) noexcept override {}
-  void forward(unsigned, const Chunk&) noexcept override {}
 
   // SeatKeeper
   void unseated(Stack&) noexcept override { --instances_; }
 
-  // Slot
-  Layer& layer() noexcept override { return *acceptor_; }
-  void down(UpperPort, Batch&) noexcept override {}
-  void upper_credit(UpperPort) noexcept override {}
-
   // TurnMember
   void advance() noexcept override;
   bool quiet() const noexcept override { return idle() && instances_ == 0; }
-  bool outlives() const noexcept override { return true; }
 
  private:
   struct Offer final : StackOwner {  // one accepted connection, until it is taken
@@ -90,17 +77,11 @@ class OfferingAcceptor final : public TurnMember, public Slot, public AcceptHost
   Offer* of(const EngineLink& link) noexcept;
 
   OfferTaker* taker_;  // null: stopped
-  std::shared_ptr<const ComposedStack> composed_;
   std::shared_ptr<const Security> security_;
-  std::unique_ptr<Acceptor> acceptor_;
   std::vector<std::unique_ptr<Offer>> offers_;
   std::optional<Opening> opening_;
   std::optional<Error> failure_;
   std::optional<Address> begun_;
-  Endpoint anyone_{};
-  Route route_;
-  std::optional<OpenArgs> args_;
-  std::uint32_t instances_ = 0;
   unsigned end_;
 };
 
