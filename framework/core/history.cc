@@ -69,8 +69,10 @@ Experiences History::learn(const HistoryPlace& place, std::uint8_t bits, const A
 }
 
 void History::restore(const HistoryPlace& place, Experiences all) {
-  if (all.empty()) return;
   const std::lock_guard lock(mutex_);
+  if (const auto gone = forgotten_.find(place.network); gone != forgotten_.end())
+    std::erase_if(all, [&](const Experience& e) { return e.seen_at() <= gone->second; });
+  if (all.empty()) return;
   Entry* entry = look_up(place);
   if (entry == nullptr) entry = &add(place);
   for (const Experience& e : all) {
@@ -81,8 +83,11 @@ void History::restore(const HistoryPlace& place, Experiences all) {
   }
 }
 
-void History::forget_network(std::string_view network) {
+void History::forget_network(std::string_view network, TimePoint now) {
   const std::lock_guard lock(mutex_);
+  forgotten_.insert_or_assign(std::string(network), now);
+  if (forgotten_.size() > kForgottenMost)
+    forgotten_.erase(std::ranges::min_element(forgotten_, {}, [](const auto& one) { return one.second; }));
   for (auto i = entries_.begin(); i != entries_.end();) {
     const auto entry = i++;
     if (entry->network == network) erase(entry);

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <functional>
 #include <list>
+#include <map>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -43,7 +44,8 @@ class History {
   /// What a store has kept; of two experiences with one address the newer one counts.
   void restore(const HistoryPlace& place, Experiences all);
   /// The link of this network has gone: another network may have its name next time (RACE-90).
-  void forget_network(std::string_view network);
+  /// What a store still knows of the earlier one is not believed either.
+  void forget_network(std::string_view network, TimePoint now);
   void clear();
 
  private:
@@ -63,6 +65,8 @@ class History {
   void erase(Entries::iterator entry);
 
   std::mutex mutex_;
+  static constexpr std::size_t kForgottenMost = 256;
+  std::map<std::string, TimePoint, std::less<>> forgotten_;          // networks, and when
   Entries entries_;                                                  // the one used last in front
   std::unordered_map<HistoryPlace, Entries::iterator, Hash> index_;  // views into entries_
   std::atomic<std::size_t> places_ = 0;

@@ -64,7 +64,7 @@ struct PathTable::Source final : PathObserver {
   void path_removed(std::uint32_t id) noexcept override {
     const auto known = ids.find(id);
     if (known == ids.end()) return;
-    table.known_.erase(known->second);
+    table.forget(known->second);
     ids.erase(known);
     table.stirred();
   }
@@ -80,8 +80,9 @@ struct PathTable::Source final : PathObserver {
 };
 
 Result<std::shared_ptr<PathTable>> PathTable::open(Executor& executor, std::span<const PathSource> sources,
-                                                   std::vector<PathRule> rules) {
+                                                   std::vector<PathRule> rules, NetworkGone gone) {
   auto table = std::make_shared<PathTable>(executor, std::move(rules));
+  table->network_gone_ = std::move(gone);
   for (const PathSource& from : sources) {
     Source& source = *table->sources_.emplace_back(std::make_unique<Source>(*table));
     auto watch = from.provider->watch(executor, *from.options, source);
@@ -96,6 +97,13 @@ PathTable::~PathTable() = default;
 
 void PathTable::stirred() noexcept {
   if (!queued()) executor_.queue(*this);
+}
+
+void PathTable::forget(std::uint32_t id) {
+  const Path path = std::move(known_.extract(id).mapped());
+  const bool named = !path.provisioning_domain.empty();
+  const auto same = [&](const auto& other) { return domain_of(other.second) == domain_of(path); };
+  if (network_gone_ && !named && std::ranges::none_of(known_, same)) network_gone_(domain_of(path));
 }
 
 void PathTable::sort() {

@@ -53,9 +53,12 @@ struct PathSource {
 
 class PathTable final : public std::enable_shared_from_this<PathTable>, private Job {
  public:
+  /// Hears of a network that has gone with its last path, and whose name another network may have next time: that of an
+  /// interface of which nothing else is known (RFC 7556 section 2.1).
+  using NetworkGone = std::function<void(std::string_view network)>;
   /// Begins to watch. `rules`: those of the policy. Errors: what a provider says.
   static Result<std::shared_ptr<PathTable>> open(Executor& executor, std::span<const PathSource> sources,
-                                                 std::vector<PathRule> rules);
+                                                 std::vector<PathRule> rules, NetworkGone gone = {});
   PathTable(Executor& executor, std::vector<PathRule> rules);
   ~PathTable();
 
@@ -73,11 +76,13 @@ class PathTable final : public std::enable_shared_from_this<PathTable>, private 
   struct Source;
   void stirred() noexcept;       // providers tell several things in a row: they are passed on together
   void run() noexcept override;  // Job
+  void forget(std::uint32_t id);
   void sort();
   PathNews news(const std::vector<Path>& old) const;
 
   Executor& executor_;
   std::vector<PathRule> rules_;
+  NetworkGone network_gone_;
   std::map<std::uint32_t, Path> known_;  // by id: in the order in which they were found
   std::uint32_t last_id_ = 0;
   std::vector<Path> usable_;

@@ -145,7 +145,7 @@ void RaceHistory::learn(const CandidateTree& tree, TimePoint now, bool late) {
   }
   for (NodeIndex i = 0; i < tree.size(); ++i) {
     const CandidateNode& leaf = tree[i];
-    if (!leaf.candidate.concrete()) continue;
+    if (!leaf.candidate.concrete() || ways_[static_cast<std::size_t>(leaf.candidate.path)].gone) continue;
     Attempted attempt{
         .remote = leaf.candidate.remote.address, .ran = leaf.ended_at - leaf.started_at, .rtt = measured_rtt(leaf)};
     if (leaf.state == Child::State::ready) {

@@ -136,7 +136,7 @@ TEST(History, IsKeptForEachNetwork) {
   w.dial(w.to().interface_name("bad0"));
   EXPECT_LE(w.dial(w.to().interface_name("bad0")).took, kRtt + 10ms);
   EXPECT_GE(w.dial(w.to().interface_name("good0")).took, 300ms);
-  w.history().forget_network("bad0");  // RACE-90
+  w.history().forget_network("bad0", w.world->time().now());  // RACE-90
   EXPECT_GE(w.dial(w.to().interface_name("bad0")).took, 300ms);
 }
 

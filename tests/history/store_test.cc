@@ -39,6 +39,17 @@ TEST_F(Stored, HistorySurvivesTheProcess) {
   EXPECT_TRUE(next.node("1.1.1.2").history.starts_with("history: 20 ms")) << next.node("1.1.1.2").history;
 }
 
+// RACE-90: what a store knows of a network whose link has gone is not believed when the name is there again.
+TEST_F(Stored, WhatWasForgottenDoesNotComeBack) {
+  auto w = process();
+  const auto took = [&] { return w->dial(w->to().interface_name("eth0")).took; };
+  EXPECT_GE(took(), 250ms);
+  EXPECT_LE(took(), kRtt + 10ms);
+  w->history().forget_network("eth0", w->world->time().now());
+  EXPECT_GE(took(), 250ms);
+  EXPECT_LE(took(), kRtt + 10ms) << "what was learnt since is";
+}
+
 // The race waits for a quick store only: at most 2 ms, and then for a while not at all.
 TEST_F(Stored, ASlowStoreIsNotWaitedFor) {
   shelf.answers_after = 1s;

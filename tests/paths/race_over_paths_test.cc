@@ -159,6 +159,24 @@ TEST_F(Phone, AnAddressThatComesMakesNamesReachable) {
   EXPECT_EQ(std::ranges::count_if(report->nodes, [](const RaceNode& node) { return node.attempt; }), 2);
 }
 
+// RACE-90: another network may be behind the interface that comes back; what was learnt of the old one is forgotten.
+TEST_F(Phone, AnotherNetworkIsLearntAnew) {
+  server.interface("eth0").add_address("192.0.2.8");
+  wifi->block({.to = ip("192.0.2.7")});
+  names->serve([](const Query&) { return SimAnswers{{}, {.addresses = {ip("192.0.2.7"), ip("192.0.2.8")}}}; });
+  const auto took = [&] {
+    begin(to("www.example.net").interface_name("wlan0"));
+    return finish();
+  };
+  EXPECT_GE(took(), 250ms) << "the first address is a black hole";
+  EXPECT_LE(took(), 50ms) << "which is known";
+  client.interface("wlan0").set_up(false);
+  world.run_for(1s);
+  client.interface("wlan0").set_up(true);
+  world.run_for(1s);
+  EXPECT_GE(took(), 250ms);
+}
+
 // Path changes reach live Connections as events.
 TEST_F(Phone, AConnectionHearsOfItsPath) {
   ASSERT_EQ(connect(to()), "wlan0");
