@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "http_connect.h"
+#include "talk.h"
 
 namespace trellis::http_connect {
 namespace {
@@ -12,12 +13,7 @@ using testing::HasSubstr;
 
 const Endpoint kTarget{.host = "example.com", .port = 443, .address = {}};
 
-proxy::ProxySettings with_user() {
-  proxy::ProxySettings settings;
-  settings.user = "Aladdin";
-  settings.password = "open sesame";
-  return settings;
-}
+proxy::ProxySettings with_user() { return proxy::with_user("Aladdin", "open sesame"); }
 
 TEST(ConnectClient, AsksForNamesAndAddresses) {  // RFC 9110 section 9.3.6
   const proxy::ProxySettings settings;

@@ -1,9 +1,10 @@
 // SOCKS 5 byte by byte: what is sent, what is understood, and what is said
 // about a proxy that does something else.
-#include "socks5.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "socks5.h"
+#include "talk.h"
 
 namespace trellis::socks5 {
 namespace {
@@ -11,32 +12,9 @@ namespace {
 using namespace std::string_literals;
 using testing::HasSubstr;
 
-proxy::ProxySettings with_user() {
-  proxy::ProxySettings settings;
-  settings.user = "ann";
-  settings.password = "secret";
-  return settings;
-}
+using proxy::Talk;
 
-// Gives a side all bytes, one more each time, and returns what it answers; the
-// error ends it.
-struct Talk {
-  Result<std::string> hear(proxy::Handshake& side, std::string_view bytes) {
-    std::string said;
-    for (const char c : bytes) {
-      received += c;
-      auto step = side.read(received);
-      if (!step) return fail(std::move(step));
-      said += step->answer;
-      received.erase(0, step->consumed);
-      if (step->refusal) return std::unexpected(*step->refusal);
-      done = step->done;
-    }
-    return said;
-  }
-  std::string received;
-  bool done = false;
-};
+proxy::ProxySettings with_user() { return proxy::with_user("ann", "secret"); }
 
 TEST(Socks5Client, AsksForNamesAndAddresses) {  // RFC 1928 sections 3 to 6
   const proxy::ProxySettings settings;
@@ -53,8 +31,8 @@ TEST(Socks5Client, AsksForNamesAndAddresses) {  // RFC 1928 sections 3 to 6
     Client client(settings);
     EXPECT_EQ(client.begin(target).value(), "\5\1\0"s);
     Talk talk;
-    EXPECT_EQ(talk.hear(client, "\5\0"s).value(), request);
-    EXPECT_EQ(talk.hear(client, "\5\0\0\1\0\0\0\0\0\0"s).value(), "");
+    EXPECT_EQ(talk.hear_slowly(client, "\5\0"s).value(), request);
+    EXPECT_EQ(talk.hear_slowly(client, "\5\0\0\1\0\0\0\0\0\0"s).value(), "");
     EXPECT_TRUE(talk.done);
   }
 }
@@ -75,8 +53,8 @@ TEST(Socks5Client, GivesUserAndPassword) {  // RFC 1929
   Client client(settings);
   EXPECT_EQ(client.begin({.host = "a", .port = 1, .address = {}}).value(), "\5\2\0\2"s);
   Talk talk;
-  EXPECT_EQ(talk.hear(client, "\5\2").value(), "\1\3ann\6secret");
-  EXPECT_EQ(talk.hear(client, "\1\0"s).value(), "\5\1\0\3\1a\0\1"s);
+  EXPECT_EQ(talk.hear_slowly(client, "\5\2").value(), "\1\3ann\6secret");
+  EXPECT_EQ(talk.hear_slowly(client, "\1\0"s).value(), "\5\1\0\3\1a\0\1"s);
 }
 
 TEST(Socks5Client, SaysWhatIsWrong) {
@@ -107,7 +85,7 @@ TEST(Socks5Client, SaysWhatIsWrong) {
     Client client(settings);
     ASSERT_TRUE(client.begin({.host = "example.com", .port = 443, .address = {}}));
     Talk talk;
-    const auto heard = talk.hear(client, c.said);
+    const auto heard = talk.hear_slowly(client, c.said);
     ASSERT_FALSE(heard) << c.text;
     EXPECT_EQ(heard.error().reason, c.reason) << c.text;
     EXPECT_THAT(heard.error().detail, HasSubstr(c.text));
@@ -137,9 +115,9 @@ Result<std::string> together(const proxy::ProxySettings& at_client, const proxy:
   Talk heard_by_client, heard_by_server;
   std::string words = client.begin(target).value();
   while (!heard_by_client.done) {
-    auto answer = heard_by_server.hear(server, words);
+    auto answer = heard_by_server.hear_slowly(server, words);
     if (!answer) return answer;
-    auto next = heard_by_client.hear(client, *answer);
+    auto next = heard_by_client.hear_slowly(client, *answer);
     if (!next) return next;
     words = *next;
   }
