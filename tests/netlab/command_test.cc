@@ -108,5 +108,52 @@ TEST_F(NetlabCommand, LeavesNothingWhenItIsKilled) {
   EXPECT_TRUE(processes_in(status.st_ino).empty());
 }
 
+// A user who is not root, with a /dev/net/tun of these permissions that only it sees.
+std::vector<std::string> as_nobody(const std::string& tun, std::vector<std::string> words) {
+  std::vector<std::string> whole{"unshare",
+                                 "--mount",
+                                 "sh",
+                                 "-c",
+                                 "mount -t tmpfs none /dev/net && mknod -m " + tun +
+                                     " /dev/net/tun c 10 200 && "
+                                     "exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$@\"",
+                                 "sh"};
+  whole.insert(whole.end(), words.begin(), words.end());
+  return whole;
+}
+
+class Unprivileged : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "the other tests run as this user already";
+    Process process(as_nobody("666", netlab({"--help"})));
+    if (process.wait() != 0) GTEST_SKIP() << "another user cannot be made here: " << process.error();
+  }
+};
+
+// It works, or one sentence says what the kernel keeps from this user. Plugins are not used: in the user's namespace
+// their files seem to be somebody else's, and are refused.
+TEST_F(Unprivileged, MakesALabWhereTheKernelAllowsIt) {
+  Process command(as_nobody("666", netlab({"--path", "", "--path", "", "sh", "-c", "id -u && ip -o link show net1"})));
+  const int code = command.wait();
+  if (code == 1 && command.error().contains("trellis-netlab: the kernel")) GTEST_SKIP() << command.error();
+  EXPECT_EQ(code, 0) << command.error();
+  EXPECT_TRUE(command.output().starts_with("0\n")) << "it is root in its own namespaces";
+  EXPECT_THAT(command.output(), HasSubstr("net1"));
+  // And packets flow.
+  Process tests(as_nobody("666", {test::program("netlab_tests"),
+                                  "--gtest_filter=NetworkLab.RoundTrips*:NetworkLab.TheServerHasOneAddress*"}));
+  EXPECT_EQ(tests.wait(), 0) << tests.output() << tests.error();
+  EXPECT_THAT(tests.output(), HasSubstr("[  PASSED  ] 2 tests."));
+}
+
+TEST_F(Unprivileged, SaysWhatIsMissing) {
+  Process process(as_nobody("600", netlab({"true"})));
+  EXPECT_EQ(process.wait(), 1);
+  EXPECT_THAT(process.error(),
+              testing::AnyOf(HasSubstr("trellis-netlab: /dev/net/tun: Permission denied"),
+                             HasSubstr("trellis-netlab: the kernel lets this user make no namespaces")));
+}
+
 }  // namespace
 }  // namespace trellis::netlab

@@ -15,15 +15,15 @@ namespace {
 
 constexpr char kOwn[] = "/proc/thread-self/ns/net";
 
-// An ordinary user is root in a user namespace of the process's own, which a process with threads may not enter.
+}  // namespace
+
 void become_root() {
   if (geteuid() == 0) return;
   const uid_t user = geteuid();
   const gid_t group = getegid();
-  if (unshare(CLONE_NEWUSER) != 0)
-    refuse(
-        "the kernel lets this user make no namespaces (the first lab must be made "
-        "before any thread)");
+  if (unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)  // the network that it had could not be entered again
+    refuse(errno == EINVAL ? "a user who is not root must make the first lab before any thread"
+                           : "the kernel lets this user make no namespaces");
   const auto write = [](const char* file, const std::string& text) {
     const Descriptor to(open(file, O_WRONLY | O_CLOEXEC), file);
     if (::write(to.get(), text.data(), text.size()) < 0) refuse(file);
@@ -33,9 +33,10 @@ void become_root() {
   write("/proc/self/gid_map", std::format("0 {} 1", group));
 }
 
+namespace {
+
 // A thread makes the namespace; its file keeps it when the thread is gone.
 Descriptor make_namespace() {
-  become_root();
   Descriptor made;
   std::exception_ptr failure;
   std::thread([&] {

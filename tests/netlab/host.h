@@ -8,6 +8,10 @@
 
 namespace trellis::netlab {
 
+/// Makes an ordinary user root in a user namespace of the process's own, with an empty network; nothing for root. A
+/// process that has threads may not enter one, so this comes before them. Throws LabError.
+void become_root();
+
 /// A computer of the lab. It has no name in the system and is gone when nothing uses it any more: this object, sockets,
 /// programs.
 class Host {

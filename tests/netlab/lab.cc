@@ -11,6 +11,11 @@ constexpr std::size_t kFirstTable = 100;  // of the client's routing tables, one
 
 }  // namespace
 
+Lab::Lab() {
+  become_root();  // before the forwarder's thread
+  forwarder_ = std::make_unique<Forwarder>();
+}
+
 std::string Lab::why_not() {
   try {
     Lab lab;

@@ -40,6 +40,7 @@ namespace trellis::netlab {
 /// Hosts and the links between them. Everything fails with LabError, which says why.
 class Lab {
  public:
+  Lab();
   /// Why no lab can be made here, for GTEST_SKIP; "" when one can.
   static std::string why_not();
 
@@ -51,7 +52,7 @@ class Lab {
  private:
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<std::unique_ptr<Link>> links_;
-  std::unique_ptr<Forwarder> forwarder_ = std::make_unique<Forwarder>();  // ends before the links' descriptors
+  std::unique_ptr<Forwarder> forwarder_;  // ends before the links' descriptors
 };
 
 /// The usual lab: a client and a server, joined by one to four paths.

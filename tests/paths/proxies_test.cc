@@ -1,5 +1,8 @@
 // Stacks whose layers are a proxy's client: the proxy is resolved and reached, the layers above keep whom they were
 // asked for; several alternatives are tried in succession.
+#include <fstream>
+#include <iterator>
+
 #include "phone.h"
 
 namespace trellis::tests {
@@ -115,6 +118,72 @@ TEST_F(Proxies, WhatAPathDoesNotOfferIsNotTriedThere) {
   paths->add = {};
   load(kByPath);
   EXPECT_EQ(connect(to("192.0.2.7")), "no stack of the policy can be used on this path");
+}
+
+// The shipped policy with the real plugins; the proxies are those of the server.
+struct ShippedProxies : Phone {
+  ShippedProxies() {
+    std::ifstream in(TRELLIS_SOURCE_DIR "/policies/proxy.xml");
+    std::string text{std::istreambuf_iterator<char>(in), {}};
+    for (std::size_t at = 0; (at = text.find("\"localhost\"", at)) != std::string::npos;)
+      text.replace(at, 11, "\"192.0.2.7\"");
+    auto policy = parse_policy(text, "proxy.xml");
+    EXPECT_TRUE(policy) << policy.error().detail;
+    auto loaded = framework->core().load({*policy});
+    EXPECT_TRUE(loaded) << loaded.error().detail;
+  }
+  /// A proxy at the server, which says whom it was asked for.
+  void proxy(const std::string& stack, std::uint16_t port) {
+    bool there = false;
+    listeners.push_back(Preconnection(*framework)
+                            .stack(stack)
+                            .local({.host = {}, .port = port})
+                            .listen(server.loop(), {.listening = [&there](const Address&) { there = true; },
+                                                    .received =
+                                                        [this](Connection c) {
+                                                          wanted.push_back(
+                                                              std::string(c.stack().substr(0, c.stack().find('/'))) +
+                                                              " " + target_of(c));
+                                                          peers.push_back(std::move(c));
+                                                        },
+                                                    .failed = [](const Error& e) { ADD_FAILURE() << e.detail; }}));
+    ASSERT_TRUE(world.run_until([&] { return there; }, 1s));
+  }
+  static std::string target_of(const Connection& connection) {
+    for (const char* property : {"socks5.target", "http-connect.target"}) {
+      if (const auto target = connection.get(property)) return std::get<std::string>(*target);
+    }
+    return "nobody";
+  }
+  std::vector<std::string> wanted;
+};
+
+TEST_F(ShippedProxies, TheFirstThatIsThereCarries) {
+  proxy("socks5/tcp", 1080);
+  proxy("http-connect/tcp", 8080);
+  connect(to());
+  EXPECT_EQ(connection.stack(), "socks5/tcp");
+  EXPECT_EQ(wanted, std::vector<std::string>{"socks5 192.0.2.7:443"}) << "no other was asked";
+}
+
+TEST_F(ShippedProxies, TheNextFollowsOneThatIsAway) {
+  proxy("http-connect/tcp", 8080);
+  connect(to());
+  EXPECT_EQ(connection.stack(), "http-connect/tcp");
+  EXPECT_EQ(wanted, std::vector<std::string>{"http-connect 192.0.2.7:443"});
+}
+
+// RACE-63: a proxy that is slow is not passed over before it has had its time.
+TEST_F(ShippedProxies, DirectFollowsAProxyThatSaysNothing) {
+  listen(1080);
+  connect(to());
+  EXPECT_EQ(connection.stack(), "tcp");
+  const auto& silent = *std::ranges::find(report->nodes, "1.1.1", &RaceNode::id);
+  const auto& http = *std::ranges::find(report->nodes, "1.1.2", &RaceNode::id);
+  const auto& direct = *std::ranges::find(report->nodes, "1.1.3", &RaceNode::id);
+  EXPECT_GE(silent.ended_at - silent.started_at, 5s);
+  EXPECT_EQ(http.started_at, silent.ended_at);
+  EXPECT_EQ(direct.started_at, http.ended_at);
 }
 
 }  // namespace

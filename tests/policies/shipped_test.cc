@@ -30,6 +30,7 @@ struct Shipped {
   const char* stack;
   Face face;
   FeatureSet promised;
+  std::size_t stacks = 1;
 };
 void PrintTo(const Shipped& one, std::ostream* out) { *out << one.name; }
 
@@ -49,7 +50,7 @@ TEST_P(ShippedPolicy, LoadsAlone) {
   const auto profiles = (*framework)->core().profiles();
   const Profile& profile = *profiles.at(0);
   EXPECT_EQ(profile.policy.name, expected.name);
-  ASSERT_EQ(profile.stacks.size(), 1u);
+  ASSERT_EQ(profile.stacks.size(), expected.stacks);
   const StackTraits& traits = profile.stacks[0]->traits;
   EXPECT_EQ(profile.stacks[0]->text, expected.stack);
   EXPECT_EQ(traits.face, expected.face);
@@ -75,6 +76,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Shipped{"datagram", "udp", Face::datagram, {Feature::boundaries}},
                     Shipped{"messages", "length-prefix/tcp", Face::message, kStream | FeatureSet{Feature::boundaries}},
                     Shipped{"paranoid", "tls/tcp", Face::bytestream, kStream | kSecrecy},
+                    Shipped{"proxy", "socks5/tcp", Face::bytestream, kStream, 3},
                     Shipped{"roaming", "tcp", Face::bytestream, kStream},
                     Shipped{"secure", "tls/tcp", Face::bytestream, kStream | kSecrecy}),
     [](const auto& info) { return std::string(info.param.name); });
@@ -86,11 +88,11 @@ TEST(ShippedPolicies, NoneIsForgottenHere) {
   }
   std::ranges::sort(files);
   EXPECT_EQ(files, (std::vector<std::string>{"bulk", "datagram", "default", "interactive", "messages", "paranoid",
-                                             "roaming", "secure"}));
+                                             "proxy", "roaming", "secure"}));
 }
 
 TEST(ShippedPolicies, LoadTogether) {
-  std::vector<std::string> names = {"default", "interactive", "bulk", "datagram", "messages", "roaming"};
+  std::vector<std::string> names = {"default", "interactive", "bulk", "datagram", "messages", "proxy", "roaming"};
   if (built("tls")) names.insert(names.end(), {"paranoid", "secure"});
   const auto framework = load(names);
   ASSERT_TRUE(framework) << framework.error().detail;

@@ -6,19 +6,25 @@ namespace trellis::http_connect {
 namespace {
 
 constexpr unsigned kInterim = 100, kSwitching = 101, kSuccess = 200, kRedirection = 300;
-constexpr unsigned kForbidden = 403, kAuthentication = 407, kGatewayTimeout = 504;
+constexpr unsigned kUnauthorized = 401, kForbidden = 403, kAuthentication = 407, kGatewayTimeout = 504;
+
+// Where a proxy says what it wants; tinyproxy answers wrong credentials as a server would.
+std::vector<std::string_view> challenges(const Head& head) {
+  auto all = head.values("proxy-authenticate");
+  return all.empty() ? head.values("www-authenticate") : all;
+}
 
 // The schemes of all challenges; a comma inside a quoted parameter may add a
 // word, which does no harm in a message.
 std::string schemes(const Head& head) {
   std::string text;
-  for (const std::string_view challenge : head.values("proxy-authenticate"))
+  for (const std::string_view challenge : challenges(head))
     text += (text.empty() ? "" : ", ") + std::string(challenge.substr(0, challenge.find(' ')));
   return text.empty() ? "an unknown scheme" : proxy::shown(text);
 }
 
 bool offers_basic(const Head& head) {
-  for (const std::string_view challenge : head.values("proxy-authenticate")) {
+  for (const std::string_view challenge : challenges(head)) {
     if (same_word(challenge.substr(0, challenge.find(' ')), "basic")) return true;
   }
   return false;
@@ -60,7 +66,7 @@ Result<proxy::Handshake::Step> Client::read(std::string_view received) {
 }
 
 std::unexpected<Error> Client::refused(unsigned status, const Head& head) const {
-  if (status == kAuthentication) {
+  if (status == kAuthentication || status == kUnauthorized) {
     std::string detail = std::format("the proxy demands authentication by {}", schemes(head));
     if (!offers_basic(head))
       detail += ", expected Basic";

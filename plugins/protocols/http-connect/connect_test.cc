@@ -87,6 +87,8 @@ TEST(ConnectClient, SaysWhatIsWrong) {
       {true, "HTTP/1.1 407 A\r\nProxy-Authenticate: Negotiate\r\n\r\n", Reason::authentication,
        "authentication by Negotiate, expected Basic"},
       {true, "HTTP/1.1 407 A\r\n\r\n", Reason::authentication, "an unknown scheme"},
+      {true, "HTTP/1.0 401 A\r\nWWW-Authenticate: Basic realm=\"x\"\r\n\r\n", Reason::authentication,
+       "refuses the password of user 'Aladdin'"},  // tinyproxy
   };
   for (const Case& c : cases) {
     const auto settings = c.user ? with_user() : proxy::ProxySettings{};

@@ -34,7 +34,7 @@ class ProxyProtocol final : public Protocol {
     return {.above = Face::bytestream,
             .below = Face::bytestream,
             .needs = {Feature::reliability, Feature::ordering},
-            .removes = {Feature::zero_rtt},
+            .removes = {Feature::zero_rtt, Feature::half_close},  // many end both directions with the first
             .handshake_rtts = settings_.user.empty() ? facts.rtts : facts.rtts_by_user};
   }
   Endpoint remote_below(const Endpoint&, const Path& path) const override {

@@ -1,0 +1,217 @@
+// Races of the real engine on the real kernel, over paths that fail and names that are slow: one loop serves both ends.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <format>
+#include <memory>
+
+#include "../names/dns_server.h"
+#include "../support/process.h"
+#include "netlab.h"
+#include "trellis/address_text.h"
+#include "trellis/loop.h"
+#include "trellis/preconnection.h"
+
+namespace trellis::netlab {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+constexpr std::uint16_t kPort = 7000, kDnsPort = 5353;
+
+class PathRaces : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (const std::string why = Lab::why_not(); !why.empty()) GTEST_SKIP() << why;
+  }
+  void TearDown() override {
+    connection = {};
+    peers.clear();
+    listener = {};
+    names.reset();
+    framework.reset();
+    loop.reset();
+  }
+  /// `policy`: a file.
+  void begin(const std::vector<LinkOptions>& paths, const std::string& policy) {
+    lab = std::make_unique<ClientServer>(paths);
+    loop = make_loop();
+    auto made = Framework::create({.policies = {policy}, .plugin_directories = {TRELLIS_BUILD_DIR "/plugins"}});
+    ASSERT_TRUE(made) << made.error().detail;
+    framework = std::move(*made);
+    const Inside inside(lab->server);
+    bool there = false;
+    listener = Preconnection(*framework)
+                   .stack("tcp")
+                   .local({.host = {}, .port = kPort})
+                   .listen(*loop, {.listening = [&](const Address&) { there = true; },
+                                   .received = [this](Connection c) { peers.push_back(std::move(c)); },
+                                   .failed = [](const Error& e) { ADD_FAILURE() << e.detail; }});
+    ASSERT_TRUE(until([&] { return there; }));
+    names = std::make_unique<tests::DnsServer>(*loop, parse_address(ClientServer::address(), kDnsPort).value());
+  }
+  /// Initiates from the client; call it, and let the loop run, inside.
+  void connect(const std::string& host) {
+    Preconnection to(*framework);
+    to.remote({.host = host, .port = kPort}).connect_timeout(50s);
+    to.on_race([this](const RaceReport& told) { report = told; });
+    connection = to.initiate(*loop, [this](Result<void> result) { how = std::move(result); });
+  }
+  bool until(const std::function<bool()>& holds) {
+    struct Late final : Alarm {
+      void on_alarm() noexcept override {}
+    } late;
+    late.arm(*loop, loop->now() + test::kDeadline);
+    while (!holds() && late.armed()) loop->run_once(true);
+    return holds();
+  }
+  bool over() const { return how.has_value(); }
+  /// Lets the loop run until the path has swallowed something.
+  void wait_for_loss(Link& path) {
+    struct Tick final : Alarm {
+      void on_alarm() noexcept override {}
+    } tick;
+    ASSERT_TRUE(until([&] {
+      if (!tick.armed()) tick.arm(*loop, loop->now() + 2ms);
+      return path.counters(Way::forth).lost > 0;
+    }));
+  }
+  void finish() {
+    ASSERT_TRUE(until([this] { return over(); }));
+    ASSERT_TRUE(*how) << how->error().detail;
+  }
+  const RaceNode& node(std::string_view id) const { return *std::ranges::find(report.nodes, id, &RaceNode::id); }
+  std::string policy(const std::string& paths, const std::string& racing, const std::string& naming = {}) const {
+    return files.write("policy.xml", std::format(R"(<policy xmlns="urn:trellis:policy:1" name="lab">{}{}<stacks>)"
+                                                 R"(<stack name="tcp"><layer protocol="tcp"/></stack></stacks>)"
+                                                 R"(<racing>{}</racing></policy>)",
+                                                 naming, paths, racing));
+  }
+
+  test::TemporaryDirectory files;
+  std::unique_ptr<ClientServer> lab;
+  std::unique_ptr<Loop> loop;
+  std::unique_ptr<Framework> framework;
+  std::unique_ptr<tests::DnsServer> names;
+  Listener listener;
+  std::vector<Connection> peers;
+  Connection connection;
+  std::optional<Result<void>> how;
+  RaceReport report;
+};
+
+const LinkOptions kNear{.forth = {.delay = 5ms}, .back = {.delay = 5ms}};
+// So patient that only an event can be what starts the second path.
+constexpr char kOneAfterTheOther[] = R"(<branch on="path" policy="failover"/>)";
+
+// A is there at once and AAAA is not: IPv4 begins after the resolution delay and wins.
+TEST_F(PathRaces, SlowAaaa) {
+  begin({kNear}, policy({}, R"(<branch on="endpoint" policy="staggered"/>)",
+                        std::format(R"(<names><resolver name="dns"><option name="servers" value="{}:{}"/>)"
+                                    R"(</resolver></names>)",
+                                    ClientServer::address(), kDnsPort)));
+  names->on("A", "slow.example").records = {ClientServer::address()};
+  names->on("AAAA", "slow.example").records = {ClientServer::address(Family::ipv6)};
+  names->on("AAAA", "slow.example").ignore = 1000;
+  const Inside inside(lab->client);
+  connect("slow.example");
+  finish();
+  EXPECT_EQ(to_text(connection.remote()), ClientServer::address() + ":7000");
+  EXPECT_EQ(names->asked("AAAA", "slow.example"), 1u) << "it was asked, and asked again only after a while";
+  const RaceNode& winner = node(report.winner);
+  const auto known = std::ranges::find(report.steps, RaceStep::Kind::changed, &RaceStep::kind);
+  ASSERT_NE(known, report.steps.end());
+  EXPECT_GE(winner.started_at - known->at, 50ms) << "the resolution delay";
+}
+
+// Its DNS answers for IPv6 come while IPv4 is being tried and lost: they join the race.
+TEST_F(PathRaces, LateAaaaJoinsTheRace) {
+  begin({kNear}, policy({}, R"(<branch on="endpoint" policy="staggered"/>)",
+                        std::format(R"(<names><resolver name="dns"><option name="servers" value="{}:{}"/>)"
+                                    R"(</resolver></names>)",
+                                    ClientServer::address(), kDnsPort)));
+  const Block block(
+      lab->server,
+      {.answer = Rule::Answer::none, .protocol = Rule::Protocol::tcp, .family = Rule::Family::ipv4, .port = kPort});
+  names->on("A", "slow.example").records = {ClientServer::address()};
+  names->on("AAAA", "slow.example").records = {ClientServer::address(Family::ipv6)};
+  names->on("AAAA", "slow.example").after = 400ms;
+  const Inside inside(lab->client);
+  connect("slow.example");
+  finish();
+  EXPECT_EQ(to_text(connection.remote()), "[" + ClientServer::address(Family::ipv6) + "]:7000");
+  EXPECT_EQ(std::ranges::count_if(report.nodes, [](const RaceNode& n) { return n.attempt; }), 2);
+}
+
+// The shipped policy for hosts with several ways out: the first one swallows everything.
+TEST_F(PathRaces, DeadFirstPath) {
+  begin({kNear, kNear}, TRELLIS_SOURCE_DIR "/policies/roaming.xml");
+  lab->path(0).black_hole();
+  const Inside inside(lab->client);
+  connect(ClientServer::address());
+  finish();
+  EXPECT_EQ(connection.interface_name(), "net1");
+  EXPECT_EQ(to_text(connection.local()).substr(0, 10), lab->path(1).address(End::first) + ":");
+  EXPECT_EQ(node("1.1").path, "net0");
+  EXPECT_EQ(node("1.2").path, "net1");
+  EXPECT_GE(node("1.2").started_at - node("1.1").started_at, 1s) << "its delay between paths";
+  EXPECT_GT(lab->path(0).counters(Way::forth).lost, 0u) << "what was bound to the path went nowhere else";
+}
+
+TEST_F(PathRaces, PathGoingDownWhileConnecting) {
+  begin({kNear, kNear}, policy(R"(<paths provider="interfaces"/>)", kOneAfterTheOther));
+  lab->path(0).black_hole();
+  const Inside inside(lab->client);
+  connect(ClientServer::address());
+  wait_for_loss(lab->path(0));
+  EXPECT_FALSE(over());
+  lab->path(0).take_down(End::first);
+  finish();
+  EXPECT_EQ(connection.interface_name(), "net1");
+  const RaceNode& gone = node("1.1");
+  ASSERT_TRUE(gone.failure);
+  EXPECT_EQ(gone.failure->detail, "the path net0 went away");
+  EXPECT_EQ(node("1.2").started_at, gone.ended_at);
+}
+
+TEST_F(PathRaces, PathComingUpLate) {
+  LinkOptions later = kNear;
+  later.up = false;
+  begin({kNear, later},
+        policy(R"(<paths provider="interfaces"/>)", R"(<branch on="path" policy="staggered">)"
+                                                    R"(<option name="attempt-delay-ms" value="100"/></branch>)"));
+  lab->path(0).black_hole();
+  const Inside inside(lab->client);
+  connect(ClientServer::address());
+  wait_for_loss(lab->path(0));
+  EXPECT_FALSE(over());
+  lab->path(1).bring_up(End::second);
+  lab->path(1).bring_up(End::first);
+  finish();
+  EXPECT_EQ(connection.interface_name(), "net1");
+}
+
+// A live Connection hears that its path goes and comes back, and carries on.
+TEST_F(PathRaces, APathThatComesBackCarriesOn) {
+  begin({kNear, kNear}, policy(R"(<paths provider="interfaces"/>)", kOneAfterTheOther));
+  std::vector<std::string> news;
+  const Inside inside(lab->client);
+  connect(ClientServer::address());
+  finish();
+  connection.on_notice([&](Notice notice, const Error& error) {
+    if (notice == Notice::path_change) news.push_back(error.detail);
+  });
+  ASSERT_TRUE(until([this] { return peers.size() == 1; }));
+  lab->path(0).take_down(End::first);
+  ASSERT_TRUE(until([&] { return news.size() == 1; }));
+  lab->path(0).bring_up(End::first);
+  ASSERT_TRUE(until([&] { return news.size() >= 2; }));
+  EXPECT_EQ(news.front(), "the path net0 went away");
+  EXPECT_EQ(news[1], "the path net0 is there again");
+  EXPECT_EQ(connection.state(), ConnectionState::established);
+}
+
+}  // namespace
+}  // namespace trellis::netlab
