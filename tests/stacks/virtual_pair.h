@@ -45,8 +45,6 @@ struct Talker {
 struct VirtualPair {
   VirtualPair() {
     mux_facts = {};
-    network.link(client.add_interface("eth0", {"10.0.0.1"}), server.add_interface("eth0", {"10.0.0.2"}),
-                 {.delay = 10ms});
     FrameworkOptions options;
     options.policies = {TRELLIS_SOURCE_DIR "/policies/default.xml"};
     options.plugin_directories = {TRELLIS_BUILD_DIR "/plugins"};
@@ -120,6 +118,8 @@ struct VirtualPair {
   SimNetwork network{world};
   SimHost& client = network.add_host("client");
   SimHost& server = network.add_host("server");
+  SimLink& link = network.link(client.add_interface("eth0", {"10.0.0.1"}), server.add_interface("eth0", {"10.0.0.2"}),
+                               {.delay = 10ms});
   std::vector<std::string> log;
   std::unique_ptr<Framework> framework;
   Listener listener;

@@ -1,0 +1,48 @@
+// connection_ids.h: the names by which peers call our connections.
+#pragma once
+#include <ngtcp2/ngtcp2.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+namespace trellis::quic {
+
+inline constexpr std::size_t kIdBytes = 16;  ///< of ours; never empty, so every connection survives a new address
+
+/// A connection id as a key of maps.
+struct ConnectionId {
+  ConnectionId(const std::uint8_t* bytes, std::size_t length) noexcept
+      : size(static_cast<std::uint8_t>(std::min(length, sizeof data))) {
+    std::memcpy(data.data(), bytes, size);
+  }
+  explicit ConnectionId(const ngtcp2_cid& id) noexcept : ConnectionId(id.data, id.datalen) {}
+  bool operator==(const ConnectionId&) const = default;
+  std::array<std::uint8_t, NGTCP2_MAX_CIDLEN> data{};
+  std::uint8_t size = 0;
+};
+
+/// Peers choose ids too, so the hash has keys that they cannot know (NH, RFC 4418 section 5.2).
+struct ConnectionIdHash {
+  std::array<std::uint64_t, 4> keys{};
+  std::size_t operator()(const ConnectionId& id) const noexcept {
+    std::uint64_t words[3] = {};
+    std::memcpy(words, id.data.data(), id.size);
+    return fold(words[0] + keys[0], words[1] + keys[1]) ^ fold(words[2] + keys[2], id.size + keys[3]);
+  }
+
+ private:
+  static std::size_t fold(std::uint64_t a, std::uint64_t b) noexcept {
+    const auto product = static_cast<unsigned __int128>(a) * b;
+    return static_cast<std::size_t>(product) ^ static_cast<std::size_t>(product >> 64);
+  }
+};
+
+/// Keys of one layer of one policy: for stateless resets, tokens and the masks of ids.
+struct Secrets {
+  Secrets();
+  std::array<std::uint8_t, 32> reset{}, token{};
+};
+
+}  // namespace trellis::quic

@@ -1,0 +1,64 @@
+// Datagrams of QUIC beside its streams (RFC 9221).
+#include "quic_pair.h"
+
+namespace trellis::tests {
+namespace {
+
+// QUIC-93, QUIC-94, QUIC-96
+TEST_F(Quic, DatagramsAreConnections) {
+  pair.listen(quic("idle-timeout-ms=5000"));
+  Talker& stream = pair.dial_ready(quic());
+  stream.send("stream");
+  Talker& datagrams = pair.clone(stream, {.face = Face::datagram});
+  ASSERT_TRUE(pair.until([&] { return datagrams.ready.has_value(); }));
+  ASSERT_TRUE(*datagrams.ready) << datagrams.ready->error().detail;
+  const auto most = fact<std::uint64_t>(datagrams.connection, "sendMsgMaxLen");
+  EXPECT_GT(most, 1100u);
+  datagrams.send("first");
+  datagrams.send(std::string(most, 'x'));
+  datagrams.send("");
+  ASSERT_TRUE(pair.until([&] { return pair.peers.size() == 2; }));
+  Talker& at_server = pair.peers[0]->connection.face() == Face::datagram ? *pair.peers[0] : *pair.peers[1];
+  ASSERT_TRUE(pair.until([&] { return at_server.reader->messages.size() == 3; }));
+  EXPECT_EQ(at_server.reader->messages[0], "first");
+  EXPECT_EQ(at_server.reader->messages[1].size(), most);
+  EXPECT_EQ(at_server.reader->messages[2], "");
+  EXPECT_FALSE(stream.connection.clone([](Result<void>) {}, {.face = Face::datagram}).get("_trellis.streamId"));
+}
+
+// One that is too large fails alone, and what is lost is not sent again.
+TEST_F(Quic, DatagramsAreUnreliable) {
+  pair.listen(quic());
+  Talker& stream = pair.dial_ready(quic());
+  stream.send("stream");
+  Talker& datagrams = pair.clone(stream, {.face = Face::datagram});
+  ASSERT_TRUE(pair.until([&] { return datagrams.ready.has_value() && !pair.peers.empty(); }));
+  std::map<std::string, std::vector<Fate>> fates;
+  const auto send = [&](const std::string& name, std::size_t size) {
+    datagrams.connection.send(Message{.data = slice(datagrams.connection, std::string(size, 'd'))},
+                              [&fates, name](Fate f, const Error*) { fates[name].push_back(f); });
+  };
+  send("large", 5000);
+  send("fine", 500);
+  ASSERT_TRUE(pair.until([&] { return fates["fine"].size() == 2; }));
+  EXPECT_THAT(fates["large"], testing::ElementsAre(Fate::failed));
+  EXPECT_THAT(fates["fine"], testing::ElementsAre(Fate::sent, Fate::acknowledged));
+  link.block({.verdict = Verdict::drop});
+  send("lost", 500);
+  pair.world.run_for(100ms);
+  link.unblock();
+  send("after", 500);
+  ASSERT_TRUE(pair.until([&] { return fates["after"].size() == 2; }));
+  EXPECT_THAT(fates["lost"], testing::ElementsAre(Fate::sent));
+}
+
+TEST_F(Quic, APeerWithoutDatagrams) {
+  pair.listen(quic("datagrams=false"));
+  Talker& stream = pair.dial_ready(quic());
+  Talker& datagrams = pair.clone(stream, {.face = Face::datagram});
+  ASSERT_TRUE(pair.until([&] { return datagrams.ready.has_value() || datagrams.failed.has_value(); }));
+  EXPECT_FALSE(datagrams.ready.value_or(Result<void>()));
+}
+
+}  // namespace
+}  // namespace trellis::tests

@@ -1,0 +1,169 @@
+// How a QUIC connection begins and ends.
+#include "quic_pair.h"
+#include "security/peer_error.h"
+
+namespace trellis::tests {
+namespace {
+
+using security::Code;
+
+Error failure(Quic&, Talker& t) {
+  if (t.ready && !*t.ready) return t.ready->error();
+  ADD_FAILURE() << "expected a failure";
+  return {Reason::canceled};
+}
+
+// QUIC-63: no application protocol in common.
+TEST_F(Quic, ApplicationProtocolsMustAgree) {
+  pair.listen(quic());
+  auto security = std::make_shared<Security>();
+  security->id = 1;
+  security->alpn = {"other"};
+  Talker& t = *pair.talkers.emplace_back(std::make_unique<Talker>());
+  t.connection = pair.to_server(quic()).security(security).initiate(pair.client.loop(), t.on_ready());
+  ASSERT_TRUE(pair.until([&] { return t.ready.has_value(); }));
+  const Error error = failure(*this, t);
+  EXPECT_EQ(error.reason, Reason::unsupported) << error.detail;
+  EXPECT_EQ(error.code, static_cast<std::uint64_t>(Code::alert_received) + 120) << error.detail;
+}
+
+// QUIC-63: one is required.
+TEST_F(Quic, AnApplicationProtocolIsRequired) {
+  const std::string pki = TEST_PKI;
+  Talker& t = pair.dial("quic(trust='" + pki + "/ca.pem')/udp");
+  ASSERT_TRUE(pair.until([&] { return t.ready.has_value(); }));
+  const Error error = failure(*this, t);
+  EXPECT_EQ(error.reason, Reason::configuration);
+  EXPECT_THAT(error.detail, testing::HasSubstr("alpn"));
+}
+
+// QUIC-89, QUIC-92
+TEST_F(Quic, VersionsAreNegotiated) {
+  pair.listen(quic("versions=v2"));
+  Talker& both = pair.dial_ready(quic("versions='v2 v1'"));
+  EXPECT_EQ(fact<std::string>(both.connection, "quic.version"), "v2");
+  Talker& old = pair.dial(quic("versions=v1"));
+  ASSERT_TRUE(pair.until([&] { return old.ready.has_value(); }));
+  const Error error = failure(*this, old);
+  EXPECT_EQ(error.reason, Reason::unsupported) << error.detail;
+  EXPECT_EQ(error.code, static_cast<std::uint64_t>(Code::nothing_in_common));
+}
+
+// QUIC-92: compatible version negotiation, by the server's preference.
+TEST_F(Quic, TheServerPrefersAVersion) {
+  pair.listen(quic("versions='v2 v1'"));
+  Talker& t = pair.dial_ready(quic("versions='v1 v2'"));
+  EXPECT_EQ(fact<std::string>(t.connection, "quic.version"), "v2");
+}
+
+// QUIC-21, QUIC-76, QUIC-78
+TEST_F(Quic, IdleTimeoutIsTheShorterOne) {
+  pair.listen(quic("idle-timeout-ms=4000"));
+  Talker& t = pair.dial_ready(quic());
+  t.send("hello");
+  ASSERT_TRUE(pair.until([&] { return peer_with("hello") != nullptr; }));
+  EXPECT_EQ(fact<Duration>(t.connection, "quic.idleTimeout"), Duration(4s));
+  const TimePoint before = pair.world.now();
+  ASSERT_TRUE(pair.until([&] { return t.failed.has_value(); }));
+  EXPECT_EQ(t.failed->reason, Reason::timed_out);
+  EXPECT_NEAR(static_cast<double>((pair.world.now() - before) / 1ms), 4000, 1000);
+}
+
+// QUIC-19, QUIC-22, QUIC-79
+TEST_F(Quic, KeepAlive) {
+  pair.listen(quic("idle-timeout-ms=20000"));
+  Talker& t = pair.dial_ready(quic("keep-alive-ms=15000"));
+  t.send("hello");
+  pair.world.run_for(300s);
+  EXPECT_FALSE(t.failed);
+  t.send(", still here");
+  EXPECT_TRUE(pair.until([&] { return peer_with("hello, still here") != nullptr; }));
+  Talker& bad = pair.dial(quic("keep-alive-ms=14999"));
+  ASSERT_TRUE(pair.until([&] { return bad.ready.has_value(); }));
+  EXPECT_THAT(failure(*this, bad).detail, testing::HasSubstr("15000"));
+}
+
+// QUIC-16, QUIC-17: early data arrive a round trip earlier, marked; the ticket is used once.
+TEST_F(Quic, EarlyData) {
+  pair.peers_read = false;
+  pair.listen(quic());
+  {
+    Talker& t = pair.dial_ready(quic());
+    t.send("hello");
+    pair.world.run_for(1s);
+    t.close();
+    ASSERT_TRUE(pair.until([&] { return t.closed.has_value(); }));
+  }
+  pair.peers.clear();
+  pair.world.run_for(1s);
+  const auto early_dial = [&](bool replayable) -> Talker& {
+    Talker& t = *pair.talkers.emplace_back(std::make_unique<Talker>());
+    Message message{.data = pair.client.loop().pool().allocate(0, 5, 0)};
+    std::memcpy(message.data.edit().data(), "early", 5);
+    message.properties.replayable = replayable;
+    t.connection = pair.to_server(quic()).initiate(pair.client.loop(), t.on_ready(), std::move(message));
+    t.listen_to_all();
+    return t;
+  };
+  const auto expect_arrival = [&](Duration after, bool marked) {
+    const TimePoint before = pair.world.now();
+    ASSERT_TRUE(pair.until([&] { return pair.peers.size() == 1; }));
+    std::optional<Message> got;
+    pair.peers[0]->connection.receive(5, 5, [&](Result<Message> m) {
+      if (m) got = std::move(*m);
+    });
+    ASSERT_TRUE(pair.until([&] { return got.has_value(); }));
+    EXPECT_EQ(text(got->data), "early");
+    EXPECT_EQ(got->early, marked);
+    EXPECT_EQ((pair.world.now() - before) / 1ms, after / 1ms);
+    pair.peers.clear();
+  };
+  Talker& first = early_dial(true);
+  expect_arrival(10ms, true);
+  EXPECT_TRUE(pair.until([&] { return first.ready && *first.ready; }));
+  EXPECT_TRUE(fact<bool>(first.connection, "tls.resumed"));
+  Talker& second = early_dial(false);  // QUIC-10, QUIC-11: not marked
+  expect_arrival(30ms, false);
+  EXPECT_TRUE(pair.until([&] { return second.ready && *second.ready; }));
+}
+
+// QUIC-16: refused early data arrive all the same, once.
+TEST_F(Quic, EarlyDataRefused) {
+  pair.listen(quic());
+  {
+    Talker& t = pair.dial_ready(quic());
+    t.send("hello");
+    pair.world.run_for(1s);
+    t.close();
+    ASSERT_TRUE(pair.until([&] { return t.closed.has_value(); }));
+  }
+  pair.listener = {};
+  pair.peers.clear();
+  pair.world.run_for(60s);
+  pair.listening = false;
+  pair.listen(quic("streams=7"));  // other limits, other tickets
+  Talker& t = *pair.talkers.emplace_back(std::make_unique<Talker>());
+  Message message{.data = pair.client.loop().pool().allocate(0, 5, 0)};
+  std::memcpy(message.data.edit().data(), "early", 5);
+  message.properties.replayable = true;
+  t.connection = pair.to_server(quic()).initiate(pair.client.loop(), t.on_ready(), std::move(message));
+  t.listen_to_all();
+  ASSERT_TRUE(pair.until([&] { return t.ready && *t.ready; }));
+  t.send(", and late");
+  EXPECT_TRUE(pair.until([&] { return peer_with("early, and late") != nullptr; }));
+  EXPECT_FALSE(fact<bool>(t.connection, "tls.resumed"));
+}
+
+// A key update in the middle of a transfer.
+TEST_F(Quic, KeyUpdate) {
+  pair.listen(quic());
+  Talker& t = pair.dial_ready(quic());
+  t.send("before");
+  ASSERT_TRUE(pair.until([&] { return peer_with("before") != nullptr; }));
+  EXPECT_TRUE(t.connection.set("quic.keyUpdate", true));
+  t.send(" and after");
+  EXPECT_TRUE(pair.until([&] { return peer_with("before and after") != nullptr; }));
+}
+
+}  // namespace
+}  // namespace trellis::tests
