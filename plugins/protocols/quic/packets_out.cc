@@ -132,8 +132,11 @@ ngtcp2_ssize QuicInstance::write_datagram(Stream& s, std::span<std::uint8_t> out
   ngtcp2_ssize n = NGTCP2_ERR_WRITE_MORE;
   int accepted = 1;
   if (!expired && bytes.size() <= datagram_most()) {
-    n = ngtcp2_conn_write_datagram(connection_, &path, &info, out.data(), out.size(), &accepted,
-                                   NGTCP2_WRITE_DATAGRAM_FLAG_MORE, ++datagram_id_, bytes.data(), bytes.size(), now());
+    const ngtcp2_vec piece{const_cast<std::uint8_t*>(bytes.data()),
+                           bytes.size()};  // the library wants none that is empty
+    n = ngtcp2_conn_writev_datagram(connection_, &path, &info, out.data(), out.size(), &accepted,
+                                    NGTCP2_WRITE_DATAGRAM_FLAG_MORE, ++datagram_id_, &piece, bytes.empty() ? 0 : 1,
+                                    now());
     if (accepted != 0 && front.info) {
       front.info->report(Fate::sent);
       if (front.info->tell != nullptr) tracked_.emplace(datagram_id_, front.info);

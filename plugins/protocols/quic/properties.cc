@@ -100,7 +100,8 @@ Result<void> QuicInstance::set(UpperPort port, std::string_view name, const Prop
   if (stage_ != Stage::open)
     return fail(Reason::unsupported, "keys can be updated on an open connection only", 0, kLayer);
   if (ngtcp2_conn_initiate_key_update(connection_, now()) == 0) return {};
-  return fail(Reason::unsupported, "the keys were updated so recently that the peer may not know them yet", 0, kLayer);
+  return fail(Reason::unsupported, "the peer may not have all of the present keys yet; try again after a round trip", 0,
+              kLayer);
 }
 
 }  // namespace trellis::quic

@@ -24,64 +24,103 @@ void UdpInstance::open(const OpenArgs& args) noexcept {
 }
 
 Result<void> UdpInstance::bind(const OpenArgs& args) {
-  const Address& remote = args.passive ? Address{} : args.remote.address;
-  const Address& local = args.route.local;
-  if (!remote && !args.passive)
-    return fail(Reason::unresolved, "connect to " + args.remote.host + ": it has no address yet");
-  family_ = remote ? remote.family : local ? local.family : Address::Family::ipv4;
-  auto socket = host_.executor().sockets().open(
-      {.kind = SocketSpec::Kind::datagram,
-       .role = remote ? SocketSpec::Role::connect : SocketSpec::Role::unconnected,
-       .family = family_,
-       .local = local ? local : Address{.family = remote ? Address::Family::none : family_, .port = local.port},
-       .interface_name = args.route.path.interface_name,
-       .share_port = args.passive && host_.executor().loops() > 1});
-  if (!socket) return fail(std::move(socket));
-  socket_ = std::move(*socket);
-  auto done =
-      prepare_udp(*socket_, family_, settings_, [this](std::string_view text) { host_.log(Severity::warning, text); });
-  if (!done) return done;
-  if (remote) {
-    if (auto connected = socket_->connect(remote); !connected) return fail(std::move(connected));
+  const Address& remote = args.remote.address;
+  if (args.passive) {
+    auto sockets = open_listeners(args.route.local, [&](const Address& at) { return open_socket(at, args); });
+    if (!sockets) return fail(std::move(sockets));
+    first_.socket = std::move(sockets->front());
+    if (sockets->size() > 1) second_.socket = std::move(sockets->back());
+    family_ = first_.socket->local().family;
+  } else {
+    if (!remote) return fail(Reason::unresolved, "connect to " + args.remote.host + ": it has no address yet");
+    family_ = remote.family;
+    const Address& local = args.route.local;
+    auto socket = open_socket(local ? local : Address{.family = Address::Family::none, .port = local.port}, args);
+    if (!socket) return fail(std::move(socket));
+    first_.socket = std::move(*socket);
+    if (auto connected = first_.socket->connect(remote); !connected) return fail(std::move(connected));
   }
-  args.route.local = socket_->local();
-  args.route.remote = remote;
+  args.route.local = first_.socket->local();
+  args.route.remote = args.passive ? Address{} : remote;
   return {};
 }
 
+Result<std::unique_ptr<Socket>> UdpInstance::open_socket(const Address& at, const OpenArgs& args) {
+  const Address::Family family = args.passive ? at.family : family_;
+  auto socket =
+      host_.executor().sockets().open({.kind = SocketSpec::Kind::datagram,
+                                       .role = args.passive ? SocketSpec::Role::unconnected : SocketSpec::Role::connect,
+                                       .family = family,
+                                       .local = at,
+                                       .interface_name = args.route.path.interface_name,
+                                       .share_port = args.passive && host_.executor().loops() > 1});
+  if (!socket) return socket;
+  auto done =
+      prepare_udp(**socket, family, settings_, [this](std::string_view text) { host_.log(Severity::warning, text); });
+  if (!done) return fail(std::move(done));
+  return socket;
+}
+
 void UdpInstance::on_down(UpperPort, Batch& batch) noexcept {
-  if (socket_ == nullptr) return;
-  if (!batch.empty() && !blocked_) {
-    for (Chunk& chunk : batch) forbid_splitting(chunk);
-    blocked_ = send_datagrams(*socket_, batch, [this](Error error) { soft(std::move(error)); });
-  }
+  if (!is_open()) return;
+  if (!batch.empty()) send(batch);
   if (!batch.empty()) return;
   refill(upper_, settings_.send_queue);
   if (closing_) end();
 }
 
-void UdpInstance::on_ready(Socket&, Ready what) noexcept {
-  if (any(what, Ready::failed)) take_error();
+UdpInstance::Door& UdpInstance::door_to(const Chunk& chunk) noexcept {
+  const bool other = second_.socket != nullptr && chunk.info && chunk.info->remote.family == Address::Family::ipv4;
+  return other ? second_ : first_;
+}
+
+void UdpInstance::send(Batch& batch) noexcept {
+  for (Chunk& chunk : batch) forbid_splitting(chunk);
+  if (second_.socket == nullptr) return send(first_, batch);
+  for (Batch run; !batch.empty() && run.empty();) {
+    Door& door = door_to(batch.front());
+    while (!batch.empty() && &door_to(batch.front()) == &door) run.add(batch.pop());
+    send(door, run);
+    if (run.empty()) continue;
+    run.append(batch);
+    std::swap(run, batch);
+    return;
+  }
+}
+
+void UdpInstance::send(Door& door, Batch& batch) noexcept {
+  if (door.blocked) return;
+  door.blocked = send_datagrams(*door.socket, batch, [this](Error error) { soft(std::move(error)); });
+}
+
+void UdpInstance::on_ready(Socket& socket, Ready what) noexcept {
+  Door& door = &socket == first_.socket.get() ? first_ : second_;
+  if (any(what, Ready::failed)) take_error(socket);
   if (any(what, Ready::writable)) {
-    blocked_ = false;
+    door.blocked = false;
     host_.wake();
   }
   if (any(what, Ready::readable)) {
-    readable_ = true;
+    door.readable = true;
     read();
   }
   watch();
 }
 
-// Reads once. When more may wait it is read by on_wake(), so that others get their turn.
+// Reads each socket once. When more may wait it is read by on_wake(), so that others get their turn.
 void UdpInstance::read() noexcept {
   if (!in_.empty()) hand_up();
-  if (!readable_ || !in_.empty() || upper_.credit() == 0) return;
-  auto io = socket_->receive(in_, std::min(upper_.credit(), settings_.receive_batch), upper_.takes_segments());
-  readable_ = io && !io->blocked;
+  read(first_);
+  read(second_);
+}
+
+void UdpInstance::read(Door& door) noexcept {
+  if (!door.readable || !in_.empty() || upper_.credit() == 0) return;
+  auto io = door.socket->receive(in_, std::min(upper_.credit(), settings_.receive_batch), upper_.takes_segments());
+  door.readable = io && !io->blocked;
   if (!io) return soft(std::move(io.error()));  // where input is watched an event tells whether there is more
   hand_up();
-  if (readable_ && in_.empty() && upper_.credit() > 0) host_.wake();
+  if (door.readable && in_.empty() && upper_.credit() > 0) host_.wake();
 }
 
 // One read brings what the kernel has, which may be more small datagrams than there is credit for.
@@ -94,20 +133,20 @@ void UdpInstance::hand_up() noexcept {
 }
 
 void UdpInstance::on_credit(UpperPort) noexcept {
-  if (socket_ != nullptr) read();
+  if (is_open()) read();
 }
 
 void UdpInstance::on_wake() noexcept {
-  if (socket_ != nullptr) read();
+  if (is_open()) read();
 }
 
 void UdpInstance::flush() noexcept {
-  if (socket_ != nullptr) watch();
+  if (is_open()) watch();
 }
 
 // Without demand for input an ICMP error would stay in the socket until the next datagram is sent.
-void UdpInstance::take_error() noexcept {
-  const auto code = get_option<int>(*socket_, SOL_SOCKET, SO_ERROR);
+void UdpInstance::take_error(Socket& socket) noexcept {
+  const auto code = get_option<int>(socket, SOL_SOCKET, SO_ERROR);
   if (!code || *code == 0) return;
   const char* text = strerrordesc_np(*code);
   soft({Reason::unreachable, static_cast<std::uint64_t>(*code), kLayer,
@@ -120,13 +159,18 @@ void UdpInstance::soft(Error error) noexcept {
 }
 
 void UdpInstance::watch() noexcept {
-  Ready what = blocked_ ? Ready::writable : Ready::none;
+  watch(first_);
+  if (second_.socket != nullptr) watch(second_);
+}
+
+void UdpInstance::watch(Door& door) noexcept {
+  Ready what = door.blocked ? Ready::writable : Ready::none;
   if (upper_.credit() > 0 && in_.empty()) what = what | Ready::readable;
-  if (auto done = watch_.set(*socket_, *this, what); !done) host_.failed(std::move(done.error()));
+  if (auto done = door.watch.set(*door.socket, *this, what); !done) host_.failed(std::move(done.error()));
 }
 
 void UdpInstance::close(const CloseArgs& args) noexcept {
-  if (args.abort || socket_ == nullptr || upper_.empty()) return end();
+  if (args.abort || !is_open() || upper_.empty()) return end();
   closing_ = true;
   host_.deadline(host_.executor().now() + kCloseTimeout);
 }
@@ -136,16 +180,17 @@ void UdpInstance::on_deadline() noexcept {
 }
 
 void UdpInstance::end() noexcept {
-  socket_.reset();
+  first_.socket.reset();
+  second_.socket.reset();
   host_.closed();
 }
 
 UdpPlace UdpInstance::place() const noexcept {
   return {.settings = settings_,
-          .socket = socket_.get(),
+          .socket = first_.socket.get(),
           .family = family_,
           .mtu = route_ != nullptr ? route_->path.mtu : Path{}.mtu,
-          .shared = false};
+          .shared = second_.socket != nullptr};
 }
 
 Result<PropertyValue> UdpInstance::get(UpperPort, std::string_view name) noexcept {

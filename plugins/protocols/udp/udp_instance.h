@@ -1,5 +1,6 @@
 // udp_instance.h: a UDP socket of its own as a bottom layer: connected to one peer, or unconnected below a layer that
-// tells its peers apart by itself (addresses then travel in Chunk::info).
+// tells its peers apart by itself (addresses then travel in Chunk::info). An unconnected one for no certain address is
+// one for each family, at the same port.
 //
 // Opening sends nothing. Datagrams that nobody has credit for stay in the kernel. No error ends the connection.
 #pragma once
@@ -29,26 +30,36 @@ class UdpInstance final : public ProtocolInstance, private SocketEvents {
 
  private:
   void on_ready(Socket&, Ready what) noexcept override;
+  struct Door {
+    std::unique_ptr<Socket> socket;
+    SocketWatch watch;
+    bool readable = false;  // more is known to wait in the kernel
+    bool blocked = false;   // the socket takes no more
+  };
   Result<void> bind(const OpenArgs& args);
+  Result<std::unique_ptr<Socket>> open_socket(const Address& at, const OpenArgs& args);
+  Door& door_to(const Chunk& chunk) noexcept;
+  void send(Batch& batch) noexcept;
+  void send(Door& door, Batch& batch) noexcept;
   void read() noexcept;
+  void read(Door& door) noexcept;
   void hand_up() noexcept;
-  void take_error() noexcept;
+  void take_error(Socket& socket) noexcept;
   void soft(Error error) noexcept;
   void watch() noexcept;
+  void watch(Door& door) noexcept;
+  bool is_open() const noexcept { return first_.socket != nullptr; }
   void end() noexcept;
   UdpPlace place() const noexcept;
 
   LayerHost& host_;
   UpperPort upper_;
   const UdpLayerSettings& settings_;
-  std::unique_ptr<Socket> socket_;
+  Door first_, second_;  // the second one is of IPv4 where the first one is of IPv6; usually there is none
   const Route* route_ = nullptr;
   const CapacityProfile* profile_ = kCapacityProfiles;
   Batch in_;  // read, and beyond the credit of the layer above
-  SocketWatch watch_;
   Address::Family family_ = Address::Family::none;
-  bool readable_ = false;  // more is known to wait in the kernel
-  bool blocked_ = false;   // the socket takes no more
   bool closing_ = false;
 };
 
