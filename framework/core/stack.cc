@@ -80,6 +80,7 @@ void LayerSlot::notify(Notice notice, Error detail) noexcept {
 void LayerSlot::drained(EngineLink& link) noexcept {
   turn_->advance(many && above == nullptr ? *static_cast<Foot&>(link).stack : stack_);
 }
+void LayerSlot::taken() noexcept { turn_->advance(stack_); }
 Result<LowerPort> LayerSlot::want_lower(const LowerWish& wish) noexcept {
   if (stack_.trunk_) return stack_.trunk_->lowers().want(wish);
   return fail(Reason::unsupported, "only a layer with streams can have several lowers", 0, "core");
@@ -384,9 +385,17 @@ bool Stack::moving() const noexcept {
   return false;
 }
 
+// A stream that has ended in good order is over for the application when the layer above has taken all of it.
+bool Stack::holds_back() noexcept {
+  if (!foot_ || foot_->upper == nullptr || error_ || graceful_) return false;
+  foot_->watch_taken = !foot_->up.batch.empty();
+  return foot_->watch_taken;
+}
+
 void Stack::report_end() noexcept {
   if (told_end_) return;
   if (moving()) return turn_.advance(*this);  // deliver first, then fail
+  if (holds_back()) return;
   told_end_ = true;
   if (error_)
     owner_->stack_failed(*error_);

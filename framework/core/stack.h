@@ -86,6 +86,7 @@ class LayerSlot final : public Slot, public LayerHost, public LowerHost {
   void down(UpperPort port, Batch& batch) noexcept override { instance->on_down(port, batch); }
   void upper_credit(UpperPort port) noexcept override { instance->on_credit(port); }
   void drained(EngineLink&) noexcept override;
+  void taken() noexcept override;
 
   std::unique_ptr<ProtocolInstance> instance;
   bool early_open = false;  // layers above may open
@@ -176,6 +177,7 @@ class Stack final : public TurnMember {
   void fail(unsigned index, Error) noexcept;
   void open_sluices(unsigned from) noexcept;
   bool moving() const noexcept;
+  bool holds_back() noexcept;
   void report_end() noexcept;
   void say_abort() noexcept;
   State& state(unsigned index) noexcept;

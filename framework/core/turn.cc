@@ -158,6 +158,7 @@ void Turn::visit_up(EngineLink& link) noexcept {
   if (news && slot.active()) {
     slot.layer().on_up(LowerPort(link), link.up.batch);
     link.told_up = link.up.finished && link.up.batch.empty();
+    if (link.watch_taken && link.up.batch.empty()) slot.taken();
   }
   want_flush(slot);
 }

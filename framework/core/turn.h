@@ -41,6 +41,7 @@ struct EngineLink : Link {
   bool told_up = false;     // finished was passed on
   bool told_down = false;
   bool watch_drain = false;  // lower->drained() when `down` has been taken
+  bool watch_taken = false;  // upper->taken() when `up` has been taken
   bool left_over = false;    // in Slot::Many::left_over
   bool discards = false;     // what goes down is dropped
 };
@@ -57,6 +58,7 @@ class Slot : public Alarm {
   virtual void down(UpperPort, Batch&) noexcept = 0;  // on_down of a protocol instance
   virtual void upper_credit(UpperPort) noexcept = 0;  // on_credit of a protocol instance
   virtual void drained(EngineLink&) noexcept {}       // a link above, marked watch_drain, is empty now
+  virtual void taken() noexcept {}                    // a link below, marked watch_taken, is empty now
   bool active() const noexcept { return opened && !ended; }
   bool idle() const noexcept { return !woken_ && !to_flush_; }
 

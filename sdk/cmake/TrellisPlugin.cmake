@@ -1,7 +1,8 @@
 set(TRELLIS_CONFORMANCE_SEEDS 200 CACHE STRING "How many seeds the conformance test of a plugin runs")
 
-# trellis_add_plugin(name SOURCES <files> [LIBRARIES <libraries>])
+# trellis_add_plugin(name SOURCES <files> [LIBRARIES <libraries>] [CONFORMANCE_SEEDS <number>])
 #
+# CONFORMANCE_SEEDS: fewer than TRELLIS_CONFORMANCE_SEEDS, for a protocol whose handshake is expensive.
 # Builds plugins/<name>.so below the build folder and installs it to lib/trellis/plugins. By the names of the files next
 # to the plugin:
 #   conformance_test.cc   <name>_conformance, a test of all that the plugin claims (label conformance); it is told where
@@ -10,7 +11,10 @@ set(TRELLIS_CONFORMANCE_SEEDS 200 CACHE STRING "How many seeds the conformance t
 #   *_fuzz.cc             one libFuzzer program each, when TRELLIS_FUZZ is on
 # Unit tests and fuzzers are linked with the plugin's own objects.
 function(trellis_add_plugin name)
-  cmake_parse_arguments(PARSE_ARGV 1 plugin "" "" "SOURCES;LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 plugin "" "CONFORMANCE_SEEDS" "SOURCES;LIBRARIES")
+  if(NOT plugin_CONFORMANCE_SEEDS)
+    set(plugin_CONFORMANCE_SEEDS ${TRELLIS_CONFORMANCE_SEEDS})
+  endif()
   if(NOT plugin_SOURCES OR plugin_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "trellis_add_plugin(${name} SOURCES <files> [LIBRARIES <libraries>]): ${plugin_UNPARSED_ARGUMENTS}")
   endif()
@@ -55,7 +59,7 @@ function(trellis_add_plugin name)
       target_compile_definitions(${name}_conformance PRIVATE
         TRELLIS_PLUGIN_FILE="$<TARGET_FILE:${name}>" TRELLIS_PLUGINS="${Trellis_PLUGIN_DIR}")
       add_dependencies(${name}_conformance ${name})
-      add_test(NAME conformance.${name} COMMAND ${name}_conformance --seeds=${TRELLIS_CONFORMANCE_SEEDS})
+      add_test(NAME conformance.${name} COMMAND ${name}_conformance --seeds=${plugin_CONFORMANCE_SEEDS})
       set_tests_properties(conformance.${name} PROPERTIES LABELS "conformance;${name}" TIMEOUT 300)
     endif()
   endif()

@@ -81,8 +81,13 @@ std::string scheme_name(std::string_view algorithm, std::string_view padding) {
 
 }  // namespace
 
-Handshake::Handshake(LayerHost& host, const Settings& settings, std::shared_ptr<Credentials> credentials)
-    : host_(host), settings_(settings), credentials_(std::move(credentials)), random_(host.executor()) {}
+Handshake::Handshake(LayerHost& host, const Settings& settings, std::shared_ptr<Credentials> credentials,
+                     HandshakeExtras* extras)
+    : host_(host),
+      settings_(settings),
+      credentials_(std::move(credentials)),
+      extras_(extras),
+      random_(host.executor()) {}
 Handshake::~Handshake() = default;
 
 Result<void> Handshake::begin(const OpenArgs& args) try {
@@ -305,6 +310,15 @@ std::string Handshake::tls_server_choose_app_protocol(const std::vector<std::str
 }
 
 std::chrono::system_clock::time_point Handshake::tls_current_timestamp() { return host_.executor().wall_clock(); }
+
+void Handshake::tls_modify_extensions(Botan::TLS::Extensions& extensions, Botan::TLS::Connection_Side,
+                                      Botan::TLS::Handshake_Type type) {
+  if (extras_ != nullptr) extras_->modify(extensions, type);
+}
+void Handshake::tls_examine_extensions(const Botan::TLS::Extensions& extensions, Botan::TLS::Connection_Side,
+                                       Botan::TLS::Handshake_Type type) {
+  if (extras_ != nullptr) extras_->examine(extensions, type);
+}
 
 void Handshake::tls_inspect_handshake_msg(const Botan::TLS::Handshake_Message& message) {
   const auto* const hello = dynamic_cast<const Botan::TLS::Server_Hello*>(&message);

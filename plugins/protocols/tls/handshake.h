@@ -6,6 +6,7 @@
 #pragma once
 #include <botan/tls_callbacks.h>
 #include <botan/tls_channel.h>
+#include <botan/tls_extensions.h>
 
 #include <memory>
 #include <optional>
@@ -29,10 +30,23 @@ struct Agreed {
   bool resumed = false;
 };
 
+/// Extensions of a protocol that stands on this handshake (TCPLS). What is wrong is thrown as a TLS_Exception of Botan.
+class HandshakeExtras {
+ public:
+  /// Our message `type` is about to be made.
+  virtual void modify(Botan::TLS::Extensions& extensions, Botan::TLS::Handshake_Type type) = 0;
+  /// The peer's message `type` was read.
+  virtual void examine(const Botan::TLS::Extensions& extensions, Botan::TLS::Handshake_Type type) = 0;
+
+ protected:
+  ~HandshakeExtras() = default;
+};
+
 class Handshake final : private Botan::TLS::Callbacks {
  public:
-  /// `settings` outlive it.
-  Handshake(LayerHost& host, const Settings& settings, std::shared_ptr<Credentials> credentials);
+  /// `settings` and `extras` outlive it.
+  Handshake(LayerHost& host, const Settings& settings, std::shared_ptr<Credentials> credentials,
+            HandshakeExtras* extras = nullptr);
   ~Handshake() override;
 
   /// Makes the channel; a client's first flight is in output() then.
@@ -90,6 +104,10 @@ class Handshake final : private Botan::TLS::Callbacks {
                                              const std::vector<std::uint8_t>& message) override;
   std::string tls_server_choose_app_protocol(const std::vector<std::string>& offered) override;
   std::chrono::system_clock::time_point tls_current_timestamp() override;
+  void tls_modify_extensions(Botan::TLS::Extensions& extensions, Botan::TLS::Connection_Side side,
+                             Botan::TLS::Handshake_Type type) override;
+  void tls_examine_extensions(const Botan::TLS::Extensions& extensions, Botan::TLS::Connection_Side side,
+                              Botan::TLS::Handshake_Type type) override;
   void tls_inspect_handshake_msg(const Botan::TLS::Handshake_Message& message) override;
   void tls_ssl_key_log_data(std::string_view label, std::span<const std::uint8_t> client_random,
                             std::span<const std::uint8_t> secret) const override;
@@ -103,6 +121,7 @@ class Handshake final : private Botan::TLS::Callbacks {
   LayerHost& host_;
   const Settings& settings_;
   std::shared_ptr<Credentials> credentials_;
+  HandshakeExtras* extras_;  // null: none
   LoopRandom random_;
   std::shared_ptr<TicketStore> store_;  // of a client's tickets
   std::unique_ptr<Botan::TLS::Channel> channel_;

@@ -1,0 +1,111 @@
+#include "frame.h"
+
+#include <algorithm>
+#include <cstring>
+#include <format>
+
+namespace trellis::tcpls {
+namespace {
+
+using tls::AlertDescription;
+
+enum Type : std::uint8_t { kPadding, kPing, kStream, kStreamFin, kAck, kNewToken, kConnectionReset };
+
+std::uint64_t number_at(std::span<const std::byte> bytes, std::size_t at, unsigned size) noexcept {
+  std::uint64_t value = 0;
+  for (unsigned i = 0; i < size; ++i) value = value << 8 | std::to_integer<std::uint64_t>(bytes[at + i]);
+  return value;
+}
+
+}  // namespace
+
+// Precondition: rest_ begins with the frame's type.
+Result<std::span<const std::byte>> FrameReader::fields(std::uint32_t size, const char* name) noexcept {
+  if (rest_.size() < size) {
+    return tls::fail(AlertDescription::decode_error,
+                     std::format("the peer sent a {} frame of {} bytes, expected {}", name, rest_.size(), size));
+  }
+  return rest_.bytes().first(size);
+}
+
+Result<std::optional<Frame>> FrameReader::next() noexcept {
+  const auto bytes = rest_.bytes();
+  const auto begin = std::ranges::find_if(bytes, [](std::byte b) { return b != std::byte{kPadding}; });
+  rest_.drop_front(static_cast<std::uint32_t>(begin - bytes.begin()));
+  if (rest_.size() == 0) return std::nullopt;
+  const auto type = std::to_integer<std::uint8_t>(rest_.bytes()[0]);
+  const auto take = [this](std::uint32_t size, Frame frame) {
+    rest_.drop_front(size);
+    return std::optional<Frame>(std::move(frame));
+  };
+  switch (type) {
+    case kPing: return take(Ping::kSize, Ping{});
+    case kStream:
+    case kStreamFin: {
+      auto f = fields(kStreamHeader, "Stream");
+      if (!f) return trellis::fail(std::move(f));
+      const auto size = static_cast<std::uint32_t>(number_at(*f, 13, 2));
+      StreamData frame{.stream = static_cast<std::uint32_t>(number_at(*f, 1, 4)), .offset = number_at(*f, 5, 8)};
+      frame.fin = type == kStreamFin;
+      if (auto whole = fields(kStreamHeader + size, "Stream"); !whole) return trellis::fail(std::move(whole));
+      rest_.drop_front(kStreamHeader);
+      frame.data = rest_.split_front(size);
+      return std::optional<Frame>(std::move(frame));
+    }
+    case kAck: {
+      auto f = fields(Ack::kSize, "ACK");
+      if (!f) return trellis::fail(std::move(f));
+      return take(Ack::kSize, Ack{static_cast<std::uint32_t>(number_at(*f, 1, 4)), number_at(*f, 5, 8)});
+    }
+    case kNewToken: {
+      auto f = fields(NewToken::kSize, "New Token");
+      if (!f) return trellis::fail(std::move(f));
+      NewToken frame{.sequence = static_cast<std::uint8_t>(number_at(*f, 1, 1))};
+      std::ranges::copy(f->subspan(2), frame.token.begin());
+      return take(NewToken::kSize, frame);
+    }
+    case kConnectionReset: {
+      auto f = fields(ConnectionReset::kSize, "Connection Reset");
+      if (!f) return trellis::fail(std::move(f));
+      return take(ConnectionReset::kSize, ConnectionReset{static_cast<std::uint32_t>(number_at(*f, 1, 4))});
+    }
+    default:
+      return tls::fail(AlertDescription::illegal_parameter,
+                       std::format("the peer sent a frame of type {:#04x}, which does not exist", type));
+  }
+}
+
+void FrameWriter::number(std::uint64_t value, unsigned bytes) noexcept {
+  while (bytes-- > 0) byte(static_cast<std::uint8_t>(value >> (8 * bytes)));
+}
+void FrameWriter::bytes(std::span<const std::byte> from) noexcept {
+  if (!from.empty()) std::memcpy(room_.data() + at_, from.data(), from.size());
+  at_ += static_cast<std::uint32_t>(from.size());
+}
+void FrameWriter::put(const Ping&) noexcept { byte(kPing); }
+void FrameWriter::put(const Ack& ack) noexcept {
+  byte(kAck);
+  number(ack.connection, 4);
+  number(ack.sequence, 8);
+}
+void FrameWriter::put(const NewToken& token) noexcept {
+  byte(kNewToken);
+  byte(token.sequence);
+  bytes(token.token);
+}
+void FrameWriter::put(const ConnectionReset& reset) noexcept {
+  byte(kConnectionReset);
+  number(reset.connection, 4);
+}
+void FrameWriter::put(std::uint32_t stream, std::uint64_t offset, std::span<const std::byte> data, bool fin) noexcept {
+  byte(fin ? kStreamFin : kStream);
+  number(stream, 4);
+  number(offset, 8);
+  number(data.size(), 2);
+  bytes(data);
+}
+void FrameWriter::pad(std::uint32_t bytes) noexcept {
+  while (bytes-- > 0) byte(kPadding);
+}
+
+}  // namespace trellis::tcpls

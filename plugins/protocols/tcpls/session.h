@@ -1,0 +1,196 @@
+// session.h: a TCPLS session: streams above, TCP connections below, one
+// handshake (draft-piraux-tcpls-00).
+//
+// session.cc: life; session_receive.cc: records in; session_send.cc: records
+// out; session_connections.cc: joins, losses.
+#pragma once
+#include <deque>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "connection.h"
+#include "extensions.h"
+#include "handshake.h"
+#include "join.h"
+#include "post_handshake.h"
+#include "settings.h"
+#include "stream.h"
+#include "tokens.h"
+#include "trellis/lowers.h"
+#include "trellis/streams.h"
+
+namespace trellis::tcpls {
+
+inline constexpr const char* kLayer = "tcpls";
+
+/// What the sessions of one layer of one policy share.
+struct Shared {
+  explicit Shared(Settings from_options)
+      : settings(std::move(from_options)), credentials(settings.tls), join_credentials(settings.join) {}
+  const Settings settings;
+  mutable tls::CredentialsCache credentials, join_credentials;
+};
+
+class Session final : public ProtocolInstance, public StreamLayer, public LowerUser {
+ public:
+  /// `shared` outlives it. `table`: of the acceptor; null on the client.
+  Session(const Seat& seat, const Shared& shared, TokenTable* table);
+  ~Session() override;
+
+  void open(const OpenArgs&) noexcept override;
+  void close(const CloseArgs&) noexcept override;
+  void on_up(LowerPort, Batch&) noexcept override;
+  void on_down(UpperPort, Batch&) noexcept override;
+  void on_credit(UpperPort) noexcept override;
+  void on_credit(LowerPort) noexcept override {}  // flush() follows
+  void on_deadline() noexcept override;
+  void on_wake() noexcept override;
+  void flush() noexcept override;
+  Result<PropertyValue> get(UpperPort, std::string_view name) noexcept override;
+  Result<void> set(UpperPort, std::string_view name, const PropertyValue& value) noexcept override;
+
+  StreamLayer* streams() noexcept override { return this; }
+  Result<void> open_stream(UpperPort, const StreamArgs&) noexcept override;
+  void abort_stream(UpperPort, Direction, std::uint64_t code) noexcept override;
+
+  LowerUser* lowers() noexcept override { return this; }
+  void lower_ready(LowerPort) noexcept override;
+  bool lower_failed(LowerPort, const Error&) noexcept override;
+  void paths(std::span<const Path>) noexcept override;
+
+ private:
+  enum class Stage : std::uint8_t {
+    handshake,
+    asking,  // the application is asked about the peer
+    open,
+    over,
+  };
+  using State = Connection::State;
+
+  // The handshake of the first connection
+  void feed_handshake(Slice record) noexcept;
+  void ask() noexcept;
+  void refuse_peer(const Error& why) noexcept;
+  void advance_handshake() noexcept;
+  Result<void> take_over() noexcept;
+  void established() noexcept;
+  void send_output() noexcept;
+
+  // Records in
+  void take(Connection& c, Slice record) noexcept;
+  void open_record(Connection& c, Slice record) noexcept;
+  void handshake_message(Connection& c, tls::Opened opened) noexcept;
+  void alert(Connection& c, tls::AlertDescription what) noexcept;
+  void take_frames(Connection& c, Slice payload, std::uint64_t sequence) noexcept;
+  bool take_frame(Connection& c, Frame& frame, bool& at_once) noexcept;
+  void take_stream_data(StreamData&& frame, bool& at_once) noexcept;
+  void take_ack(const Ack& ack) noexcept;
+  void data_acked(const StreamData& data) noexcept;
+  void take_token(const NewToken& token) noexcept;
+  void take_reset(const ConnectionReset& reset) noexcept;
+  void take_plain(Slice payload) noexcept;
+  Stream* stream_of_peer(std::uint32_t id) noexcept;
+  void deliver(Stream& s) noexcept;
+  void peer_said_goodbye(Connection& c) noexcept;
+  void grant_below(Connection& c, std::size_t waiting) noexcept;
+
+  // Records out
+  bool something_waits() const noexcept;
+  Connection* pick() noexcept;
+  bool pack(Connection& c, bool data) noexcept;
+  bool pack_plain(Connection& c) noexcept;
+  std::uint32_t size_of_next(bool data) const noexcept;
+  void put_acks(FrameWriter& writer) noexcept;
+  void put_orphans(Connection& c, FrameWriter& writer) noexcept;
+  void put_streams(Connection& c, FrameWriter& writer, MessageRef& info) noexcept;
+  void put_chunk(Connection& c, Stream& s, FrameWriter& writer, MessageRef& info) noexcept;
+  void seal(Connection& c, Slice content, MessageRef info) noexcept;
+  void send_acks() noexcept;
+  void queue(Stream& s) noexcept;
+  void say_goodbye() noexcept;
+  void try_close() noexcept;
+  void end_cleanly() noexcept;
+
+  // Connections
+  Connection& add(LowerPort port, State state);
+  Connection* by_id(std::uint32_t id) noexcept;
+  void join_with_hello(Connection& c, const Slice& record) noexcept;
+  void take_join_answer(Connection& c, const Slice& record) noexcept;
+  void start_records(Connection& c) noexcept;
+  void send_cover(Connection& c, std::uint32_t bytes) noexcept;
+  void push(Connection& c, std::span<const std::uint8_t> bytes) noexcept;
+  void join_refused(Connection& c, const Error& why) noexcept;
+  void confirm(Connection& c) noexcept;
+  void lost(Connection& c, const Error& why, bool still_there) noexcept;
+  void left(Connection& c) noexcept;
+  void peer_ended(Connection& c) noexcept;
+  void release(Connection& c) noexcept;
+  void keep_connected() noexcept;
+  void set_user_timeout(Connection& c) noexcept;
+  void invite() noexcept;
+  void watch_connections() noexcept;
+  TimePoint ask_at(const Connection& c) const noexcept;
+  void ask_peer(Connection& c) noexcept;
+  std::size_t usable() const noexcept;
+  void arm() noexcept;
+
+  // Streams
+  Stream& adopt(UpperPort port, std::uint32_t id);
+  void end_if_over(Stream& s) noexcept;
+  void everyone_left() noexcept;
+
+  // Properties
+  Result<void> set_time(std::string_view name, const PropertyValue& value) noexcept;
+  Duration reconnect_window() const noexcept;
+
+  // The end
+  void broken(Error error) noexcept;
+  void fail_with(Error error) noexcept;
+
+  TimePoint now() const noexcept { return host_.executor().now(); }
+  BlockPool& pool() noexcept { return host_.executor().pool(); }
+
+  LayerHost& host_;
+  UpperPort first_upper_;
+  LowerPort first_lower_;
+  const Shared& shared_;
+  const Settings& settings_;
+  TokenTable* table_;
+  const OpenArgs* args_ = nullptr;
+  std::unique_ptr<Extensions> extensions_;
+  std::unique_ptr<tls::Handshake> handshake_;  // until nothing needs it any more
+  std::unique_ptr<Security::Question> question_;
+  std::optional<Result<void>> answer_;  // of the application about the peer
+  std::vector<std::uint8_t> output_;    // of the handshake
+  std::shared_ptr<tls::RecordKey> seal_key_, open_key_;
+  tls::TicketFilter tickets_;
+  tls::Agreed agreed_;
+  std::string peer_name_ = "the peer";
+  std::vector<std::unique_ptr<Connection>> connections_;  // in the order of their ids, but for joins under way
+  Connection* in_use_ = nullptr;                          // pinned
+  std::size_t turn_ = 0;                                  // round robin
+  std::unordered_map<std::uint32_t, std::unique_ptr<Stream>> streams_;
+  std::deque<Stream*> sendable_;
+  std::deque<Kept> orphans_;   // of connections that are gone
+  Batch sealed_, ready_data_;  // only inside a call; keep their memory
+  ClientTokens tokens_;
+  std::uint32_t next_own_ = 0, next_of_peer_ = 0, next_token_ = 1;
+  unsigned invited_ = 0;        // tokens that were given and not used
+  unsigned wishes_ = 0;         // lowers on their way
+  unsigned wishes_failed_ = 0;  // in a row
+  std::size_t usable_paths_ = 1;
+  std::size_t unacked_bytes_ = 0, held_bytes_ = 0, waiting_bytes_ = 0;
+  std::size_t window_;
+  Scheduler scheduler_;
+  Duration keep_alive_ = Duration::max();
+  Duration reconnect_;  // how long the session lives without a connection
+  TimePoint handshake_by_ = TimePoint::max(), reconnect_by_ = TimePoint::max(), close_by_ = TimePoint::max(),
+            wish_after_{};
+  Stage stage_ = Stage::handshake;
+  bool server_ = false;
+  bool plain_ = false;  // the peer has no TCPLS: TLS with one stream
+  bool peer_ended_ = false, closing_ = false;
+};
+
+}  // namespace trellis::tcpls

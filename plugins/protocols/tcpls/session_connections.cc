@@ -1,0 +1,322 @@
+// session_connections.cc: the TCP connections of a session: joined, watched,
+// lost, replaced.
+#include <algorithm>
+#include <cstring>
+#include <format>
+
+#include "session.h"
+
+namespace trellis::tcpls {
+namespace {
+
+using namespace std::chrono_literals;
+using tls::AlertDescription;
+constexpr Duration kGiveUpLeast = 200ms;  // before unacknowledged frames are sent again without a sign of the
+                                          // peer
+constexpr Duration kWishPause = 200ms;    // after a wish has failed; doubles
+constexpr unsigned kWishesMax = 2;        // lowers on their way at once
+constexpr unsigned kJoinedMax = 12;       // connections of a session besides the first
+
+}  // namespace
+
+Connection& Session::add(LowerPort port, State state) {
+  auto& c = *connections_.emplace_back(std::make_unique<Connection>());
+  c.port = port;
+  c.state = state;
+  port.mark(&c);
+  port.grant_to(window_);
+  return c;
+}
+
+Connection* Session::by_id(std::uint32_t id) noexcept {
+  for (const auto& c : connections_) {
+    if (c->id == id && c->state != State::hello && c->state != State::handshake) return c.get();
+  }
+  return nullptr;
+}
+
+std::size_t Session::usable() const noexcept {
+  return static_cast<std::size_t>(std::ranges::count_if(connections_, [](const auto& c) { return c->usable(); }));
+}
+
+void Session::push(Connection& c, std::span<const std::uint8_t> bytes) noexcept {
+  Slice slice = pool().allocate(0, static_cast<std::uint32_t>(bytes.size()), 0);
+  std::memcpy(slice.edit().data(), bytes.data(), bytes.size());
+  Chunk chunk{.data = std::move(slice)};
+  if (!server_ && stage_ == Stage::handshake && !handshake_->complete() && c.bytes_sent == 0) {
+    chunk.info = new_message();
+    chunk.info->replayable = true;  // a ClientHello may ride a TCP fast open: it decides nothing
+  }
+  c.bytes_sent += bytes.size();
+  c.port.push(std::move(chunk));
+}
+
+// ---- joining
+
+void Session::paths(std::span<const Path> all) noexcept {
+  usable_paths_ = std::max<std::size_t>(all.size(), 1);
+  keep_connected();
+}
+
+// Asks for connections until there are as many as there should be.
+void Session::keep_connected() noexcept {
+  if (server_ || plain_ || stage_ != Stage::open || (closing_ && usable() != 0) || peer_ended_) return;
+  if (wish_after_ > now()) return;
+  const auto open = static_cast<std::size_t>(std::ranges::count_if(
+      connections_, [](const auto& c) { return c->state == State::answer || (c->open() && !c->fin_seen); }));
+  std::size_t target = 1 + settings_.standby;
+  target = std::max(target, std::min<std::size_t>(usable_paths_, scheduler_ == Scheduler::pinned ? 2 : 8));
+  const auto purpose = open == 0                         ? LowerWish::Purpose::replace
+                       : scheduler_ == Scheduler::pinned ? LowerWish::Purpose::standby
+                                                         : LowerWish::Purpose::aggregate;
+  for (std::size_t have = open + wishes_; have < target && wishes_ < kWishesMax && !tokens_.empty(); ++have) {
+    if (!host_.lowers().want_lower({.purpose = purpose})) return;
+    ++wishes_;
+  }
+}
+
+void Session::lower_ready(LowerPort port) noexcept {
+  if (server_) {  // attached by our acceptor: its ClientHello is in the batch
+    add(port, State::hello).confirm_by = now() + settings_.hello_timeout;
+    return arm();
+  }
+  wishes_ -= std::min(wishes_, 1u);
+  wishes_failed_ = 0;
+  const auto token = stage_ == Stage::open ? tokens_.take() : std::nullopt;
+  if (!token) return host_.lowers().drop_lower(port, {.abort = true});
+  Connection& c = add(port, State::answer);
+  c.id = token->sequence;
+  c.confirm_by = now() + settings_.hello_timeout;
+  Extensions extensions(settings_.codes, false);
+  extensions.join_with(token->token);
+  auto credentials = shared_.join_credentials.get(host_.security(), false);
+  if (!credentials) return lost(c, credentials.error(), true);
+  tls::Handshake hello(host_, settings_.join, std::move(*credentials), &extensions);
+  if (auto begun = hello.begin(*args_); !begun) return lost(c, begun.error(), true);
+  push(c, hello.output());  // the first flight is all that is needed of it
+  arm();
+}
+
+void Session::start_records(Connection& c) noexcept {
+  c.sealer.emplace(seal_key_, c.id);
+  c.opener.emplace(open_key_, c.id);
+  c.progress = now();
+  c.heard(now(), settings_.user_timeout);
+  c.state = State::open;
+  push(c, kChangeCipherSpec);
+  set_user_timeout(c);
+}
+
+// TCP notices a black hole even when nothing else is sent (TCPLS-85), but must not take a long path for one.
+void Session::set_user_timeout(Connection& c) noexcept {
+  Duration rtt = c.rtt;
+  auto known = host_.lowers().ask(c.port, kRoundTripTime.name);
+  if (const auto* const measured = known ? std::get_if<Duration>(&*known) : nullptr) rtt = std::max(rtt, *measured);
+  c.user_timeout = std::max(settings_.user_timeout, rtt * 6);
+  if (auto told = host_.lowers().tell(c.port, kConnTimeout.name, c.user_timeout); !told)
+    host_.log(Severity::info, "the user timeout of a connection was not set: " + told.error().detail);
+}
+
+// Looks to others like the rest of a handshake, and proves that we have the
+// keys (TCPLS-65, TCPLS-66).
+void Session::send_cover(Connection& c, std::uint32_t bytes) noexcept {
+  Slice content = pool().allocate(tls::kHeadroom, bytes, tls::kTailroom);
+  FrameWriter writer(content.edit());
+  writer.put(Ping{});
+  writer.pad(bytes - writer.written());
+  c.unacked.add(c.sealer->sequence(), now(), std::monostate{});
+  seal(c, std::move(content), {});
+}
+
+void Session::join_with_hello(Connection& c, const Slice& record) noexcept {
+  auto hello = read_client_hello(record.bytes(), settings_.codes);
+  const auto invited = hello && hello->join && table_ != nullptr ? table_->find(*hello->join) : std::nullopt;
+  if (!invited || invited->session != this || stage_ != Stage::open) {
+    push(c, plain_alert(AlertDescription::illegal_parameter));
+    c.state = State::gone;
+    return host_.lowers().drop_lower(std::exchange(c.port, {}), {});
+  }
+  table_->burn(*hello->join);  // its number is used up whatever becomes of the
+                               // connection (decision D1)
+  invited_ -= std::min(invited_, 1u);
+  c.id = invited->sequence;
+  push(c, server_hello(*hello, agreed_.suite, host_.executor()));
+  start_records(c);
+  send_cover(c, kServerCover);
+  invite();
+}
+
+void Session::take_join_answer(Connection& c, const Slice& record) noexcept {
+  if (tls::outer_type(record) == tls::ContentType::change_cipher_spec) return;
+  if (tls::outer_type(record) == tls::ContentType::alert) {
+    return join_refused(c, {Reason::reset, 0, kLayer, std::format("{} refused connection {}", peer_name_, c.id)});
+  }
+  if (auto good = check_server_hello(record.bytes(), agreed_.suite); !good) return join_refused(c, good.error());
+  start_records(c);
+  send_cover(c, kClientCover);
+}
+
+// The token is gone; there may be another one (TCPLS-70).
+void Session::join_refused(Connection& c, const Error& why) noexcept {
+  host_.notify(Notice::soft_error, why);
+  lost(c, why, true);
+}
+
+void Session::confirm(Connection& c) noexcept {
+  c.confirmed = true;
+  c.confirm_by = TimePoint::max();
+  reconnect_by_ = TimePoint::max();
+  Error news;
+  news.layer = kLayer;
+  news.detail = std::format("connection {} has joined the session with {}", c.id, peer_name_);
+  host_.notify(Notice::path_change, std::move(news));
+  watch_connections();
+  keep_connected();
+}
+
+// A client always holds invitations, so that no loss is its last (TCPLS-53), but not to more than a session carries.
+void Session::invite() noexcept {
+  if (!server_ || plain_ || table_ == nullptr || stage_ != Stage::open) return;
+  const auto joined =
+      static_cast<unsigned>(std::ranges::count_if(connections_, [](const auto& c) { return c->id != 0 && c->open(); }));
+  const unsigned most = std::min(settings_.tokens, kJoinedMax - std::min(joined, kJoinedMax));
+  for (; invited_ < most && next_token_ <= 255; ++invited_) {
+    NewToken token{.sequence = static_cast<std::uint8_t>(next_token_++)};
+    host_.executor().secret(token.token);
+    table_->add(token.token, {this, token.sequence});
+    orphans_.emplace_back(token);
+  }
+  host_.wake();
+}
+
+// ---- losing
+
+bool Session::lower_failed(LowerPort port, const Error& error) noexcept {
+  if (stage_ == Stage::over) return true;
+  Connection* const c = port.mark<Connection>();
+  if (c == nullptr) {  // a wish; its token is still good
+    wishes_ -= std::min(wishes_, 1u);
+    wish_after_ = now() + kWishPause * (1 << std::min(wishes_failed_++, 8u));
+    host_.notify(Notice::soft_error, error);
+    arm();
+    return true;
+  }
+  if (stage_ != Stage::open || plain_) return peer_ended_ && closing_;
+  lost(*c, error, false);
+  return true;
+}
+
+Duration Session::reconnect_window() const noexcept {
+  return settings_.reconnect != Duration{} ? settings_.reconnect : Duration(server_ ? 60s : 30s);
+}
+
+// The peer's TCP has ended. Without close_notify it takes the connection out of
+// the session (decision D16).
+void Session::peer_ended(Connection& c) noexcept {
+  const Error why{Reason::reset, 0, kLayer, std::format("{} ended connection {}", peer_name_, c.id)};
+  if (stage_ != Stage::open) {
+    return fail_with(
+        {Reason::reset, 0, kLayer, std::format("{} ended the stream before the handshake was complete", peer_name_)});
+  }
+  if (c.fin_seen) return;  // that was all; we may still send
+  if (plain_) {
+    return fail_with({Reason::reset, 0, kLayer,
+                      std::format("{} ended the stream without close_notify: "
+                                  "what it sent may be incomplete",
+                                  peer_name_)});
+  }
+  lost(c, why, true);
+}
+
+// `still_there`: the engine does not know yet.
+void Session::lost(Connection& c, const Error& why, bool still_there) noexcept {
+  if (c.state == State::gone || stage_ == Stage::over) return;
+  const bool had_records = c.open();
+  c.state = State::gone;
+  c.confirm_by = TimePoint::max();
+  if (in_use_ == &c) in_use_ = nullptr;
+  LowerPort port = std::exchange(c.port, {});
+  port.mark(nullptr);
+  if (still_there) host_.lowers().drop_lower(port, {.abort = true});
+  if (had_records) left(c);
+  if (stage_ != Stage::open) return;
+  host_.notify(Notice::path_change,
+               {why.reason, why.code, kLayer, std::format("connection {} was lost: {}", c.id, why.detail)});
+  invite();
+  if (usable() == 0 && !peer_ended_ && reconnect_by_ == TimePoint::max()) {
+    reconnect_by_ = now() + reconnect_;
+  }
+  keep_connected();
+  if (usable() != 0) return host_.wake();
+  const bool coming =
+      server_ || wishes_ != 0 || !tokens_.empty() || std::ranges::any_of(connections_, [](const auto& other) {
+        return other->state == State::answer || other->open();
+      });
+  if (peer_ended_ || coming) return host_.wake();
+  fail_with({why.reason, why.code, kLayer,
+             std::format("the last connection to {} was lost, and there is no "
+                         "token for another one: {}",
+                         peer_name_, why.detail)});
+}
+
+// Its frames go to the others: as soon as the peer says how far it got, or
+// after a while (decision D12).
+void Session::left(Connection& c) noexcept {
+  orphans_.emplace_back(ConnectionReset{c.id});
+  if (c.received) {
+    c.ack_due = std::max(c.ack_due, 1u);
+    c.ack_now = true;
+  }
+  c.give_up = now() + std::max<Duration>(c.rtt, kGiveUpLeast);
+}
+
+void Session::release(Connection& c) noexcept {
+  c.give_up = TimePoint::max();
+  std::deque<Kept> late;
+  c.unacked.give_up(late);
+  for (Kept& frame : late) {
+    unacked_bytes_ -= bytes_of(frame);
+    orphans_.push_back(std::move(frame));
+  }
+  host_.wake();
+}
+
+// Who only receives does not notice a black hole by itself, and a server cannot come back: so a client asks after a
+// silence, which doubles. keepAliveTimeout makes either side ask more often (TCPLS-28, TCPLS-98).
+TimePoint Session::ask_at(const Connection& c) const noexcept {
+  const Duration after = server_ ? keep_alive_ : std::min(c.silence, keep_alive_);
+  return !c.usable() || plain_ || after == Duration::max() ? TimePoint::max() : c.asked + after;
+}
+
+void Session::ask_peer(Connection& c) noexcept {
+  c.asked = now();
+  if (c.port.credit() == 0) return;  // what is under way asks as well
+  c.silence *= 2;
+  send_cover(c, Ping::kSize);
+}
+
+// Joins that do not come, connections that swallow what is sent, frames that
+// wait for a sign of the peer.
+void Session::watch_connections() noexcept {
+  std::vector<Connection*> all;
+  for (const auto& c : connections_) all.push_back(c.get());
+  for (Connection* c : all) {
+    if (stage_ != Stage::open) return;
+    if (c->give_up <= now()) release(*c);
+    if (c->confirm_by <= now())
+      lost(*c, {Reason::timed_out, 0, kLayer, std::format("connection {} did not join in time", c->id)}, true);
+    if (ask_at(*c) <= now()) ask_peer(*c);
+    if (!c->open() || c->unacked.empty() || usable() < 2) continue;
+    const TimePoint since = std::max(c->unacked.oldest().at, c->progress);
+    const bool others_work = std::ranges::any_of(
+        all, [&](const Connection* other) { return other != c && other->usable() && other->progress > since; });
+    if (others_work && now() >= since + settings_.user_timeout + c->rtt * 3) {
+      lost(*c,
+           {Reason::timed_out, 0, kLayer,
+            std::format("{} did not acknowledge what was sent on connection {}", peer_name_, c->id)},
+           true);
+    }
+  }
+}
+
+}  // namespace trellis::tcpls

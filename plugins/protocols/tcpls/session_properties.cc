@@ -1,0 +1,70 @@
+// session_properties.cc: what a session tells of itself, and what can be changed while it lives.
+#include <format>
+
+#include "session.h"
+
+namespace trellis::tcpls {
+
+Result<PropertyValue> Session::get(UpperPort port, std::string_view name) noexcept {
+  if (name == kStreamId.name && port) return std::uint64_t{port.mark<Stream>()->id};
+  if (stage_ != Stage::open) return fail(Reason::unsupported);
+  if (name == kMultipathPolicy.name || name == "tcpls.scheduler") {
+    if (name == "tcpls.scheduler") return std::string(name_of(scheduler_));
+    if (scheduler_ == Scheduler::pinned) return std::string("Handover");
+    return std::string(scheduler_ == Scheduler::lowest_rtt ? "Interactive" : "Aggregate");
+  }
+  if (name == kKeepAliveTimeout.name && !plain_) return keep_alive_;
+  if (name == kConnTimeout.name && !plain_) return reconnect_;
+  if (name == kSingularTransmissionMsgMaxLen.name) return fail(Reason::unsupported);
+  if (name == "tcpls.agreed") return !plain_;
+  if (name == "tcpls.connections") {
+    std::string list;
+    for (const auto& c : connections_) {
+      if (!c->open()) continue;
+      const auto us = std::chrono::duration_cast<std::chrono::microseconds>(c->rtt).count();
+      list += std::format("{}{}:{}us,{}B sent,{}B received{}{}", list.empty() ? "" : "; ", c->id, us, c->bytes_sent,
+                          c->bytes_received, c->confirmed ? "" : ",joining", c.get() == in_use_ ? ",in use" : "");
+    }
+    return list;
+  }
+  if (name == "tls.version") return std::string("1.3");
+  if (name == "tls.cipherSuite") return agreed_.suite_name;
+  if (name == "tls.group") return agreed_.group;
+  if (name == "tls.alpn") return agreed_.alpn;
+  if (name == "tls.peer") return agreed_.peer;
+  if (name == "tls.resumed") return agreed_.resumed;
+  return fail(Reason::unsupported);
+}
+
+Result<void> Session::set(UpperPort, std::string_view name, const PropertyValue& value) noexcept {
+  const auto* const word = std::get_if<std::string>(&value);
+  if (name == kMultipathPolicy.name) {
+    if (word != nullptr && *word == "Handover") return scheduler_ = Scheduler::pinned, Result<void>();
+    if (word != nullptr && *word == "Interactive") return scheduler_ = Scheduler::lowest_rtt, Result<void>();
+    if (word != nullptr && *word == "Aggregate") return scheduler_ = Scheduler::aggregate, Result<void>();
+    return fail(Reason::invalid_argument, "multipathPolicy is Handover, Interactive or Aggregate", 0, kLayer);
+  }
+  if (!plain_ && (name == kKeepAliveTimeout.name || name == kConnTimeout.name)) return set_time(name, value);
+  if (name != "tcpls.scheduler") return fail(Reason::unsupported);
+  const auto known = word != nullptr ? scheduler_of(*word) : std::nullopt;
+  if (!known) {
+    return fail(Reason::invalid_argument, "tcpls.scheduler is pinned, round-robin, lowest-rtt or aggregate", 0, kLayer);
+  }
+  scheduler_ = *known;
+  return {};
+}
+
+// Below us each TCP connection has its own user timeout: these are of the session, which outlives them.
+Result<void> Session::set_time(std::string_view name, const PropertyValue& value) noexcept {
+  const auto* const time = std::get_if<Duration>(&value);
+  if (time == nullptr || *time <= Duration{})
+    return fail(Reason::invalid_argument, std::string(name) + " is a time longer than 0", 0, kLayer);
+  if (name == kKeepAliveTimeout.name)
+    keep_alive_ = *time;
+  else
+    reconnect_ = *time == Duration::max() ? reconnect_window() : *time;
+  host_.wake();  // flush() arms the deadline
+  return {};
+}
+
+}  // namespace trellis::tcpls

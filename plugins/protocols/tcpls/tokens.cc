@@ -1,0 +1,45 @@
+#include "tokens.h"
+
+#include <botan/hash.h>
+
+#include <format>
+
+namespace trellis::tcpls {
+
+Result<void> ClientTokens::add(const NewToken& token) {
+  const auto illegal = [&](const char* what) {
+    return tls::fail(tls::AlertDescription::illegal_parameter,
+                     std::format("the peer sent token {}, {}", token.sequence, what));
+  };
+  if (token.sequence == 0) return illegal("but 0 is the first connection");
+  const auto [known, fresh] = seen_.emplace(token.sequence, token.token);
+  if (!fresh && known->second != token.token) return illegal("which had another value before");
+  if (fresh && usable_.size() < kMost) usable_.push_back(token);
+  return {};
+}
+
+std::optional<NewToken> ClientTokens::take() {
+  if (usable_.empty()) return std::nullopt;
+  const NewToken token = usable_.front();
+  usable_.pop_front();
+  return token;
+}
+
+std::string TokenTable::key(const Token& token) {
+  const auto hash = Botan::HashFunction::create_or_throw("SHA-256");
+  hash->update(reinterpret_cast<const std::uint8_t*>(token.data()), token.size());
+  const auto digest = hash->final();
+  return {digest.begin(), digest.end()};
+}
+
+std::optional<TokenTable::Entry> TokenTable::find(const Token& token) const {
+  const auto found = entries_.find(key(token));
+  if (found == entries_.end()) return std::nullopt;
+  return found->second;
+}
+
+void TokenTable::forget(const Session& session) {
+  std::erase_if(entries_, [&](const auto& entry) { return entry.second.session == &session; });
+}
+
+}  // namespace trellis::tcpls

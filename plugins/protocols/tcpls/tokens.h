@@ -1,0 +1,55 @@
+// tokens.h: invitations to more connections: those that a client has, and those
+// that servers have given (TCPLS-52 to TCPLS-55, TCPLS-68 to TCPLS-70,
+// decisions D1 and D5).
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "frame.h"
+
+namespace trellis::tcpls {
+
+class Session;
+
+/// A client's: each is used once.
+class ClientTokens {
+ public:
+  static constexpr std::size_t kMost = 8;  ///< kept at once; servers invite to no more
+  /// Fails with illegal_parameter: sequence 0, or one that had another value
+  /// before.
+  Result<void> add(const NewToken& token);
+  std::optional<NewToken> take();
+  bool empty() const noexcept { return usable_.empty(); }
+  bool knows(std::uint32_t sequence) const {
+    return sequence <= 255 && seen_.contains(static_cast<std::uint8_t>(sequence));
+  }
+
+ private:
+  std::deque<NewToken> usable_;
+  std::unordered_map<std::uint8_t, Token> seen_;
+};
+
+/// All that the sessions of one acceptor have given. Looked up by a hash, so
+/// that the time it takes says nothing about a token.
+class TokenTable {
+ public:
+  struct Entry {
+    Session* session = nullptr;
+    std::uint8_t sequence = 0;
+  };
+  void add(const Token& token, Entry entry) { entries_.emplace(key(token), entry); }
+  std::optional<Entry> find(const Token& token) const;
+  /// A token serves once.
+  void burn(const Token& token) { entries_.erase(key(token)); }
+  void forget(const Session& session);
+  std::size_t size() const noexcept { return entries_.size(); }
+
+ private:
+  static std::string key(const Token& token);
+  std::unordered_map<std::string, Entry> entries_;
+};
+
+}  // namespace trellis::tcpls

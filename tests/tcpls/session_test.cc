@@ -1,0 +1,258 @@
+// One session through whole stacks in virtual time: joins, failures, and what
+// the application sees of them: nothing.
+#include "tcpls_world.h"
+
+namespace trellis::test {
+namespace {
+
+std::string pattern(std::size_t size, unsigned salt = 0) {
+  std::string made(size, 0);
+  for (std::size_t i = 0; i < size; ++i) made[i] = static_cast<char>(i * 31 + i / 251 + salt);
+  return made;
+}
+
+// TCPLS-2, TCPLS-8, TCPLS-12, TCPLS-42
+TEST(Session, StreamsInBothDirections) {
+  TcplsWorld w;
+  Talker& first = w.connect();
+  EXPECT_EQ(std::get<bool>(*first.connection.get("tcpls.agreed")), true);
+  Talker& second = w.clone(first);
+  second.send("two");
+  ASSERT_TRUE(w.until([&] { return w.peers.size() == 2 && w.peers[1]->reader->all == "two"; }));
+  w.peers[0]->send("one back");
+  w.peers[1]->send("two back");
+  EXPECT_TRUE(w.until([&] { return first.reader->all == "one back" && second.reader->all == "two back"; }));
+  EXPECT_EQ(w.ports.size(), 1u) << "one TCP connection carries both";
+}
+
+// TCPLS-47: one direction ends, the other goes on.
+TEST(Session, HalfClose) {
+  TcplsWorld w;
+  Talker& first = w.connect();
+  Talker& second = w.clone(first);
+  second.connection.send(Message{.data = tests::slice(second.connection, "all"), .final = true});
+  ASSERT_TRUE(w.until([&] { return w.peers.size() == 2 && w.peers[1]->reader->ended; }));
+  w.peers[1]->send("answer");
+  EXPECT_TRUE(w.until([&] { return second.reader->all == "answer"; }));
+}
+
+// TCPLS-8: a peer without TCPLS gets plain TLS in the same connection.
+TEST(Session, AServerWithoutTcpls) {
+  TcplsWorld w;
+  w.listen(TcplsWorld::stack({}, "tls"));
+  Talker& t = w.dial(TcplsWorld::stack());
+  ASSERT_TRUE(w.until([&] { return t.ready.has_value(); }));
+  ASSERT_TRUE(*t.ready) << t.ready->error().detail;
+  EXPECT_EQ(std::get<bool>(*t.connection.get("tcpls.agreed")), false);
+  const std::string big = pattern(300'000);
+  t.read();
+  t.send(big);
+  ASSERT_TRUE(w.until([&] { return w.peers.size() == 1 && w.peers[0]->reader->all == big; }));
+  w.peers[0]->send("back");
+  ASSERT_TRUE(w.until([&] { return t.reader->all == "back"; }));
+  Talker& more = w.clone(t);
+  ASSERT_TRUE(w.until([&] { return more.ready.has_value(); }));
+  EXPECT_FALSE(*more.ready) << "TLS has one stream";
+  t.close();
+  EXPECT_TRUE(w.until([&] { return t.closed && w.peers[0]->reader->ended; }));
+}
+
+TEST(Session, AClientWithoutTcpls) {
+  TcplsWorld w;
+  w.listen(TcplsWorld::stack());
+  Talker& t = w.dial(TcplsWorld::stack({}, "tls"));
+  ASSERT_TRUE(w.until([&] { return t.ready.has_value(); }));
+  ASSERT_TRUE(*t.ready) << t.ready->error().detail;
+  t.read();
+  t.send("hello");
+  ASSERT_TRUE(w.until([&] { return w.peers.size() == 1 && w.peers[0]->reader->all == "hello"; }));
+  w.peers[0]->send("back");
+  EXPECT_TRUE(w.until([&] { return t.reader->all == "back"; }));
+}
+
+// TCPLS-119, TCPLS-120
+TEST(Session, OtherCodePoints) {
+  {
+    TcplsWorld w;
+    EXPECT_TRUE(
+        std::get<bool>(*w.connect("code-points=prototypes", "code-points=prototypes").connection.get("tcpls.agreed")));
+  }
+  TcplsWorld w;
+  w.listen(TcplsWorld::stack("code-points=prototypes"));
+  Talker& t = w.dial(TcplsWorld::stack());
+  ASSERT_TRUE(w.until([&] { return t.ready.has_value(); }));
+  EXPECT_FALSE(std::get<bool>(*t.connection.get("tcpls.agreed"))) << "they simply do not agree on it";
+}
+
+// TCPLS-4, TCPLS-55, TCPLS-57, TCPLS-58
+TEST(Session, AStandbyConnectionJoins) {
+  TcplsWorld w;
+  Talker& t = w.connect("standby=1");
+  ASSERT_TRUE(w.until([&] { return TcplsWorld::connections(t).contains("; 1:"); })) << TcplsWorld::connections(t);
+  w.world.run_for(1s);
+  EXPECT_FALSE(TcplsWorld::connections(t).contains("joining")) << TcplsWorld::connections(t);
+  EXPECT_EQ(w.ports.size(), 2u);
+}
+
+struct Failover : testing::TestWithParam<std::tuple<int, Verdict>> {};
+
+// TCPLS-78, TCPLS-79, TCPLS-80, TCPLS-82, TCPLS-85: 3 MB each way while the
+// connection in use is broken again and again.
+TEST_P(Failover, NothingIsLostOrRepeated) {
+  const auto [standby, verdict] = GetParam();
+  TcplsWorld w;
+  Talker& t = w.connect("standby=" + std::to_string(standby));
+  const std::string there = pattern(3'000'000), back = pattern(3'000'000, 7);
+  w.wire->set({.delay = 10ms, .rate = 20'000'000});
+  t.send(there);
+  w.peers[0]->send(back);
+  std::size_t next = 0;
+  for (int cut = 0; cut < 3; ++cut) {
+    w.world.run_for(300ms);
+    ASSERT_FALSE(t.failed) << t.failed->detail;
+    while (next < w.ports.size() && w.bytes[w.ports[next]] < 100'000) ++next;
+    if (next < w.ports.size()) w.break_connection(next++, verdict);
+  }
+  ASSERT_TRUE(w.until([&] {
+    return t.failed || w.peers[0]->failed ||
+           (w.peers[0]->reader->all.size() >= there.size() + 5 && t.reader->all.size() >= back.size());
+  })) << w.peers[0]->reader->all.size()
+      << " " << t.reader->all.size() << " " << TcplsWorld::connections(t);
+  ASSERT_FALSE(t.failed) << t.failed->detail;
+  ASSERT_FALSE(w.peers[0]->failed) << w.peers[0]->failed->detail;
+  EXPECT_TRUE(w.peers[0]->reader->all == "hello" + there);
+  EXPECT_TRUE(t.reader->all == back);
+  EXPECT_GE(w.broken.size(), 1u);
+  t.close();
+  ASSERT_TRUE(w.until([&] { return t.closed.has_value(); }));
+  EXPECT_TRUE(*t.closed) << t.closed->error().detail;
+}
+INSTANTIATE_TEST_SUITE_P(Ways, Failover,
+                         testing::Combine(testing::Values(0, 1, 2), testing::Values(Verdict::reset, Verdict::drop)));
+
+// TCPLS-105: a bit that flips ends its connection, not the session.
+TEST(Session, DamageEndsOneConnectionOnly) {
+  TcplsWorld w;
+  Talker& t = w.connect("standby=1");
+  ASSERT_TRUE(w.until([&] { return w.ports.size() == 2; }));
+  w.world.run_for(1s);
+  bool damaged = false;
+  w.change = [&](SimPacket& packet) {
+    if (damaged || packet.payload.size() < 500 || packet.from.port != w.ports[0]) return;
+    packet.payload[400] ^= std::byte{1};
+    damaged = true;
+  };
+  const std::string big = pattern(200'000);
+  t.send(big);
+  ASSERT_TRUE(w.until([&] { return t.failed || w.peers[0]->reader->all.size() >= big.size() + 5; }));
+  EXPECT_FALSE(t.failed);
+  EXPECT_TRUE(damaged);
+  EXPECT_TRUE(w.peers[0]->reader->all == "hello" + big);
+}
+
+// TCPLS-66, TCPLS-114, TCPLS-124: who steals a token can open a connection, and
+// gets nothing.
+TEST(Session, AStolenTokenGivesNothing) {
+  TcplsWorld w;
+  Talker& t = w.connect("standby=1");
+  w.change = [&](SimPacket& packet) {  // the client's half of the join vanishes
+                                       // behind its ClientHello
+    if (w.ports.size() < 2 || packet.from.port != w.ports[1] || packet.payload.empty()) return;
+    if (packet.payload[0] != std::byte{22}) packet.payload.assign(packet.payload.size(), std::byte{0});
+  };
+  w.world.run_for(2s);
+  w.peers[0]->send(pattern(100'000));
+  ASSERT_TRUE(w.until([&] { return t.reader->all.size() == 100'000; }));
+  ASSERT_GE(w.ports.size(), 2u);
+  EXPECT_LT(w.bytes[w.ports[1]], 10'000u) << "not a byte of the stream went there";
+  EXPECT_FALSE(t.failed);
+}
+
+// TCPLS-88: all connections carry data.
+TEST(Session, AggregateUsesAll) {
+  TcplsWorld w;
+  Talker& t = w.connect("standby=1,scheduler=aggregate", "scheduler=aggregate");
+  ASSERT_TRUE(w.until([&] { return w.ports.size() == 2; }));
+  w.world.run_for(1s);
+  w.wire->set({.delay = 10ms, .rate = 50'000'000});
+  const std::string big = pattern(4'000'000);
+  t.send(big);
+  ASSERT_TRUE(w.until([&] { return w.peers[0]->reader->all.size() == big.size() + 5; }));
+  EXPECT_TRUE(w.peers[0]->reader->all == "hello" + big);
+  EXPECT_GT(w.bytes[w.ports[0]], 500'000u);
+  EXPECT_GT(w.bytes[w.ports[1]], 500'000u);
+}
+
+// TCPLS-89: no token, no way back.
+TEST(Session, WithoutATokenItEnds) {
+  TcplsWorld w;
+  Talker& t = w.connect({}, "tokens=0");
+  w.break_connection(0, Verdict::reset);
+  t.send("x");
+  ASSERT_TRUE(w.until([&] { return t.failed.has_value(); }));
+  EXPECT_THAT(t.failed->detail, testing::HasSubstr("no token"));
+  ASSERT_TRUE(w.until([&] { return w.peers[0]->failed.has_value(); }, 120s));
+  EXPECT_EQ(w.peers[0]->failed->reason, Reason::timed_out);
+}
+
+// TCPLS-53: tokens are replenished for as long as connections come and go.
+TEST(Session, ManyConnectionsOneAfterTheOther) {
+  TcplsWorld w;
+  Talker& t = w.connect();
+  for (int round = 0; round < 40; ++round) {
+    SCOPED_TRACE(round);
+    const std::string before = w.peers[0]->reader->all;
+    w.break_connection(w.ports.size() - 1, Verdict::reset);
+    t.send("x");
+    ASSERT_TRUE(w.until([&] { return t.failed || w.peers[0]->reader->all == before + "x"; }));
+    ASSERT_FALSE(t.failed) << t.failed->detail;
+    w.world.run_for(500ms);
+  }
+  EXPECT_GE(w.ports.size(), 41u);
+}
+
+// TCPLS-90, TCPLS-91, TCPLS-93
+TEST(Session, CloseIsCleanOnBothSides) {
+  TcplsWorld w;
+  Talker& t = w.connect("standby=1");
+  w.world.run_for(1s);
+  t.close();
+  ASSERT_TRUE(w.until([&] { return t.closed && w.peers[0]->reader->ended; }));
+  EXPECT_TRUE(*t.closed) << t.closed->error().detail;
+  w.peers[0]->close();
+  EXPECT_TRUE(w.until([&] { return w.peers[0]->closed.has_value(); }));
+  w.talkers.clear();
+  w.peers.clear();
+  w.world.run_for(100s);
+  EXPECT_EQ(w.framework->core().turn(w.client.loop()).members(), 0u);
+  EXPECT_EQ(w.framework->core().turn(w.server.loop()).members(), 2u) << "the listener, and the acceptor below it";
+}
+
+// TCPLS-97
+TEST(Session, AbortReachesThePeer) {
+  TcplsWorld w;
+  Talker& t = w.connect("standby=1");
+  w.world.run_for(1s);
+  t.connection.abort(0);
+  EXPECT_TRUE(w.until([&] { return w.peers[0]->failed.has_value(); }, 1s));
+}
+
+// TCPLS-145: broken in the middle of a join, at every moment.
+TEST(Session, BrokenDuringAJoin) {
+  for (int ms = 0; ms < 120; ms += 4) {
+    SCOPED_TRACE(ms);
+    TcplsWorld w;
+    Talker& t = w.connect("standby=1");
+    w.world.run_for(std::chrono::milliseconds(ms));
+    for (std::size_t i = 0; i + 1 < w.ports.size() || i == 0; ++i) w.break_connection(i, Verdict::reset);
+    t.send(" again");
+    w.peers[0]->send("back");
+    ASSERT_TRUE(w.until([&] {
+      return t.failed || (w.peers[0]->reader->all == "hello again" && t.reader->all == "back");
+    })) << TcplsWorld::connections(t);
+    EXPECT_FALSE(t.failed) << t.failed->detail;
+  }
+}
+
+}  // namespace
+}  // namespace trellis::test
