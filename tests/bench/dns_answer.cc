@@ -93,22 +93,7 @@ double connect_by_name(std::uint32_t ttl, bool from_the_answer) {
   Preconnection preconnection(*framework);
   preconnection.remote({.host = "name.example", .port = ntohs(listener.address.sin_port)});
   Laps laps(kConnections);
-  for (std::size_t i = 0; i < kConnections; ++i) {
-    bool ready = false;
-    const double begin = now();
-    double end = 0;
-    Connection connection = preconnection.initiate(*loop, [&](Result<void> how) {
-      end = now();
-      expect(std::move(how), "initiate");
-      ready = true;
-    });
-    while (!ready) loop->run_once(true);
-    laps.add(end - (from_the_answer ? server.answered_at.load() : begin));
-    raw_reset(check(accept4(listener.descriptor, nullptr, nullptr, SOCK_CLOEXEC), "accept4"));
-    connection.abort();
-    connection = {};
-    loop->run_once(false);
-  }
+  connect_often(*loop, preconnection, listener, kConnections, laps, from_the_answer ? &server.answered_at : nullptr);
   close(listener.descriptor);
   return laps.typical() * kMicroseconds;
 }
@@ -119,20 +104,7 @@ double connect_by_address() {
   Preconnection preconnection(*ours.framework);
   preconnection.stack("tcp").remote(loopback(ntohs(listener.address.sin_port)));
   Laps laps(kConnections);
-  for (std::size_t i = 0; i < kConnections; ++i) {
-    bool ready = false;
-    laps.begin();
-    Connection connection = preconnection.initiate(*ours.loop, [&](Result<void> how) {
-      laps.lap();
-      expect(std::move(how), "initiate");
-      ready = true;
-    });
-    ours.run_until([&] { return ready; });
-    raw_reset(check(accept4(listener.descriptor, nullptr, nullptr, SOCK_CLOEXEC), "accept4"));
-    connection.abort();
-    connection = {};
-    ours.loop->run_once(false);
-  }
+  connect_often(*ours.loop, preconnection, listener, kConnections, laps);
   close(listener.descriptor);
   return laps.typical() * kMicroseconds;
 }

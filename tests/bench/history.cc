@@ -1,7 +1,6 @@
 // history.cc: what remembering costs a set-up: in memory, in a file of SQLite's, and in a file that cannot be used.
 //
 // Set-ups over the loopback as in tcp-setup, with and without, in turn; the row is the difference of their medians.
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -40,19 +39,7 @@ struct Client {
   void connect(const RawListener& listener, std::size_t times) {
     Preconnection preconnection(*framework);
     preconnection.remote(loopback(ntohs(listener.address.sin_port)));
-    for (std::size_t i = 0; i < times; ++i) {
-      const std::size_t before = laps.count();
-      laps.begin();
-      Connection connection = preconnection.initiate(*loop, [this](Result<void> how) {
-        laps.lap();
-        expect(std::move(how), "initiate");
-      });
-      while (laps.count() == before) loop->run_once(true);
-      raw_reset(check(accept4(listener.descriptor, nullptr, nullptr, SOCK_CLOEXEC), "accept4"));
-      connection.abort();
-      connection = {};
-      loop->run_once(false);
-    }
+    connect_often(*loop, preconnection, listener, times, laps);
   }
   std::unique_ptr<Loop> loop = make_loop();
   std::unique_ptr<Framework> framework;

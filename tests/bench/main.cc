@@ -68,6 +68,7 @@ std::vector<Row> all_rows() {
           tls_bulk_rate(),
           tls_bulk_botan(),
           tls_idle_memory(),
+          paths_listed(),
           netlab_round_trip(),
           netlab_rate(),
           netlab_parallel_round_trip(),

@@ -41,6 +41,26 @@ Connection dial(Ours& ours, std::string_view stack, std::uint16_t port) {
   return connection;
 }
 
+void connect_often(Loop& loop, Preconnection& to, const RawListener& listener, std::size_t times, Laps& laps,
+                   const std::atomic<double>* begun) {
+  for (std::size_t i = 0; i < times; ++i) {
+    bool ready = false;
+    const double begin = now();
+    double end = 0;
+    Connection connection = to.initiate(loop, [&](Result<void> how) {
+      end = now();
+      expect(std::move(how), "initiate");
+      ready = true;
+    });
+    while (!ready) loop.run_once(true);
+    laps.add(end - (begun != nullptr ? begun->load() : begin));
+    drop_accepted(listener);
+    connection.abort();
+    connection = {};
+    loop.run_once(false);
+  }
+}
+
 OurPair::OurPair(std::string_view stack) {
   OurListener listener(*this, stack);
   client = dial(*this, stack, listener.port);

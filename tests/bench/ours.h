@@ -1,11 +1,14 @@
 // ours.h: what the framework's side of the rows has in common: a loop, the framework with the default policy, and two
 // Connections that face each other.
 #pragma once
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
 
+#include "laps.h"
+#include "raw_sockets.h"
 #include "trellis/loop.h"
 #include "trellis/preconnection.h"
 
@@ -42,6 +45,11 @@ struct OurListener {
 
 /// A Connection that is ready.
 Connection dial(Ours& ours, std::string_view stack, std::uint16_t port);
+
+/// Connects so often to a plain listening socket, one after the other, and drops both ends. A lap is from initiate() to
+/// ready, or from `begun`, if that is given: somebody else notes there when the lap began.
+void connect_often(Loop& loop, Preconnection& to, const RawListener& listener, std::size_t times, Laps& laps,
+                   const std::atomic<double>* begun = nullptr);
 
 /// Both ends of one Connection, on one loop.
 struct OurPair : Ours {

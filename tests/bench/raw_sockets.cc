@@ -82,6 +82,10 @@ void raw_reset(int descriptor) {
   close(descriptor);
 }
 
+void drop_accepted(const RawListener& listener) {
+  raw_reset(check(accept4(listener.descriptor, nullptr, nullptr, SOCK_CLOEXEC), "accept4"));
+}
+
 Epoll::Epoll() : descriptor_(check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {}
 Epoll::~Epoll() { close(descriptor_); }
 void Epoll::add(int descriptor, unsigned events) const {

@@ -15,6 +15,9 @@ struct RawListener {
 };
 RawListener raw_listen();
 
+/// Resets the end that a listening socket got of a connection; nobody measures it.
+void drop_accepted(const RawListener& listener);
+
 /// The loopback address with a port.
 sockaddr_in raw_address(std::uint16_t port);
 

@@ -29,6 +29,7 @@ Row tls_bulk_cpu();
 Row tls_bulk_rate();
 Row tls_bulk_botan();
 Row tls_idle_memory();
+Row paths_listed();
 Row netlab_round_trip();
 Row netlab_rate();
 Row netlab_parallel_round_trip();

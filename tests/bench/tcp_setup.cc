@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+
 #include "laps.h"
 #include "ours.h"
 #include "process.h"
@@ -17,11 +18,6 @@ namespace {
 
 constexpr std::size_t kConnections = 2200;
 constexpr double kMicroseconds = 1e6;
-
-// The end that the listening socket got; nobody measures it.
-void drop_accepted(const RawListener& listener) {
-  raw_reset(check(accept4(listener.descriptor, nullptr, nullptr, SOCK_CLOEXEC), "accept4"));
-}
 
 int connect_with_epoll(const RawListener& listener, const Epoll& epoll) {
   const int descriptor = check(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket");
@@ -61,19 +57,7 @@ double ours() {
   Preconnection preconnection(*ours.framework);
   preconnection.stack("tcp").remote(loopback(ntohs(listener.address.sin_port)));
   Laps laps(kConnections);
-  while (laps.count() < kConnections) {
-    const std::size_t before = laps.count();
-    laps.begin();
-    Connection connection = preconnection.initiate(*ours.loop, [&laps](Result<void> how) {
-      laps.lap();
-      expect(std::move(how), "initiate");
-    });
-    ours.run_until([&] { return laps.count() > before; });
-    drop_accepted(listener);
-    connection.abort();
-    connection = {};
-    ours.loop->run_once(false);
-  }
+  connect_often(*ours.loop, preconnection, listener, kConnections, laps);
   close(listener.descriptor);
   return laps.typical() * kMicroseconds;
 }

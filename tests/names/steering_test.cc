@@ -2,6 +2,7 @@
 // The stacks are nothing but their traits, so every attempt fails at once and all that could be tried is tried.
 #include <gmock/gmock.h>
 
+#include <filesystem>
 #include <format>
 
 #include "core/fake_protocols.h"
@@ -171,6 +172,24 @@ TEST_F(SteeringTest, ResolversFollowEachOther) {
   EXPECT_THAT(steps, testing::Contains(HasSubstr("by 192.0.2.53:53")));
   race({}, {.host = "nowhere.example", .port = 80});
   EXPECT_EQ(error, "no address was found for nowhere.example: the name does not exist");
+}
+
+// A hosts file that was edited, replaced or taken away counts from the next question on.
+TEST_F(SteeringTest, AHostsFileIsReadAgain) {
+  const test::TemporaryDirectory folder;
+  const std::string file = folder.write("hosts", "192.0.2.99 b.example\n");
+  load(R"(<resolver name="hosts"><option name="file" value=")" + file + R"("/></resolver>)");
+  const auto where = [this] { return race({}, {.host = "b.example", .port = 80}).front(); };
+  EXPECT_EQ(where(), "tls 192.0.2.99:80");
+  folder.write("hosts", "# edited\n192.0.2.98 b.example\n");
+  EXPECT_EQ(where(), "tls 192.0.2.98:80");
+  std::filesystem::rename(folder.write("new", "# edited\n192.0.2.97 b.example\n"), file);
+  EXPECT_EQ(where(), "tls 192.0.2.97:80") << "of the same size, in the place of the other";
+  std::filesystem::remove(file);
+  race({}, {.host = "b.example", .port = 80});
+  EXPECT_THAT(error, HasSubstr(file + " cannot be read: No such file or directory"));
+  folder.write("hosts", "192.0.2.96 b.example\n");
+  EXPECT_EQ(where(), "tls 192.0.2.96:80");
 }
 
 // RACE-92: a node has so many children at most.
