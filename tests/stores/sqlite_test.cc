@@ -1,8 +1,11 @@
 // The store `sqlite`: what is put is found by later processes, a ticket by one of them only, and nothing that is wrong
 // with the file breaks anything.
+#include <sched.h>
 #include <sqlite3.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -228,6 +231,53 @@ TEST_F(Sqlite, LockedFile) {
     found = waits.ask({{"p", "host0"}});
   }
   EXPECT_EQ(waits.store->trouble(), "");
+}
+
+// A disk of the test's own, below the file's folder.
+struct SqliteDisk : Sqlite {
+  void SetUp() override {
+    std::filesystem::create_directories(folder);
+    const bool mine = unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+    if (!mine || mount("disk", folder.c_str(), "tmpfs", 0, "size=512k,mode=700") != 0)
+      GTEST_SKIP() << "this user may mount nothing: " << std::strerror(errno);
+  }
+  void TearDown() override { umount2(folder.c_str(), MNT_DETACH); }
+  std::string folder = directory.path() + "/deep";
+};
+
+// What was kept can be read, what comes is lost, and nobody waits; with room it goes on.
+TEST_F(SqliteDisk, FullDisk) {
+  fill(1);
+  const std::string filler = folder + "/filler";
+  std::ofstream(filler) << std::string(1 << 20, 'x');
+  ASSERT_EQ(std::filesystem::space(folder).available, 0u);
+  StoreUser full = user();
+  std::string trouble;
+  for (int i = 0; trouble.empty() && i < 1000; ++i) {
+    full.store->put(entry(history_key("host" + std::to_string(i)), std::string(50'000, 'x')));
+    full.ask();
+    trouble = full.store->trouble();
+  }
+  EXPECT_THAT(trouble, HasSubstr("state.sqlite database or disk is full; going on without it"));
+  EXPECT_EQ(full.store->trouble(), "") << "told once";
+  std::filesystem::remove(filler);
+  std::vector<std::string> found;
+  while (found != std::vector<std::string>{"again"}) {
+    std::this_thread::sleep_for(1ms);
+    full.store->put(entry(history_key(), "again"));
+    found = full.ask();
+  }
+  EXPECT_EQ(full.store->trouble(), "");
+}
+
+TEST_F(SqliteDisk, ReadOnlyDisk) {
+  fill(1);
+  for (int tries = 0; mount(nullptr, folder.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) != 0; ++tries) {
+    ASSERT_TRUE(errno == EBUSY && tries < 1000) << std::strerror(errno);
+    std::this_thread::sleep_for(10ms);  // a store that was closed may still be at work
+  }
+  StoreUser reads = user();
+  expect_trouble(reads, "state.sqlite cannot be opened: Read-only file system");
 }
 
 // A table that this program would not have written: what is strange is passed over.
