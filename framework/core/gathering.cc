@@ -7,6 +7,18 @@
 #include "trellis/address_text.h"
 
 namespace trellis {
+namespace {
+
+// An address as its text, for resolvers.
+Endpoint as_name(Endpoint remote) {
+  const std::string text = to_text(remote.address);
+  if (remote.host.empty()) remote.host = text.substr(0, text.rfind(':'));
+  if (remote.port == 0) remote.port = remote.address.port;
+  remote.address = {};
+  return remote;
+}
+
+}  // namespace
 
 Gathering::Gathering(FrameworkCore& framework, Executor& loop, const Plan& plan, RaceEngine& race,
                      std::function<TimePoint()> now)
@@ -101,6 +113,7 @@ void Gathering::update_ways() {
     there.push_back(true);
     Candidate child = race_.tree()[branching_].candidate;
     child.path = static_cast<int>(ways_.size());
+    if (now.translates) child.remote = as_name(child.remote);
     child.expected = expected_on(now.paths.front(), !child.remote.address);
     const bool raced = now.raced;
     ways_.push_back(std::move(now));

@@ -29,6 +29,12 @@ std::string unwanted(const Preconnection::Wishes& wishes, const Path& path) {
   return refusal(wishes.paths, path, "the application");
 }
 
+// Whether names could be reached over IPv6. The address is that of a translator, which is as far away as any.
+bool leads_to_ipv6(const Path& path) {
+  constexpr Address kFar{.family = Address::Family::ipv6, .ip = {0x00, 0x64, 0xff, 0x9b}};
+  return path.local.family == Address::Family::ipv6 && route_to(path, kFar) != nullptr;
+}
+
 std::string name_of(const Path& path) {
   if (path.provisioning_domain.empty() || path.provisioning_domain == path.interface_name) return path.interface_name;
   return path.interface_name + " (" + path.provisioning_domain + ")";
@@ -64,6 +70,12 @@ class Finding {
   bool loopback_to(const Address& address) const {
     return std::ranges::any_of(found_.ways, [&](const Way& way) { return way.ours && source_for(way.paths, address); });
   }
+  // An interface with IPv4 addresses of its own is not one of a network that translates.
+  bool may_translate(const Way& way) const {
+    const auto is_ipv4 = [](const Path& path) { return path.local.family == Address::Family::ipv4; };
+    return remote_.address.family == Address::Family::ipv4 && std::ranges::none_of(way.paths, is_ipv4) &&
+           std::ranges::any_of(way.paths, leads_to_ipv6);
+  }
   void keep_those_that_lead() {
     const bool ours = loopback_to(remote_.address);
     const auto leads_to = [&](const Way& way, const Endpoint& target) {
@@ -74,7 +86,8 @@ class Finding {
     };
     std::vector<Way> kept;
     for (Way& way : found_.ways) {
-      if (way.ours == ours && leads(way)) {
+      way.translates = !ours && !way.ours && !leads(way) && may_translate(way);
+      if (way.translates || (way.ours == ours && leads(way))) {
         kept.push_back(std::move(way));
         continue;
       }
@@ -93,9 +106,9 @@ class Finding {
     const bool loopback = std::ranges::any_of(found_.ways, &Way::ours) && (!others || is_localhost(remote_.host));
     for (Way& way : found_.ways) way.raced = way.ours == loopback;
   }
-  // What the application and the policy like; then, to an address, the host's routes, the more specific first; then the
+  // Those that need no translation; what the application and the policy like; then, to an address, the host's routes, the more specific first; then the
   // order of the table.
-  using Key = std::tuple<Liking, Liking, bool, int, std::uint32_t>;
+  using Key = std::tuple<bool, Liking, Liking, bool, int, std::uint32_t>;
   Key key(const Way& way) const {
     Liking mine = 0, policy = 0;
     for (const Path& path : way.paths) {
@@ -104,9 +117,9 @@ class Finding {
     }
     const Path& first = way.paths.front();
     const Path* const source = remote_.address ? source_for(way.paths, remote_.address) : nullptr;
-    if (source == nullptr) return {~mine, ~policy, first.metered, 0, 0};
+    if (source == nullptr) return {way.translates, ~mine, ~policy, first.metered, 0, 0};
     const PathRoute& route = *route_to(*source, remote_.address);
-    return {~mine, ~policy, first.metered, -int{route.prefix_length}, route.metric};
+    return {false, ~mine, ~policy, first.metered, -int{route.prefix_length}, route.metric};
   }
 
   const PathTable& table_;

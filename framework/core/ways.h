@@ -19,6 +19,7 @@ struct Way {
   bool ours = false;        // the loopback: leads to this host's own addresses only
   bool raced = true;        // false: only for addresses that turn out to be this host's own
   bool gone = false;        // it was there
+  bool translates = false;  // it leads to IPv6 only, and an IPv4 address was asked for: its resolvers may know NAT64
   bool is(const Path& path) const noexcept {
     return paths.front().interface_name == path.interface_name &&
            paths.front().provisioning_domain == path.provisioning_domain;
@@ -35,7 +36,8 @@ struct WaysFound {
 using Targets = std::function<std::vector<Endpoint>(const Path&)>;
 
 /// Applies what the application asks for to the paths that the policy allows. `remote`: with an address, only ways that
-/// lead there, or to another of the targets, are found; by the host's routes, the most specific one first.
+/// lead there, or to another of the targets, are found; by the host's routes, the most specific one first. To an IPv4
+/// address those that lead to IPv6 alone come last: the network may translate (RACE-136).
 WaysFound find_ways(const PathTable& table, const Preconnection::Wishes& wishes, const Endpoint& remote,
                     const Targets& targets);
 

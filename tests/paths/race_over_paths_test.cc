@@ -177,6 +177,26 @@ TEST_F(Phone, AnotherNetworkIsLearntAnew) {
   EXPECT_GE(took(), 250ms);
 }
 
+// RACE-136, RACE-166: an IPv4 address on a path without IPv4 is a question to its resolvers, who know NAT64.
+TEST_F(Phone, Ipv4AddressesOverIpv6Only) {
+  client.interface("wlan0").remove_address("10.1.0.2");
+  std::vector<std::string> hosts;
+  names->serve([&](const Query& query) {
+    hosts.push_back(query.path->interface_name + " " + query.host);
+    return SimAnswers{{}, {.addresses = {ip("2001:db8:9::7")}}};
+  });
+  EXPECT_EQ(connect(to()), "wwan0") << "a path with IPv4 goes first";
+  EXPECT_TRUE(hosts.empty());
+  swallow(*mobile);
+  EXPECT_EQ(connect(to()), "wlan0");
+  client.interface("wwan0").set_up(false);
+  ASSERT_EQ(connect(to()), "wlan0");
+  EXPECT_EQ(hosts, (std::vector<std::string>{"wlan0 192.0.2.7", "wlan0 192.0.2.7"}));
+  EXPECT_EQ(to_text(connection.remote()), "[2001:db8:9::7]:443");
+  names->serve([&](const Query&) { return SimAnswers{}; });
+  EXPECT_EQ(connect(to()), "no address was found for 192.0.2.7");
+}
+
 // Path changes reach live Connections as events.
 TEST_F(Phone, AConnectionHearsOfItsPath) {
   ASSERT_EQ(connect(to()), "wlan0");

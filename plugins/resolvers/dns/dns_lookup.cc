@@ -60,8 +60,28 @@ DnsLookup::~DnsLookup() {
 }
 
 void DnsLookup::begin() {
+  Address literal{.family = Address::Family::ipv4};
+  if (ares_inet_pton(AF_INET, host_.c_str(), literal.ip.data()) == 1) return begin_with(literal);
   names_ = names_to_try(host_, settings_.search_domains, settings_.ndots);
   ask_name();
+}
+
+// An address needs no question but that for the NAT64 prefix, where there is no IPv4 (RFC 8305 section 7.1).
+void DnsLookup::begin_with(const Address& literal) {
+  Records nothing, itself;
+  nothing.outcome = Outcome::no_records;
+  nothing.why = "it is an IPv4 address";
+  itself.outcome = Outcome::found;
+  itself.addresses = {literal};
+  const auto none = std::make_shared<const Records>(std::move(nothing));
+  names_ = {host_};
+  if (!service_.empty()) {
+    services_told_ = false;
+    service_name_ = host_;
+    heard(ARES_REC_TYPE_HTTPS, host_, none);
+  }
+  heard(ARES_REC_TYPE_AAAA, host_, none);
+  heard(ARES_REC_TYPE_A, host_, std::make_shared<const Records>(std::move(itself)));
 }
 
 // Services first, then AAAA, then A, back to back (RFC 8305 section 3).
@@ -195,7 +215,7 @@ void DnsLookup::take_prefix(const RecordsRef& records) {
         if (address && translated->addresses.size() < kAddressesMost) translated->addresses.push_back(*address);
       }
     }
-    translated->server += " and NAT64";
+    translated->server += translated->server.empty() ? "NAT64" : " and NAT64";
     if (!translated->addresses.empty()) ipv4_.records = std::move(translated);
   }
   settle(ipv4_, Kind::ipv4);

@@ -38,6 +38,7 @@ class DnsLookup final : public Resolver::Lookup, Asker, Job {
   void heard(ares_dns_rec_type_t type, const std::string& name, RecordsRef records) noexcept override;
   void run() noexcept override;
   void take(const Heard& one);
+  void begin_with(const Address& literal);
   void ask_name();
   Family& family(ares_dns_rec_type_t type) noexcept { return type == ARES_REC_TYPE_AAAA ? ipv6_ : ipv4_; }
   void take_addresses(ares_dns_rec_type_t type, const RecordsRef& records);
