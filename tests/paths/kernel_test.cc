@@ -21,7 +21,6 @@
 namespace trellis {
 namespace {
 
-
 struct NoOptions final : Options {
   std::int64_t number(std::string_view) const noexcept override { return 0; }
   bool flag(std::string_view) const noexcept override { return false; }
