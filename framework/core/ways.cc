@@ -106,8 +106,8 @@ class Finding {
     const bool loopback = std::ranges::any_of(found_.ways, &Way::ours) && (!others || is_localhost(remote_.host));
     for (Way& way : found_.ways) way.raced = way.ours == loopback;
   }
-  // Those that need no translation; what the application and the policy like; then, to an address, the host's routes, the more specific first; then the
-  // order of the table.
+  // Those that need no translation; what the application and the policy like; then, to an address, the host's routes,
+  // the more specific first; then the order of the table.
   using Key = std::tuple<bool, Liking, Liking, bool, int, std::uint32_t>;
   Key key(const Way& way) const {
     Liking mine = 0, policy = 0;

@@ -75,7 +75,7 @@ TEST_F(Nat64Test, Ipv4AddressesAreTranslatedWhereThereIsNoIpv4) {
   EXPECT_EQ(v6.asked("AAAA", "ipv4only.arpa"), 1u) << "the prefix is kept by its time";
 }
 
-// RACE-136, RACE-166: addresses that an application gives are translated like those of names, and nothing else is asked.
+// RACE-136, RACE-166: addresses that are given are translated like those of names, and nothing else is asked.
 TEST_F(Nat64Test, Ipv4AddressesThatAreGivenAreTranslated) {
   const auto heard = resolve("198.51.100.7", "https");
   EXPECT_THAT(heard->addresses(kIpv4), ElementsAre("[2001:db8:64::c633:6407]"));
