@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/establishment.h"
+#include "core/path_table.h"
 #include "core/trunk.h"
 
 namespace trellis {
@@ -158,20 +159,48 @@ bool LowerSet::carries() noexcept {
 // Once the multiplexer has been opened it is for it to say what it needs.
 bool LowerSet::ready() noexcept { return lowers_.empty() || user() != nullptr || lowers_.front()->ready; }
 
+// That of the connection, with what the wish says: a path of its own is preferred, so that what is in use remains the
+// way out where there is no other.
+Result<std::shared_ptr<const Plan>> LowerSet::plan_for(const LowerWish& wish) {
+  auto plan = std::make_shared<Plan>(*growth_->plan);
+  if (wish.remote) {
+    Endpoint& remote = plan->wishes.remote;
+    remote.address = wish.remote;
+    if (remote.address.port == 0) remote.address.port = remote.port;
+  }
+  const PathTable* const table = trunk_.stack().path_table();
+  if (wish.path != 0) {
+    const std::vector<Path> none;
+    const auto& known = table != nullptr ? table->paths() : none;
+    const auto path = std::ranges::find(known, wish.path, &Path::id);
+    if (path == known.end())
+      return fail(Reason::unreachable, "there is no usable path " + std::to_string(wish.path), 0, "core");
+    plan->wishes.interface_name = path->interface_name;
+    plan->wishes.local.address = path->local;
+    return plan;
+  }
+  if (wish.purpose == LowerWish::Purpose::replace) return plan;
+  if (plan->wishes.prohibit.has(Feature::multipath))
+    return fail(Reason::prohibited, "the application prohibits multipath", 0, "core");
+  for (const auto& lower : lowers_) {
+    if (table == nullptr || !lower->joined || plan->wishes.paths.size() >= kPathRulesMost) continue;
+    const Path& used = lower->stack->route_.path;
+    plan->wishes.paths.push_back({.preference = Preference::avoid,
+                                  .interface_name = used.interface_name,
+                                  .provisioning_domain = used.provisioning_domain});
+  }
+  return plan;
+}
+
 Result<LowerPort> LowerSet::want(const LowerWish& wish) noexcept {
   if (!growth_)
     return fail(Reason::unsupported, "the peer has connected to us: further lowers are for it to add", 0, "core");
   if (!may_join())
     return fail(Reason::exhausted, "a connection has at most " + std::to_string(kMost) + " lowers", 0, "core");
+  auto plan = plan_for(wish);
+  if (!plan) return fail(std::move(plan));
   Lower& lower = *lowers_.emplace_back(std::make_unique<Lower>(*this));
-  lower.growth = std::make_shared<Growth>(*growth_);
-  if (wish.remote) {
-    auto plan = std::make_shared<Plan>(*growth_->plan);
-    Endpoint& remote = plan->wishes.remote;
-    remote.address = wish.remote;
-    if (remote.address.port == 0) remote.address.port = remote.port;
-    lower.growth->plan = std::move(plan);
-  }
+  lower.growth = std::make_shared<Growth>(growth_->framework, std::move(*plan));
   lower.wish.schedule = &trunk_.stack().turn().schedule();
   lower.wish.face = trunk_.stack().composed().layers[0].traits.above;
   stirred();
@@ -201,11 +230,20 @@ void LowerSet::advance() noexcept {
   std::erase_if(lowers_, [](const auto& lower) {
     return lower->gone && !lower->wish.up.queued && !lower->wish.down.queued;  // else the turn is not done with it
   });
-  if (growth_ && user() != nullptr && first() != nullptr && !std::exchange(paths_told_, true)) {
-    const Path only = first()->route_.path;
-    user()->paths({&only, 1});
-    trunk_.stack().turn().revisit(multiplexer());
-  }
+  if (growth_ && user() != nullptr && first() != nullptr && !std::exchange(paths_told_, true)) tell_paths();
+}
+
+void LowerSet::paths_changed() noexcept {
+  paths_told_ = false;
+  stirred();
+}
+
+void LowerSet::tell_paths() noexcept {
+  if (growth_->plan->wishes.prohibit.has(Feature::multipath)) return;
+  const PathTable* const table = trunk_.stack().path_table();
+  const std::vector<Path> all = table != nullptr ? table->paths() : std::vector{first()->route_.path};
+  user()->paths(all);
+  trunk_.stack().turn().revisit(multiplexer());
 }
 
 // ---- the end

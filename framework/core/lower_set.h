@@ -16,6 +16,7 @@ namespace trellis {
 class Establishment;
 class Trunk;
 struct Growth;
+struct Plan;
 
 /// One way down of a multiplexer.
 struct Lower final : EstablishmentOwner {
@@ -72,8 +73,9 @@ class LowerSet {
   Result<void> set(std::string_view name, const PropertyValue& value) noexcept;
 
   // From the trunk's stack
-  Stack* first() noexcept;  // the one that answers for all; null: none, or the layers below belong to a listener
-  bool carries() noexcept;  // the multiplexer may open
+  void paths_changed() noexcept;  // of the table that the trunk follows
+  Stack* first() noexcept;        // the one that answers for all; null: none, or the layers below belong to a listener
+  bool carries() noexcept;        // the multiplexer may open
   bool ready() noexcept;
   void advance() noexcept;
   bool close() noexcept;  // true: all have ended
@@ -89,6 +91,8 @@ class LowerSet {
   void join(Lower& lower) noexcept;
   void cut(Lower& lower) noexcept;
   void lost(Lower& lower, const Error& error) noexcept;
+  Result<std::shared_ptr<const Plan>> plan_for(const LowerWish& wish);
+  void tell_paths() noexcept;
   void follow_route() noexcept;
   void stirred() noexcept;
   Lower* of(LowerPort port) noexcept;

@@ -482,6 +482,7 @@ void Stack::paths_changed(const PathNews& news) noexcept {
     else
       tell(Reason{}, list == &news.changed ? " has changed" : " is there again");
   }
+  if (trunk_) trunk_->lowers().paths_changed();
 }
 
 // ---- streams

@@ -77,6 +77,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Shipped{"messages", "length-prefix/tcp", Face::message, kStream | FeatureSet{Feature::boundaries}},
                     Shipped{"paranoid", "tls/tcp", Face::bytestream, kStream | kSecrecy},
                     Shipped{"proxy", "socks5/tcp", Face::bytestream, kStream, 3},
+                    Shipped{"resilient", "tcpls/tcp", Face::bytestream, kStream | kSecrecy, 2},
                     Shipped{"roaming", "tcp", Face::bytestream, kStream},
                     Shipped{"secure", "tls/tcp", Face::bytestream, kStream | kSecrecy}),
     [](const auto& info) { return std::string(info.param.name); });
@@ -88,12 +89,13 @@ TEST(ShippedPolicies, NoneIsForgottenHere) {
   }
   std::ranges::sort(files);
   EXPECT_EQ(files, (std::vector<std::string>{"bulk", "datagram", "default", "interactive", "messages", "paranoid",
-                                             "proxy", "roaming", "secure"}));
+                                             "proxy", "resilient", "roaming", "secure"}));
 }
 
 TEST(ShippedPolicies, LoadTogether) {
   std::vector<std::string> names = {"default", "interactive", "bulk", "datagram", "messages", "proxy", "roaming"};
   if (built("tls")) names.insert(names.end(), {"paranoid", "secure"});
+  if (built("tcpls")) names.push_back("resilient");
   const auto framework = load(names);
   ASSERT_TRUE(framework) << framework.error().detail;
   EXPECT_EQ((*framework)->profiles(), names);

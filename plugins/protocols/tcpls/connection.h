@@ -22,6 +22,7 @@ struct Connection {
   LowerPort port;
   std::uint32_t id = 0;
   State state = State::handshake;
+  bool preferred = false;  ///< joined to take over from the others
   bool confirmed = false;  ///< the peer has shown that it has the session's keys
                            ///< (decision D4)
   bool fin_seen = false;   ///< the peer's close_notify came

@@ -130,6 +130,8 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void set_user_timeout(Connection& c) noexcept;
   void invite() noexcept;
   void watch_connections() noexcept;
+  void leave_dead_paths(std::span<const Path> all) noexcept;
+  Result<void> migrate(std::uint64_t path) noexcept;
   TimePoint ask_at(const Connection& c) const noexcept;
   void ask_peer(Connection& c) noexcept;
   std::size_t usable() const noexcept;
@@ -180,6 +182,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   unsigned wishes_ = 0;         // lowers on their way
   unsigned wishes_failed_ = 0;  // in a row
   std::size_t usable_paths_ = 1;
+  Connection migration_;  // marks the wish of a migration
   std::size_t unacked_bytes_ = 0, held_bytes_ = 0, waiting_bytes_ = 0;
   std::size_t window_;
   Scheduler scheduler_;

@@ -53,9 +53,48 @@ void Session::push(Connection& c, std::span<const std::uint8_t> bytes) noexcept 
 
 // ---- joining
 
+// One connection for each interface that leads out, or for the loopback where the peer is on this host.
 void Session::paths(std::span<const Path> all) noexcept {
-  usable_paths_ = std::max<std::size_t>(all.size(), 1);
+  std::vector<std::string_view> interfaces;
+  const bool inside = std::ranges::any_of(
+      connections_, [](const auto& c) { return c->open() && c->port.route().path.type == InterfaceType::loopback; });
+  for (const Path& path : all) {
+    if ((path.type == InterfaceType::loopback) == inside && !std::ranges::contains(interfaces, path.interface_name))
+      interfaces.push_back(path.interface_name);
+  }
+  usable_paths_ = std::max<std::size_t>(interfaces.size(), 1);
+  leave_dead_paths(all);
   keep_connected();
+}
+
+// What is sent on an interface that has gone is only waited for: others that work take over at once.
+void Session::leave_dead_paths(std::span<const Path> all) noexcept {
+  std::vector<Connection*> dead;
+  for (const auto& c : connections_) {
+    if (!c->usable()) continue;
+    const Path& own = c->port.route().path;
+    if (own.id != 0 && !std::ranges::contains(all, own.interface_name, &Path::interface_name)) dead.push_back(c.get());
+  }
+  if (dead.size() == usable()) return;  // it may come back
+  for (Connection* c : dead)
+    lost(*c, {Reason::unreachable, 0, kLayer, "the path " + c->port.route().path.interface_name + " went away"}, true);
+}
+
+// A connection on this path joins and takes over; what is in use stays until then (TCPLS-81).
+Result<void> Session::migrate(std::uint64_t path) noexcept {
+  if (server_ || plain_) return fail(Reason::unsupported, "only a client of TCPLS adds connections", 0, kLayer);
+  for (const auto& c : connections_) {
+    if (c->usable() && c->port.route().path.id == path) return in_use_ = c.get(), Result<void>();
+  }
+  if (path == 0 || path > UINT32_MAX)
+    return fail(Reason::invalid_argument, "tcpls.path is the id of a path", 0, kLayer);
+  if (tokens_.empty()) return fail(Reason::exhausted, "there is no token for a connection on the path", 0, kLayer);
+  auto wish =
+      host_.lowers().want_lower({.purpose = LowerWish::Purpose::replace, .path = static_cast<std::uint32_t>(path)});
+  if (!wish) return fail(std::move(wish));
+  wish->mark(&migration_);
+  ++wishes_;
+  return {};
 }
 
 // Asks for connections until there are as many as there should be.
@@ -84,7 +123,9 @@ void Session::lower_ready(LowerPort port) noexcept {
   wishes_failed_ = 0;
   const auto token = stage_ == Stage::open ? tokens_.take() : std::nullopt;
   if (!token) return host_.lowers().drop_lower(port, {.abort = true});
+  const bool preferred = port.mark<Connection>() == &migration_;
   Connection& c = add(port, State::answer);
+  c.preferred = preferred;
   c.id = token->sequence;
   c.confirm_by = now() + settings_.hello_timeout;
   Extensions extensions(settings_.codes, false);
@@ -164,6 +205,7 @@ void Session::join_refused(Connection& c, const Error& why) noexcept {
 
 void Session::confirm(Connection& c) noexcept {
   c.confirmed = true;
+  if (c.preferred) in_use_ = &c;
   c.confirm_by = TimePoint::max();
   reconnect_by_ = TimePoint::max();
   Error news;
@@ -194,7 +236,7 @@ void Session::invite() noexcept {
 bool Session::lower_failed(LowerPort port, const Error& error) noexcept {
   if (stage_ == Stage::over) return true;
   Connection* const c = port.mark<Connection>();
-  if (c == nullptr) {  // a wish; its token is still good
+  if (c == nullptr || c == &migration_) {  // a wish; its token is still good
     wishes_ -= std::min(wishes_, 1u);
     wish_after_ = now() + kWishPause * (1 << std::min(wishes_failed_++, 8u));
     host_.notify(Notice::soft_error, error);

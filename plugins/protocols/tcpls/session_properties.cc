@@ -17,13 +17,15 @@ Result<PropertyValue> Session::get(UpperPort port, std::string_view name) noexce
   if (name == kConnTimeout.name && !plain_) return reconnect_;
   if (name == kSingularTransmissionMsgMaxLen.name) return fail(Reason::unsupported);
   if (name == "tcpls.agreed") return !plain_;
+  if (name == "tcpls.path") return std::uint64_t{in_use_ != nullptr ? in_use_->port.route().path.id : 0};
   if (name == "tcpls.connections") {
     std::string list;
     for (const auto& c : connections_) {
       if (!c->open()) continue;
       const auto us = std::chrono::duration_cast<std::chrono::microseconds>(c->rtt).count();
-      list += std::format("{}{}:{}us,{}B sent,{}B received{}{}", list.empty() ? "" : "; ", c->id, us, c->bytes_sent,
-                          c->bytes_received, c->confirmed ? "" : ",joining", c.get() == in_use_ ? ",in use" : "");
+      list += std::format("{}{}:{}us,{}B sent,{}B received{}{}{}", list.empty() ? "" : "; ", c->id, us, c->bytes_sent,
+                          c->bytes_received, c->confirmed ? "" : ",joining", c.get() == in_use_ ? ",in use" : "",
+                          c->port.route().path.interface_name.empty() ? "" : "," + c->port.route().path.interface_name);
     }
     return list;
   }
@@ -45,6 +47,8 @@ Result<void> Session::set(UpperPort, std::string_view name, const PropertyValue&
     return fail(Reason::invalid_argument, "multipathPolicy is Handover, Interactive or Aggregate", 0, kLayer);
   }
   if (!plain_ && (name == kKeepAliveTimeout.name || name == kConnTimeout.name)) return set_time(name, value);
+  if (const auto* const path = std::get_if<std::uint64_t>(&value); name == "tcpls.path" && path != nullptr)
+    return migrate(*path);
   if (name != "tcpls.scheduler") return fail(Reason::unsupported);
   const auto known = word != nullptr ? scheduler_of(*word) : std::nullopt;
   if (!known) {
