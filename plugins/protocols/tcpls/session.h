@@ -60,6 +60,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void paths(std::span<const Path>) noexcept override;
 
  private:
+  friend struct Tampering;  // of tests: a peer that breaks the protocol
   enum class Stage : std::uint8_t {
     handshake,
     asking,  // the application is asked about the peer

@@ -1,0 +1,162 @@
+// memory_session.h: a session without a loop or a network, for tests: the test is the application above, and carries
+// what goes out on the only connection. One side can be made to break the rules.
+#pragma once
+#include "memory_pair.h"
+#include "session.h"
+
+namespace trellis::tcpls {
+
+/// Speaks for a session that does not know of it.
+struct Tampering {
+  static void send(Session& session, std::span<const std::byte> frames) {
+    Connection& c = *session.connections_.front();
+    Slice content = session.pool().allocate(tls::kHeadroom, static_cast<std::uint32_t>(frames.size()), tls::kTailroom);
+    std::ranges::copy(frames, content.edit().begin());
+    session.seal(c, std::move(content), {});
+  }
+  static void send_handshake(Session& session, std::span<const std::byte> message) {
+    Connection& c = *session.connections_.front();
+    Slice content = session.pool().allocate(tls::kHeadroom, static_cast<std::uint32_t>(message.size()), tls::kTailroom);
+    std::ranges::copy(message, content.edit().begin());
+    ASSERT_TRUE(c.sealer->seal(tls::ContentType::handshake, std::move(content), session.sealed_, session.pool()));
+    c.port.push(session.sealed_);
+  }
+};
+
+/// One side.
+class Side final : public LayerHost, public StreamHost, public LowerHost {
+ public:
+  Side(const Shared& shared, bool server) : args_{remote_, route_, security_.alpn, server} {
+    schedule_.begin = [](Schedule&) noexcept {};
+    prepare(below_);
+    below_.route = &route_;
+    below_.down.credit = 1 << 30;
+    UpperPort first;
+    if (!server) first = add_stream();
+    session = std::make_unique<Session>(Seat{*this, first, LowerPort(below_)}, shared, server ? &tokens : nullptr);
+    session->open(args_);
+    session->flush();
+  }
+  ~Side() { session.reset(); }
+  void feed(std::span<const std::byte> bytes) {
+    if (over()) return;
+    Slice slice = loop.pool().allocate(0, static_cast<std::uint32_t>(bytes.size()), 0);
+    std::ranges::copy(bytes, slice.edit().begin());
+    below_.up.batch.add(Chunk{.data = std::move(slice)});
+    session->on_up(LowerPort(below_), below_.up.batch);
+    if (!over()) session->flush();
+  }
+  std::vector<std::byte> take() {
+    std::vector<std::byte> bytes;
+    while (!below_.down.batch.empty()) {
+      const Chunk chunk = below_.down.batch.pop();
+      bytes.insert(bytes.end(), chunk.data.bytes().begin(), chunk.data.bytes().end());
+    }
+    return bytes;
+  }
+  bool over() const { return failure != nullptr || is_closed; }
+
+  Executor& executor() noexcept override { return loop; }
+  State& state() noexcept override { return state_; }
+  const Security& security() noexcept override { return security_; }
+  void log(Severity, std::string_view) noexcept override {}
+  void deadline(TimePoint) noexcept override {}
+  void wake() noexcept override {}
+  void answered(unsigned) noexcept override {}
+  void early() noexcept override {}
+  void ready() noexcept override { is_ready = true; }
+  void closed() noexcept override { is_closed = true; }
+  void failed(Error error) noexcept override { failure = std::make_unique<Error>(std::move(error)); }
+  void notify(Notice, Error) noexcept override {}
+  StreamHost& streams() noexcept override { return *this; }
+  LowerHost& lowers() noexcept override { return *this; }
+  void* extension(std::string_view) noexcept override { return nullptr; }
+
+  UpperPort accept_stream(const StreamArgs&) noexcept override { return add_stream(); }
+  void stream_aborted(UpperPort, Direction, Error) noexcept override {}
+  void stream_closed(UpperPort) noexcept override {}
+
+  Result<LowerPort> want_lower(const LowerWish&) noexcept override { return fail(Reason::unsupported); }
+  void drop_lower(LowerPort, const CloseArgs&) noexcept override {}
+  Result<PropertyValue> ask(LowerPort, std::string_view) noexcept override { return fail(Reason::unsupported); }
+  Result<void> tell(LowerPort, std::string_view, const PropertyValue&) noexcept override {
+    return fail(Reason::unsupported);
+  }
+
+  tls::TestLoop loop;
+  TokenTable tokens;
+  std::unique_ptr<Session> session;
+  std::unique_ptr<Error> failure;
+  bool is_ready = false, is_closed = false;
+  std::vector<std::unique_ptr<Link>> streams_above;
+
+ private:
+  void prepare(Link& link) {
+    link.schedule = &schedule_;
+    link.face = Face::bytestream;
+  }
+  UpperPort add_stream() {
+    Link& link = *streams_above.emplace_back(std::make_unique<Link>());
+    prepare(link);
+    link.up.credit = 1 << 30;
+    return UpperPort(link);
+  }
+  Security security_;
+  tls::TestState state_;
+  Schedule schedule_;
+  Link below_;
+  Endpoint remote_{.host = "peer.example", .port = 443};
+  Route route_;
+  OpenArgs args_;
+};
+
+/// The options of tcpls with a certificate of the tests, and these.
+class GivenOptions final : public Options {
+ public:
+  explicit GivenOptions(std::map<std::string, OptionValue> values) : values_(std::move(values)) {}
+  bool flag(std::string_view name) const noexcept override { return std::get<bool>(value(name)); }
+  std::int64_t number(std::string_view name) const noexcept override { return std::get<std::int64_t>(value(name)); }
+  std::string_view text(std::string_view name) const noexcept override {
+    return std::get<std::string_view>(value(name));
+  }
+
+ private:
+  OptionValue value(std::string_view name) const {
+    if (const auto found = values_.find(std::string(name)); found != values_.end()) return found->second;
+    for (const OptionSpec& spec : tcpls_options()) {
+      if (spec.name == name) return spec.fallback;
+    }
+    std::abort();
+  }
+  std::map<std::string, OptionValue> values_;
+};
+
+/// Both sides of a session, with keys made once for all tests of the program.
+struct MemorySession {
+  static const Shared& shared() {
+    static const std::string anchor = TLS_TEST_PKI "/ca.pem", certificate = TLS_TEST_PKI "/server.pem",
+                             key = TLS_TEST_PKI "/server.key";
+    static const Shared both(*Settings::from(GivenOptions({{"trust", std::string_view(anchor)},
+                                                           {"certificate", std::string_view(certificate)},
+                                                           {"key", std::string_view(key)},
+                                                           {"groups", std::string_view("x25519")},
+                                                           {"reorder-bytes", std::int64_t{64 << 10}}})));
+    return both;
+  }
+  MemorySession() { converse(); }
+  void converse() {
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (Side* from : {&client, &server}) {
+        Side& to = from == &client ? server : client;
+        if (const auto bytes = from->take(); !bytes.empty()) {
+          moved = true;
+          to.feed(bytes);
+        }
+      }
+    }
+  }
+  Side client{shared(), false}, server{shared(), true};
+};
+
+}  // namespace trellis::tcpls
