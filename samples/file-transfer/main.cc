@@ -5,6 +5,7 @@
 //
 // With policies/resilient.xml the transfer survives the loss of its TCP connections, one by one.
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -40,6 +41,14 @@ bool read(int argc, char** argv, Arguments& arguments) {
       return false;
   }
   return arguments.words.size() == 3 && (arguments.words[0] == "send" || arguments.words[0] == "receive");
+}
+
+// "example.com:443", "[::1]:443"
+Endpoint endpoint_of(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  Endpoint endpoint{.host = text.substr(0, colon)};
+  if (colon != std::string::npos) endpoint.port = static_cast<std::uint16_t>(std::atoi(text.c_str() + colon + 1));
+  return endpoint;
 }
 
 int complain(const std::string& what) {
@@ -93,21 +102,20 @@ int main(int argc, char** argv) {
   if (!framework) return complain(framework.error().detail);
   Preconnection preconnection(**framework);
   preconnection.stack(arguments.stack).face(Face::bytestream);
-  const Endpoint endpoint = parse_endpoint(arguments.words[2]);
+  const Endpoint endpoint = endpoint_of(arguments.words[2]);
   const std::string& name = arguments.words[1];
   int code = 2;
+  const bool sends = arguments.words[0] == "send";
   Listener listener;
-  Task<void> task;
-  if (arguments.words[0] == "send") {
+  if (sends) {
     preconnection.remote(endpoint);
-    task = send(preconnection, name, *loop, code);
   } else {
     listener = preconnection.local(endpoint).listen(*loop, {.listening = [](const Address& address) {
       std::printf("listening at %s\n", to_text(address).c_str());
       std::fflush(stdout);
     }});
-    task = receive(listener, name, *loop, code);
   }
+  Task<void> task = sends ? send(preconnection, name, *loop, code) : receive(listener, name, *loop, code);
   task.start();
   loop->run();
   return code;

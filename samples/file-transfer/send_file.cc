@@ -38,7 +38,7 @@ Task<Result<std::uint64_t>> count(Connection& connection) {
   std::string text;
   for (bool final = false; !final;) {
     const Result<Message> message = co_await connection.receive_async(1, 32);
-    if (!message) co_return fail(Error(message.error()));
+    if (!message) co_return std::unexpected(message.error());
     const auto bytes = message->data.bytes();
     text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     final = message->final || text.size() > 32;
@@ -63,7 +63,7 @@ Task<Result<void>> send_file(Connection& connection, std::FILE* file, std::uint6
   }
   connection.finish();
   const auto arrived = co_await count(connection);
-  if (!arrived) co_return fail(Error(arrived.error()));
+  if (!arrived) co_return std::unexpected(arrived.error());
   if (*arrived != size)
     co_return fail(Reason::protocol_violation,
                    "sent " + std::to_string(size) + " bytes, the receiver says " + std::to_string(*arrived));

@@ -1,5 +1,5 @@
-// transfer.h: one file over one Connection. The sender sends its bytes and ends; the receiver answers with how many have
-// come, in decimal, so that the sender knows that nothing is missing.
+// transfer.h: one file over one Connection. The sender sends its bytes and ends; the receiver answers with how many
+// have come, in decimal, so that the sender knows that nothing is missing.
 #pragma once
 #include <cstdint>
 #include <cstdio>

@@ -11,7 +11,7 @@ Result<bool> ReceiveOrder::take(StreamData&& frame, Batch& ready) noexcept {
                      std::format("the peer sent {} bytes at offset {} of stream {}, {}", frame.data.size(),
                                  frame.offset, frame.stream, what));
   };
-  if (frame.data.size() > UINT64_MAX - 1 - frame.offset) return illegal("where no stream can reach");
+  if (frame.offset > UINT64_MAX - 1 - frame.data.size()) return illegal("where no stream can reach");
   const std::uint64_t end = frame.offset + frame.data.size();
   if (end > final_size_ || (frame.fin && final_size_ != UINT64_MAX && end != final_size_))
     return illegal("which contradicts its final size");
