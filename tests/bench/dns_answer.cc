@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fstream>
 #include <thread>
+#include <vector>
 
 #include "laps.h"
 #include "ours.h"
@@ -24,7 +25,7 @@ namespace {
 constexpr std::size_t kConnections = 1000;
 constexpr double kMicroseconds = 1e6;
 
-/// Answers every A question with 127.0.0.1 and every other one with nothing, and notes when.
+/// Answers every A question with 127.0.0.1 and every other one with nothing, for so many seconds, and notes when.
 class NameServer {
  public:
   explicit NameServer(std::uint32_t seconds) : ttl_(seconds), descriptor_(raw_udp()) {
@@ -49,8 +50,8 @@ class NameServer {
     sockaddr_in peer{};
     while (!stop_) {
       socklen_t size = sizeof peer;
-      const ssize_t got =
-          recvfrom(descriptor_, packet.data(), packet.size() - 16, 0, reinterpret_cast<sockaddr*>(&peer), &size);
+      const ssize_t got = recvfrom(descriptor_, packet.data(), packet.size() - kRecordMost, 0,
+                                   reinterpret_cast<sockaddr*>(&peer), &size);
       if (got < 17) continue;
       std::size_t end = 12;
       while (end < static_cast<std::size_t>(got) && packet[end] != 0) end += packet[end] + 1u;
@@ -59,18 +60,31 @@ class NameServer {
       packet[2] = 0x81;
       packet[3] = 0x80;
       packet[7] = a ? 1 : 0;
-      std::memset(&packet[8], 0, 4);
-      if (a) {
-        const std::uint32_t ttl = htonl(ttl_);
-        std::array<unsigned char, 16> record{0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1};
-        std::memcpy(&record[6], &ttl, 4);
-        std::memcpy(&packet[end], record.data(), record.size());
-        end += record.size();
-        answered_at = now();
-      }
+      packet[9] = a ? 0 : 1;
+      packet[8] = packet[10] = packet[11] = 0;
+      end += a ? put(packet.data() + end, 1, {127, 0, 0, 1}) : put(packet.data() + end, 6, soa());
+      if (a) answered_at = now();
       sendto(descriptor_, packet.data(), end, 0, reinterpret_cast<sockaddr*>(&peer), size);
     }
   }
+  // Says how long nothing is an answer (RFC 2308): names of the root, five numbers.
+  std::vector<unsigned char> soa() const {
+    std::vector<unsigned char> data(22);
+    const std::uint32_t least = htonl(ttl_);
+    std::memcpy(&data[18], &least, 4);
+    return data;
+  }
+  // A record of the name that was asked for.
+  std::size_t put(unsigned char* to, unsigned char type, const std::vector<unsigned char>& data) const {
+    const std::uint32_t ttl = htonl(ttl_);
+    const std::array<unsigned char, 12> head{0xc0, 12, 0, type, 0, 1,
+                                             0,    0,  0, 0,    0, static_cast<unsigned char>(data.size())};
+    std::memcpy(to, head.data(), head.size());
+    std::memcpy(to + 6, &ttl, 4);
+    std::memcpy(to + head.size(), data.data(), data.size());
+    return head.size() + data.size();
+  }
+  static constexpr std::size_t kRecordMost = 64;
   std::uint32_t ttl_;
   int descriptor_;
   std::atomic<bool> stop_ = false;
