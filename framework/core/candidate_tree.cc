@@ -43,12 +43,13 @@ void CandidateTree::place(NodeIndex parent, NodeIndex child) {
   children.insert(behind, child);
 }
 
-void CandidateTree::rerank(NodeIndex child, std::int64_t rank) {
+bool CandidateTree::rerank(NodeIndex child, std::int64_t rank) {
   CandidateNode& node = nodes_[child];
+  if (node.state != Child::State::waiting || node.rank == rank) return false;
   node.rank = rank;
-  if (node.state != Child::State::waiting) return;
   std::erase(nodes_[node.parent].children, child);
   place(node.parent, child);
+  return true;
 }
 
 bool CandidateTree::remove(NodeIndex child) {

@@ -58,8 +58,8 @@ class CandidateTree {
   const char* full(NodeIndex parent, const Candidate& candidate) const noexcept;
   /// Adds a child at its place by rank; kNoNode: a limit is reached. A parent branches in exactly one way.
   NodeIndex add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank);
-  /// Gives a child another rank; it moves only if it has not started.
-  void rerank(NodeIndex child, std::int64_t rank);
+  /// Gives a child that has not started another rank. False: it has started, or that is its rank.
+  bool rerank(NodeIndex child, std::int64_t rank);
   /// Forgets a child that has not started (an answer that was withdrawn).
   bool remove(NodeIndex child);
 

@@ -76,6 +76,7 @@ Result<std::vector<Policy>> read_policies(const std::vector<std::string>& files)
 RaceLimits Plan::race_limits() const {
   RaceLimits limits;
   limits.attempts_at_once = attempts_at_once;
+  limits.watchdog = watchdog;
   limits.tree.leaves = candidates;
   return limits;
 }
@@ -87,6 +88,7 @@ std::span<const PrefixPolicy> Plan::prefix_policies() const noexcept {
 
 FrameworkCore::FrameworkCore(FrameworkOptions given, std::vector<PluginRules> rules)
     : options(std::move(given)), registry(plugin_directories(rules, options.plugin_directories), rules) {
+  if (options.plugin_patience > Duration{}) watchdog = std::make_unique<Watchdog>(options.plugin_patience);
   if (options.application.empty()) options.application = program().filename();
 }
 
@@ -233,6 +235,7 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
     plan.limits.tailroom = std::max(plan.limits.tailroom, stack->tailroom);
   }
   plan.attempts_at_once = policy.limits.attempts_at_once;
+  plan.watchdog = watchdog.get();
   for (std::size_t i = 0; i < std::size(plan.racing); ++i)
     plan.racing[i] = {(*chosen)->racing[i].policy, &(*chosen)->racing[i].options};
   plan.state = {*chosen, &(*chosen)->state};

@@ -15,6 +15,7 @@
 #include "core/state_keeper.h"
 #include "core/state_memory.h"
 #include "core/turn.h"
+#include "core/watchdog.h"
 #include "trellis/preconnection.h"
 #include "trellis/resolver.h"
 
@@ -40,6 +41,7 @@ struct Plan {
   std::size_t candidates = 16;
   std::size_t attempts_at_once = 8;
   BranchRacing racing[3];                           // by Branch
+  Watchdog* watchdog = nullptr;                     // over them
   std::shared_ptr<Preconnection::RaceOver> report;  // null: nobody wants the story
   ConnectionLimits limits;
   std::shared_ptr<const StateRules> state;  // what is remembered
@@ -68,6 +70,7 @@ struct FrameworkCore {
   void forget(Executor& executor);
 
   FrameworkOptions options;
+  std::unique_ptr<Watchdog> watchdog;  // null: nobody watches
   Registry registry;
   StateMemory state;  // what layers remember between Connections
   History history;    // how attempts went

@@ -65,9 +65,48 @@ void ListenerCore::begin() noexcept {
   route_.path.interface_name = plan_.wishes.interface_name;
   route_.local = plan_.wishes.local.address;
   route_.local.port = plan_.wishes.local.port;
+  if (auto judged = judge_paths(); !judged) return fail_later(std::move(judged).error());
+  if (!admission_) return open();
+  if (admission_->complete()) open_if_allowed();
+}
+
+// Which paths there are takes a moment to be known.
+void ListenerCore::open_if_allowed() noexcept {
+  if (stopped_ || ended) return;
+  if (auto nowhere = admission_->nowhere()) return fail_later(std::move(*nowhere));
+  open();
+}
+
+void ListenerCore::open() noexcept {
   if (composed_->layers[place_].traits.accepts == Accepts::over_many_lowers) return open_offering();
   if (place_ == 0) return open_acceptor();
   open_below();
+}
+
+// ---- rules about paths
+
+Result<void> ListenerCore::judge_paths() {
+  next_.reset();
+  if (!Admission::needed(plan_.wishes.paths, plan_.profile->policy.path_rules)) {
+    admission_.reset();
+    return {};
+  }
+  auto table = framework_.paths(executor(), plan_);
+  if (!table) return trellis::fail(std::move(table));
+  if (*table == nullptr) {  // routing decides
+    admission_.reset();
+    return {};
+  }
+  auto made = std::make_unique<Admission>(std::move(*table), plan_.wishes, [this] {
+    if (!opened && offering_ == nullptr && below_ == nullptr) open_if_allowed();
+  });
+  (admission_ ? next_ : admission_) = std::move(made);
+  return {};
+}
+
+std::optional<Error> ListenerCore::refusal(const Route& route) noexcept {
+  if (next_ && next_->complete()) admission_ = std::move(next_);
+  return admission_ ? admission_->refusal(route.local) : std::nullopt;
 }
 
 // ---- an acceptor of connections that another one has accepted
@@ -214,13 +253,15 @@ void ListenerCore::accept(std::move_only_function<void(Result<Connection>)> hear
 bool ListenerCore::renew() {
   if (plan_.generation == framework_.generation()) return true;
   auto plan = framework_.plan(plan_.wishes);
-  const std::string why = plan ? "the policies do not have it any more" : plan.error().detail;
+  std::string why = plan ? "the policies do not have it any more" : plan.error().detail;
   if (plan && plan->face == plan_.face) {
     const auto same = std::ranges::find(plan->stacks, composed_->text, [](const auto& stack) { return stack->text; });
     if (same != plan->stacks.end()) {
       composed_ = *same;
       plan_ = std::move(*plan);
-      return true;
+      const auto judged = judge_paths();
+      if (judged) return true;
+      why = judged.error().detail;
     }
   }
   failure_ = Error{Reason::configuration, 0, "core",

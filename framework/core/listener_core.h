@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/acceptor_slot.h"
+#include "core/admission.h"
 #include "core/connection_core.h"
 #include "core/framework_core.h"
 #include "core/group.h"
@@ -53,6 +54,7 @@ class ListenerCore final : public AcceptorSlot, public ConnectionTaker, public S
 
   // SeatKeeper
   void unseated(Stack& stack) noexcept override;
+  std::optional<Error> refusal(const Route& route) noexcept override;  // OfferTaker too
   // OfferTaker
   void offers_begin(const Address& local) noexcept override;
   void offered(EngineLink& link) noexcept override;
@@ -85,6 +87,9 @@ class ListenerCore final : public AcceptorSlot, public ConnectionTaker, public S
     Address peer;
   };
   bool renew();
+  Result<void> judge_paths();
+  void open() noexcept;
+  void open_if_allowed() noexcept;
   const char* cannot_listen() const noexcept;
   void open_below() noexcept;
   void open_offering() noexcept;
@@ -104,6 +109,8 @@ class ListenerCore final : public AcceptorSlot, public ConnectionTaker, public S
   Stack* below_ = nullptr;                // what the acceptor stands on, opened once; null: on the host
   OfferingAcceptor* offering_ = nullptr;  // or its connections are offered to the acceptor
   std::unordered_map<const ProtocolInstance*, Stack*> sessions_;  // to which they may be attached
+  std::unique_ptr<Admission> admission_;                          // null: peers may come on any path
+  std::unique_ptr<Admission> next_;  // of policies that were loaded anew, until it knows the paths
   std::optional<Opening> opening_;
   std::vector<ConnectionCore*> pending_;  // not ready yet
   std::vector<Trunk*> trunks_;            // whose streams it takes

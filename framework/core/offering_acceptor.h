@@ -12,10 +12,11 @@ namespace trellis {
 /// The upper acceptor's side. Nothing of it is called inside a call to OfferingAcceptor.
 class OfferTaker {
  public:
-  virtual void offers_begin(const Address& local) noexcept = 0;  // connections can come
-  virtual void offered(EngineLink& link) noexcept = 0;           // with the link that it is known by
-  virtual void offer_failed(EngineLink& link) noexcept = 0;      // before it was taken or refused; gone after this
-  virtual void offers_failed(Error) noexcept = 0;                // no more will come
+  virtual void offers_begin(const Address& local) noexcept = 0;     // connections can come
+  virtual void offered(EngineLink& link) noexcept = 0;              // with the link that it is known by
+  virtual void offer_failed(EngineLink& link) noexcept = 0;         // before it was taken or refused; gone after this
+  virtual void offers_failed(Error) noexcept = 0;                   // no more will come
+  virtual std::optional<Error> refusal(const Route&) noexcept = 0;  // as SeatKeeper::refusal; this may be called inside
  protected:
   ~OfferTaker() = default;
 };
@@ -47,6 +48,9 @@ class OfferingAcceptor final : public AcceptorSlot {
 
   // SeatKeeper
   void unseated(Stack&) noexcept override { --instances_; }
+  std::optional<Error> refusal(const Route& route) noexcept override {
+    return taker_ != nullptr ? taker_->refusal(route) : std::nullopt;
+  }
 
   // TurnMember
   void advance() noexcept override;

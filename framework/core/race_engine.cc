@@ -10,6 +10,8 @@ namespace {
 constexpr Duration kWakeLeast = std::chrono::milliseconds(1);  // a plan that wakes in the past must not spin
 constexpr unsigned kIdleWakesMax = 256;                        // of one node in a row, each of which changed nothing
 
+constexpr std::string_view kPolicy = "racing policy";
+
 const char* event_word(RaceEvent event) {
   switch (event) {
     case RaceEvent::begin: return "first";
@@ -40,6 +42,7 @@ void RaceEngine::note(RaceStep step, std::string_view why) {
   if (step.kind == Kind::waiting) step.until = parent(step.node).wake;
   if (step.kind == Kind::failed) step.error = node.failure;
   if (step.kind == Kind::answered) step.rtts_left = node.rtts_left;
+  if (step.kind == Kind::added || step.kind == Kind::moved) step.rank = node.rank;
   if (step.kind == Kind::changed) step.awaited = parent(step.node).awaited;
   trace_.push_back(std::move(step));
 }
@@ -71,6 +74,12 @@ NodeIndex RaceEngine::add(TimePoint now, NodeIndex parent, Branch branch, Candid
   return added;
 }
 
+bool RaceEngine::rerank(TimePoint now, NodeIndex child, std::int64_t rank) {
+  if (over_ || !tree_.rerank(child, rank)) return false;
+  fact(now, Kind::moved, child, "by later answers");
+  return true;
+}
+
 void RaceEngine::drop(TimePoint now, NodeIndex parent, std::string_view rule, std::string which) {
   if (!over_) fact(now, Kind::dropped, parent, rule, std::move(which));
 }
@@ -85,8 +94,7 @@ void RaceEngine::children_changed(TimePoint now, NodeIndex node) {
   if (over_ || !active(tree_[node].state)) return;
   fact(now, Kind::changed, node, "candidates were gathered");
   if (!parent(node).race && tree_[node].branch) {  // the first children: now it is known how the node branches
-    const BranchRacing& racing = racing_[static_cast<std::size_t>(*tree_[node].branch)];
-    parent(node).race = racing.policy->begin(*tree_[node].branch, *racing.options);
+    parent(node).race = race_of(node);
     if (!parent(node).race) return broken(now, node, "began no race");
     decide(now, node, RaceEvent::begin, 0);
   } else if (parent(node).race) {
@@ -162,7 +170,18 @@ void RaceEngine::decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId 
                       .ipv4_pending = p.awaited.ipv4,
                       .service_pending = p.awaited.service};
   p.wake = TimePoint::max();
-  execute(now, node, event, p.race->decide(event, about, view));
+  execute(now, node, event, plan_of(node, event, about, view));
+}
+
+std::unique_ptr<Race> RaceEngine::race_of(NodeIndex node) const {
+  const Branch branch = *tree_[node].branch;
+  const Watchdog::Watch watch(limits_.watchdog, kPolicy, policy_of(node).name(), "begin()");
+  return policy_of(node).begin(branch, *racing_[static_cast<std::size_t>(branch)].options);
+}
+
+RacePlan RaceEngine::plan_of(NodeIndex node, RaceEvent event, ChildId about, const RaceView& view) {
+  const Watchdog::Watch watch(limits_.watchdog, kPolicy, policy_of(node).name(), "decide()");
+  return parent(node).race->decide(event, about, view);
 }
 
 void RaceEngine::execute(TimePoint now, NodeIndex node, RaceEvent event, RacePlan plan) {
@@ -258,10 +277,9 @@ Error RaceEngine::summary(NodeIndex node) const {
 }
 
 Error RaceEngine::blame(NodeIndex node, const std::string& what) const {
-  const RacingPolicy& policy = *racing_[static_cast<std::size_t>(*tree_[node].branch)].policy;
   return {Reason::configuration, 0, "core",
-          "racing policy '" + std::string(policy.name()) + "' " + what + " (node " + tree_.name(node) +
-              "): use another one, or repair its plugin"};
+          std::string(kPolicy) + " '" + std::string(policy_of(node).name()) + "' " + what + " (node " +
+              tree_.name(node) + "): use another one, or repair its plugin"};
 }
 
 // A racing policy that cannot be obeyed: nobody else decides for it, the race is lost.

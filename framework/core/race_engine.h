@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/candidate_tree.h"
+#include "core/watchdog.h"
 #include "trellis/race_report.h"
 
 namespace trellis {
@@ -38,6 +39,7 @@ struct BranchRacing {
 struct RaceLimits {
   TreeLimits tree;
   std::size_t attempts_at_once = 8;
+  Watchdog* watchdog = nullptr;  // over racing policies; null: they may take their time
 };
 
 /// Why a node failed that stood for something which is not there any more.
@@ -54,6 +56,8 @@ class RaceEngine {
   /// `detail`: what is known of it, for the trace.
   NodeIndex add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank,
                 std::string detail = {});
+  /// Another place for a child that waits. False: it is where it was.
+  bool rerank(TimePoint now, NodeIndex child, std::int64_t rank);
   void withdraw(TimePoint now, NodeIndex child);
   /// A candidate that is not added, by a rule that is not the engine's.
   void drop(TimePoint now, NodeIndex parent, std::string_view rule, std::string which);
@@ -93,6 +97,11 @@ class RaceEngine {
   void start(TimePoint now, NodeIndex node, const char* why);
   void begin_node(TimePoint now, NodeIndex node);
   void decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId about);
+  std::unique_ptr<Race> race_of(NodeIndex node) const;
+  RacePlan plan_of(NodeIndex node, RaceEvent event, ChildId about, const RaceView& view);
+  const RacingPolicy& policy_of(NodeIndex node) const noexcept {
+    return *racing_[static_cast<std::size_t>(*tree_[node].branch)].policy;
+  }
   void execute(TimePoint now, NodeIndex node, RaceEvent event, RacePlan plan);
   void start_child(TimePoint now, NodeIndex parent, NodeIndex child, const char* why);
   void keep_going(TimePoint now, NodeIndex node);

@@ -7,6 +7,7 @@ namespace trellis {
 std::string_view to_string(RaceStep::Kind kind) noexcept {
   switch (kind) {
     case RaceStep::Kind::added: return "added";
+    case RaceStep::Kind::moved: return "moved";
     case RaceStep::Kind::dropped: return "dropped";
     case RaceStep::Kind::changed: return "changed";
     case RaceStep::Kind::woke: return "woke";

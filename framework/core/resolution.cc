@@ -214,7 +214,7 @@ void Resolution::sync(Node& node, const std::vector<Pick>& picked) {
     const auto place = static_cast<std::int64_t>(i);
     const auto known = std::ranges::find(node.children, pick.address, &Child::address);
     if (known != node.children.end()) {
-      c_.race.tree().rerank(known->index, place + known->behind);
+      c_.race.rerank(c_.now(), known->index, place + known->behind);
       continue;
     }
     if (std::ranges::contains(node.dropped, pick.address)) continue;
@@ -340,7 +340,7 @@ std::optional<SourceAddress> Resolution::source_of(const Address& destination) {
 
 void Resolution::order_stacks() {
   if (steered_ == kNoNode || c_.race.over()) return;
-  CandidateTree& tree = c_.race.tree();
+  const CandidateTree& tree = c_.race.tree();
   bool moved = false;
   for (const NodeIndex child : std::vector(tree[steered_].children)) {
     constexpr std::int64_t kUnspoken = std::int64_t{1} << 40;
@@ -351,8 +351,7 @@ void Resolution::order_stacks() {
       if (place) rank = (static_cast<std::int64_t>(i) << 24) + (static_cast<std::int64_t>(*place) << 12) + stack;
     }
     rank += c_.history.outlook(tree[child].candidate).rank;
-    moved = moved || tree[child].rank != rank;
-    tree.rerank(child, rank);
+    if (c_.race.rerank(c_.now(), child, rank)) moved = true;
   }
   if (!moved && steered_waits_ == awaited_.service) return;
   steered_waits_ = awaited_.service;

@@ -318,6 +318,8 @@ void Stack::open_next() noexcept {
       slot.opened = true;
       slot.instance->open(args(i));
       turn_.revisit(slot);
+      if (auto why = i == first_ && keeper_ != nullptr ? keeper_->refusal(route_) : std::nullopt)
+        return fail(i, std::move(*why));
     }
     if (!slot.Slot::ready && !slot.early_open) return;
   }

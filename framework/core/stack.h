@@ -42,6 +42,8 @@ struct PathNews;
 class SeatKeeper {
  public:
   virtual void unseated(Stack&) noexcept = 0;  // it is being destroyed
+  /// Why a peer is not let in that came that way; asked when its lowest layer is open. None: it is.
+  virtual std::optional<Error> refusal(const Route&) noexcept { return std::nullopt; }
 
  protected:
   ~SeatKeeper() = default;

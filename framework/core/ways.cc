@@ -18,26 +18,10 @@ bool is_localhost(std::string_view host) {
 bool is_wildcard(const Address& address) { return address.ip == decltype(address.ip){}; }
 bool same_ip(const Address& a, const Address& b) { return a.family == b.family && a.ip == b.ip; }
 
-// Why the application does not want the path; empty: it does.
-std::string unwanted(const Preconnection::Wishes& wishes, const Path& path) {
-  if (!wishes.interface_name.empty() && wishes.interface_name != path.interface_name)
-    return "the application is bound to " + wishes.interface_name;
-  if (wishes.local.address && !is_wildcard(wishes.local.address) && !same_ip(wishes.local.address, path.local))
-    return "the application is bound to another address";
-  if (wishes.family != Address::Family::none && wishes.family != path.local.family)
-    return "another address family than was asked for";
-  return refusal(wishes.paths, path, "the application");
-}
-
 // Whether names could be reached over IPv6. The address is that of a translator, which is as far away as any.
 bool leads_to_ipv6(const Path& path) {
   constexpr Address kFar{.family = Address::Family::ipv6, .ip = {0x00, 0x64, 0xff, 0x9b}};
   return path.local.family == Address::Family::ipv6 && route_to(path, kFar) != nullptr;
-}
-
-std::string name_of(const Path& path) {
-  if (path.provisioning_domain.empty() || path.provisioning_domain == path.interface_name) return path.interface_name;
-  return path.interface_name + " (" + path.provisioning_domain + ")";
 }
 
 class Finding {
@@ -49,11 +33,12 @@ class Finding {
     if (std::string why = unwanted(wishes_, path); !why.empty()) return leave_out(path, std::move(why));
     const auto known = std::ranges::find_if(found_.ways, [&](const Way& way) { return way.is(path); });
     if (known != found_.ways.end()) return known->paths.push_back(path);
-    found_.ways.push_back({.paths = {path}, .name = name_of(path), .ours = path.type == InterfaceType::loopback});
+    found_.ways.push_back({.paths = {path}, .name = way_name(path), .ours = path.type == InterfaceType::loopback});
   }
   void leave_out(const Path& path, std::string why) {
-    if (found_.left_out.size() < kLeftOutMost && !std::ranges::contains(found_.left_out, std::pair(name_of(path), why)))
-      found_.left_out.emplace_back(name_of(path), std::move(why));
+    if (found_.left_out.size() < kLeftOutMost &&
+        !std::ranges::contains(found_.left_out, std::pair(way_name(path), why)))
+      found_.left_out.emplace_back(way_name(path), std::move(why));
   }
   WaysFound result() {
     if (remote_.address)
@@ -130,6 +115,21 @@ class Finding {
 };
 
 }  // namespace
+
+std::string unwanted(const Preconnection::Wishes& wishes, const Path& path) {
+  if (!wishes.interface_name.empty() && wishes.interface_name != path.interface_name)
+    return "the application is bound to " + wishes.interface_name;
+  if (wishes.local.address && !is_wildcard(wishes.local.address) && !same_ip(wishes.local.address, path.local))
+    return "the application is bound to another address";
+  if (wishes.family != Address::Family::none && wishes.family != path.local.family)
+    return "another address family than was asked for";
+  return refusal(wishes.paths, path, "the application");
+}
+
+std::string way_name(const Path& path) {
+  if (path.provisioning_domain.empty() || path.provisioning_domain == path.interface_name) return path.interface_name;
+  return path.interface_name + " (" + path.provisioning_domain + ")";
+}
 
 WaysFound find_ways(const PathTable& table, const Preconnection::Wishes& wishes, const Endpoint& remote,
                     const Targets& targets) {

@@ -41,6 +41,10 @@ using Targets = std::function<std::vector<Endpoint>(const Path&)>;
 WaysFound find_ways(const PathTable& table, const Preconnection::Wishes& wishes, const Endpoint& remote,
                     const Targets& targets);
 
+/// Why the application does not want the path; empty: it does.
+std::string unwanted(const Preconnection::Wishes& wishes, const Path& path);
+std::string way_name(const Path& path);  ///< Way::name
+
 /// The way of a Connection where no policy says how paths are found: routing decides.
 Way any_way(const Preconnection::Wishes& wishes);
 

@@ -154,6 +154,7 @@ Result<void> RaceSimulation::load() {
   }
   FrameworkOptions options;
   options.plugin_directories = setting_.plugin_directories;
+  options.plugin_patience = kPluginPatience;
   auto core = std::make_unique<FrameworkCore>(std::move(options), std::move(rules));
   auto linked = core->registry.link("simulation", [this](Registrar& registrar) {
     auto names = std::make_unique<SimResolver>();

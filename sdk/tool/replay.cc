@@ -62,7 +62,7 @@ class Replay final : public RaceActions {
     return then.at == now.at && then.kind == now.kind && then.fact == now.fact && then.node == now.node &&
            then.nested == now.nested && recorded_.nodes[then.node].id == engine_.tree().name(now.node) &&
            then.why == now.why && then.until == now.until && then.rtts_left == now.rtts_left &&
-           then.awaited == now.awaited &&
+           then.awaited == now.awaited && then.rank == now.rank &&
            (then.error ? now.error && then.error->reason == now.error->reason : !now.error);
   }
 
@@ -88,7 +88,8 @@ class Replay final : public RaceActions {
       case Kind::started:
         if (made().empty()) engine_.begin(now_);
         return;
-      case Kind::added: return add(node.parent, candidate(node), node.rank);
+      case Kind::added: return add(node.parent, candidate(node), step.rank);
+      case Kind::moved: return rerank(step);
       case Kind::dropped:
         if (step.fact) return engine_.drop(now_, step.node, step.why, step.detail);
         return add(step.node, {.remote = {.address = {.family = Address::Family::ipv6}}, .path = 0, .stack = 0}, 0);
@@ -106,6 +107,10 @@ class Replay final : public RaceActions {
       case Kind::waiting:
       case Kind::ignored: return;
     }
+  }
+
+  void rerank(const RaceStep& step) {
+    if (step.node != kRoot) engine_.rerank(now_, step.node, step.rank);
   }
 
   void add(NodeIndex parent, Candidate candidate, std::int64_t rank) {
@@ -159,9 +164,11 @@ Result<Replayed> replay(const RaceReport& recorded, Registry& registry) {
     racing[i] = {*policy, &options[i]};
   }
   const RaceReport::Limits& limits = recorded.limits;
+  Watchdog watchdog(kPluginPatience);
   return Replay(recorded,
                 {.tree = {.children = limits.children, .nodes = limits.nodes, .leaves = limits.leaves},
-                 .attempts_at_once = limits.attempts_at_once},
+                 .attempts_at_once = limits.attempts_at_once,
+                 .watchdog = &watchdog},
                 racing)
       .run();
 }

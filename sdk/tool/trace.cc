@@ -31,8 +31,8 @@ constexpr int kDepthMost = 8;              // of nested JSON
 constexpr double kMillisecondsMost = 1e9;  // eleven days
 constexpr std::uint32_t kLimitMost = 65'536;
 constexpr std::string_view kPrefix = "trellis:", kStepPrefix = "trellis:candidate_";
-constexpr std::array kKinds{Kind::added,    Kind::dropped, Kind::changed, Kind::woke,     Kind::started, Kind::waiting,
-                            Kind::answered, Kind::ready,   Kind::failed,  Kind::canceled, Kind::ignored};
+constexpr std::array kKinds{Kind::added,   Kind::moved,    Kind::dropped, Kind::changed, Kind::woke,     Kind::started,
+                            Kind::waiting, Kind::answered, Kind::ready,   Kind::failed,  Kind::canceled, Kind::ignored};
 constexpr std::array kBranches{Branch::path, Branch::protocol, Branch::endpoint};
 
 // ---- writing
@@ -94,7 +94,6 @@ std::string race_started(const RaceReport& report) {
 
 void add_node(Object& data, const RaceReport& report, const RaceNode& node) {
   data.set("branch", std::string(to_string(report.nodes[node.parent].branch.value_or(Branch::path))));
-  data.set("rank", node.rank);
   data.set("rtts", static_cast<int>(node.rtts));
   data.set("expected_ms", milliseconds(node.expected));
   if (node.failed_before) data.set("failed_before", true);
@@ -111,6 +110,7 @@ std::string step_event(const RaceReport& report, const RaceStep& step) {
   if (!step.why.empty()) data.set("why", step.why);
   if (!step.detail.empty()) data.set("detail", printable(step.detail));
   if (step.kind == Kind::added) add_node(data, report, node);
+  if (step.kind == Kind::added || step.kind == Kind::moved) data.set("rank", step.rank);
   if (step.kind == Kind::waiting) data.set("until", milliseconds(step.until - report.begun_at));
   if (step.kind == Kind::answered) data.set("rtts_left", static_cast<int>(step.rtts_left));
   if (step.kind == Kind::changed) {
@@ -309,7 +309,6 @@ class Reader {
     RaceNode node;
     node.id = id;
     node.parent = parent->second;
-    node.rank = data.number<std::int64_t>("rank", INT64_MIN, INT64_MAX);
     node.rtts = data.number<std::uint8_t>("rtts", 0, UINT8_MAX);
     node.expected = to_time(data.real("expected_ms", kMillisecondsMost));
     node.failed_before = data.has("failed_before") && data.flag("failed_before");
@@ -331,6 +330,8 @@ class Reader {
     step.node = node->second;
     step.why = data.text_or_empty("why");
     step.detail = data.text_or_empty("detail");
+    if (step.kind == Kind::added || step.kind == Kind::moved)
+      step.rank = report_.nodes[step.node].rank = data.number<std::int64_t>("rank", INT64_MIN, INT64_MAX);
     if (step.kind == Kind::waiting) step.until = kBegin + to_time(data.real("until", 2 * kMillisecondsMost));
     if (step.kind == Kind::answered) step.rtts_left = data.number<std::uint8_t>("rtts_left", 0, UINT8_MAX);
     if (step.kind == Kind::changed) {

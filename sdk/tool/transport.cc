@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "core/text.h"
+#include "core/watchdog.h"
 #include "endpoint_text.h"
 #include "secure.h"
 
@@ -86,6 +87,7 @@ Result<std::unique_ptr<Framework>> Transport::load(const Report& report) const {
   FrameworkOptions options;
   options.hosts = hosts;
   options.state_file = state_file;
+  options.plugin_patience = kPluginPatience;
   if (!policy.empty()) options.policies.push_back(policy);
   if (verbose) {
     options.log = [&report](Severity severity, std::string_view who, std::string_view text) {

@@ -13,6 +13,7 @@ struct RacingFaults : testing::Test {
   /// Connects under a policy whose paths are raced like that, to a peer whose port is closed.
   std::string connect(const std::string& racing) {
     FrameworkOptions options;
+    options.plugin_patience = patience;
     options.plugin_directories = {TRELLIS_BUILD_DIR "/plugins", RACING_ZOO};
     auto core = std::make_unique<FrameworkCore>(std::move(options), std::vector<PluginRules>{});
     const auto policy = parse_policy(
@@ -35,6 +36,7 @@ struct RacingFaults : testing::Test {
     network.link(client.add_interface("eth0", {"10.0.0.1"}), server.add_interface("eth0", {"10.0.0.2"}),
                  {.delay = 5ms});
   }
+  Duration patience{};
   VirtualWorld world;
   SimNetwork network{world};
   SimHost& client = network.add_host("client");
@@ -68,6 +70,30 @@ TEST_F(RacingFaults, WakesItselfForEver) {
 TEST_F(RacingFaults, AMillionTimesTheSameChild) {
   EXPECT_TRUE(connect("huge").contains("refused")) << "it is started once";
   EXPECT_LT(world.elapsed(), 1s);
+}
+
+// A plugin that does not return cannot be stopped: where patience is limited, the process ends and says whose fault it
+// is.
+struct RacingPolicyThatHangs : RacingFaults {
+  RacingPolicyThatHangs() {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    patience = 100ms;
+  }
+};
+
+TEST_F(RacingPolicyThatHangs, InADecision) {
+  EXPECT_DEATH(connect("stuck"),
+               "trellis: racing policy 'stuck' has not returned from decide\\(\\) for 100 ms and cannot be stopped, "
+               "so the process ends: use another one, or repair its plugin");
+}
+
+TEST_F(RacingPolicyThatHangs, WhenItBegins) {
+  EXPECT_DEATH(connect("stuck-at-once"), "racing policy 'stuck-at-once' has not returned from begin\\(\\)");
+}
+
+TEST_F(RacingPolicyThatHangs, OthersAreLeftAlone) {
+  patience = 1h;
+  EXPECT_TRUE(connect("staggered").contains("refused"));
 }
 
 }  // namespace

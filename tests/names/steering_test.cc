@@ -9,6 +9,8 @@
 #include "core/framework_core.h"
 #include "names_world.h"
 #include "support/process.h"
+#include "tool/replay.h"
+#include "tool/trace.h"
 #include "trellis/preconnection.h"
 
 namespace trellis::tests {
@@ -58,6 +60,8 @@ class SteeringTest : public NamesWorld {
     steps.clear();
     Preconnection to(*framework);
     to.remote(std::move(remote)).security(security).on_race([&](const RaceReport& report) {
+      reordered = std::ranges::count(report.steps, RaceStep::Kind::moved, &RaceStep::kind);
+      replays(report);
       for (const RaceStep& step : report.steps) {
         const RaceNode& node = report.nodes[step.node];
         steps.push_back(node.id + " " + std::string(to_string(step.kind)) + " " + step.text());
@@ -72,11 +76,20 @@ class SteeringTest : public NamesWorld {
     error = ready && !*ready ? ready->error().detail : "";
     return order;
   }
+  /// The race was written down such that it can be repeated, whatever answers ordered anew meanwhile.
+  void replays(const RaceReport& report) {
+    const auto read = tool::parse_trace(tool::to_trace(report), "trace");
+    ASSERT_TRUE(read) << read.error().detail;
+    const auto repeated = tool::replay(*read, framework->core().registry);
+    ASSERT_TRUE(repeated) << repeated.error().detail;
+    EXPECT_FALSE(repeated->difference) << *repeated->difference;
+  }
   std::unique_ptr<Framework> framework;
   Connection connection;
   std::vector<std::string> steps;
   std::string error;
-  Duration first{};  // attempt
+  Duration first{};              // attempt
+  std::ptrdiff_t reordered = 0;  // candidates
 };
 
 // RACE-147, RACE-151, RACE-152: what the peer speaks decides which stack goes first.
@@ -129,6 +142,7 @@ TEST_F(SteeringTest, LateServicesOrderWhatHasNotStarted) {
   const auto order = race({"h2"});
   EXPECT_THAT(order.front(), testing::AnyOf("tls 192.0.2.54:443", "tls 192.0.2.54:8443"));
   EXPECT_THAT(order, testing::Contains("tls [2001:db8::53]:8443"));
+  EXPECT_GT(reordered, 0);
 }
 
 // API-37: a service by name has SRV records.
@@ -150,7 +164,7 @@ TEST_F(SteeringTest, AddressesAreOrderedWithThePolicysTable) {
   EXPECT_EQ(race({}).front(), "tls 192.0.2.54:443");
 }
 
-// RACE-178: addresses without a source go last.
+// RACE-178, RACE-190: addresses without a source go last; a connected socket says what the source is.
 TEST_F(SteeringTest, AddressesThatCannotBeReachedGoLast) {
   load();
   client.interface("eth0").remove_address("2001:db8::1");

@@ -32,6 +32,9 @@ struct FrameworkOptions {
   /// Where tickets and what attempts taught outlive the process, for policies that name no store: a file, kept by the
   /// plugin `sqlite`; empty: nowhere. A file that cannot be used is told to `log` and changes nothing else.
   std::string state_file = {};
+  /// How long a racing policy may take to decide. One that takes longer cannot be stopped: the process ends (abort())
+  /// with a line on standard error that names it. Costs a thread. Zero: nobody watches, and it would hang its loop.
+  Duration plugin_patience = {};
   /// Receives log lines of layers and of the framework, on the loop they happen on; null: dropped.
   std::function<void(Severity, std::string_view who, std::string_view text)> log = {};
 };

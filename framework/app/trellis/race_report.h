@@ -18,6 +18,7 @@ struct RaceStep {
   /// What happened to the node.
   enum class Kind : std::uint8_t {
     added,     ///< it joined the tree
+    moved,     ///< it has another place among its siblings: `rank`
     dropped,   ///< a candidate was not added below it; `why`: the rule or limit, `detail`: which candidate
     changed,   ///< its candidates were gathered, all or some: its race decides anew; `awaited`
     woke,      ///< the time was over that races waited for
@@ -42,6 +43,7 @@ struct RaceStep {
   std::string why = {};             ///< the rule or reason
   std::string detail = {};          ///< more about it; mostly empty
   TimePoint until{};                ///< waiting: when it decides again
+  std::int64_t rank = 0;            ///< added, moved: its place from now on, as RaceNode::rank
   std::uint8_t rtts_left = 0;       ///< answered: round trips until it is ready
   Awaited awaited = {};             ///< changed: what its race still hopes for
   std::optional<Error> error = {};  ///< failed: how
@@ -62,7 +64,7 @@ struct RaceNode {
   Endpoint remote = {};               ///< a name, or an address
   std::string stack = {};             ///< "length-prefix/tcp"; empty: not chosen yet
   std::string path = {};              ///< interface; empty: any
-  std::int64_t rank = 0;              ///< place among its siblings: lower is tried first
+  std::int64_t rank = 0;              ///< place among its siblings at the end: lower is tried first
   std::uint8_t rtts = 0;              ///< round trips that its stack needs
   Duration expected{};                ///< time to ready learnt from history; zero: unknown
   std::string history = {};           ///< what history says of it, "history: 23 ms, 4 min ago"; empty: nothing

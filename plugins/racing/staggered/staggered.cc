@@ -27,7 +27,7 @@ constexpr OptionSpec kOptions[] = {
     {"attempt-delay-most-ms", std::int64_t{0}, "upper bound of a computed delay; 0: 5000, 3000 and 2000", 0, 60'000},
     {"resolution-delay-ms", std::int64_t{50},
      "how long IPv4 answers wait for IPv6 answers, and stacks for service records", 0, 10'000},
-    {"last-resort-delay-ms", std::int64_t{2000}, "after the last start, until other means are tried", 0, 60'000},
+    {"last-resort-delay-ms", std::int64_t{2000}, "without effect: where NAT64 is, A is asked for at once", 0, 60'000},
     {"first-family-count", std::int64_t{1}, "addresses of the first family before families alternate", 1, 32},
     {"adapt", true, "delays follow the round-trip times that earlier connections measured"},
 };
@@ -50,7 +50,6 @@ std::unique_ptr<Race> Staggered::begin(Branch branch, const Options& options) co
   t.most = std::max(t.least, time("attempt-delay-most-ms", defaults.most));
   t.attempt = std::max(kApart, time("attempt-delay-ms", defaults.attempt));
   t.resolution = milliseconds(options.number("resolution-delay-ms"));
-  t.last_resort = milliseconds(options.number("last-resort-delay-ms"));
   t.first_family = static_cast<unsigned>(options.number("first-family-count"));
   t.adapt = options.flag("adapt");
   return std::make_unique<StaggeredRace>(t);

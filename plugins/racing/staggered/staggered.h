@@ -14,7 +14,6 @@ struct StaggeredTimes {
   Duration least{};    // of a delay that was computed
   Duration most{};
   Duration resolution{};      // after A answers, for AAAA
-  Duration last_resort{};     // after the last start, before the node is given up for other means; zero: never
   unsigned first_family = 1;  // children of the first family before families alternate
   bool adapt = true;          // delays follow what is known of the round-trip time
 };

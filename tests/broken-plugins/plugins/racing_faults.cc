@@ -24,11 +24,26 @@ struct Faulty final : RacingPolicy {
   Decide script;
 };
 
+struct NeverBegins final : RacingPolicy {
+  std::string_view name() const noexcept override { return "stuck-at-once"; }
+  std::unique_ptr<Race> begin(Branch, const Options& options) const noexcept override {
+    const Options* volatile given = &options;
+    while (given != nullptr) {
+    }
+    return nullptr;
+  }
+};
+
 RacePlan impossible(RaceEvent, const RaceView&) { return {.start = {1, 4'000'000'000}, .cancel = {}, .wake = {}}; }
 RacePlan never(RaceEvent, const RaceView& view) {
   return {.start = {}, .cancel = {}, .wake = view.now + std::chrono::hours(1)};
 }
 RacePlan endless(RaceEvent, const RaceView& view) { return {.start = {}, .cancel = {}, .wake = view.now}; }
+RacePlan stuck(RaceEvent, const RaceView& view) {
+  for (volatile bool stays = !view.children.empty(); stays;) {
+  }
+  return {};
+}
 RacePlan huge(RaceEvent, const RaceView&) {
   RacePlan plan;
   plan.start.assign(1'000'000, 1);
@@ -38,11 +53,15 @@ RacePlan huge(RaceEvent, const RaceView&) {
 }  // namespace
 
 TRELLIS_PLUGIN(.name = "racing-faults", .version = "1.0.0", .license = "MIT",
-               .provides = "racing:impossible racing:never racing:endless racing:huge racing:no-race",
+               .provides =
+                   "racing:impossible racing:never racing:endless racing:stuck racing:stuck-at-once "
+                   "racing:huge racing:no-race",
                .summary = "What no racing policy may do", .maturity = trellis::Maturity::experimental) {
   registrar.add(std::make_unique<Faulty>("impossible", impossible));
   registrar.add(std::make_unique<Faulty>("never", never));
   registrar.add(std::make_unique<Faulty>("endless", endless));
+  registrar.add(std::make_unique<Faulty>("stuck", stuck));
+  registrar.add(std::make_unique<NeverBegins>());
   registrar.add(std::make_unique<Faulty>("huge", huge));
   registrar.add(std::make_unique<Faulty>("no-race", nullptr));
 }

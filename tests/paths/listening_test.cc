@@ -1,0 +1,95 @@
+// Rules about paths and Listeners: who came by a path that may not be used is not let in, whichever protocol listens.
+#include <gmock/gmock.h>
+
+#include "phone.h"
+
+namespace trellis::tests {
+namespace {
+
+using testing::HasSubstr;
+
+/// The phone listens, the server calls it at one of its addresses.
+struct ListeningPhone : Phone {
+  using Phone::Phone;
+  ~ListeningPhone() override { own.reset(); }
+  /// "" or why it does not listen.
+  std::string serve(Preconnection preconnection) {
+    std::optional<std::string> began;
+    own = preconnection.stack("tcp")
+              .local({.host = {}, .port = 7000})
+              .listen(client.loop(), {.listening = [&](const Address&) { began = ""; },
+                                      .received = [this](Connection c) { callers.push_back(std::move(c)); },
+                                      .failed = [&](const Error& e) { began = e.detail; }});
+    EXPECT_TRUE(world.run_until([&] { return began.has_value(); }, 1s));
+    return *began;
+  }
+  /// Whether the phone took the call.
+  bool call(const std::string& address) {
+    callers.clear();
+    std::optional<Result<void>> called;
+    Preconnection caller(*framework);
+    caller.stack("tcp").remote({.host = address, .port = 7000});
+    Connection calling = caller.initiate(server.loop(), [&](Result<void> result) { called = std::move(result); });
+    EXPECT_TRUE(world.run_until([&] { return called.has_value(); }, 60s));
+    world.run_for(200ms);
+    const bool taken = !callers.empty();
+    callers.clear();
+    return taken;
+  }
+  std::optional<Listener> own;
+  std::vector<Connection> callers;
+};
+struct ListeningWithoutWifi : ListeningPhone {
+  ListeningWithoutWifi() : ListeningPhone(R"(<prohibit interface="wlan0"/>)") {}
+};
+
+// RACE-1, RACE-36, API-123: a rule of the application holds for those who come in as well.
+TEST_F(ListeningPhone, TheApplicationsRulesSayWhoMayComeIn) {
+  Preconnection no_mobile(*framework);
+  no_mobile.path({.preference = Preference::prohibit, .interface_name = "wwan0"});
+  ASSERT_EQ(serve(no_mobile), "");
+  EXPECT_TRUE(call("10.1.0.2"));
+  EXPECT_FALSE(call("10.2.0.2"));
+  EXPECT_TRUE(call("10.1.0.2")) << "and the Listener goes on";
+}
+
+TEST_F(ListeningPhone, WithoutRulesEverybodyComesIn) {
+  ASSERT_EQ(serve(Preconnection(*framework)), "");
+  EXPECT_TRUE(call("10.1.0.2"));
+  EXPECT_TRUE(call("10.2.0.2"));
+}
+
+TEST_F(ListeningWithoutWifi, ThePolicysRulesHoldToo) {
+  ASSERT_EQ(serve(Preconnection(*framework)), "");
+  EXPECT_FALSE(call("10.1.0.2"));
+  EXPECT_TRUE(call("10.2.0.2"));
+}
+
+TEST_F(ListeningPhone, AnAddressThatComesLaterIsJudged) {
+  Preconnection wifi_only(*framework);
+  wifi_only.path({.preference = Preference::require, .interface_name = "wlan0"});
+  ASSERT_EQ(serve(wifi_only), "");
+  client.interface("wlan0").add_address("10.1.0.9");
+  client.interface("wwan0").add_address("10.2.0.9");
+  world.run_for(1s);
+  EXPECT_TRUE(call("10.1.0.9"));
+  EXPECT_FALSE(call("10.2.0.9"));
+}
+
+// A Listener that nobody could reach does not begin, and says why.
+TEST_F(ListeningPhone, WhereNoPathMayBeUsedItSaysWhy) {
+  Preconnection wired(*framework);
+  wired.path({.preference = Preference::require, .interface_name = "eth0"});
+  const std::string why = serve(wired);
+  EXPECT_THAT(why, HasSubstr("no path may be listened on: "));
+  EXPECT_THAT(why, HasSubstr("wlan0: the application requires interface=eth0"));
+}
+
+TEST_F(ListeningWithoutWifi, AnAddressThatMayNotBeUsedIsNotListenedAt) {
+  Preconnection at_wifi(*framework);
+  at_wifi.interface_name("wlan0");
+  EXPECT_THAT(serve(at_wifi), HasSubstr("wlan0: the policy prohibits interface=wlan0"));
+}
+
+}  // namespace
+}  // namespace trellis::tests
