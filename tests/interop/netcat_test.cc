@@ -21,6 +21,7 @@ std::pair<std::string, std::string> host_and_port(const std::string& address) {
 // A port that was free a moment ago; netcat cannot say which one the system chose for it in a form to rely on.
 std::string free_port() { return std::to_string(RawSocket::tcp_listener().port()); }
 
+// API-19, API-260: the peer needs nothing of ours.
 TEST_F(Netcat, ConnectsOverTcp) {
   for (const char* address : {"127.0.0.1", "::1"}) {
     Listen listen({"--stack", "tcp"}, address);

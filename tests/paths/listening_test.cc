@@ -59,6 +59,7 @@ TEST_F(ListeningPhone, WithoutRulesEverybodyComesIn) {
   EXPECT_TRUE(call("10.2.0.2"));
 }
 
+// API-252: the policy of the system constrains what the application may have.
 TEST_F(ListeningWithoutWifi, ThePolicysRulesHoldToo) {
   ASSERT_EQ(serve(Preconnection(*framework)), "");
   EXPECT_FALSE(call("10.1.0.2"));
@@ -83,6 +84,13 @@ TEST_F(ListeningPhone, WhereNoPathMayBeUsedItSaysWhy) {
   const std::string why = serve(wired);
   EXPECT_THAT(why, HasSubstr("no path may be listened on: "));
   EXPECT_THAT(why, HasSubstr("wlan0: the application requires interface=eth0"));
+}
+
+// API-50: an interface that is asked for and prohibited is an error when listening begins.
+TEST_F(ListeningPhone, AnInterfaceThatIsBoundAndProhibitedIsAnError) {
+  Preconnection both(*framework);
+  both.interface_name("wlan0").path({.preference = Preference::prohibit, .interface_name = "wlan0"});
+  EXPECT_THAT(serve(both), HasSubstr("wlan0: the application prohibits interface=wlan0"));
 }
 
 TEST_F(ListeningWithoutWifi, AnAddressThatMayNotBeUsedIsNotListenedAt) {

@@ -12,6 +12,7 @@ struct PhoneWithoutWifi : Phone {
   PhoneWithoutWifi() : Phone(R"(<prohibit interface="wlan0"/>)") {}
 };
 
+// API-9, API-11: what was selected can be read, under names of its own where it is ours, and not be changed.
 TEST_F(Phone, GoesOutByTheFirstPathAndSaysSo) {
   EXPECT_EQ(connect(to()), "wlan0");
   EXPECT_EQ(tried(), "wlan0@0");

@@ -40,7 +40,7 @@ struct ClosedPort {
   std::uint16_t port;
 };
 
-// IMPL-110, IMPL-34, API-84
+// IMPL-110, IMPL-34, API-84, API-47: an address is that address and no other.
 TEST_F(Establish, RefusedNamesTheAddress) {
   const ClosedPort closed;
   const Error e = error_of(world.preconnection("tcp").remote({.host = "127.0.0.1", .port = closed.port}));
@@ -128,7 +128,7 @@ TEST_F(Establish, AnUnresolvableNameIsSpokenOfAsAWhole) {
             "no IPv4 address was found for a.example: no answer");
 }
 
-// API-35, API-49
+// API-35, API-47, API-49
 TEST_F(Establish, NamesAreResolved) {
   Listener listener = world.listen("tcp");
   std::optional<Result<void>> how;
@@ -204,7 +204,7 @@ TEST_F(Establish, LaterChangesToThePreconnectionDoNotReachTheConnection) {
   EXPECT_EQ(c.remote(), listener.local());
 }
 
-// IMPL-3
+// IMPL-3, API-1
 TEST_F(Establish, NoStackIsBoundBeforeReady) {
   Listener listener = world.listen("tcp");
   Preconnection p = world.preconnection("tcp");

@@ -14,7 +14,7 @@ struct Exchange : testing::TestWithParam<Case> {
   World world;
 };
 
-// IMPL-48, IMPL-4, API-54, API-56, API-69, API-71, API-83
+// IMPL-48, IMPL-4, API-29, API-30, API-54, API-56, API-69, API-71, API-83, API-94, API-100
 TEST_P(Exchange, MessagesGoBothWays) {
   Listener listener = world.listen(GetParam().stack, GetParam().address);
   auto [client, server] = world.pair(GetParam().stack, listener);
@@ -49,7 +49,7 @@ struct Tcp : testing::Test {
   World world;
 };
 
-// IMPL-55, IMPL-115, IMPL-116
+// IMPL-55, IMPL-115, IMPL-116, API-194: without a framer all that comes in a direction is one message.
 TEST_F(Tcp, HalfCloseLetsTheOtherDirectionGoOn) {
   Listener listener = world.listen("tcp");
   auto [client, server] = world.pair("tcp", listener);
@@ -203,6 +203,7 @@ TEST_F(Tcp, ExpiredMessageIsReportedAndNotSent) {
   EXPECT_EQ(at_server.all.find("doomed"), std::string::npos);
 }
 
+// API-225
 TEST_F(Tcp, AbortReportsUnsentMessagesAsFailed) {
   Listener listener = world.listen("length-prefix/tcp");
   auto [client, server] = world.pair("length-prefix/tcp", listener);

@@ -9,8 +9,8 @@ struct Streams : testing::TestWithParam<const char*> {
   std::string stack = GetParam();
 };
 
-// API-207, API-213, IMPL-39, IMPL-41: a clone is a stream of the same connection, and a Connection at the peer's
-// listener.
+// API-33, API-63, API-207, API-213, IMPL-39, IMPL-41: a clone is a stream of the same connection, and a Connection at
+// the peer's listener.
 TEST_P(Streams, ACloneIsAStream) {
   pair.listen(stack);
   Talker& first = pair.dial_ready(stack);
@@ -358,7 +358,7 @@ TEST_F(Clones, WithoutStreamsItIsAConnectionOfItsOwn) {
   EXPECT_TRUE(pair.until([&] { return all; }));
 }
 
-// API-88
+// API-63, API-88
 TEST_F(Clones, AFailedCloneIsToldToBoth) {
   pair.listen("tcp");
   Talker& first = pair.dial_ready("tcp");
