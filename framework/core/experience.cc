@@ -59,13 +59,10 @@ void Experience::learn(const Attempted& attempt, TimePoint now, Duration keep) n
 
 Address subnet_of(const Address& address, std::uint8_t bits) noexcept {
   Address cut{.family = address.family, .scope = address.scope, .ip = address.ip};
-  for (std::size_t i = 0; i < cut.ip.size(); ++i) {
-    const std::size_t begin = i * 8;
-    if (begin >= bits)
-      cut.ip[i] = 0;
-    else if (bits - begin < 8)
-      cut.ip[i] = static_cast<std::uint8_t>(cut.ip[i] & (0xff << (8 - (bits - begin))));
-  }
+  const std::size_t whole = bits / 8;
+  if (whole >= cut.ip.size()) return cut;
+  cut.ip[whole] = static_cast<std::uint8_t>(cut.ip[whole] & (0xff << (8 - bits % 8)));
+  std::fill(cut.ip.begin() + static_cast<std::ptrdiff_t>(whole) + 1, cut.ip.end(), std::uint8_t{0});
   return cut;
 }
 

@@ -1,14 +1,15 @@
 #include "core/history.h"
 
 #include <algorithm>
+#include <boost/container_hash/hash.hpp>
 #include <iterator>
 
 namespace trellis {
 
-std::size_t History::Hash::operator()(const HistoryPlace& place) const noexcept {
+std::size_t History::Hash::operator()(const HistoryPlace& place) const {
   std::size_t hash = 0;
   for (const std::string_view part : {place.partition, place.network, place.endpoint, place.stack}) {
-    hash = hash * 0x9e3779b97f4a7c15u + std::hash<std::string_view>{}(part);
+    boost::hash_combine(hash, boost::hash_range(part.begin(), part.end()));
   }
   return hash;
 }

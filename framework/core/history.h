@@ -56,8 +56,8 @@ class History {
     TimePoint stored_at{};  // zero: never
     HistoryPlace place() const noexcept { return {partition, network, endpoint, stack}; }
   };
-  struct Hash {
-    std::size_t operator()(const HistoryPlace& place) const noexcept;
+  struct Hash {  // not noexcept: then the table keeps the hashes
+    std::size_t operator()(const HistoryPlace& place) const;
   };
   using Entries = std::list<Entry>;
   Entry* look_up(const HistoryPlace& place);
