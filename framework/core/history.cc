@@ -1,7 +1,6 @@
 #include "core/history.h"
 
 #include <algorithm>
-#include <boost/container_hash/hash.hpp>
 #include <iterator>
 
 namespace trellis {
@@ -9,7 +8,7 @@ namespace trellis {
 std::size_t History::Hash::operator()(const HistoryPlace& place) const {
   std::size_t hash = 0;
   for (const std::string_view part : {place.partition, place.network, place.endpoint, place.stack}) {
-    boost::hash_combine(hash, boost::hash_range(part.begin(), part.end()));
+    hash = hash * 0x9e3779b97f4a7c15u + std::hash<std::string_view>{}(part);
   }
   return hash;
 }
