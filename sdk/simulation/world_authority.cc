@@ -82,6 +82,7 @@ WorldSecurity make_world_security(const WorldFile& world) {
 
   auto client = std::make_shared<Security>(), server = std::make_shared<Security>();
   client->trusted = {to_der(root.BER_encode())};
+  client->alpn = server->alpn = {"simulation"};
   server->server_identities.push_back({.chain = {to_der(certificate.BER_encode()), to_der(root.BER_encode())},
                                        .private_key = to_der(Botan::PKCS8::BER_encode(server_key)),
                                        .sign = {}});

@@ -12,8 +12,8 @@ struct WorldSecurity {
   std::shared_ptr<const Security> client, server;
 };
 
-/// The same world gives the same bytes, so that races stay the same. Nobody outside of a simulation trusts these keys:
-/// everybody can make them.
+/// Both name the application protocol "simulation", which QUIC asks for. The same world gives the same bytes, so that
+/// races stay the same. Nobody outside of a simulation trusts these keys: everybody can make them.
 WorldSecurity make_world_security(const WorldFile& world);
 
 }  // namespace trellis::simulation

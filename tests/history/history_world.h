@@ -10,6 +10,7 @@
 #include "../stacks/mux.h"
 #include "core/framework_core.h"
 #include "simulation/simulated_world.h"
+#include "simulation/world_authority.h"
 #include "trellis/preconnection.h"
 
 namespace trellis::tests {
@@ -55,6 +56,7 @@ class HistoryWorld {
       policies.back().name = name;
     }
     std::erase_if(policies.back().stacks, [](const StackSpec& s) { return s.name != "tcp"; });
+    policies.back().same_security.clear();
     FrameworkOptions options;
     options.plugin_directories = {TRELLIS_BUILD_DIR "/plugins"};
     options.log = [this](Severity, std::string_view, std::string_view text) { log.emplace_back(text); };
@@ -75,13 +77,14 @@ class HistoryWorld {
     EXPECT_TRUE(parsed) << parsed.error().detail;
     file_ = std::move(*parsed);
     world = std::make_unique<SimulatedWorld>(file_, 1);
+    if (stacks.contains("\"tls\"")) security_ = simulation::make_world_security(file_);
     ListenerEvents events;
     events.received = [this](Connection connection) { peers_.push_back(std::move(connection)); };
     events.failed = [](const Error& error) { ADD_FAILURE() << error.detail; };
-    listener_ = Preconnection(*framework)
-                    .profile("served")
-                    .local({.port = 443})
-                    .listen(world->server().loop(), std::move(events));
+    Preconnection served(*framework);
+    served.profile("served").local({.port = 443});
+    if (security_.server) served.security(security_.server);
+    listener_ = served.listen(world->server().loop(), std::move(events));
     world->time().run_for(1ms);
     world->begin();
   }
@@ -95,6 +98,7 @@ class HistoryWorld {
   Preconnection to(std::string host = "a.example") const {
     Preconnection made(*framework);
     made.profile("p").remote({.host = std::move(host), .port = 443});
+    if (security_.client) made.security(security_.client);
     return made;
   }
   Dialled dial() { return dial(to()); }
@@ -128,6 +132,7 @@ class HistoryWorld {
 
  private:
   WorldFile file_;
+  simulation::WorldSecurity security_;
   std::vector<Connection> peers_;
   Listener listener_;
 };

@@ -89,13 +89,28 @@ TEST(ShippedPolicies, NoneIsForgottenHere) {
   }
   std::ranges::sort(files);
   EXPECT_EQ(files, (std::vector<std::string>{"bulk", "datagram", "default", "interactive", "messages", "paranoid",
-                                             "proxy", "resilient", "roaming", "secure"}));
+                                             "proxy", "quic-or-tls", "resilient", "roaming", "secure"}));
+}
+
+// RACE-96: security protocols are equal only where the policy says so, and why. QUIC-1, QUIC-4
+TEST(ShippedPolicies, QuicOrTls) {
+  if (!built("tls") || !built("quic")) GTEST_SKIP() << "needs the plugins tls and quic";
+  const auto framework = load({"quic-or-tls"});
+  ASSERT_TRUE(framework) << framework.error().detail;
+  const auto profiles = (*framework)->core().profiles();
+  const Profile& profile = *profiles.at(0);
+  ASSERT_EQ(profile.stacks.size(), 2u);
+  EXPECT_EQ(profile.stacks[0]->text, "quic/udp") << "the faster one goes first";
+  EXPECT_EQ(profile.stacks[1]->text, "tls/tcp");
+  EXPECT_TRUE(profile.policy.requirements.require.contains(kStream | kSecrecy));
+  for (const auto& stack : profile.stacks) EXPECT_EQ(stack->traits.security.version_floor, 0x0304);
 }
 
 TEST(ShippedPolicies, LoadTogether) {
   std::vector<std::string> names = {"default", "interactive", "bulk", "datagram", "messages", "proxy", "roaming"};
   if (built("tls")) names.insert(names.end(), {"paranoid", "secure"});
   if (built("tcpls")) names.push_back("resilient");
+  if (built("tls") && built("quic")) names.push_back("quic-or-tls");
   const auto framework = load(names);
   ASSERT_TRUE(framework) << framework.error().detail;
   EXPECT_EQ((*framework)->profiles(), names);

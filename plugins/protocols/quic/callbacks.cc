@@ -36,6 +36,16 @@ struct Callbacks {
     of(user).early_refused();
     return 0;
   }
+  static int versions_came(ngtcp2_conn*, const ngtcp2_pkt_hd*, const std::uint32_t* theirs, std::size_t count,
+                           void* user) {
+    const auto& ours = of(user).shared_.settings.versions;
+    of(user).offered_version_ = ngtcp2_select_version(ours.data(), ours.size(), theirs, count);
+    return 0;
+  }
+  static int reset_came(ngtcp2_conn*, const ngtcp2_pkt_stateless_reset*, void* user) {
+    of(user).lost_ = true;
+    return 0;
+  }
   static int new_token(ngtcp2_conn*, const std::uint8_t* token, std::size_t size, void* user) {
     const auto bytes = std::as_bytes(std::span(token, size));
     of(user).host_.state().put(StateKind::address_token, {}, StateValue(bytes.begin(), bytes.end()),
@@ -120,6 +130,7 @@ ngtcp2_callbacks library_callbacks(bool server) noexcept {
     c.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
   } else {
     c.client_initial = ngtcp2_crypto_client_initial_cb;
+    c.recv_version_negotiation = Callbacks::versions_came;
     c.recv_retry = ngtcp2_crypto_recv_retry_cb;
     c.recv_new_token = Callbacks::new_token;
     c.tls_early_data_rejected = Callbacks::early_refused;
@@ -137,6 +148,7 @@ ngtcp2_callbacks library_callbacks(bool server) noexcept {
   c.get_new_connection_id = Callbacks::new_id;
   c.remove_connection_id = Callbacks::remove_id;
   c.handshake_completed = Callbacks::handshake_completed;
+  c.recv_stateless_reset = Callbacks::reset_came;
   c.recv_stream_data = Callbacks::stream_data;
   c.stream_open = Callbacks::stream_opened;
   c.acked_stream_data_offset = Callbacks::acknowledged;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <span>
 
 namespace trellis::quic {
 
@@ -39,10 +40,13 @@ struct ConnectionIdHash {
   }
 };
 
-/// Keys of one layer of one policy: for stateless resets, tokens and the masks of ids.
+using SecretKey = std::array<std::uint8_t, 32>;
+
+/// Keys of one layer of one policy, for stateless resets and address tokens. They come from the key of the tickets, so
+/// a server that is started anew, or another one, can go on where this one was (RFC 9000 section 10.3.2).
 struct Secrets {
-  Secrets();
-  std::array<std::uint8_t, 32> reset{}, token{};
+  explicit Secrets(std::span<const std::uint8_t> ticket_key);
+  SecretKey reset{}, token{};
 };
 
 }  // namespace trellis::quic

@@ -6,14 +6,16 @@ namespace trellis::quic {
 namespace {
 
 constexpr std::size_t kInputWindow = 16 << 20;  // bytes of datagrams of all peers: all is read in the turn it came in
+constexpr std::size_t kFarewellsMost = 10'000;
 
 }  // namespace
 
 QuicAcceptor::QuicAcceptor(AcceptHost& host, LowerPort lower, const Shared& shared)
-    : host_(host), lower_(lower), shared_(shared) {
+    : host_(host), lower_(lower), shared_(shared), replies_(host, lower, shared.settings, shared.secrets) {
   ConnectionIdHash hash;
   host.executor().secret(std::as_writable_bytes(std::span(hash.keys)));
   by_id_ = decltype(by_id_)(64, hash);
+  parted_ = decltype(parted_)(64, hash);
 }
 
 void QuicAcceptor::open(const OpenArgs& args) noexcept {
@@ -38,13 +40,14 @@ void QuicAcceptor::take(Chunk&& chunk) noexcept {
   if (bytes.empty()) return;
   ngtcp2_version_cid header;
   const int done = ngtcp2_pkt_decode_version_cid(&header, bytes.data(), packet, kIdBytes);
-  if (done == NGTCP2_ERR_VERSION_NEGOTIATION) return negotiate_version(header, chunk);
+  if (done == NGTCP2_ERR_VERSION_NEGOTIATION) return replies_.negotiate_version(header, chunk);
   if (done != 0) return;
-  const auto found = by_id_.find(ConnectionId(header.dcid, header.dcidlen));
-  if (found != by_id_.end()) return found->second->input(std::move(chunk));
-  // Version 0 stands for a short header: no connection begins with it.
-  if (header.version != 0 && !std::ranges::contains(shared_.settings.versions, header.version))
-    return negotiate_version(header, chunk);
+  const ConnectionId id(header.dcid, header.dcidlen);
+  if (const auto found = by_id_.find(id); found != by_id_.end()) return found->second->input(std::move(chunk));
+  if (const auto found = parted_.find(id); found != parted_.end()) return repeat(*found->second, chunk);
+  if (header.version == 0) return replies_.reset(header, packet, chunk);  // a short header: nothing begins with it
+  if (!std::ranges::contains(shared_.settings.versions, header.version))
+    return replies_.negotiate_version(header, chunk);
   admit(std::move(chunk));
 }
 
@@ -54,27 +57,67 @@ void QuicAcceptor::admit(Chunk&& chunk) noexcept {
       chunk.segment_size != 0 ? std::min<std::size_t>(chunk.segment_size, bytes.size()) : bytes.size();
   FirstFlight first{};
   if (stopping_ || ngtcp2_accept(&first.header, bytes.data(), packet) != 0) return;
+  if (!shared_.tokens.judge(first, chunk.info->remote, host_.executor().wall_clock()))
+    return replies_.refuse_token(first.header, chunk);
+  if (!first.validated && asks_for_address()) return send_away(first.header, chunk);
   Seat* const seat = host_.seat(chunk.info->remote, lower_);
   if (seat == nullptr) return;
   auto made = std::make_unique<QuicInstance>(*seat, shared_, *this, first);
   enroll(first.header.dcid, *made);
+  made->shakes_hands = true;
+  ++handshakes_;
   made->input(std::move(chunk));
   host_.seated(seat, std::move(made));
 }
 
-void QuicAcceptor::negotiate_version(const ngtcp2_version_cid& header, const Chunk& chunk) noexcept {
-  constexpr std::uint32_t kMost = 256;
-  if (lower_.credit() == 0) return;
-  Slice packet = host_.executor().pool().allocate(0, kMost, 0);
-  const auto& versions = shared_.settings.versions;
-  const auto n = ngtcp2_pkt_write_version_negotiation(reinterpret_cast<std::uint8_t*>(packet.edit().data()), kMost,
-                                                      static_cast<std::uint8_t>(host_.executor().random()), header.scid,
-                                                      header.scidlen, header.dcid, header.dcidlen, versions.data(),
-                                                      versions.size());
-  if (n <= 0) return;
-  packet.drop_back(kMost - static_cast<std::uint32_t>(n));
-  lower_.push(Chunk{.data = std::move(packet), .info = chunk.info, .end_of_message = true});
+bool QuicAcceptor::asks_for_address() const noexcept {
+  const Settings& own = shared_.settings;
+  return own.retry == Retry::always || (own.retry == Retry::busy && handshakes_ >= own.busy);
 }
+
+// Nothing is kept of it: all is in the token. QUIC-86
+void QuicAcceptor::send_away(const ngtcp2_pkt_hd& first, const Chunk& chunk) noexcept {
+  ngtcp2_cid ours;
+  ours.datalen = kIdBytes;
+  host_.executor().secret(std::as_writable_bytes(std::span(ours.data, kIdBytes)));
+  const Token token = shared_.tokens.for_retry(first, ours, chunk.info->remote, host_.executor().wall_clock());
+  if (!token.empty()) replies_.retry(first, ours, token, chunk);
+}
+
+void QuicAcceptor::knows_peer(QuicInstance& instance) noexcept {
+  if (std::exchange(instance.shakes_hands, false)) --handshakes_;
+}
+
+// ---- after the end
+
+void QuicAcceptor::part_from(QuicInstance& gone) {
+  forget_farewells(kFarewellsMost - 1);
+  auto& farewell = *farewells_.emplace_back(std::make_unique<Farewell>());
+  farewell.words = std::move(gone.last_words);
+  farewell.ids = std::move(gone.ids);
+  farewell.until = host_.executor().now() + gone.linger();
+  for (const ConnectionId& id : farewell.ids) parted_.insert_or_assign(id, &farewell);
+}
+
+// Less and less often, so that two ends do not keep each other busy.
+void QuicAcceptor::repeat(Farewell& farewell, const Chunk& chunk) noexcept {
+  ++farewell.heard;
+  if ((farewell.heard & (farewell.heard - 1)) == 0 && lower_.credit() > 0)
+    lower_.push(Chunk{.data = farewell.words.share(), .info = chunk.info, .end_of_message = true});
+  forget_farewells(kFarewellsMost);
+}
+
+void QuicAcceptor::forget_farewells(std::size_t most) noexcept {
+  while (!farewells_.empty() && (farewells_.size() > most || farewells_.front()->until <= host_.executor().now())) {
+    for (const ConnectionId& id : farewells_.front()->ids) {
+      const auto found = parted_.find(id);
+      if (found != parted_.end() && found->second == farewells_.front().get()) parted_.erase(found);
+    }
+    farewells_.pop_front();
+  }
+}
+
+// ---- for the instances
 
 void QuicAcceptor::enroll(const ngtcp2_cid& id, QuicInstance& instance) {
   if (by_id_.try_emplace(ConnectionId(id), &instance).second) instance.ids.emplace_back(id);
@@ -89,6 +132,8 @@ void QuicAcceptor::unseated(ProtocolInstance& instance) noexcept {
   auto& gone = static_cast<QuicInstance&>(instance);
   for (const ConnectionId& id : gone.ids) by_id_.erase(id);
   std::erase(waiting_, &gone);
+  knows_peer(gone);
+  if (gone.last_words.size() > 0) part_from(gone);
 }
 
 void QuicAcceptor::wants_room(QuicInstance& instance) {

@@ -51,6 +51,13 @@ Error close_error(const ngtcp2_ccerr& close, std::string_view peer) {
                       refused ? "refused the connection" : "ended the connection", close.error_code, said(close))};
 }
 
+Error lost_error(std::string_view peer) {
+  return {Reason::reset, 0, kLayer,
+          std::format("{} knows nothing of the connection any more (stateless reset): it was started anew, or the "
+                      "connection was idle for too long",
+                      peer)};
+}
+
 Error library_error(int error, std::uint8_t alert, std::string_view peer) {
   if (error == NGTCP2_ERR_CRYPTO) {
     const auto [reason, code] = kind_of(alert);

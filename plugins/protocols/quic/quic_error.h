@@ -15,6 +15,9 @@ using security::Code;
 /// What the peer's CONNECTION_CLOSE means.
 Error close_error(const ngtcp2_ccerr& close, std::string_view peer);
 
+/// A stateless reset: the peer knows nothing of the connection. QUIC-81
+Error lost_error(std::string_view peer);
+
 /// What an error of the library means that ends the connection, when it is not the peer's close.
 Error library_error(int error, std::uint8_t alert, std::string_view peer);
 

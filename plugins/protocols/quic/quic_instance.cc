@@ -36,6 +36,7 @@ QuicInstance::~QuicInstance() {
 // ---- the beginning
 
 void QuicInstance::open(const OpenArgs& args) noexcept {
+  args_ = &args;
   if (auto made = make_connection(args); !made) return end(std::move(made.error()));
   if (!server_) {
     lower_.grant_to(kInputWindow);
@@ -70,6 +71,7 @@ Result<void> QuicInstance::make_connection(const OpenArgs& args) {
 void QuicInstance::settle(ngtcp2_settings& settings, ngtcp2_transport_params& parameters) const noexcept {
   const Settings& own = shared_.settings;
   ngtcp2_settings_default(&settings);
+  settings.original_version = original_version_;
   settings.initial_ts = now();
   settings.cc_algo = own.congestion;
   settings.max_tx_udp_payload_size = own.packet_most;
@@ -106,10 +108,12 @@ Result<void> QuicInstance::make_client(const OpenArgs& args, ngtcp2_settings& se
     settings.tokenlen = token.size();
     settings.token_type = NGTCP2_TOKEN_TYPE_NEW_TOKEN;
   }
+  log_to(settings, theirs);
   const NetPath path(args.route.local, args.route.remote);
   const ngtcp2_callbacks callbacks = library_callbacks(false);
-  const int done = ngtcp2_conn_client_new(&connection_, &theirs, &ours, path.get(), shared_.settings.versions.front(),
-                                          &callbacks, &settings, &parameters, nullptr, this);
+  const std::uint32_t version = offered_version_ != 0 ? offered_version_ : shared_.settings.versions.front();
+  const int done = ngtcp2_conn_client_new(&connection_, &theirs, &ours, path.get(), version, &callbacks, &settings,
+                                          &parameters, nullptr, this);
   if (done == 0) return {};
   return fail(Reason::configuration, std::format("a connection cannot be made: {}", ngtcp2_strerror(done)), 0, kLayer);
 }
@@ -131,6 +135,7 @@ Result<void> QuicInstance::make_server(ngtcp2_settings& settings, ngtcp2_transpo
     settings.tokenlen = first.tokenlen;
     settings.token_type = first_flight_->original ? NGTCP2_TOKEN_TYPE_RETRY : NGTCP2_TOKEN_TYPE_NEW_TOKEN;
   }
+  log_to(settings, parameters.original_dcid);
   const MessageInfo& from = *held_.front().info.get();
   const NetPath path(from.local, from.remote);
   const ngtcp2_callbacks callbacks = library_callbacks(true);
@@ -141,6 +146,26 @@ Result<void> QuicInstance::make_server(ngtcp2_settings& settings, ngtcp2_transpo
                 kLayer);
   enroll(ours);
   return {};
+}
+
+void QuicInstance::log_to(ngtcp2_settings& settings, const ngtcp2_cid& original) noexcept {
+  qlog_ = Qlog::open(original, server_);
+  if (!qlog_) return;
+  settings.qlog_write = [](void* self, std::uint32_t, const void* text, std::size_t size) {
+    static_cast<QuicInstance*>(self)->qlog_->write({static_cast<const std::byte*>(text), size});
+  };
+}
+
+// The server has none of the versions that we began with, and has named others. That nobody else has named them is
+// proved in the handshake (RFC 9368 section 4). False: there is none that we have too, or this was the second time.
+bool QuicInstance::begin_again() noexcept {
+  if (offered_version_ == 0 || original_version_ != 0) return false;
+  original_version_ = shared_.settings.versions.front();
+  ngtcp2_conn_del(std::exchange(connection_, nullptr));
+  forget_names();
+  if (std::exchange(early_, false)) host_.notify(Notice::early_refused);
+  if (auto made = make_connection(*args_); !made) end(std::move(made.error()));
+  return true;
 }
 
 ngtcp2_cid QuicInstance::new_id() noexcept {
@@ -231,9 +256,19 @@ void QuicInstance::established() noexcept {
   } else if (!server_ && early_) {
     host_.notify(Notice::early_accepted);
   }
-  if (server_) tls_->send_tickets();
+  if (server_) {
+    tls_->send_tickets();
+    give_token();
+  }
   if (tls_->must_ask()) return ask();
   become_ready();
+}
+
+// The client's next connection needs no Retry.
+void QuicInstance::give_token() noexcept {
+  const Address remote = address_of(ngtcp2_conn_get_path(connection_)->remote);
+  const Token token = shared_.tokens.for_next_time(remote, host_.executor().wall_clock());
+  if (!token.empty()) ngtcp2_conn_submit_new_token(connection_, token.data(), token.size());
 }
 
 // Nothing of ours leaves before the application has answered, so the peer sees neither our certificate nor
@@ -273,6 +308,7 @@ void QuicInstance::refuse_peer(Error error) noexcept {
 void QuicInstance::become_ready() noexcept {
   if (stage_ != Stage::handshake) return;
   stage_ = Stage::open;
+  if (acceptor_ != nullptr) acceptor_->knows_peer(*this);
   if (!server_ || !early_) host_.ready();
   name_streams();
   for (std::size_t i = 0; i < streams_.size();) {  // what the peer opened while it was judged
@@ -359,15 +395,22 @@ bool QuicInstance::say_goodbye(const ngtcp2_ccerr& why) noexcept {
   const auto n = ngtcp2_conn_write_connection_close(connection_, &path.path, &info, out, kMost, &why, now());
   if (n <= 0) return true;
   packet.drop_back(kMost - static_cast<std::uint32_t>(n));
+  if (acceptor_ != nullptr) last_words = packet.share();
   push(std::move(packet), static_cast<std::size_t>(n), path.path, info);
   return true;
 }
 
+Duration QuicInstance::linger() const noexcept {
+  return Duration(static_cast<Duration::rep>(3 * ngtcp2_conn_get_pto(connection_)));  // RFC 9000 section 10.2
+}
+
 void QuicInstance::library_failed(int error) noexcept {
   if (error == NGTCP2_ERR_CLOSING || error == NGTCP2_ERR_DISCARD_PKT) return;
+  if (error == NGTCP2_ERR_RECV_VERSION_NEGOTIATION && begin_again()) return;
   const std::string& peer = tls_->peer_name();
   if (error == NGTCP2_ERR_DRAINING) {
     draining_ = true;
+    if (lost_) return end(lost_error(peer));
     const ngtcp2_ccerr& said = *ngtcp2_conn_get_ccerr(connection_);
     const bool fine = said.type == NGTCP2_CCERR_TYPE_APPLICATION && said.error_code == shared_.settings.close_code;
     if (fine && ended_well()) return end(std::nullopt);

@@ -11,8 +11,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "connection_ids.h"
+#include "address_tokens.h"
 #include "credentials.h"
+#include "qlog.h"
 #include "replay_guard.h"
 #include "send_schedule.h"
 #include "stream.h"
@@ -27,18 +28,13 @@ class QuicAcceptor;
 
 /// What the instances of one layer of one policy share.
 struct Shared {
-  explicit Shared(Settings from_options) : settings(std::move(from_options)), credentials(settings) {}
+  explicit Shared(Settings from_options)
+      : settings(std::move(from_options)), credentials(settings), secrets(settings.ticket_key) {}
   const Settings settings;
   mutable CredentialsCache credentials;
   mutable ReplayGuard replays;
   const Secrets secrets;
-};
-
-/// What a server knows of a client before there is a connection.
-struct FirstFlight {
-  ngtcp2_pkt_hd header;                ///< of its first Initial
-  std::optional<ngtcp2_cid> original;  ///< after a Retry: whom the client first spoke to
-  bool validated = false;              ///< its address, by a token of ours
+  const AddressTokens tokens{secrets.token};
 };
 
 class QuicInstance final : public ProtocolInstance, private StreamLayer {
@@ -66,7 +62,10 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer {
   void input(Chunk&& chunk) noexcept;
   void room() noexcept { host_.wake(); }  ///< the shared port takes datagrams again
   bool waits_for_room = false;            ///< in the acceptor's list
+  bool shakes_hands = false;              ///< counted by the acceptor
   std::vector<ConnectionId> ids;          ///< by which the acceptor finds it
+  Slice last_words;                       ///< the packet that ended the connection, if we did
+  Duration linger() const noexcept;       ///< how long the peer may not have heard them
 
  private:
   enum class Stage : std::uint8_t {
@@ -88,6 +87,10 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer {
   void enroll(const ngtcp2_cid& id);
   void add_first_stream();
   void offer_early() noexcept;
+  void log_to(ngtcp2_settings& settings, const ngtcp2_cid& original) noexcept;
+  bool begin_again() noexcept;
+  void forget_names() noexcept;
+  void give_token() noexcept;
   void established() noexcept;
   void ask() noexcept;
   void answered(const Result<void>& answer) noexcept;
@@ -148,6 +151,10 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer {
   std::optional<FirstFlight> first_flight_;
   std::optional<TlsSession> tls_;
   ngtcp2_conn* connection_ = nullptr;
+  const OpenArgs* args_ = nullptr;
+  std::optional<Qlog> qlog_;
+  std::uint32_t offered_version_ = 0;   // the best one of those that a server has named to us
+  std::uint32_t original_version_ = 0;  // with which we began, if we had to begin again
   std::vector<std::unique_ptr<Stream>> streams_;
   std::vector<Stream*> unnamed_;             // beyond the peer's limit, in the order of opening
   std::vector<Stream*> stirred_, stirring_;  // with something for the layer above
@@ -167,6 +174,7 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer {
   bool server_ = false;
   bool early_ = false;     // data flows before the handshake is complete
   bool heard_ = false;     // the peer has answered
+  bool lost_ = false;      // the peer knows nothing of it any more
   bool draining_ = false;  // the peer has ended it, or we have: nothing is sent any more
 };
 

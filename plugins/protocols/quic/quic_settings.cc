@@ -71,6 +71,15 @@ constexpr OptionSpec kOptions[] = {
      .fallback = std::int64_t{0},
      .meaning = "the application's code for a connection that ends well (HTTP/3: 256)",
      .least = 0},
+    {.name = "retry",
+     .fallback = std::string_view("busy"),
+     .meaning = "when a server sends clients away once, to see that their addresses are theirs",
+     .words = "never busy always"},
+    {.name = "busy-handshakes",
+     .fallback = std::int64_t{1000},
+     .meaning = "handshakes at once from which on a server is busy",
+     .least = 1,
+     .most = 1 << 24},
     {.name = "datagrams", .fallback = true, .meaning = "unreliable datagrams beside the streams (RFC 9221)"},
     {.name = "migration", .fallback = true, .meaning = "a connection may change its path"},
     {.name = "early-data", .fallback = true, .meaning = "a server accepts early data (0-RTT), each once"},
@@ -134,6 +143,9 @@ Result<Settings> Settings::from(const Options& options) {
   s.close_code = bytes("close-code");
   if (s.close_code >= std::uint64_t{1} << 62)
     return refuse("close-code", std::to_string(s.close_code), "expected less than 2^62");
+  const auto retry = options.text("retry");
+  s.retry = retry == "always" ? Retry::always : retry == "never" ? Retry::never : Retry::busy;
+  s.busy = bytes("busy-handshakes");
   s.datagrams = options.flag("datagrams");
   s.migration = options.flag("migration");
   s.early_data = options.flag("early-data");

@@ -14,6 +14,9 @@ namespace trellis::quic {
 
 inline constexpr const char* kLayer = "quic";
 
+/// When a server lets a client prove its address before it spends anything on it.
+enum class Retry : std::uint8_t { never, busy, always };
+
 /// The options. Immutable; shared by all connections of the layer.
 struct Settings : security::CredentialSettings {
   std::vector<std::uint32_t> versions;  ///< best first; a client begins with the first
@@ -29,6 +32,8 @@ struct Settings : security::CredentialSettings {
   std::size_t packet_most = 0;
   ngtcp2_cc_algo congestion{};
   std::uint64_t close_code = 0;
+  Retry retry{};
+  std::size_t busy = 0;  ///< handshakes at once from which on Retry::busy asks
   bool datagrams = true;
   bool migration = true;
   bool early_data = true;

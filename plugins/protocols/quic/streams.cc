@@ -161,6 +161,11 @@ void QuicInstance::abort_stream(UpperPort port, Direction direction, std::uint64
 
 // Nothing that left early has been accepted: every stream begins anew, from the bytes that it still has. QUIC-16
 void QuicInstance::early_refused() noexcept {
+  forget_names();
+  host_.notify(Notice::early_refused);
+}
+
+void QuicInstance::forget_names() noexcept {
   unnamed_.clear();
   for (const auto& s : streams_) {
     if (s->is_datagrams()) continue;
@@ -170,7 +175,6 @@ void QuicInstance::early_refused() noexcept {
     s->out.rewind();
     unnamed_.push_back(s.get());
   }
-  host_.notify(Notice::early_refused);
 }
 
 // ---- upwards
