@@ -1,0 +1,94 @@
+// library_hooks.cc: writes two entries of the table through which usrsctp's shared object calls others (ELF: the
+// relocations of kind JUMP_SLOT). The table is read-only after the start, so its page is opened for the write.
+#include "library_hooks.h"
+
+#include <elf.h>
+#include <link.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdarg>
+#include <cstdint>
+#include <string_view>
+
+namespace trellis::sctp {
+namespace {
+
+LibraryHooks hooks_in_use{};
+
+int hooked_gettimeofday(timeval* now, void*) {
+  hooks_in_use.time(*now);
+  return 0;
+}
+
+long hooked_syscall(long number, ...) {
+  va_list list;
+  va_start(list, number);
+  long a[4];
+  for (long& argument : a) argument = va_arg(list, long);
+  va_end(list);
+  if (number == SYS_getrandom) {
+    const auto bytes = static_cast<std::size_t>(a[1]);
+    if (hooks_in_use.random(reinterpret_cast<void*>(a[0]), bytes)) return a[1];
+  }
+  return syscall(number, a[0], a[1], a[2], a[3]);
+}
+
+struct Tables {
+  const Elf64_Sym* symbols = nullptr;
+  const char* names = nullptr;
+  const Elf64_Rela* calls = nullptr;
+  std::size_t calls_size = 0;
+};
+
+Tables tables_of(const dl_phdr_info& object) noexcept {
+  Tables tables;
+  for (int i = 0; i < object.dlpi_phnum; ++i) {
+    if (object.dlpi_phdr[i].p_type != PT_DYNAMIC) continue;
+    const auto* entry = reinterpret_cast<const Elf64_Dyn*>(object.dlpi_addr + object.dlpi_phdr[i].p_vaddr);
+    for (; entry->d_tag != DT_NULL; ++entry) {
+      if (entry->d_tag == DT_SYMTAB) tables.symbols = reinterpret_cast<const Elf64_Sym*>(entry->d_un.d_ptr);
+      if (entry->d_tag == DT_STRTAB) tables.names = reinterpret_cast<const char*>(entry->d_un.d_ptr);
+      if (entry->d_tag == DT_JMPREL) tables.calls = reinterpret_cast<const Elf64_Rela*>(entry->d_un.d_ptr);
+      if (entry->d_tag == DT_PLTRELSZ) tables.calls_size = entry->d_un.d_val;
+    }
+  }
+  return tables;
+}
+
+bool write_entry(void** entry, void* target) noexcept {
+  const auto size = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  auto* const page = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(entry) & ~(size - 1));
+  if (mprotect(page, size, PROT_READ | PROT_WRITE) != 0) return false;
+  *entry = target;
+  return mprotect(page, size, PROT_READ) == 0;
+}
+
+int redirect_calls(dl_phdr_info* object, std::size_t, void* count) noexcept {
+  const std::string_view path = object->dlpi_name;
+  if (!path.substr(path.rfind('/') + 1).starts_with("libusrsctp.so")) return 0;
+  const Tables tables = tables_of(*object);
+  if (tables.symbols == nullptr || tables.names == nullptr || tables.calls == nullptr) return 1;
+  for (std::size_t i = 0; i < tables.calls_size / sizeof(Elf64_Rela); ++i) {
+    const Elf64_Rela& call = tables.calls[i];
+    const std::string_view name = tables.names + tables.symbols[ELF64_R_SYM(call.r_info)].st_name;
+    void* target = nullptr;
+    if (name == "gettimeofday") target = reinterpret_cast<void*>(&hooked_gettimeofday);
+    if (name == "syscall") target = reinterpret_cast<void*>(&hooked_syscall);
+    if (target == nullptr) continue;
+    if (write_entry(reinterpret_cast<void**>(object->dlpi_addr + call.r_offset), target)) ++*static_cast<int*>(count);
+  }
+  return 1;
+}
+
+}  // namespace
+
+bool redirect_library(const LibraryHooks& hooks) noexcept {
+  hooks_in_use = hooks;
+  int redirected = 0;
+  dl_iterate_phdr(redirect_calls, &redirected);
+  return redirected == 2;
+}
+
+}  // namespace trellis::sctp

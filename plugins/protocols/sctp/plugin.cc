@@ -1,0 +1,54 @@
+// plugin.cc: registers the protocol "sctp" and says what it does to a stack.
+#include "trellis/plugin.h"
+
+#include "sctp_acceptor.h"
+
+namespace {
+using namespace trellis;
+
+class Sctp final : public Protocol {
+ public:
+  explicit Sctp(const Options& options) : settings_(options) {}
+  static Result<std::unique_ptr<Protocol>> make(const Options& options) { return std::make_unique<Sctp>(options); }
+
+  // Neither secret nor authentic: `security` stays that of the layer below, so it races with its like only.
+  LayerTraits traits(Face above) const noexcept override {
+    if (above != settings_.face()) return {.above = Face::none};
+    FeatureSet adds = {Feature::reliability,        Feature::ordering,     Feature::full_integrity_check,
+                       Feature::congestion_control, Feature::flow_control, Feature::multistreaming,
+                       Feature::keepalive,          Feature::half_close};
+    FeatureSet removes = {Feature::soft_errors};
+    if (above == Face::message) {
+      adds = adds | FeatureSet{Feature::boundaries, Feature::per_message_reliability, Feature::per_message_order,
+                               Feature::partial_delivery};
+    } else {
+      removes = removes | FeatureSet{Feature::boundaries};
+    }
+    return {.above = above,
+            .below = Face::datagram,
+            .adds = adds,
+            .removes = removes,
+            .switchable = {Feature::keepalive},
+            .handshake_rtts = 2,
+            .accepts = Accepts::over_one_lower,
+            .segments = true,
+            .one_loop = true};
+  }
+  Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override {
+    return std::make_unique<sctp::SctpInstance>(seat, settings_);
+  }
+  Result<std::unique_ptr<Acceptor>> listen(AcceptHost& host, LowerPort lower) const noexcept override {
+    return std::make_unique<sctp::SctpAcceptor>(host, lower, settings_);
+  }
+
+ private:
+  sctp::Settings settings_;
+};
+
+}  // namespace
+
+TRELLIS_PLUGIN(.name = "sctp", .version = "0.1.0", .license = "Apache-2.0", .provides = "protocol:sctp",
+               .summary = "SCTP in user space: messages and streams (RFC 9260, 8260, 6525, 3758) over UDP (RFC 6951)",
+               .maturity = Maturity::experimental) {
+  registrar.add(kind<Sctp>("sctp", sctp::sctp_options()));
+}

@@ -1,0 +1,83 @@
+// properties.cc: what an association and its streams tell and can be told.
+#include <algorithm>
+
+#include "sctp_instance.h"
+
+namespace trellis::sctp {
+namespace {
+
+bool same_name(std::string_view a, std::string_view b) noexcept {
+  return std::ranges::equal(a, b, [](char x, char y) {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c; };
+    return lower(x) == lower(y);
+  });
+}
+
+std::unexpected<Error> wrong(std::string_view name, std::string_view expected) {
+  return fail(Reason::invalid_argument, std::string(name) + ": expected " + std::string(expected), 0, kLayer);
+}
+
+// RFC 8260's words for the enumeration of RFC 9622 section 8.1.5.
+std::string scheduler_name(Scheduler scheduler) {
+  switch (scheduler) {
+    case Scheduler::first_come: return "First-Come, First-Served";
+    case Scheduler::round_robin: return "Round-Robin";
+    case Scheduler::fair: return "Fair Capacity";
+    case Scheduler::priority: return "Priority-Based";
+  }
+  return {};
+}
+
+}  // namespace
+
+// IMPL-167
+Result<PropertyValue> SctpInstance::get(UpperPort port, std::string_view name) noexcept {
+  if (same_name(name, kSendMsgMaxLen.name) || same_name(name, kRecvMsgMaxLen.name)) return UINT64_MAX;
+  if (same_name(name, kConnScheduler.name)) return scheduler_name(settings_.scheduler);
+  if (same_name(name, kSingularTransmissionMsgMaxLen.name)) {
+    constexpr std::uint64_t kCommonHeader = 12, kDataHeader = 16, kInterleavedHeader = 20;
+    return settings_.packet - kCommonHeader - (interleaving_ ? kInterleavedHeader : kDataHeader);
+  }
+  if (port) {
+    const Stream& s = *port.mark<Stream>();
+    if (same_name(name, kConnPriority.name)) return s.priority;
+    if (same_name(name, kStreamId.name)) return std::uint64_t{s.id};
+  }
+  if (same_name(name, "sctp.interleaving") && lives()) return interleaving_;
+  if (same_name(name, "sctp.streams") && lives()) return std::uint64_t{out_streams_};
+  if (!same_name(name, kRoundTripTime.name) || !lives()) return fail(Reason::unsupported);
+  const auto status = association_.status();
+  if (!status) return fail(Reason::unsupported);
+  return Duration(std::chrono::milliseconds(status->sstat_primary.spinfo_srtt));
+}
+
+Result<void> SctpInstance::set(UpperPort port, std::string_view name, const PropertyValue& value) noexcept {
+  if (same_name(name, kConnPriority.name) && port) {
+    const auto* const priority = std::get_if<std::uint64_t>(&value);
+    if (priority == nullptr) return wrong(name, "a number");
+    Stream& s = *port.mark<Stream>();
+    s.priority = *priority;
+    if (lives() && usable(s)) prioritize(s);
+    return {};
+  }
+  if (same_name(name, kKeepAliveTimeout.name)) {
+    const auto* const after = std::get_if<Duration>(&value);
+    if (after == nullptr || *after <= Duration::zero()) return wrong(name, "a duration above zero, or Disabled");
+    if (!lives()) return fail(Reason::unsupported, "the association is not up", 0, kLayer);
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(*after).count();
+    association_.heartbeat_every(
+        *after == Duration::max() ? 0 : static_cast<std::uint32_t>(std::min<std::int64_t>(ms, INT32_MAX)));
+    return {};
+  }
+  for (const std::string_view fixed : {kSendMsgMaxLen.name, kRecvMsgMaxLen.name, kSingularTransmissionMsgMaxLen.name}) {
+    if (same_name(name, fixed)) return fail(Reason::invalid_argument, std::string(fixed) + " is read-only", 0, kLayer);
+  }
+  return fail(Reason::unsupported);
+}
+
+// The library's number of a priority has 16 bits; lower goes first there too.
+void SctpInstance::prioritize(const Stream& s) noexcept {
+  association_.prioritize(s.id, static_cast<std::uint16_t>(std::min<std::uint64_t>(s.priority, UINT16_MAX)));
+}
+
+}  // namespace trellis::sctp

@@ -1,0 +1,60 @@
+// sctp_acceptor.h: the peers of a listener. A handshake leaves nothing here before the peer has echoed its cookie, so a
+// flood of first packets costs time but no memory (RFC 9260 section 5.1.3).
+#pragma once
+#include <unordered_map>
+
+#include "sctp_instance.h"
+#include "trellis/listen.h"
+
+namespace trellis::sctp {
+
+class SctpAcceptor;
+
+class Flow final : public PacketSink {
+ public:
+  Flow(SctpAcceptor& acceptor, PeerKey key, const MessageInfo& from);
+  bool take_packet(std::span<const std::byte> packet, std::uint8_t ecn) noexcept override;
+
+  SctpAcceptor& acceptor;
+  const PeerKey key;
+  PacketsOut out;
+  unsigned associations = 0;
+  bool waits = false;  ///< in the acceptor's list of those with packets
+  bool muted = false;  ///< what is said now goes nowhere
+};
+
+class SctpAcceptor final : public Acceptor {
+ public:
+  /// `settings` outlive it.
+  SctpAcceptor(AcceptHost& host, LowerPort lower, const Settings& settings);
+  ~SctpAcceptor() override;
+
+  void open(const OpenArgs&) noexcept override;
+  void close(const CloseArgs&) noexcept override;
+  void on_up(LowerPort, Batch&) noexcept override;
+  void on_credit(LowerPort) noexcept override {}  // flush() follows
+  void flush() noexcept override;
+  void unseated(ProtocolInstance&) noexcept override;
+
+  // For the flows.
+  AcceptHost& host() noexcept { return host_; }
+  LowerPort lower() const noexcept { return lower_; }
+  void has_packets(Flow& flow) noexcept;
+
+ private:
+  PeerKey key_of(const MessageInfo& from) const noexcept;
+  void take(const Chunk& chunk) noexcept;
+  void admit() noexcept;
+  void retire(Flow& flow) noexcept;
+
+  AcceptHost& host_;
+  LowerPort lower_;
+  const Settings& settings_;
+  Association listener_;
+  std::uint64_t secrets_[6] = {};
+  std::unordered_map<PeerKey, std::unique_ptr<Flow>> flows_;
+  std::vector<Flow*> talking_;  // with packets that wait for flush()
+  bool joined_ = false;
+};
+
+}  // namespace trellis::sctp

@@ -1,0 +1,265 @@
+// sctp_instance.cc: how an association begins, lives and ends.
+#include "sctp_instance.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "sctp_acceptor.h"
+
+namespace trellis::sctp {
+namespace {
+
+constexpr std::size_t kInputWindow = 1 << 20;  // bytes of datagrams: all that came is read in the turn it came in
+constexpr std::size_t kChunkTypeAt = 12;       // behind the common header
+constexpr std::size_t kUserAbort = 12;         // cause "User-Initiated Abort" (RFC 9260 section 3.3.10.12)
+
+// What the peer gave as a reason in its ABORT chunk.
+std::string reason_of(std::span<const std::uint8_t> abort) {
+  constexpr std::size_t kChunkHeader = 4, kCauseHeader = 4;
+  if (abort.size() < kChunkHeader + kCauseHeader) return {};
+  const auto cause = abort.subspan(kChunkHeader);
+  const std::size_t code = cause[0] * 256u + cause[1], length = cause[2] * 256u + cause[3];
+  if (code != kUserAbort || length <= kCauseHeader || length > cause.size())
+    return code == kUserAbort ? std::string() : " (cause " + std::to_string(code) + " of RFC 9260)";
+  std::string text(reinterpret_cast<const char*>(cause.data()) + kCauseHeader, length - kCauseHeader);
+  std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return ": " + text;
+}
+
+}  // namespace
+
+SctpInstance::SctpInstance(const Seat& seat, const Settings& settings)
+    : host_(seat.host), first_(seat.upper), lower_(seat.lower), settings_(settings) {
+  own_out_.emplace(host_.executor().pool(), lower_, MessageRef());
+}
+
+SctpInstance::SctpInstance(const Seat& seat, const Settings& settings, Association accepted, Flow& flow)
+    : host_(seat.host), lower_(seat.lower), settings_(settings), flow_(&flow), association_(std::move(accepted)) {}
+
+SctpInstance::~SctpInstance() { leave(); }
+
+// What is said to the peer from here on goes nowhere.
+void SctpInstance::leave() noexcept {
+  if (own_out_) Library::of_process().retire(own_key());
+  association_.drop();
+  if (std::exchange(joined_, false)) Library::of_process().leave(host_.executor(), this);
+}
+
+void SctpInstance::part() noexcept {
+  association_.drop();
+  flow_ = nullptr;
+}
+
+// ---- the beginning
+
+void SctpInstance::open(const OpenArgs& args) noexcept {
+  auto joined = Library::of_process().join(host_.executor(), this);
+  joined_ = joined.has_value();
+  if (!joined) return end(std::move(joined.error()));
+  if (own_out_) {
+    if (auto dialed = dial(args); !dialed) return end(std::move(dialed.error()));
+  }
+  association_.watch(&SctpInstance::stirred, this);
+  drain();  // an association that was accepted is up already
+}
+
+Result<void> SctpInstance::dial(const OpenArgs& args) {
+  lower_.grant_to(kInputWindow);
+  if (first_) {
+    add(first_, 0);
+    next_id_ = 2;
+  }
+  Library::of_process().enroll(own_key(), *this);
+  const std::uint16_t port = settings_.port != 0 ? settings_.port : args.route.remote.port;
+  auto dialed = Association::dial(settings_, own_key(), port);
+  if (!dialed) return fail(std::move(dialed));
+  association_ = std::move(*dialed);
+  return {};
+}
+
+void SctpInstance::established(const sctp_assoc_change& change) noexcept {
+  if (stage_ != Stage::handshake) return;
+  stage_ = Stage::open;
+  out_streams_ = wanted_streams_ = change.sac_outbound_streams;
+  const std::span features(change.sac_info, change.sac_length - sizeof change);
+  interleaving_ = std::ranges::contains(features, SCTP_ASSOC_SUPPORTS_INTERLEAVING);
+  reconfig_ = std::ranges::contains(features, SCTP_ASSOC_SUPPORTS_RE_CONFIG);
+  host_.ready();
+  if (!own_out_) {
+    next_id_ = 1;
+    stream_of_peer(0);  // whoever listens may speak first
+  }
+  for (const auto& s : streams_) {
+    if (s == nullptr) continue;
+    if (!usable(*s)) want_streams(s->id);
+    if (usable(*s)) prioritize(*s);
+    refill(*s);
+  }
+  host_.wake();  // what waits above is offered again
+}
+
+// ---- in and out
+
+void SctpInstance::on_up(LowerPort from, Batch& batch) noexcept {
+  while (!batch.empty()) {
+    const Chunk chunk = batch.pop();
+    auto bytes = chunk.data.bytes();
+    const std::size_t segment = chunk.segment_size != 0 ? chunk.segment_size : std::max<std::size_t>(bytes.size(), 1);
+    while (!bytes.empty() && association_) {
+      const auto packet = bytes.first(std::min(segment, bytes.size()));
+      bytes = bytes.subspan(packet.size());
+      if (stage_ == Stage::handshake && !heard_ && packet.size() > kChunkTypeAt &&
+          std::to_integer<int>(packet[kChunkTypeAt]) == SCTP_INITIATION_ACK) {
+        heard_ = true;
+        host_.answered(1);  // reachable, and one round trip from ready
+      }
+      Library::of_process().input(own_key(), packet, chunk.ecn);
+    }
+  }
+  from.grant_to(kInputWindow);
+  drain();
+}
+
+bool SctpInstance::take_packet(std::span<const std::byte> packet, std::uint8_t ecn) noexcept {
+  host_.wake();
+  return own_out_->add(packet, ecn);
+}
+
+void SctpInstance::stirred(struct socket*, void* self, int) noexcept {
+  auto& instance = *static_cast<SctpInstance*>(self);
+  instance.stirred_ = true;
+  instance.host_.wake();
+}
+
+void SctpInstance::on_wake() noexcept { drain(); }
+
+void SctpInstance::flush() noexcept {
+  if (stirred_) drain();
+  if (stage_ == Stage::lingering) end_if_taken();
+  emit();
+}
+
+void SctpInstance::emit() noexcept {
+  if (own_out_)
+    own_out_->emit();
+  else if (flow_ != nullptr)
+    flow_->out.emit();
+}
+
+// Takes what the library has, unless too much waits for the layers above: then it stays there and the peer's window
+// closes.
+void SctpInstance::drain() noexcept {
+  stirred_ = blocked_ = false;
+  const std::size_t held_most = settings_.window;
+  while (association_ && stage_ < Stage::lingering) {
+    if (held_ >= held_most) {
+      if (association_.has_failed()) end(Error{Reason::reset, 0, kLayer, "the association was lost while nobody read"});
+      return;
+    }
+    auto incoming = association_.receive(host_.executor().pool(), room_);
+    if (!incoming) return;
+    if (incoming->notification)
+      notified(incoming->bytes.bytes());
+    else
+      received(std::move(*incoming));
+  }
+}
+
+void SctpInstance::notified(std::span<const std::byte> bytes) noexcept {
+  alignas(sctp_notification) std::byte aligned[2048];
+  std::memcpy(aligned, bytes.data(), std::min(bytes.size(), sizeof aligned));
+  const auto& event = *reinterpret_cast<const sctp_notification*>(aligned);
+  switch (event.sn_header.sn_type) {
+    case SCTP_ASSOC_CHANGE: return association_changed(event.sn_assoc_change);
+    case SCTP_SHUTDOWN_EVENT: return peer_is_done();
+    case SCTP_STREAM_RESET_EVENT: return streams_were_reset(event.sn_strreset_event);
+    case SCTP_STREAM_CHANGE_EVENT: return streams_were_added(event.sn_strchange_event);
+    case SCTP_PARTIAL_DELIVERY_EVENT: return broke_off(static_cast<std::uint16_t>(event.sn_pdapi_event.pdapi_stream));
+    case SCTP_SEND_FAILED_EVENT: {
+      const auto& failure = event.sn_send_failed_event;
+      const Error why{Reason::reset, failure.ssfe_error, kLayer, "the association ended before the message arrived"};
+      return undecided_.given_up(failure.ssfe_info.snd_context, failure.ssfe_error == 0 ? nullptr : &why);
+    }
+    case SCTP_SENDER_DRY_EVENT: undecided_.all_arrived(); return association_.tell_when_dry(false);
+    default: return;
+  }
+}
+
+void SctpInstance::association_changed(const sctp_assoc_change& change) noexcept {
+  const std::span abort(change.sac_info, change.sac_length - sizeof change);
+  const auto failure = [&](Reason by_peer, Reason by_silence, std::string_view what) {
+    if (!abort.empty())
+      return end(Error{by_peer, change.sac_error, kLayer, "the peer has " + std::string(what) + reason_of(abort)});
+    end(Error{by_silence, change.sac_error, kLayer, "the peer does not answer any more"});
+  };
+  switch (change.sac_state) {
+    case SCTP_COMM_UP: return established(change);
+    case SCTP_SHUTDOWN_COMP: return end(std::nullopt);
+    case SCTP_RESTART:
+      return end(Error{Reason::reset, 0, kLayer, "the peer has begun anew and knows nothing of before"});
+    case SCTP_COMM_LOST: return failure(Reason::reset, Reason::timed_out, "aborted the association");
+    case SCTP_CANT_STR_ASSOC: return failure(Reason::unreachable, Reason::timed_out, "refused the association");
+    default: return;
+  }
+}
+
+// ---- the end
+
+void SctpInstance::close(const CloseArgs& args) noexcept {
+  if (!association_ || stage_ >= Stage::lingering) return say_end();
+  if (!args.abort && stage_ == Stage::open) {
+    stage_ = Stage::closing;
+    association_.finish();
+    return;
+  }
+  association_.abort(args.reason);
+  emit();
+  end_error_.reset();
+  say_end();
+}
+
+// The peer sends nothing more and takes nothing more (RFC 9260 section 9.2).
+void SctpInstance::peer_is_done() noexcept {
+  peer_shut_ = true;
+  for (const auto& s : streams_) {
+    if (s == nullptr) continue;
+    s->in_done = true;
+    hand_up(*s);
+  }
+}
+
+// What has come goes up first, as far as the layers above take it.
+void SctpInstance::end(std::optional<Error> error) noexcept {
+  if (stage_ >= Stage::lingering) return;
+  const bool closing = stage_ == Stage::closing;
+  stage_ = Stage::lingering;
+  emit();
+  association_.drop();
+  end_error_ = std::move(error);
+  peer_is_done();
+  if (closing)
+    say_end();
+  else
+    end_if_taken();
+}
+
+// A failure does not wait for somebody who does not read.
+void SctpInstance::end_if_taken() noexcept {
+  const auto taken = [](const auto& s) {
+    return s == nullptr || !s->port || s->deaf || (s->in.empty() && s->port.link().up.batch.empty());
+  };
+  if (end_error_ || std::ranges::all_of(streams_, taken)) say_end();
+}
+
+void SctpInstance::say_end() noexcept {
+  if (stage_ == Stage::over) return;
+  stage_ = Stage::over;
+  if (!end_error_) undecided_.all_arrived();
+  leave();
+  if (end_error_)
+    host_.failed(std::move(*end_error_));
+  else
+    host_.closed();
+}
+
+}  // namespace trellis::sctp

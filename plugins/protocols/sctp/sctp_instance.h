@@ -1,0 +1,126 @@
+// sctp_instance.h: one association as a layer over datagrams, with streams above it.
+//
+// usrsctp does the protocol and says by an upcall that something may have changed; drain() then takes all that it has.
+// The sources: sctp_instance.cc life and end, streams.cc the streams, properties.cc.
+#pragma once
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "association.h"
+#include "packets_out.h"
+#include "stream.h"
+#include "trellis/protocol.h"
+#include "undecided.h"
+
+namespace trellis::sctp {
+
+/// The way to a peer of a listener; lives in the acceptor. Several associations of one host may share it (RFC 6951).
+class Flow;
+
+class SctpInstance final : public ProtocolInstance, private StreamLayer, private PacketSink, private LibraryDriver {
+ public:
+  /// A client. `settings` outlive it.
+  SctpInstance(const Seat& seat, const Settings& settings);
+  /// A server, for an association that its acceptor has accepted.
+  SctpInstance(const Seat& seat, const Settings& settings, Association accepted, Flow& flow);
+  ~SctpInstance() override;
+
+  void open(const OpenArgs&) noexcept override;
+  void close(const CloseArgs&) noexcept override;
+  void on_up(LowerPort, Batch&) noexcept override;
+  void on_down(UpperPort, Batch&) noexcept override;
+  void on_credit(UpperPort) noexcept override;
+  void on_credit(LowerPort) noexcept override {}  // flush() follows
+  void on_deadline() noexcept override { Library::of_process().tick(); }
+  void on_wake() noexcept override;
+  void flush() noexcept override;
+  StreamLayer* streams() noexcept override { return this; }
+  Result<PropertyValue> get(UpperPort, std::string_view name) noexcept override;
+  Result<void> set(UpperPort, std::string_view name, const PropertyValue& value) noexcept override;
+
+  Flow* flow() const noexcept { return flow_; }  ///< of a server
+  /// The acceptor takes the flow away: nothing is said to the peer any more.
+  void part() noexcept;
+
+ private:
+  enum class Stage : std::uint8_t {
+    handshake,
+    open,
+    closing,    // until the peer has everything and agrees
+    lingering,  // over on the wire; the layers above have not taken everything yet
+    over,
+  };
+  bool take_packet(std::span<const std::byte> packet, std::uint8_t ecn) noexcept override;
+  void wake_at(TimePoint at) noexcept override { host_.deadline(at); }
+  void leave() noexcept;
+  static void stirred(struct socket*, void* self, int) noexcept;
+  PeerKey own_key() const noexcept { return reinterpret_cast<PeerKey>(this); }
+  bool lives() const noexcept { return stage_ == Stage::open || stage_ == Stage::closing; }
+
+  // Life and end
+  Result<void> dial(const OpenArgs& args);
+  void drain() noexcept;
+  void notified(std::span<const std::byte> bytes) noexcept;
+  void association_changed(const sctp_assoc_change& change) noexcept;
+  void established(const sctp_assoc_change& change) noexcept;
+  void emit() noexcept;
+  void end(std::optional<Error> error) noexcept;
+  void end_if_taken() noexcept;
+  void say_end() noexcept;
+
+  // Streams
+  Result<void> open_stream(UpperPort, const StreamArgs&) noexcept override;
+  void abort_stream(UpperPort, Direction, std::uint64_t code) noexcept override;
+  Stream* find(std::uint16_t id) noexcept;
+  Stream& add(UpperPort port, std::uint16_t id);
+  Stream& stream_of_peer(std::uint16_t id);
+  void received(Incoming part) noexcept;
+  void hand_up(Stream& s) noexcept;
+  bool usable(const Stream& s) const noexcept { return s.id < out_streams_; }
+  void refill(Stream& s) noexcept;
+  bool send_front(Stream& s, Batch& batch) noexcept;
+  bool send_nothing(Stream& s, Batch& batch) noexcept;
+  bool send_bytes(Stream& s, Batch& batch, std::size_t bytes, bool end) noexcept;
+  std::uint32_t context_for(const Chunk& chunk) noexcept;
+  void drop_front(Batch& batch, const Error& why) noexcept;
+  Outgoing outgoing(const Stream& s, const Chunk& chunk) const noexcept;
+  void end_sending(Stream& s) noexcept;
+  void streams_were_reset(const sctp_stream_reset_event& event) noexcept;
+  void stream_was_reset(Stream& s, std::uint16_t flags) noexcept;
+  void streams_were_added(const sctp_stream_change_event& event) noexcept;
+  void broke_off(std::uint16_t id) noexcept;
+  void reconfigure() noexcept;
+  void want_streams(std::uint16_t id) noexcept;
+  void forget_if_over(Stream& s) noexcept;
+  void peer_is_done() noexcept;
+  void prioritize(const Stream& s) noexcept;
+
+  LayerHost& host_;
+  UpperPort first_;
+  LowerPort lower_;
+  const Settings& settings_;
+  std::optional<PacketsOut> own_out_;  // of a client
+  Flow* flow_ = nullptr;               // of a server
+  Association association_;
+  std::vector<std::unique_ptr<Stream>> streams_;  // by number
+  std::vector<std::uint16_t> free_ids_;
+  Undecided undecided_;
+  Slice room_;                     // what is received next goes here
+  std::size_t held_ = 0;           // charge of what the layers above have not asked for
+  Stream* sending_ = nullptr;      // without interleaving: whose message must end before another begins
+  std::uint32_t next_id_ = 0;      // of a stream that we open
+  std::uint32_t out_streams_ = 0;  // that we may send on
+  std::uint32_t wanted_streams_ = 0;
+  std::optional<Error> end_error_;
+  Stage stage_ = Stage::handshake;
+  bool joined_ = false;        // the library counts us
+  bool interleaving_ = false;  // agreed with the peer
+  bool reconfig_ = false;
+  bool blocked_ = false;    // the library takes no data now
+  bool stirred_ = false;    // it may have something for us
+  bool peer_shut_ = false;  // the peer takes nothing more
+  bool heard_ = false;      // of the peer
+};
+
+}  // namespace trellis::sctp
