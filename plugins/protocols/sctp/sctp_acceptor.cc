@@ -78,6 +78,9 @@ PeerKey SctpAcceptor::key_of(const MessageInfo& from) const noexcept {
 void SctpAcceptor::on_up(LowerPort from, Batch& batch) noexcept {
   while (!batch.empty()) take(batch.pop());
   from.grant_to(kInputWindow);
+  if (!from.finished()) return;
+  for (SctpInstance* const instance : instances_) instance->cut_off();
+  host_.failed({Reason::reset, 0, kLayer, "the layer below brings nothing more"});
 }
 
 void SctpAcceptor::take(const Chunk& chunk) noexcept {
@@ -100,12 +103,12 @@ void SctpAcceptor::take(const Chunk& chunk) noexcept {
   admit();
   if (!stranger) return;
   const auto known = flows_.find(key);
-  if (known != flows_.end() && known->second->associations == 0) retire(*known->second);
+  if (known == flows_.end() || known->second->associations > 0) return;
+  known->second->out.emit();  // what the stranger was answered
+  retire(*known->second);
 }
 
-// What strangers were answered leaves now: their flow goes.
 void SctpAcceptor::retire(Flow& flow) noexcept {
-  flow.out.emit();
   std::erase(talking_, &flow);
   Library::of_process().retire(flow.key);
   flows_.erase(flow.key);
@@ -122,11 +125,14 @@ void SctpAcceptor::admit() noexcept {
     Seat* const seat = host_.seat(to->remote, lower_);
     if (seat == nullptr) continue;
     ++flow->second->associations;
-    host_.seated(seat, std::make_unique<SctpInstance>(*seat, settings_, std::move(accepted), *flow->second));
+    auto made = std::make_unique<SctpInstance>(*seat, settings_, std::move(accepted), *flow->second);
+    instances_.push_back(made.get());
+    host_.seated(seat, std::move(made));
   }
 }
 
 void SctpAcceptor::unseated(ProtocolInstance& instance) noexcept {
+  std::erase(instances_, static_cast<SctpInstance*>(&instance));
   Flow& flow = *static_cast<SctpInstance&>(instance).flow();
   flow.muted = true;
   static_cast<SctpInstance&>(instance).part();

@@ -54,6 +54,7 @@ class SctpAcceptor final : public Acceptor {
   std::uint64_t secrets_[6] = {};
   std::unordered_map<PeerKey, std::unique_ptr<Flow>> flows_;
   std::vector<Flow*> talking_;  // with packets that wait for flush()
+  std::vector<SctpInstance*> instances_;
   bool joined_ = false;
 };
 

@@ -118,7 +118,10 @@ void SctpInstance::on_up(LowerPort from, Batch& batch) noexcept {
   }
   from.grant_to(kInputWindow);
   drain();
+  if (from.finished()) cut_off();
 }
+
+void SctpInstance::cut_off() noexcept { end(Error{Reason::reset, 0, kLayer, "the layer below brings nothing more"}); }
 
 bool SctpInstance::take_packet(std::span<const std::byte> packet, std::uint8_t ecn) noexcept {
   host_.wake();

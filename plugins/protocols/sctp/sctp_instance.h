@@ -42,6 +42,7 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   Flow* flow() const noexcept { return flow_; }  ///< of a server
   /// The acceptor takes the flow away: nothing is said to the peer any more.
   void part() noexcept;
+  void cut_off() noexcept;  ///< nothing more comes from below
 
  private:
   enum class Stage : std::uint8_t {
