@@ -102,9 +102,8 @@ WatchedInstance::WatchedInstance(const Seat& seat, Scene& scene) : seat_(seat), 
 WatchedInstance::~WatchedInstance() {
   if (real_ == nullptr) return;
   // What a layer with streams stood on may have failed, and is gone before it.
-  const bool stands = std::ranges::any_of(scene_.taps, [this](const Tap* tap) {
-    return tap->place() == Place::below && tap->side() == host_.side_;
-  });
+  const bool stands = std::ranges::any_of(
+      scene_.taps, [this](const Tap* tap) { return tap->place() == Place::below && tap->side() == host_.side_; });
   const std::size_t credit = stands && seat_.lower ? seat_.lower.credit() : 0;
   const std::uint64_t sends = scene_.faults().calls(SocketCall::send);
   real_.reset();
