@@ -151,7 +151,8 @@ Result<std::size_t> Association::send(std::span<const std::byte> bytes, const Ou
   const ssize_t n =
       usrsctp_sendv(socket_, bytes.data(), bytes.size(), nullptr, 0, &info, sizeof info, SCTP_SENDV_SPA, 0);
   if (n >= 0) return static_cast<std::size_t>(n);
-  if (errno == EWOULDBLOCK || errno == EAGAIN) return 0;
+  // A full buffer that is smaller than the rest of a message is "message too long", although it may come in parts.
+  if (errno == EWOULDBLOCK || errno == EAGAIN || errno == EMSGSIZE) return 0;
   return fail(Reason::reset, "the association takes nothing more: " + errno_text(), static_cast<std::uint64_t>(errno),
               kLayer);
 }

@@ -183,9 +183,17 @@ void SctpInstance::notified(std::span<const std::byte> bytes) noexcept {
       const Error why{Reason::reset, failure.ssfe_error, kLayer, "the association ended before the message arrived"};
       return undecided_.given_up(failure.ssfe_info.snd_context, failure.ssfe_error == 0 ? nullptr : &why);
     }
-    case SCTP_SENDER_DRY_EVENT: undecided_.all_arrived(); return association_.tell_when_dry(false);
+    case SCTP_SENDER_DRY_EVENT: return ran_dry();
     default: return;
   }
+}
+
+// The library has nothing more to send; of a message that is still being given to it that says nothing.
+void SctpInstance::ran_dry() noexcept {
+  hears_dry_ = false;
+  association_.tell_when_dry(false);
+  if (std::ranges::none_of(streams_, [](const auto& s) { return s != nullptr && s->in_message; }))
+    undecided_.all_arrived();
 }
 
 void SctpInstance::association_changed(const sctp_assoc_change& change) noexcept {

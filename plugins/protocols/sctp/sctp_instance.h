@@ -63,6 +63,7 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   Result<void> dial(const OpenArgs& args);
   void drain() noexcept;
   void notified(std::span<const std::byte> bytes) noexcept;
+  void ran_dry() noexcept;
   void association_changed(const sctp_assoc_change& change) noexcept;
   void established(const sctp_assoc_change& change) noexcept;
   void emit() noexcept;
@@ -121,6 +122,7 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   bool blocked_ = false;    // the library takes no data now
   bool stirred_ = false;    // it may have something for us
   bool peer_shut_ = false;  // the peer takes nothing more
+  bool hears_dry_ = false;  // it is asked to say when everything has arrived
   bool heard_ = false;      // of the peer
 };
 

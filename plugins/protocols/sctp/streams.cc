@@ -244,11 +244,16 @@ bool SctpInstance::send_bytes(Stream& s, Batch& batch, std::size_t bytes, bool e
   const auto sent = association_.send(chunk.data.bytes().first(bytes), how);
   if (!sent) {
     if (chunk.info) chunk.info->report(Fate::failed, &sent.error());
+    if (s.in_message) {  // what follows would look like the rest of it
+      this->end(sent.error());
+      return false;
+    }
     s.skipping = true;
     return true;
   }
   blocked_ = *sent < bytes;
   if (*sent == 0) return false;
+  if (!undecided_.empty() && !std::exchange(hears_dry_, true)) association_.tell_when_dry(true);
   s.in_message = !end || *sent < bytes;
   if (!interleaving_) {
     if (sending_ == &s && !s.in_message) host_.wake();  // others have waited for that
@@ -264,7 +269,6 @@ bool SctpInstance::send_bytes(Stream& s, Batch& batch, std::size_t bytes, bool e
 // What the library may give up keeps its message until it has decided. IMPL-51, IMPL-162
 std::uint32_t SctpInstance::context_for(const Chunk& chunk) noexcept {
   if (!chunk.info || (chunk.info->reliable && chunk.info->expires == TimePoint::max())) return 0;
-  if (undecided_.empty()) association_.tell_when_dry(true);
   return undecided_.add(chunk.info);
 }
 

@@ -29,9 +29,7 @@ class Undecided {
   /// Everything that was not given up has arrived.
   void all_arrived() noexcept {
     for (const MessageRef& message : messages_) {
-      if (!message) continue;
-      message->report(Fate::sent);
-      message->report(Fate::acknowledged);
+      if (message) message->report(Fate::sent);
     }
     first_ += static_cast<std::uint32_t>(messages_.size());
     if (first_ > UINT32_MAX / 2) first_ = 1;
