@@ -50,7 +50,8 @@ TEST_F(Sctp, AMessageLargerThanTheWindows) {
     client.send("after");
     ASSERT_TRUE(fresh.world.run_until(
         [&] { return !fresh.peers.empty() && fresh.peers[0]->reader->messages.size() == 2; }, 300s))
-        << options << ": " << fresh.peers[0]->reader->all.size() << " bytes have arrived " << (client.failed ? client.failed->detail : "");
+        << options << ": " << fresh.peers[0]->reader->all.size() << " bytes have arrived "
+        << (client.failed ? client.failed->detail : "");
     EXPECT_TRUE(fresh.peers[0]->reader->messages[0] == content) << options;
     EXPECT_EQ(fresh.peers[0]->reader->messages[1], "after");
   }

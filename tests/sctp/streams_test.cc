@@ -134,6 +134,8 @@ TEST_F(Sctp, Priorities) {
 TEST_F(Sctp, TheWholeGroupEnds) {
   Talker& first = connected();
   for (int i = 0; i < 5; ++i) pair.clone(first);
+  ASSERT_TRUE(
+      pair.until([&] { return std::ranges::all_of(pair.talkers, [](auto& t) { return t->ready.has_value(); }); }));
   const std::string content(50'000, 'x');
   for (auto& t : pair.talkers) t->send(content);
   std::optional<Result<void>> closed;
