@@ -1,4 +1,4 @@
-// A file goes from one computer to another by samples/file-transfer while what it goes over fails: the copy is the same.
+// A file goes from one computer to another by samples/file-transfer while what it goes over fails; the copy is whole.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -6,7 +6,7 @@ namespace trellis {
 
 /// What to look up.
 struct Query {
-  std::string host;     ///< a name, not an address literal
+  std::string host;     ///< a name; an IPv4 literal asks for its NAT64 address
   std::string service;  ///< "https": HTTPS records; another one, "xmpp-client" or "sip/udp": SRV; empty: addresses only
   std::uint16_t port;   ///< goes into the endpoints, host byte order
   const Path* path;     ///< whose servers to ask; valid during the call

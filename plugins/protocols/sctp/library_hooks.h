@@ -1,5 +1,5 @@
-// library_hooks.h: usrsctp reads the clock and random numbers of the system. Both are redirected to the loop, so that it
-// lives in virtual time and a run can be repeated.
+// library_hooks.h: usrsctp reads the clock and random numbers of the system. Both go to the loop instead, so that it
+// lives in virtual time.
 #pragma once
 #include <sys/time.h>
 
