@@ -13,7 +13,6 @@ namespace {
 
 using security::octets;
 
-constexpr std::size_t kCacheMost = 64;
 constexpr unsigned kChainMost = 16;
 
 std::unexpected<Error> unusable(std::string detail) {
@@ -23,12 +22,6 @@ std::unexpected<Error> unusable(std::string detail) {
 gnutls_datum_t datum(std::span<const std::byte> bytes) noexcept {
   // The library takes what it only reads as if it could write.
   return {const_cast<std::uint8_t*>(octets(bytes).data()), static_cast<unsigned>(bytes.size())};
-}
-
-bool says_nothing(const Security& s) {
-  return s.server_identities.empty() && s.client_identities.empty() && s.trusted.empty() && s.pinned.empty() &&
-         s.preshared_keys.empty() && s.groups.empty() && s.ciphers.empty() && s.signatures.empty() && s.alpn.empty() &&
-         s.version_floor == Security{}.version_floor;
 }
 
 // ---- keys that somebody else holds: the library asks for signatures
@@ -250,18 +243,6 @@ int Credentials::use_in(gnutls_session_t session) const noexcept {
   if (psk_client_) gnutls_credentials_set(session, GNUTLS_CRD_PSK, psk_client_.get());
   if (psk_server_) gnutls_credentials_set(session, GNUTLS_CRD_PSK, psk_server_.get());
   return gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, certificates_.get());
-}
-
-Result<std::shared_ptr<const Credentials>> CredentialsCache::get(const Security& security, bool server) {
-  if (security.id == 0 && !says_nothing(security)) return Credentials::make(settings_, security, server);
-  const std::lock_guard lock(mutex_);
-  const auto key = std::pair(security.id, server);
-  if (const auto found = made_.find(key); found != made_.end()) return found->second;
-  auto made = Credentials::make(settings_, security, server);
-  if (!made) return made;
-  if (made_.size() >= kCacheMost) made_.clear();
-  made_.emplace(key, *made);
-  return made;
 }
 
 }  // namespace trellis::quic

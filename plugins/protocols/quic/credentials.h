@@ -4,13 +4,12 @@
 #include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
 
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "quic_settings.h"
+#include "security/credentials_cache.h"
 #include "security/peer_trust.h"
 
 namespace trellis::quic {
@@ -34,6 +33,7 @@ class Credentials {
   /// Errors: what cannot be read, does not fit together, or what the library cannot do.
   static Result<std::shared_ptr<const Credentials>> make(const Settings& settings, const Security& security,
                                                          bool server);
+  static bool says_nothing(const Security& s) { return security::says_nothing(s) && s.alpn.empty(); }
 
   const security::PeerTrust& trust() const noexcept { return trust_; }
   /// Tells sessions that were authenticated by different rules apart.
@@ -68,16 +68,6 @@ class Credentials {
   mutable std::vector<std::uint8_t> ticket_key_;  // the library wants to be able to write
 };
 
-/// Finds the Credentials of a Security again by its id.
-class CredentialsCache {
- public:
-  explicit CredentialsCache(const Settings& settings) : settings_(settings) {}
-  Result<std::shared_ptr<const Credentials>> get(const Security& security, bool server);
-
- private:
-  const Settings& settings_;
-  std::mutex mutex_;
-  std::map<std::pair<std::uint64_t, bool>, std::shared_ptr<const Credentials>> made_;
-};
+using CredentialsCache = security::CredentialsCache<const Credentials, Settings>;
 
 }  // namespace trellis::quic

@@ -15,8 +15,6 @@
 namespace trellis::tls {
 namespace {
 
-constexpr std::size_t kCacheMost = 64;
-
 std::unexpected<Error> unusable(std::string detail) {
   return std::unexpected(make_error(Reason::configuration, Code::identity, std::move(detail)));
 }
@@ -26,12 +24,6 @@ bool is_certificate(const Der& der, std::vector<Botan::X509_Certificate>& into) 
   return true;
 } catch (const std::exception&) {
   return false;
-}
-
-bool says_nothing(const Security& s) {
-  return s.server_identities.empty() && s.client_identities.empty() && s.trusted.empty() && s.pinned.empty() &&
-         s.preshared_keys.empty() && s.groups.empty() && s.ciphers.empty() && s.signatures.empty() &&
-         s.version_floor == Security{}.version_floor;
 }
 
 }  // namespace
@@ -166,18 +158,6 @@ std::vector<Botan::TLS::ExternalPSK> Credentials::find_preshared_keys(std::strin
     found.emplace_back(psk.identity, psk.hash, Botan::secure_vector<std::uint8_t>(key.begin(), key.end()));
   }
   return found;
-}
-
-Result<std::shared_ptr<Credentials>> CredentialsCache::get(const Security& security, bool server) {
-  if (security.id == 0 && !says_nothing(security)) return Credentials::make(settings_, security, server);
-  const std::lock_guard lock(mutex_);
-  const auto key = std::pair(security.id, server);
-  if (const auto found = parsed_.find(key); found != parsed_.end()) return found->second;
-  auto made = Credentials::make(settings_, security, server);
-  if (!made) return made;
-  if (parsed_.size() >= kCacheMost) parsed_.clear();
-  parsed_.emplace(key, *made);
-  return made;
 }
 
 }  // namespace trellis::tls

@@ -5,13 +5,12 @@
 #include <botan/tls_external_psk.h>
 #include <botan/tls_policy.h>
 
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "security/credentials_cache.h"
 #include "security/peer_trust.h"
 #include "tls_settings.h"
 
@@ -30,6 +29,7 @@ class Credentials final : public Botan::Credentials_Manager {
 
   /// Errors: what cannot be parsed or does not fit together.
   static Result<std::shared_ptr<Credentials>> make(const Settings& settings, const Security& security, bool server);
+  static bool says_nothing(const Security& s) { return security::says_nothing(s); }
 
   const std::shared_ptr<Botan::TLS::Policy>& policy() const noexcept { return policy_; }
   /// Whom the peer must prove to be.
@@ -71,16 +71,6 @@ class Credentials final : public Botan::Credentials_Manager {
   std::string fingerprint_;
 };
 
-/// Finds the parsed Credentials of a Security again by its id.
-class CredentialsCache {
- public:
-  explicit CredentialsCache(const Settings& settings) : settings_(settings) {}
-  Result<std::shared_ptr<Credentials>> get(const Security& security, bool server);
-
- private:
-  const Settings& settings_;
-  std::mutex mutex_;
-  std::map<std::pair<std::uint64_t, bool>, std::shared_ptr<Credentials>> parsed_;
-};
+using CredentialsCache = security::CredentialsCache<Credentials, Settings>;
 
 }  // namespace trellis::tls
