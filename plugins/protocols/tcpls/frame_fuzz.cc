@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto bytes = std::as_bytes(std::span(data, size));
   (void)tcpls::read_client_hello(bytes, tcpls::kPrivateUse);
   (void)tcpls::check_server_hello(bytes, 0x1301);
-  static tcpls::HeapPool pool;
+  static tls::HeapPool pool;
   Slice record = pool.allocate(0, static_cast<std::uint32_t>(size), 0);
   if (size > 0) std::memcpy(record.edit().data(), data, size);
   tcpls::FrameReader reader(std::move(record));

@@ -14,7 +14,7 @@
 namespace trellis::tcpls {
 namespace {
 
-HeapPool pool;
+tls::HeapPool pool;
 
 std::vector<std::byte> from_hex(std::string_view hex) {
   std::vector<std::byte> bytes;

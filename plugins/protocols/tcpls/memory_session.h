@@ -110,52 +110,21 @@ class Side final : public LayerHost, public StreamHost, public LowerHost {
   OpenArgs args_;
 };
 
-/// The options of tcpls with a certificate of the tests, and these.
-class GivenOptions final : public Options {
- public:
-  explicit GivenOptions(std::map<std::string, OptionValue> values) : values_(std::move(values)) {}
-  bool flag(std::string_view name) const noexcept override { return std::get<bool>(value(name)); }
-  std::int64_t number(std::string_view name) const noexcept override { return std::get<std::int64_t>(value(name)); }
-  std::string_view text(std::string_view name) const noexcept override {
-    return std::get<std::string_view>(value(name));
-  }
-
- private:
-  OptionValue value(std::string_view name) const {
-    if (const auto found = values_.find(std::string(name)); found != values_.end()) return found->second;
-    for (const OptionSpec& spec : tcpls_options()) {
-      if (spec.name == name) return spec.fallback;
-    }
-    std::abort();
-  }
-  std::map<std::string, OptionValue> values_;
-};
-
 /// Both sides of a session, with keys made once for all tests of the program.
 struct MemorySession {
   static const Shared& shared() {
     static const std::string anchor = TLS_TEST_PKI "/ca.pem", certificate = TLS_TEST_PKI "/server.pem",
                              key = TLS_TEST_PKI "/server.key";
-    static const Shared both(*Settings::from(GivenOptions({{"trust", std::string_view(anchor)},
-                                                           {"certificate", std::string_view(certificate)},
-                                                           {"key", std::string_view(key)},
-                                                           {"groups", std::string_view("x25519")},
-                                                           {"reorder-bytes", std::int64_t{64 << 10}}})));
+    static const Shared both(*Settings::from(tls::Given({{"trust", std::string_view(anchor)},
+                                                         {"certificate", std::string_view(certificate)},
+                                                         {"key", std::string_view(key)},
+                                                         {"groups", std::string_view("x25519")},
+                                                         {"reorder-bytes", std::int64_t{64 << 10}}},
+                                                        tcpls_options())));
     return both;
   }
   MemorySession() { converse(); }
-  void converse() {
-    for (bool moved = true; moved;) {
-      moved = false;
-      for (Side* from : {&client, &server}) {
-        Side& to = from == &client ? server : client;
-        if (const auto bytes = from->take(); !bytes.empty()) {
-          moved = true;
-          to.feed(bytes);
-        }
-      }
-    }
-  }
+  void converse() { tls::converse(client, server); }
   Side client{shared(), false}, server{shared(), true};
 };
 

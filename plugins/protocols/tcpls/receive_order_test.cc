@@ -13,7 +13,7 @@
 namespace trellis::tcpls {
 namespace {
 
-HeapPool pool;
+tls::HeapPool pool;
 
 StreamData frame(std::uint64_t offset, std::string_view content, bool fin = false) {
   StreamData made{

@@ -9,24 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "heap_pool.h"
 #include "tls_instance.h"
 #include "trellis/lowers.h"
 
 namespace trellis::tls {
-
-/// Blocks straight from the heap.
-class HeapPool final : public BlockPool {
- public:
-  Slice allocate(std::uint32_t headroom, std::uint32_t size, std::uint32_t tailroom) override {
-    const std::uint32_t capacity = headroom + size + tailroom;
-    auto* const block = new Block{
-        .data = new std::byte[capacity + 1], .capacity = capacity, .references = 1, .release = [](Block* b) noexcept {
-          delete[] b->data;
-          delete b;
-        }};
-    return {block, headroom, size};
-  }
-};
 
 /// What a layer needs of a loop: random bytes, the time, memory.
 class TestLoop final : public Executor {
@@ -162,11 +149,12 @@ class End final : public LayerHost {
 };
 
 /// Carries bytes between two ends until both are silent.
-inline void converse(End& a, End& b) {
+template <class Side>
+void converse(Side& a, Side& b) {
   for (bool moved = true; moved;) {
     moved = false;
-    for (End* from : {&a, &b}) {
-      End& to = from == &a ? b : a;
+    for (Side* from : {&a, &b}) {
+      Side& to = from == &a ? b : a;
       if (const auto bytes = from->take(); !bytes.empty()) {
         moved = true;
         to.feed(bytes);
@@ -175,10 +163,11 @@ inline void converse(End& a, End& b) {
   }
 }
 
-/// The options of a layer that says nothing but these.
+/// The options of a layer that says nothing but these; `specs`: of the layer.
 class Given final : public Options {
  public:
-  explicit Given(std::map<std::string, OptionValue> values = {}) : values_(std::move(values)) {}
+  explicit Given(std::map<std::string, OptionValue> values = {}, std::span<const OptionSpec> specs = tls_options())
+      : values_(std::move(values)), specs_(specs) {}
   bool flag(std::string_view name) const noexcept override { return std::get<bool>(value(name)); }
   std::int64_t number(std::string_view name) const noexcept override { return std::get<std::int64_t>(value(name)); }
   std::string_view text(std::string_view name) const noexcept override {
@@ -188,12 +177,13 @@ class Given final : public Options {
  private:
   OptionValue value(std::string_view name) const {
     if (const auto found = values_.find(std::string(name)); found != values_.end()) return found->second;
-    for (const OptionSpec& spec : tls_options()) {
+    for (const OptionSpec& spec : specs_) {
       if (spec.name == name) return spec.fallback;
     }
     std::abort();
   }
   std::map<std::string, OptionValue> values_;
+  std::span<const OptionSpec> specs_;
 };
 
 }  // namespace trellis::tls

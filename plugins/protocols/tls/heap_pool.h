@@ -1,9 +1,8 @@
-// heap_pool.h: blocks from the heap, each by itself, for tests: a sanitizer
-// sees every byte too far.
+// heap_pool.h: blocks from the heap, each by itself, for tests: a sanitizer sees every byte too far.
 #pragma once
 #include "trellis/buffer.h"
 
-namespace trellis::tcpls {
+namespace trellis::tls {
 
 struct HeapPool final : BlockPool {
   Slice allocate(std::uint32_t headroom, std::uint32_t size, std::uint32_t tailroom) override {
@@ -16,4 +15,4 @@ struct HeapPool final : BlockPool {
   }
 };
 
-}  // namespace trellis::tcpls
+}  // namespace trellis::tls
