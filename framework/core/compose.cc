@@ -5,14 +5,13 @@
 #include <utility>
 
 #include "core/framer_layer.h"
+#include "core/layer_names.h"
 #include "core/proxies.h"
 #include "core/text.h"
 #include "core/trait_words.h"
 
 namespace trellis {
 namespace {
-
-constexpr const char* kLayer = "compose";
 
 /// A layer that is configured, before it is known what it shall offer.
 struct Part {
@@ -29,7 +28,7 @@ std::unexpected<Error> at(const std::string& where, Error error) {
 }
 
 std::unexpected<Error> misfit(const std::string& where, std::string detail) {
-  return at(where, {Reason::configuration, 0, kLayer, std::move(detail)});
+  return at(where, {Reason::configuration, 0, kComposeLayer, std::move(detail)});
 }
 
 Result<Registry::LayerKind> find(Registry& registry, const LayerSpec& spec) {

@@ -11,6 +11,7 @@
 #include <iterator>
 #include <optional>
 
+#include "core/layer_names.h"
 #include "core/nearest.h"
 #include "core/text.h"
 
@@ -18,7 +19,6 @@ namespace trellis {
 namespace {
 
 constexpr std::string_view kSection = ".trellis_plugin";
-constexpr const char* kLayer = "plugin-loader";
 
 // A shared object has some forty sections with names of ten letters; these bound what a forged header makes us read.
 constexpr std::size_t kSectionsMax = 4096;
@@ -61,7 +61,8 @@ std::string machine_name(unsigned number) {
 }
 
 std::unexpected<Error> refuse(std::string_view found, std::string_view expected, std::string_view remedy) {
-  return fail(Reason::configuration, std::format("found {}, expected {}: {}", found, expected, remedy), 0, kLayer);
+  return fail(Reason::configuration, std::format("found {}, expected {}: {}", found, expected, remedy), 0,
+              kLoaderLayer);
 }
 
 template <class T>
@@ -150,7 +151,7 @@ Result<Provided> read_provided(std::string_view word) {
   if (known == std::end(kKinds)) {
     return fail(Reason::configuration,
                 std::format("found {} in what it provides, {}", in_quotes(word), expected_one_of(kind, kKinds)), 0,
-                kLayer);
+                kLoaderLayer);
   }
   const std::string_view name = colon == std::string_view::npos ? std::string_view() : word.substr(colon + 1);
   if (!is_kebab_case(name)) {

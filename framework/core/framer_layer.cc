@@ -1,26 +1,18 @@
 #include "core/framer_layer.h"
 
-#include <algorithm>
-#include <cctype>
+#include "core/layer_names.h"
+#include "core/text.h"
 
 namespace trellis {
 namespace {
-
-constexpr const char* kLayer = "framer";
 
 // Raises a window to its level; nothing while half of it is left, since a grant costs a visit.
 void refill(auto port, std::size_t level) noexcept {
   if (port.granted() * 2 <= level) port.grant_to(level);
 }
 
-bool same_name(std::string_view a, std::string_view b) noexcept {
-  return std::ranges::equal(a, b, [](char x, char y) {
-    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
-  });
-}
-
 bool says_size(std::string_view name) noexcept {
-  return same_name(name, kSendMsgMaxLen.name) || same_name(name, kRecvMsgMaxLen.name);
+  return same_word(name, kSendMsgMaxLen.name) || same_word(name, kRecvMsgMaxLen.name);
 }
 
 class FramerProtocol final : public Protocol {
@@ -88,7 +80,7 @@ void FramerSender::take(Chunk part) noexcept {
 }
 
 void FramerSender::refuse_size(bool begun) noexcept {
-  Error why{Reason::too_large, bytes_, kLayer,
+  Error why{Reason::too_large, bytes_, kFramerLayer,
             name_ + ": a message of " + std::to_string(bytes_) + " bytes or more; at most " +
                 std::to_string(framing_.largest()) + " bytes are allowed"};
   if (begun) host_.failed(why);  // parts of it have left, and the peer would take what follows for the rest
@@ -124,7 +116,7 @@ void FramerSender::settle(Batch& parts) noexcept {
 
 void FramerSender::drop_unfinished() noexcept {
   if (at_start_ || dropped_ != nullptr) return;
-  give_up({Reason::canceled, 0, kLayer, name_ + ": sending ended in the middle of the message"});
+  give_up({Reason::canceled, 0, kFramerLayer, name_ + ": sending ended in the middle of the message"});
 }
 
 void FramerSender::push_framed() noexcept {
@@ -166,7 +158,7 @@ Result<bool> FramerReceiver::next_piece(Batch& batch) noexcept {
                 sentence("the peer sends a message of " + std::to_string(bytes_ + piece->deliver) + " bytes" +
                          (piece->end ? "" : " or more") + "; at most " + std::to_string(framing_.largest()) +
                          " bytes are allowed"),
-                0, kLayer);
+                0, kFramerLayer);
   }
   piece_ = *piece;
   in_piece_ = true;
@@ -190,7 +182,7 @@ Result<Framer::Piece> FramerReceiver::parse(Batch& batch) noexcept {
   }
   if (front_.size() < kFramerLookahead) return Framer::Piece{};
   return fail(Reason::protocol_violation,
-              sentence("no header or delimiter in " + std::to_string(kFramerLookahead) + " bytes"), 0, kLayer);
+              sentence("no header or delimiter in " + std::to_string(kFramerLookahead) + " bytes"), 0, kFramerLayer);
 }
 
 // Shows the framer at most twice what it saw before, so that a cut header does not copy the body behind it.
@@ -257,13 +249,13 @@ Result<void> FramerReceiver::check_end(const Batch& left) const noexcept {
         Reason::protocol_violation,
         sentence("the peer ended in the middle of a message: got " + std::to_string(bytes_) +
                  (size_known ? " of " + std::to_string(bytes_ + piece_.deliver) + " bytes" : " bytes and no end")),
-        0, kLayer);
+        0, kFramerLayer);
   }
   if (left.empty()) return {};
   return fail(Reason::protocol_violation,
               sentence("the peer ended in the middle of a message: got " + std::to_string(left.bytes()) +
                        " bytes of its header"),
-              0, kLayer);
+              0, kFramerLayer);
 }
 
 FramerLayer::FramerLayer(const Seat& seat, const std::string& name, const Framing& framing)
@@ -338,7 +330,7 @@ Result<PropertyValue> FramerLayer::get(UpperPort, std::string_view name) noexcep
 
 Result<void> FramerLayer::set(UpperPort, std::string_view name, const PropertyValue&) noexcept {
   if (!says_size(name)) return fail(Reason::unsupported);
-  return fail(Reason::invalid_argument, std::string(name) + " is read-only", 0, kLayer);
+  return fail(Reason::invalid_argument, std::string(name) + " is read-only", 0, kFramerLayer);
 }
 
 }  // namespace trellis

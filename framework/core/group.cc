@@ -8,7 +8,7 @@
 namespace trellis {
 namespace {
 
-constexpr std::size_t kPendingMax = 256;  // streams of the peer on their way at once; more are refused
+constexpr std::size_t kStreamsPendingMax = 256;  // streams of the peer on their way at once; more are refused
 
 bool is(std::string_view name, std::string_view known) { return same_word(name, known); }
 
@@ -83,7 +83,7 @@ void Group::forget_handler(ConnectionCore& owner) noexcept {
 }
 
 Stack* Group::take_stream(Trunk& trunk, const StreamArgs& args) noexcept {
-  if (pending_.size() >= kPendingMax) return nullptr;
+  if (pending_.size() >= kStreamsPendingMax) return nullptr;
   return accept_stream(trunk, args, *this, pending_, handler_owner_->limits());
 }
 

@@ -12,15 +12,14 @@
 #include <memory>
 #include <utility>
 
+#include "core/layer_names.h"
 #include "core/text.h"
 
 namespace trellis {
 namespace {
 
-constexpr const char* kLayer = "plugin-loader";
-
 std::unexpected<Error> refuse(std::string detail, int code = 0) {
-  return fail(Reason::configuration, std::move(detail), static_cast<std::uint64_t>(code), kLayer);
+  return fail(Reason::configuration, std::move(detail), static_cast<std::uint64_t>(code), kLoaderLayer);
 }
 
 /// `what` begins the sentence ("a file"), `path` is for the commands that it recommends.

@@ -13,17 +13,18 @@
 #include <mutex>
 #include <utility>
 
+#include "core/layer_names.h"
 #include "core/plugin_file.h"
 #include "core/text.h"
 
 namespace trellis {
 namespace {
 
-constexpr const char* kLayer = "plugin-loader";
 constexpr const char* kRegister = "trellis_plugin_register";
 
 std::unexpected<Error> refuse(std::string_view found, std::string_view expected, std::string_view remedy) {
-  return fail(Reason::configuration, std::format("found {}, expected {}: {}", found, expected, remedy), 0, kLayer);
+  return fail(Reason::configuration, std::format("found {}, expected {}: {}", found, expected, remedy), 0,
+              kLoaderLayer);
 }
 
 std::string in_file(const std::string& file, const Error& error) {
@@ -52,7 +53,7 @@ class Collector final : public Registrar {
     if (const auto twice = std::ranges::adjacent_find(all); twice != all.end()) {
       note(std::format("found {} registered twice, expected once: correct its registration", to_string(*twice)));
     }
-    if (!fault_.empty()) return fail(Reason::configuration, fault_, 0, kLayer);
+    if (!fault_.empty()) return fail(Reason::configuration, fault_, 0, kLoaderLayer);
     return std::move(kinds_);
   }
 

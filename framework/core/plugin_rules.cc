@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <format>
 
+#include "core/layer_names.h"
 #include "core/text.h"
 
 namespace trellis {
 namespace {
-
-constexpr const char* kLayer = "plugin-loader";
 
 bool allows(const PluginRules& set, std::string_view plugin) {
   return set.allow.empty() || std::ranges::any_of(set.allow, [&](const AllowRule& rule) {
@@ -33,7 +32,7 @@ Result<void> check_allowed(std::span<const PluginRules> rules, std::string_view 
   return fail(Reason::prohibited,
               std::format("found plugin {}, expected one that {} allows: add <allow plugin={}/> there if you want it",
                           in_quotes(plugin), printable(rules.front().policy), in_quotes(plugin)),
-              0, kLayer);
+              0, kLoaderLayer);
 }
 
 bool is_pinned(std::span<const PluginRules> rules, std::string_view plugin) {
@@ -47,7 +46,7 @@ Result<void> check_pins(std::span<const PluginRules> rules, std::string_view plu
     return fail(Reason::prohibited,
                 std::format("found sha256 {}, expected {} as {} pins it: install the pinned file, or pin this one",
                             sha256, pinned.front(), printable(set.policy)),
-                0, kLayer);
+                0, kLoaderLayer);
   }
   return {};
 }

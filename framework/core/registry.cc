@@ -5,13 +5,12 @@
 #include <format>
 #include <utility>
 
+#include "core/layer_names.h"
 #include "core/nearest.h"
 #include "core/text.h"
 
 namespace trellis {
 namespace {
-
-constexpr const char* kLayer = "registry";
 
 std::string origin(const std::string& file) { return file.empty() ? "the application" : printable(file); }
 
@@ -143,7 +142,9 @@ const Registry::Record* Registry::refused(const Provided& provided) const {
 
 Error Registry::unknown(std::string_view what, std::string_view name, std::span<const PluginKind> kinds) const {
   const std::string found = std::format("found {} {}", what, in_quotes(name));
-  const auto say = [](std::string detail) { return Error{Reason::configuration, 0, kLayer, std::move(detail)}; };
+  const auto say = [](std::string detail) {
+    return Error{Reason::configuration, 0, kRegistryLayer, std::move(detail)};
+  };
   for (const PluginKind kind : kinds) {
     if (const Record* const record = refused({kind, std::string(name)}); record != nullptr) {
       return say(std::format("{}, whose plugin was refused: {}", found, record->refusal));
@@ -225,7 +226,7 @@ Result<void> Registry::link(std::string plugin, const std::function<void(Registr
   for (const auto& other : records_) {
     const std::string taken = other->opened ? conflict(record->info, *other) : std::string();
     if (!taken.empty())
-      return fail(Reason::configuration, "plugin " + in_quotes(record->info.name) + ": " + taken, 0, kLayer);
+      return fail(Reason::configuration, "plugin " + in_quotes(record->info.name) + ": " + taken, 0, kRegistryLayer);
   }
   for (const auto& other : records_) {
     if (!other->refusal.empty()) continue;

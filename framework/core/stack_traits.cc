@@ -2,14 +2,15 @@
 
 #include <format>
 
+#include "core/layer_names.h"
 #include "core/trait_words.h"
 
 namespace trellis {
 namespace {
 
-constexpr const char* kLayer = "compose";
-
-std::unexpected<Error> misfit(std::string detail) { return fail(Reason::configuration, std::move(detail), 0, kLayer); }
+std::unexpected<Error> misfit(std::string detail) {
+  return fail(Reason::configuration, std::move(detail), 0, kComposeLayer);
+}
 
 constexpr FeatureSet kProtection = {Feature::confidentiality, Feature::peer_authentication};
 
@@ -54,7 +55,7 @@ Result<StackTraits> fold(std::span<const NamedTraits> bottom_up) {
 }
 
 Result<void> satisfies(const StackTraits& stack, const Requirements& requirements) {
-  const auto lacks = [](std::string detail) { return fail(Reason::unsupported, std::move(detail), 0, kLayer); };
+  const auto lacks = [](std::string detail) { return fail(Reason::unsupported, std::move(detail), 0, kComposeLayer); };
   if (requirements.face != Face::none && stack.face != requirements.face) {
     return lacks(std::format("offers the face {}, the application uses {}", to_string(stack.face),
                              to_string(requirements.face)));
@@ -74,10 +75,13 @@ Result<void> equivalent(const StackTraits& a, const StackTraits& b, const Requir
                         bool security_declared_equal) {
   if (auto fits = satisfies(a, requirements); !fits) return fits;
   if (auto fits = satisfies(b, requirements); !fits) return fits;
-  const auto differ = [](std::string detail) { return fail(Reason::authentication, std::move(detail), 0, kLayer); };
+  const auto differ = [](std::string detail) {
+    return fail(Reason::authentication, std::move(detail), 0, kComposeLayer);
+  };
   if (a.face != b.face) {
     return fail(Reason::unsupported,
-                std::format("one offers the face {}, the other {}", to_string(a.face), to_string(b.face)), 0, kLayer);
+                std::format("one offers the face {}, the other {}", to_string(a.face), to_string(b.face)), 0,
+                kComposeLayer);
   }
   if (a.security.family.empty() != b.security.family.empty()) {
     return differ("one is secure and the other is not: never equivalent");

@@ -140,7 +140,7 @@ bool listen_to(const Pipe& result, const Pipe& errors, std::string& said, std::s
     for (int i = 0; i < 2; ++i) {
       if (waited[i].fd < 0 || waited[i].revents == 0) continue;
       char buffer[4096];
-      const ssize_t n = read(waited[i].fd, buffer, sizeof buffer);
+      const ssize_t n = ::read(waited[i].fd, buffer, sizeof buffer);
       if (n > 0) into[i]->append(buffer, static_cast<std::size_t>(n));
       if (n > 0 || (n < 0 && errno == EINTR)) continue;
       waited[i].fd = -1;

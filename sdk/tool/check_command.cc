@@ -14,7 +14,7 @@ namespace trellis::tool {
 
 namespace {
 
-Arguments make_arguments() {
+Arguments check_arguments() {
   Arguments arguments("check", "FILE.so",
                       "Holds a plugin's protocol or framer to its own claims and to the contract, in virtual time. "
                       "Each check runs in a "
@@ -111,7 +111,7 @@ Result<conformance::Subject> read_subject(const Arguments& arguments) {
 }  // namespace
 
 int check(std::span<char* const> words) {
-  Arguments arguments = make_arguments();
+  Arguments arguments = check_arguments();
   const auto parsed = arguments.parse(words);
   const Report report("check", false);
   if (!parsed) return report.usage(parsed.error());

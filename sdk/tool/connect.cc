@@ -12,14 +12,14 @@ namespace trellis::tool {
 
 namespace {
 
-struct Wanted {
+struct ConnectWanted {
   Transport transport;
   Endpoint remote;
   std::optional<Endpoint> local;
   Duration timeout{};
 };
 
-Arguments make_arguments() {
+Arguments connect_arguments() {
   Arguments arguments(
       "connect", "HOST:PORT",
       "Sends standard input to a peer and writes what comes back to standard output. The end of the input is "
@@ -39,8 +39,8 @@ Arguments make_arguments() {
   return arguments;
 }
 
-Result<Wanted> understand(const Arguments& arguments) {
-  Wanted wanted;
+Result<ConnectWanted> understand_connect(const Arguments& arguments) {
+  ConnectWanted wanted;
   auto transport = Transport::from(arguments, false);
   if (!transport) return fail(std::move(transport));
   wanted.transport = std::move(*transport);
@@ -64,7 +64,7 @@ Result<Wanted> understand(const Arguments& arguments) {
 }
 
 // Tells how the race went, as far as somebody wants to know.
-void watch_race(const Wanted& wanted, Preconnection& preconnection, RaceFiles& files, const Report& report,
+void watch_race(const ConnectWanted& wanted, Preconnection& preconnection, RaceFiles& files, const Report& report,
                 ExitCode& code) {
   if (!files.wanted() && !wanted.transport.json && !wanted.transport.verbose) return;
   preconnection.on_race([&](const RaceReport& race) {
@@ -75,7 +75,8 @@ void watch_race(const Wanted& wanted, Preconnection& preconnection, RaceFiles& f
 }
 
 // The whole life of the connection; the result is the process's.
-Task<void> carry(const Wanted& wanted, Preconnection& preconnection, Loop& loop, const Report& report, ExitCode& code) {
+Task<void> carry(const ConnectWanted& wanted, Preconnection& preconnection, Loop& loop, const Report& report,
+                 ExitCode& code) {
   const TimePoint began = loop.now();
   Result<Connection> connection = co_await preconnection.initiate_async(loop);
   if (!connection) {
@@ -103,12 +104,12 @@ Task<void> carry(const Wanted& wanted, Preconnection& preconnection, Loop& loop,
 }  // namespace
 
 int connect(std::span<char* const> words) {
-  Arguments arguments = make_arguments();
+  Arguments arguments = connect_arguments();
   const auto parsed = arguments.parse(words);
   const Report report("connect", arguments.has("json"));
   if (!parsed) return report.usage(parsed.error());
   if (arguments.has("help")) return std::fputs(arguments.help().c_str(), stdout) < 0 ? kBroken : kDone;
-  const auto wanted = understand(arguments);
+  const auto wanted = understand_connect(arguments);
   if (!wanted) return report.usage(wanted.error());
 
   RaceFiles files;

@@ -19,7 +19,7 @@ namespace trellis::tool {
 
 namespace {
 
-Arguments make_arguments() {
+Arguments explain_arguments() {
   Arguments arguments("explain", "POLICY HOST:PORT",
                       "Says what would be raced under a policy to reach a peer: its stacks, which of them may stand in "
                       "for which, and the candidates in the order in which they are started when none of them answers. "
@@ -220,12 +220,12 @@ Result<RaceReport> rehearse(Framework& framework, Loop& loop, const Transport& t
   return Rehearsal(framework.core(), loop, std::move(*plan)).run();
 }
 
-struct Wanted {
+struct ExplainWanted {
   Transport transport;
   Endpoint remote;
 };
 
-Result<Wanted> understand(const Arguments& arguments) {
+Result<ExplainWanted> understand_explain(const Arguments& arguments) {
   auto transport = Transport::from(arguments, false);
   if (!transport) return fail(std::move(transport));
   if (const std::size_t count = arguments.operands().size(); count != 2) {
@@ -235,19 +235,19 @@ Result<Wanted> understand(const Arguments& arguments) {
   auto remote = parse_remote(arguments.operands()[1]);
   if (!remote) return fail(std::move(remote));
   transport->policy = arguments.operands()[0];
-  return Wanted{std::move(*transport), std::move(*remote)};
+  return ExplainWanted{std::move(*transport), std::move(*remote)};
 }
 
 }  // namespace
 
 int explain(std::span<char* const> words) {
-  Arguments arguments = make_arguments();
+  Arguments arguments = explain_arguments();
   const auto parsed = arguments.parse(words);
   const bool json = arguments.has("json");
   const Report report("explain", json);
   if (!parsed) return report.usage(parsed.error());
   if (arguments.has("help")) return std::fputs(arguments.help().c_str(), stdout) < 0 ? kBroken : kDone;
-  const auto wanted = understand(arguments);
+  const auto wanted = understand_explain(arguments);
   if (!wanted) return report.usage(wanted.error());
 
   auto policy = load_policy(wanted->transport.policy);

@@ -17,7 +17,7 @@ namespace {
 
 enum class Mode { join, echo, discard, source };
 
-struct Wanted {
+struct ListenWanted {
   Transport transport;
   Endpoint local;
   Mode mode = Mode::join;
@@ -25,7 +25,7 @@ struct Wanted {
   bool once = false;
 };
 
-Arguments make_arguments() {
+Arguments listen_arguments() {
   Arguments arguments(
       "listen", "PORT",
       "Waits for one peer and joins it with standard input and output, as `trellis connect` does; or serves "
@@ -47,8 +47,8 @@ Arguments make_arguments() {
   return arguments;
 }
 
-Result<Wanted> understand(const Arguments& arguments) {
-  Wanted wanted;
+Result<ListenWanted> understand_listen(const Arguments& arguments) {
+  ListenWanted wanted;
   auto transport = Transport::from(arguments, true);
   if (!transport) return fail(std::move(transport));
   wanted.transport = std::move(*transport);
@@ -81,7 +81,8 @@ Result<Wanted> understand(const Arguments& arguments) {
 // The listener and its connections.
 class Server {
  public:
-  Server(const Wanted& wanted, Loop& loop, const Report& report) : wanted_(wanted), loop_(loop), report_(report) {}
+  Server(const ListenWanted& wanted, Loop& loop, const Report& report)
+      : wanted_(wanted), loop_(loop), report_(report) {}
 
   void start(Preconnection& preconnection) {
     listener_ = preconnection.listen(loop_, {.listening = [this](const Address& address) { listening(address); },
@@ -133,7 +134,7 @@ class Server {
     co_return co_await pump.carry();
   }
 
-  const Wanted& wanted_;
+  const ListenWanted& wanted_;
   Loop& loop_;
   const Report& report_;
   Listener listener_;
@@ -150,12 +151,12 @@ ExitCode exit_code_of(int signal, ExitCode otherwise) {
 }  // namespace
 
 int listen(std::span<char* const> words) {
-  Arguments arguments = make_arguments();
+  Arguments arguments = listen_arguments();
   const auto parsed = arguments.parse(words);
   const Report report("listen", arguments.has("json"));
   if (!parsed) return report.usage(parsed.error());
   if (arguments.has("help")) return std::fputs(arguments.help().c_str(), stdout) < 0 ? kBroken : kDone;
-  const auto wanted = understand(arguments);
+  const auto wanted = understand_listen(arguments);
   if (!wanted) return report.usage(wanted.error());
 
   const auto loop = make_loop();

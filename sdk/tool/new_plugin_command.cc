@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Arguments make_arguments() {
+Arguments new_plugin_arguments() {
   Arguments arguments(
       "new-plugin", "KIND NAME [FOLDER]",
       "Makes a folder with a plugin that builds and passes the conformance kit at once: a start for one "
@@ -119,7 +119,7 @@ Result<void> check_words(const std::vector<std::string>& words) {
 }  // namespace
 
 int new_plugin(std::span<char* const> words) {
-  Arguments arguments = make_arguments();
+  Arguments arguments = new_plugin_arguments();
   const auto parsed = arguments.parse(words);
   const Report report("new-plugin", false);
   if (!parsed) return report.usage(parsed.error());

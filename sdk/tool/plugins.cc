@@ -19,7 +19,7 @@ namespace trellis::tool {
 
 namespace {
 
-Arguments make_arguments() {
+Arguments plugins_arguments() {
   Arguments arguments(
       "plugins", "",
       "Lists every file in the plugin directories: what it says of itself, or why it is refused. No code of a "
@@ -99,7 +99,7 @@ void print_json(const Registry& registry) {
 }  // namespace
 
 int plugins(std::span<char* const> words) {
-  Arguments arguments = make_arguments();
+  Arguments arguments = plugins_arguments();
   const auto parsed = arguments.parse(words);
   const Report report("plugins", false);
   if (!parsed) return report.usage(parsed.error());

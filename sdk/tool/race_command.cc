@@ -9,7 +9,7 @@ namespace trellis::tool {
 
 namespace {
 
-Arguments make_arguments() {
+Arguments race_arguments() {
   Arguments arguments("race", "[POLICY]",
                       "Runs races in virtual time, with the plugins and racing policies that are installed now: many "
                       "of a policy (default: the shipped default.xml) in a simulated network, or one that was "
@@ -29,7 +29,7 @@ Arguments make_arguments() {
 }  // namespace
 
 int race(std::span<char* const> words) {
-  Arguments arguments = make_arguments();
+  Arguments arguments = race_arguments();
   const auto parsed = arguments.parse(words);
   const Report report("race", arguments.has("json"));
   if (!parsed) return report.usage(parsed.error());

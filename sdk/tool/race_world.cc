@@ -23,12 +23,12 @@ constexpr std::uint64_t kProgressEvery = 1000;
 
 double ms(Duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
 
-struct Wanted {
+struct RaceWanted {
   std::uint64_t seed = kSeed, runs = kRuns;
 };
 
-Result<Wanted> read_wanted(const Arguments& arguments) {
-  Wanted wanted;
+Result<RaceWanted> read_wanted(const Arguments& arguments) {
+  RaceWanted wanted;
   if (arguments.has("seed")) {
     const auto seed = parse_count("seed", arguments.text("seed"));
     if (!seed) return std::unexpected(seed.error());
@@ -85,7 +85,7 @@ std::string counts_text(const Counts& counts) {
   return text.empty() ? "none" : text;
 }
 
-void print_text(const RaceSimulation& simulation, const Wanted& wanted, const RaceStatistics& all) {
+void print_text(const RaceSimulation& simulation, const RaceWanted& wanted, const RaceStatistics& all) {
   const auto runs = static_cast<double>(all.runs());
   std::cout << std::format("policy {} in world {}: {}\n{} races, seed {}\n\n", simulation.policy_name(),
                            simulation.world().name, simulation.world().summary, all.runs(), wanted.seed);
@@ -109,7 +109,7 @@ Poco::JSON::Object counts_json(const Counts& counts) {
   return object;
 }
 
-void print_json(const RaceSimulation& simulation, const Wanted& wanted, const RaceStatistics& all) {
+void print_json(const RaceSimulation& simulation, const RaceWanted& wanted, const RaceStatistics& all) {
   Poco::JSON::Object object(Poco::JSON_PRESERVE_KEY_ORDER);
   object.set("event", "races");
   object.set("policy", simulation.policy_name());

@@ -24,7 +24,7 @@ using std::chrono::system_clock;
 
 constexpr std::string_view kActions[] = {"list", "clear", "where"};
 
-Arguments make_arguments() {
+Arguments state_arguments() {
   Arguments arguments(
       "state", "[list|clear|where]",
       "Shows what connections have left for later ones: session tickets, tokens, and how attempts went. "
@@ -92,7 +92,7 @@ int act(const std::string& action, OpenStore& store, const Report& report) {
 }  // namespace
 
 int state(std::span<char* const> words) {
-  Arguments arguments = make_arguments();
+  Arguments arguments = state_arguments();
   const auto parsed = arguments.parse(words);
   const Report report("state", false);
   if (!parsed) return report.usage(parsed.error());

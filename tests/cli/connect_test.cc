@@ -1,12 +1,12 @@
 // `trellis connect` against peers that are plain sockets, and against every kind of standard input and output.
 #include <Poco/JSON/Object.h>
-#include <Poco/JSON/Parser.h>
 
 #include <csignal>
 #include <fstream>
 #include <memory>
 #include <thread>
 
+#include "json.h"
 #include "tool.h"
 
 namespace trellis::test {
@@ -64,7 +64,7 @@ TEST(Connect, VerboseJsonSaysTheSame) {
   const std::string race = process.error().substr(0, process.error().find('\n'));
   EXPECT_THAT(race, HasSubstr("{\"event\":\"race\","));
   const std::string connected = process.error().substr(race.size());
-  const auto line = Poco::JSON::Parser().parse(connected).extract<Poco::JSON::Object::Ptr>();
+  const auto line = parse(connected);
   EXPECT_EQ(line->getValue<std::string>("event"), "connected");
   EXPECT_EQ(line->getValue<std::string>("stack"), "tcp");
   EXPECT_EQ(line->getValue<std::string>("remote"), listener.address());

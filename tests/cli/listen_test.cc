@@ -1,10 +1,10 @@
 // `trellis listen`, and both commands together over every stack and both address families.
 #include <Poco/JSON/Object.h>
-#include <Poco/JSON/Parser.h>
 
 #include <csignal>
 #include <memory>
 
+#include "json.h"
 #include "tool.h"
 
 namespace trellis::test {
@@ -74,7 +74,7 @@ INSTANTIATE_TEST_SUITE_P(Listen, BothWays,
 TEST(Listen, LineComesAsJsonToo) {
   Listen listen({"--echo", "--json", "--stack", "tcp"});
   ASSERT_TRUE(listen.wait_output("}\n"));
-  const auto line = Poco::JSON::Parser().parse(listen.output()).extract<Poco::JSON::Object::Ptr>();
+  const auto line = parse(listen.output());
   EXPECT_EQ(line->getValue<std::string>("event"), "listening");
   EXPECT_EQ(line->getValue<std::string>("stack"), "tcp");
   EXPECT_THAT(line->getValue<std::string>("address"), MatchesRegex("127\\.0\\.0\\.1:[0-9]+"));

@@ -1,9 +1,9 @@
 #include <Poco/JSON/Array.h>
 #include <Poco/JSON/Object.h>
-#include <Poco/JSON/Parser.h>
 
 #include <filesystem>
 
+#include "json.h"
 #include "tool.h"
 
 namespace trellis::test {
@@ -12,10 +12,6 @@ namespace {
 using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
-
-Poco::JSON::Object::Ptr parse(const std::string& text) {
-  return Poco::JSON::Parser().parse(text).extract<Poco::JSON::Object::Ptr>();
-}
 
 Poco::JSON::Object::Ptr find(const Poco::JSON::Object::Ptr& all, const std::string& key, const std::string& value) {
   const auto files = all->getArray("plugins");

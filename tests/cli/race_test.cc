@@ -1,11 +1,11 @@
 // What is said of races: explain, connect --trace and --timeline, race --replay, and --resolve that provokes them.
 #include <Poco/JSON/Array.h>
 #include <Poco/JSON/Object.h>
-#include <Poco/JSON/Parser.h>
 
 #include <fstream>
 #include <sstream>
 
+#include "json.h"
 #include "tool.h"
 
 namespace trellis::test {
@@ -17,8 +17,6 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr const char* kDefault = TRELLIS_SOURCE_DIR "/policies/default.xml";
-
-Object::Ptr parse(const std::string& text) { return Poco::JSON::Parser().parse(text).extract<Object::Ptr>(); }
 
 std::string content(const std::string& file) {
   std::ostringstream text;

@@ -4,9 +4,6 @@
 namespace trellis::tests {
 namespace {
 
-const char* const kFirstIsABlackHole =
-    R"(<address ip="2001:db8::1"><block does="drop"/></address><address ip="192.0.2.1"/>)";
-
 // RACE-87, RACE-88, RACE-91: the number of the issue: one round trip and 10 ms at most.
 TEST(History, ABlackHoleIsPaidForOnceAndTriedAgainAfterTheEntryExpires) {
   HistoryWorld w(one_path(kFirstIsABlackHole));

@@ -25,6 +25,9 @@ inline constexpr const char* kUdpThenTcp =
     R"(<stack name="over-udp"><layer protocol="dmux"/><layer protocol="udp"/></stack>)"
     R"(<stack name="tcp"><layer protocol="tcp"/></stack>)";
 
+inline const char* const kFirstIsABlackHole =
+    R"(<address ip="2001:db8::1"><block does="drop"/></address><address ip="192.0.2.1"/>)";
+
 /// How one connection came to be.
 struct Dialled {
   RaceReport report;

@@ -7,8 +7,6 @@
 namespace trellis::tests {
 namespace {
 
-const char* const kFirstIsABlackHole =
-    R"(<address ip="2001:db8::1"><block does="drop"/></address><address ip="192.0.2.1"/>)";
 const char* const kState = R"(<state store="shelf"/>)";
 const char* const kTickets = R"(<stack name="tcp"><layer protocol="tickets"/><layer protocol="tcp"/></stack>)";
 

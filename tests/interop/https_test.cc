@@ -10,7 +10,7 @@ namespace {
 using testing::HasSubstr;
 
 // One process with everything in a directory of its own.
-constexpr char kConfiguration[] = R"(
+constexpr char kHttpsConfiguration[] = R"(
 daemon off;
 master_process off;
 worker_processes 1;
@@ -48,7 +48,7 @@ TEST_F(Https, NginxThroughGet) {
   std::string text;
   for (int i = 0; text.size() < 3'000'000; ++i) text += std::to_string(i) + (i % 20 == 19 ? '\n' : ' ');
   std::ofstream(directory.path() + "/pages/page.txt") << text;
-  std::string configuration = kConfiguration;
+  std::string configuration = kHttpsConfiguration;
   const std::string port = free_port();
   configuration.replace(configuration.find("PORT"), 4, port);
   Process server(

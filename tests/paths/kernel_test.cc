@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 
+#include "../support/no_options.h"
 #include "../support/process.h"
 #include "interfaces_provider.h"
 #include "loop/socket_address.h"
@@ -20,12 +21,6 @@
 
 namespace trellis {
 namespace {
-
-struct NoOptions final : Options {
-  std::int64_t number(std::string_view) const noexcept override { return 0; }
-  bool flag(std::string_view) const noexcept override { return false; }
-  std::string_view text(std::string_view) const noexcept override { return {}; }
-};
 
 struct Log final : PathObserver {
   void path_added(const Path& path) noexcept override {
@@ -83,7 +78,7 @@ class KernelPaths : public testing::Test {
     EXPECT_EQ(process.wait(), 0) << words << ": " << process.error();
   }
   void begin() {
-    auto begun = provider.watch(*loop, NoOptions(), log);
+    auto begun = provider.watch(*loop, tests::NoOptions(), log);
     ASSERT_TRUE(begun) << begun.error().detail;
     watch = std::move(*begun);
     ASSERT_TRUE(until([&] { return log.listings == 1; }));

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "../support/no_options.h"
 #include "core/ways.h"
 #include "loop/sim_network.h"
 #include "loop/virtual_loop.h"
@@ -37,12 +38,6 @@ struct Provider final : PathProvider {
   bool refuses = false;
 };
 
-struct NoOptions final : Options {
-  std::int64_t number(std::string_view) const noexcept override { return 0; }
-  bool flag(std::string_view) const noexcept override { return false; }
-  std::string_view text(std::string_view) const noexcept override { return {}; }
-};
-
 struct Watcher final : PathWatcher {
   void paths_changed(const PathNews& news) noexcept override {
     ++told;
@@ -69,7 +64,7 @@ struct Table : testing::Test {
   SimNetwork network{world};
   SimHost& host = network.add_host("host");
   Provider provider;
-  NoOptions options;
+  tests::NoOptions options;
 };
 
 TEST_F(Table, TellsNothingBeforeTheListingIsComplete) {

@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 using simulation::SimulatedWorld;
 using simulation::WorldFile;
 
-constexpr Duration kRtt = 20ms;
+constexpr Duration kRoundTrip = 20ms;
 
 std::string text_of(const Slice& data) { return {reinterpret_cast<const char*>(data.bytes().data()), data.size()}; }
 
@@ -191,7 +191,7 @@ TEST_F(ZeroRtt, ReplayableDataArriveEarly) {
   EXPECT_EQ(peers[0].early, "ping");
   EXPECT_EQ(peers[0].all, "ping pong");
   EXPECT_LT(peers[0].first, caller.ready_at) << "one and a half round trips, and not two and a half";
-  EXPECT_LE(peers[0].first - begun, kRtt * 3 / 2 + 1ms);
+  EXPECT_LE(peers[0].first - begun, kRoundTrip * 3 / 2 + 1ms);
   EXPECT_EQ(caller.notices, std::vector{Notice::early_accepted});
 }
 
@@ -325,7 +325,7 @@ TEST_F(ZeroRtt, FastOpenCarriesThemInTheSyn) {
   settle();
   ASSERT_EQ(peers.size(), 2u);
   EXPECT_EQ(peers[1].all, "ping pong");
-  EXPECT_LE(peers[1].first - begun, kRtt / 2 + 1ms) << "half a round trip";
+  EXPECT_LE(peers[1].first - begun, kRoundTrip / 2 + 1ms) << "half a round trip";
 }
 
 // RACE-113, RACE-121
@@ -336,8 +336,8 @@ TEST_F(ZeroRtt, ResumedSessionsKeepTheAttemptDelay) {
   settle();
   ASSERT_TRUE(caller.ready && *caller.ready);
   EXPECT_EQ(caller.attempts, 2u);
-  EXPECT_GE(caller.ready_at - begun, 250ms + 2 * kRtt);
-  EXPECT_LE(caller.ready_at - begun, 250ms + 2 * kRtt + 1ms);
+  EXPECT_GE(caller.ready_at - begun, 250ms + 2 * kRoundTrip);
+  EXPECT_LE(caller.ready_at - begun, 250ms + 2 * kRoundTrip + 1ms);
   EXPECT_EQ(received(), "ping");
 }
 

@@ -10,7 +10,7 @@ using Prefix = LengthPrefixFraming::Prefix;
 
 constexpr std::size_t kVarintMost = (std::size_t{1} << 62) - 1;
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kLengthPrefixOptions[] = {
     {.name = "bytes",
      .fallback = std::string_view("4"),
      .meaning = "how the length is written: bytes of a big-endian number, or a QUIC variable-length integer",
@@ -73,7 +73,7 @@ class LengthPrefix final : public Framer {
 
 }  // namespace
 
-std::span<const OptionSpec> length_prefix_options() noexcept { return kOptions; }
+std::span<const OptionSpec> length_prefix_options() noexcept { return kLengthPrefixOptions; }
 
 LengthPrefixFraming::LengthPrefixFraming(Prefix prefix, std::size_t max_bytes) noexcept
     : prefix_(prefix), largest_(std::min(max_bytes, most(prefix))) {}

@@ -6,7 +6,7 @@
 namespace trellis {
 namespace {
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kLineOptions[] = {
     {.name = "delimiter",
      .fallback = std::string_view("lf"),
      .meaning = "what stands behind a line: a line feed, or a carriage return and a line feed",
@@ -93,7 +93,7 @@ class Line final : public Framer {
 
 }  // namespace
 
-std::span<const OptionSpec> line_options() noexcept { return kOptions; }
+std::span<const OptionSpec> line_options() noexcept { return kLineOptions; }
 
 Result<std::unique_ptr<Framing>> LineFraming::make_from(const Options& options) {
   const auto delimiter = options.text("delimiter") == "crlf" ? Delimiter::crlf : Delimiter::lf;

@@ -5,7 +5,8 @@
 namespace trellis::quic {
 namespace {
 
-constexpr std::size_t kInputWindow = 16 << 20;  // bytes of datagrams of all peers: all is read in the turn it came in
+constexpr std::size_t kAcceptorWindow = 16
+                                        << 20;  // bytes of datagrams of all peers: all is read in the turn it came in
 constexpr std::size_t kFarewellsMost = 10'000;
 
 }  // namespace
@@ -19,7 +20,7 @@ QuicAcceptor::QuicAcceptor(AcceptHost& host, LowerPort lower, const Shared& shar
 }
 
 void QuicAcceptor::open(const OpenArgs& args) noexcept {
-  lower_.grant_to(kInputWindow);
+  lower_.grant_to(kAcceptorWindow);
   host_.listening(args.route.local);
 }
 
@@ -30,7 +31,7 @@ void QuicAcceptor::close(const CloseArgs&) noexcept {
 
 void QuicAcceptor::on_up(LowerPort from, Batch& batch) noexcept {
   while (!batch.empty()) take(batch.pop());
-  from.grant_to(kInputWindow);
+  from.grant_to(kAcceptorWindow);
 }
 
 void QuicAcceptor::take(Chunk&& chunk) noexcept {

@@ -6,7 +6,8 @@
 namespace trellis::sctp {
 namespace {
 
-constexpr std::size_t kInputWindow = 16 << 20;  // bytes of datagrams of all peers: all is read in the turn it came in
+constexpr std::size_t kAcceptorWindow = 16
+                                        << 20;  // bytes of datagrams of all peers: all is read in the turn it came in
 
 std::uint64_t fold(std::uint64_t a, std::uint64_t b) noexcept {
   const auto product = static_cast<unsigned __int128>(a) * b;
@@ -56,7 +57,7 @@ void SctpAcceptor::open(const OpenArgs& args) noexcept {
   auto listener = Association::listen(settings_, settings_.port != 0 ? settings_.port : args.route.local.port);
   if (!listener) return host_.failed(std::move(listener.error()));
   listener_ = std::move(*listener);
-  lower_.grant_to(kInputWindow);
+  lower_.grant_to(kAcceptorWindow);
   host_.listening(args.route.local);
 }
 
@@ -77,7 +78,7 @@ PeerKey SctpAcceptor::key_of(const MessageInfo& from) const noexcept {
 
 void SctpAcceptor::on_up(LowerPort from, Batch& batch) noexcept {
   while (!batch.empty()) take(batch.pop());
-  from.grant_to(kInputWindow);
+  from.grant_to(kAcceptorWindow);
   if (!from.finished()) return;
   for (SctpInstance* const instance : instances_) instance->cut_off();
   host_.failed({Reason::reset, 0, kLayer, "the layer below brings nothing more"});

@@ -9,7 +9,6 @@
 namespace trellis {
 namespace {
 
-constexpr const char* kLayer = "tcp";
 constexpr int kAcceptsPerVisit = 64;
 constexpr Duration kStarvedPause = std::chrono::milliseconds(50);
 

@@ -8,7 +8,6 @@
 namespace trellis {
 namespace {
 
-constexpr const char* kLayer = "tcp";
 constexpr std::size_t kLastWords = 8 << 20;     // bytes that are still delivered after a reset, whatever the demand
 constexpr std::size_t kDrainBytes = 256 << 10;  // to drop at once while waiting for the peer's end
 constexpr std::uint8_t kKernelEstablished = 1;  // tcpi_state: TCP_ESTABLISHED

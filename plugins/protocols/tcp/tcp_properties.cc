@@ -10,7 +10,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kLayer = "tcp";
 constexpr Duration kDisabled = Duration::max();
 constexpr Duration kKeepAliveMost = 32767s;      // the kernel's limit
 constexpr Duration kTimeoutMost = 2147483647ms;  // an int of milliseconds

@@ -9,6 +9,8 @@
 
 namespace trellis {
 
+inline constexpr const char* kLayer = "tcp";
+
 /// The schema, for policies and `trellis plugins`.
 std::span<const OptionSpec> tcp_options() noexcept;
 

@@ -13,11 +13,11 @@
 namespace trellis::tcpls {
 namespace {
 
-tls::HeapPool pool;
+tls::HeapPool heap;
 
 StreamData frame(std::uint64_t offset, std::string_view content, bool fin = false) {
   StreamData made{
-      .stream = 4, .offset = offset, .data = pool.allocate(0, static_cast<std::uint32_t>(content.size()), 0)};
+      .stream = 4, .offset = offset, .data = heap.allocate(0, static_cast<std::uint32_t>(content.size()), 0)};
   if (!content.empty()) std::memcpy(made.data.edit().data(), content.data(), content.size());
   made.fin = fin;
   return made;

@@ -6,7 +6,6 @@
 namespace trellis {
 namespace {
 
-constexpr const char* kLayer = "udp";
 constexpr std::size_t kOutMost = 1024;  // datagrams that wait for a socket that takes no more
 constexpr Duration kReportPause = std::chrono::seconds(10);
 

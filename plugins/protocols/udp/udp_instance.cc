@@ -8,7 +8,6 @@
 namespace trellis {
 namespace {
 
-constexpr const char* kLayer = "udp";
 constexpr Duration kCloseTimeout = std::chrono::seconds(1);  // for a full send buffer to drain
 
 }  // namespace

@@ -8,6 +8,8 @@
 
 namespace trellis {
 
+inline constexpr const char* kLayer = "udp";
+
 /// The schema, for policies and `trellis plugins`.
 std::span<const OptionSpec> udp_options() noexcept;
 

@@ -6,8 +6,6 @@
 namespace trellis {
 namespace {
 
-constexpr const char* kLayer = "udp";
-
 bool is_ipv6(Address::Family family) { return family == Address::Family::ipv6; }
 
 // Payload of the largest datagram: what the length field of IPv4, or of UDP over IPv6, can say.

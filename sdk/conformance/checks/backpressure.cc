@@ -123,7 +123,7 @@ void directions_are_independent(Trial& t) {
   }
 }
 
-constexpr Check kChecks[] = {
+constexpr Check kBackpressureChecks[] = {
     {.id = "B1", .title = "credit is overshot by one chunk at most", .run = within_credit},
     {.id = "B2", .title = "a trickle of credit moves everything", .run = trickle},
     {.id = "B3", .title = "goes on after standing still", .run = goes_on, .unfit = needs_exact},
@@ -136,6 +136,6 @@ constexpr Check kChecks[] = {
 
 }  // namespace
 
-std::span<const Check> backpressure_checks() { return kChecks; }
+std::span<const Check> backpressure_checks() { return kBackpressureChecks; }
 
 }  // namespace trellis::conformance

@@ -167,7 +167,7 @@ void keeps_alive(Trial& t) {
     t.fail("it claims keepalive, but sent nothing in two idle minutes after keepAliveTimeout was set to 10 s");
 }
 
-constexpr Check kChecks[] = {
+constexpr Check kClaimsChecks[] = {
     {.id = "E1",
      .title = "reliability: one packet in five is lost",
      .run = reliable,
@@ -198,6 +198,6 @@ constexpr Check kChecks[] = {
 
 }  // namespace
 
-std::span<const Check> claim_checks() { return kChecks; }
+std::span<const Check> claim_checks() { return kClaimsChecks; }
 
 }  // namespace trellis::conformance

@@ -112,7 +112,7 @@ void properties_answer(Trial& t) {
   }
 }
 
-constexpr Check kChecks[] = {
+constexpr Check kContractChecks[] = {
     {.id = "C1", .title = "ready once, in both roles", .run = ready_once},
     {.id = "C2", .title = "no call to the host after closed() or failed()", .run = silent_after_the_end},
     {.id = "C3", .title = "nothing is pushed after finish(), closed() or failed()", .run = nothing_after_finish},
@@ -124,6 +124,6 @@ constexpr Check kChecks[] = {
 
 }  // namespace
 
-std::span<const Check> contract_checks() { return kChecks; }
+std::span<const Check> contract_checks() { return kContractChecks; }
 
 }  // namespace trellis::conformance

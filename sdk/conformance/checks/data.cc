@@ -214,7 +214,7 @@ void peers_do_not_mix(Trial& t) {
   world.on_peer = [](Connection) {};
 }
 
-constexpr Check kChecks[] = {
+constexpr Check kDataChecks[] = {
     {.id = "X1",
      .title = "every byte once and in order, however it is split",
      .run = many_splits,
@@ -235,6 +235,6 @@ constexpr Check kChecks[] = {
 
 }  // namespace
 
-std::span<const Check> data_checks() { return kChecks; }
+std::span<const Check> data_checks() { return kDataChecks; }
 
 }  // namespace trellis::conformance

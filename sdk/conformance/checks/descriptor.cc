@@ -216,7 +216,7 @@ void traits_are_sound(Trial& t) {
   }
 }
 
-constexpr Check kChecks[] = {
+constexpr Check kDescriptorChecks[] = {
     {.id = "D1", .title = "the file says what it is", .run = describes_itself, .once = true, .file_only = true},
     {.id = "D2",
      .title = "two exported symbols, none of them unique",
@@ -239,6 +239,6 @@ constexpr Check kChecks[] = {
 
 }  // namespace
 
-std::span<const Check> descriptor_checks() { return kChecks; }
+std::span<const Check> descriptor_checks() { return kDescriptorChecks; }
 
 }  // namespace trellis::conformance

@@ -198,7 +198,7 @@ void nobody_answers(Trial& t) {
   if (handshakes) fail_unless(t, world, over && world.client.error(), "establishing to fail when nobody listens");
 }
 
-constexpr Check kChecks[] = {
+constexpr Check kFaultsChecks[] = {
     {.id = "F1", .title = "every socket call fails once", .run = socket_calls_fail},
     {.id = "F2", .title = "the network resets at every turn", .run = network_resets},
     {.id = "F3", .title = "the layer below fails or finishes at every turn", .run = below_fails, .unfit = needs_lower},
@@ -209,6 +209,6 @@ constexpr Check kChecks[] = {
 
 }  // namespace
 
-std::span<const Check> fault_checks() { return kChecks; }
+std::span<const Check> fault_checks() { return kFaultsChecks; }
 
 }  // namespace trellis::conformance

@@ -12,7 +12,7 @@ constexpr Duration kCloseMost =
 std::string needs_half_close(const Facts& facts) {
   return facts.has(Feature::half_close) ? "" : "its stack has no half_close";
 }
-std::string needs_exact(const Facts& facts) { return facts.exact() ? "" : "its stack may lose what was sent"; }
+std::string needs_nothing_lost(const Facts& facts) { return facts.exact() ? "" : "its stack may lose what was sent"; }
 std::string needs_connection(const Facts& facts) {
   return facts.exact() ? "" : "its stack has no way to tell the peer of an end";
 }
@@ -170,8 +170,8 @@ void listener_stops(Trial& t) {
   });
 }
 
-constexpr Check kChecks[] = {
-    {.id = "T1", .title = "close() sends what was taken first", .run = close_flushes, .unfit = needs_exact},
+constexpr Check kTeardownChecks[] = {
+    {.id = "T1", .title = "close() sends what was taken first", .run = close_flushes, .unfit = needs_nothing_lost},
     {.id = "T2",
      .title = "half-close: one direction ends, the other goes on",
      .run = half_close,
@@ -179,7 +179,7 @@ constexpr Check kChecks[] = {
     {.id = "T3",
      .title = "what came before the peer's close can be read after it",
      .run = read_after_close,
-     .unfit = needs_exact},
+     .unfit = needs_nothing_lost},
     {.id = "T4", .title = "an abort reaches the peer", .run = abort_is_told, .unfit = needs_connection},
     {.id = "T5", .title = "close() ends although the peer has vanished", .run = peer_vanishes},
     {.id = "T6", .title = "both sides close at once", .run = both_close},
@@ -189,6 +189,6 @@ constexpr Check kChecks[] = {
 
 }  // namespace
 
-std::span<const Check> teardown_checks() { return kChecks; }
+std::span<const Check> teardown_checks() { return kTeardownChecks; }
 
 }  // namespace trellis::conformance

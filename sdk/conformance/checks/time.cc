@@ -103,7 +103,7 @@ void one_deadline(Trial& t) {
   world.run_for(std::chrono::seconds(30));
 }
 
-constexpr Check kChecks[] = {
+constexpr Check kTimeChecks[] = {
     {.id = "V1", .title = "an idle Connection is quiet", .run = idle_is_quiet},
     {.id = "V2", .title = "nothing is left after the end", .run = nothing_is_left},
     {.id = "V3", .title = "the same seed gives the same run", .run = same_seed_same_run},
@@ -112,6 +112,6 @@ constexpr Check kChecks[] = {
 
 }  // namespace
 
-std::span<const Check> time_checks() { return kChecks; }
+std::span<const Check> time_checks() { return kTimeChecks; }
 
 }  // namespace trellis::conformance

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <format>
 
+#include "record/octets.h"
+
 namespace trellis::tls {
 namespace {
 
@@ -17,13 +19,6 @@ const char* botan_name(CipherSuite suite) noexcept {
     case CipherSuite::chacha20_poly1305_sha256: return "ChaCha20Poly1305";
   }
   return "";
-}
-
-std::span<const std::uint8_t> octets(std::span<const std::byte> bytes) noexcept {
-  return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
-}
-std::span<std::uint8_t> octets(std::span<std::byte> bytes) noexcept {
-  return {reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()};
 }
 
 // process() works in place on any memory. Only finish() insists on a vector of its own, so it gets nothing but the tag.

@@ -9,14 +9,12 @@
 #include <memory>
 #include <vector>
 
+#include "record/octets.h"
+
 namespace trellis::tls {
 namespace {
 
 bool is_sha384(CipherSuite suite) noexcept { return suite == CipherSuite::aes_256_gcm_sha384; }
-
-std::span<const std::uint8_t> octets(std::span<const std::byte> bytes) noexcept {
-  return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
-}
 
 // RFC 8446 section 7.1: length, label and context, the last two behind a byte with their length.
 std::vector<std::uint8_t> hkdf_label(std::size_t length, std::string_view label, std::span<const std::byte> context) {

@@ -1,0 +1,16 @@
+// octets.h: bytes as Botan wants them.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace trellis::tls {
+
+inline std::span<const std::uint8_t> octets(std::span<const std::byte> bytes) noexcept {
+  return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
+}
+inline std::span<std::uint8_t> octets(std::span<std::byte> bytes) noexcept {
+  return {reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace trellis::tls
