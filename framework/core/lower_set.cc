@@ -169,6 +169,9 @@ Result<std::shared_ptr<const Plan>> LowerSet::plan_for(const LowerWish& wish) {
     if (remote.address.port == 0) remote.address.port = remote.port;
   }
   const PathTable* const table = trunk_.stack().path_table();
+  const FeatureSet& prohibited = plan->wishes.prohibit;
+  if (wish.path != 0 && (prohibited.has(Feature::multipath) || prohibited.has(Feature::path_migration)))
+    return fail(Reason::prohibited, "the application prohibits other paths", 0, "core");
   if (wish.path != 0) {
     const std::vector<Path> none;
     const auto& known = table != nullptr ? table->paths() : none;
@@ -180,7 +183,7 @@ Result<std::shared_ptr<const Plan>> LowerSet::plan_for(const LowerWish& wish) {
     return plan;
   }
   if (wish.purpose == LowerWish::Purpose::replace) return plan;
-  if (plan->wishes.prohibit.has(Feature::multipath))
+  if (prohibited.has(Feature::multipath))
     return fail(Reason::prohibited, "the application prohibits multipath", 0, "core");
   for (const auto& lower : lowers_) {
     if (table == nullptr || !lower->joined || plan->wishes.paths.size() >= kPathRulesMost) continue;
@@ -239,7 +242,8 @@ void LowerSet::paths_changed() noexcept {
 }
 
 void LowerSet::tell_paths() noexcept {
-  if (growth_->plan->wishes.prohibit.has(Feature::multipath)) return;
+  const FeatureSet& prohibited = growth_->plan->wishes.prohibit;
+  if (prohibited.has(Feature::multipath) || prohibited.has(Feature::path_migration)) return;
   const PathTable* const table = trunk_.stack().path_table();
   const std::vector<Path> all = table != nullptr ? table->paths() : std::vector{first()->route_.path};
   user()->paths(all);

@@ -32,6 +32,15 @@ struct Callbacks {
     of(user).established();
     return 0;
   }
+  static int handshake_confirmed(ngtcp2_conn*, void* user) {
+    of(user).confirmed_ = true;
+    return 0;
+  }
+  static int path_judged(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, const ngtcp2_path*,
+                         ngtcp2_path_validation_result result, void* user) {
+    of(user).path_judged(*path, result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS);
+    return 0;
+  }
   static int early_refused(ngtcp2_conn*, void* user) {
     of(user).early_refused();
     return 0;
@@ -133,6 +142,7 @@ ngtcp2_callbacks library_callbacks(bool server) noexcept {
     c.recv_version_negotiation = Callbacks::versions_came;
     c.recv_retry = ngtcp2_crypto_recv_retry_cb;
     c.recv_new_token = Callbacks::new_token;
+    c.handshake_confirmed = Callbacks::handshake_confirmed;
     c.tls_early_data_rejected = Callbacks::early_refused;
   }
   c.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
@@ -148,6 +158,7 @@ ngtcp2_callbacks library_callbacks(bool server) noexcept {
   c.get_new_connection_id = Callbacks::new_id;
   c.remove_connection_id = Callbacks::remove_id;
   c.handshake_completed = Callbacks::handshake_completed;
+  c.path_validation = Callbacks::path_judged;
   c.recv_stateless_reset = Callbacks::reset_came;
   c.recv_stream_data = Callbacks::stream_data;
   c.stream_open = Callbacks::stream_opened;

@@ -172,11 +172,13 @@ const MessageRef& QuicInstance::course(const ngtcp2_path& path) noexcept {
 void QuicInstance::push(Slice bytes, std::size_t segment, const ngtcp2_path& path,
                         const ngtcp2_pkt_info& info) noexcept {
   const bool cut = bytes.size() > segment;
-  lower_.push(Chunk{.data = std::move(bytes),
-                    .info = course(path),
-                    .segment_size = static_cast<std::uint16_t>(cut ? segment : 0),
-                    .ecn = static_cast<std::uint8_t>(info.ecn),
-                    .end_of_message = true});
+  LowerPort port = port_of(path);
+  if (!port) return;  // its way has gone in the meantime
+  port.push(Chunk{.data = std::move(bytes),
+                  .info = course(path),
+                  .segment_size = static_cast<std::uint16_t>(cut ? segment : 0),
+                  .ecn = static_cast<std::uint8_t>(info.ecn),
+                  .end_of_message = true});
 }
 
 }  // namespace trellis::quic

@@ -22,6 +22,7 @@ class Quic final : public Protocol {
                        Feature::forward_secrecy,    Feature::full_integrity_check,
                        Feature::congestion_control, Feature::multistreaming,
                        Feature::zero_rtt,           Feature::keepalive};
+    if (shared_.settings.migration) adds = adds | FeatureSet{Feature::path_migration};
     FeatureSet removes = {Feature::soft_errors};
     if (above == Face::bytestream) {
       adds = adds | FeatureSet{Feature::reliability, Feature::ordering, Feature::flow_control, Feature::half_close};
@@ -33,7 +34,7 @@ class Quic final : public Protocol {
             .below = Face::datagram,
             .adds = adds,
             .removes = removes,
-            .switchable = {Feature::keepalive, Feature::zero_rtt},
+            .switchable = {Feature::keepalive, Feature::zero_rtt, Feature::path_migration},
             .security = {"quic-tls", 0x0304, shared_.settings.anchors_name},
             .handshake_rtts = 1,
             .accepts = Accepts::over_one_lower,

@@ -60,6 +60,12 @@ Result<PropertyValue> QuicInstance::get(UpperPort port, std::string_view name) n
   }
   if (stage_ == Stage::open && name.starts_with("tls.")) return fact_of_handshake(*tls_, name);
   if (same_name(name, "quic.version")) return version_name(ngtcp2_conn_get_negotiated_version(connection_));
+  if (!server_) {
+    const Path& path = lower_.route().path;
+    if (same_name(name, "quic.path")) return std::uint64_t{path.id};
+    if (ways_.last && same_name(name, kPath.name)) return std::uint64_t{path.id};  // the engine answers for the oldest
+    if (ways_.last && same_name(name, kInterface.name)) return path.interface_name;
+  }
   if (same_name(name, "quic.streamsLeft")) return ngtcp2_conn_get_streams_bidi_left(connection_);
   if (same_name(name, "quic.unidirectionalStreamsLeft")) return ngtcp2_conn_get_streams_uni_left(connection_);
   if (same_name(name, "quic.streamsOpen")) return std::uint64_t{streams_.size()};
@@ -95,6 +101,11 @@ Result<void> QuicInstance::set(UpperPort port, std::string_view name, const Prop
     if (after == nullptr || *after <= Duration::zero()) return wrong(name, "a duration above zero, or Disabled");
     ngtcp2_conn_set_keep_alive_timeout(connection_, *after == Duration::max() ? UINT64_MAX : nanoseconds(*after));
     return {};
+  }
+  if (same_name(name, "quic.path")) {
+    const auto* const path = std::get_if<std::uint64_t>(&value);
+    if (path == nullptr || *path == 0 || *path > UINT32_MAX) return wrong(name, "the id of a path");
+    return move_to(static_cast<std::uint32_t>(*path));
   }
   if (!same_name(name, "quic.keyUpdate")) return fail(Reason::unsupported);
   if (stage_ != Stage::open)

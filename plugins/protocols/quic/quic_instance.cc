@@ -330,10 +330,10 @@ void QuicInstance::on_deadline() noexcept {
 
 void QuicInstance::watch_time() noexcept {
   const ngtcp2_tstamp expiry = ngtcp2_conn_get_expiry(connection_);
-  if (expiry == UINT64_MAX) return host_.deadline(TimePoint::max());
-  TimePoint at{Duration(static_cast<Duration::rep>(expiry))};
+  TimePoint at = path_work_at();
+  if (expiry != UINT64_MAX) at = std::min(at, TimePoint{Duration(static_cast<Duration::rep>(expiry))});
   // What is due waits for room below: on_credit() tells of that, and asking again at once would spin.
-  if (lower_.credit() == 0) at = std::max(at, host_.executor().now() + kRetryPause);
+  if (lower_.credit() == 0 && at != TimePoint::max()) at = std::max(at, host_.executor().now() + kRetryPause);
   host_.deadline(at);
 }
 
@@ -342,6 +342,7 @@ void QuicInstance::flush() noexcept {
   hand_up_all();
   if (stage_ == Stage::lingering) end_if_taken();
   if (!speaks()) return;
+  watch_paths();
   for (std::size_t budget = std::max<std::size_t>(ngtcp2_conn_get_send_quantum(connection_), 1); write_burst(budget);) {
   }
   if (!speaks()) return;

@@ -2,7 +2,7 @@
 //
 // Nothing is sent from within a visit: what is to be said is gathered, and flush() packs it, after all input of the
 // turn was seen. The sources: quic_instance.cc life and end, callbacks.cc what the library tells, packets_out.cc
-// packing, streams.cc the streams, properties.cc.
+// packing, streams.cc the streams, paths.cc moving to another path, properties.cc.
 #pragma once
 #include <ngtcp2/ngtcp2.h>
 
@@ -37,7 +37,7 @@ struct Shared {
   const AddressTokens tokens{secrets.token};
 };
 
-class QuicInstance final : public ProtocolInstance, private StreamLayer {
+class QuicInstance final : public ProtocolInstance, private StreamLayer, private LowerUser {
  public:
   /// A client. `shared` outlives it.
   QuicInstance(const Seat& seat, const Shared& shared);
@@ -55,6 +55,7 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer {
   void on_wake() noexcept override;
   void flush() noexcept override;
   StreamLayer* streams() noexcept override { return this; }
+  LowerUser* lowers() noexcept override { return this; }
   Result<PropertyValue> get(UpperPort, std::string_view name) noexcept override;
   Result<void> set(UpperPort, std::string_view name, const PropertyValue& value) noexcept override;
 
@@ -122,6 +123,20 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer {
   const MessageRef& course(const ngtcp2_path& path) noexcept;
   Stream* next_to_send() noexcept;
   void schedule(Stream& s);
+  // Paths
+  void lower_ready(LowerPort) noexcept override;
+  bool lower_failed(LowerPort, const Error&) noexcept override;
+  void paths(std::span<const Path>) noexcept override;
+  Result<void> may_move() const noexcept;
+  Result<void> move_to(std::uint32_t path) noexcept;
+  void watch_paths() noexcept;
+  void validate_next() noexcept;
+  void path_judged(const ngtcp2_path& path, bool good) noexcept;
+  void moved() noexcept;
+  void stay(const std::string& why) noexcept;
+  void peer_moved(const Address& remote) noexcept;
+  LowerPort port_of(const ngtcp2_path& path) const noexcept;
+  TimePoint path_work_at() const noexcept;
   // Streams
   Result<void> open_stream(UpperPort, const StreamArgs&) noexcept override;
   void abort_stream(UpperPort, Direction, std::uint64_t code) noexcept override;
@@ -143,9 +158,26 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer {
   std::size_t datagram_most() const noexcept;
   Duration effective_idle_timeout() const noexcept;
 
+  /// A client's ways down besides the one in use. One after the other: wished, next, in use, last.
+  struct Ways {
+    LowerPort wish;                         // the engine looks for it
+    LowerPort next;                         // it is there, and is tried before it is used
+    LowerPort last;                         // was in use: what is on its way still comes
+    TimePoint look_at = TimePoint::max();   // for another way
+    TimePoint leave_at = TimePoint::max();  // the last one
+    std::optional<bool> judged;             // what the library has found out about the next one
+    Duration linger{};                      // how long the last one is kept
+    unsigned failed = 0;                    // tries in a row
+    bool known = false;                     // the engine has told paths before
+    bool lost = false;                      // the path in use has gone
+    bool trying = false;                    // the library tries the next one
+    bool asked = false;                     // by the application
+  };
+
   LayerHost& host_;
   UpperPort first_;
-  LowerPort lower_;
+  LowerPort lower_;  // in use
+  Ways ways_;
   const Shared& shared_;
   QuicAcceptor* acceptor_ = nullptr;  // of a server
   std::optional<FirstFlight> first_flight_;
@@ -172,10 +204,11 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer {
   std::optional<Error> end_error_;
   Stage stage_ = Stage::handshake;
   bool server_ = false;
-  bool early_ = false;     // data flows before the handshake is complete
-  bool heard_ = false;     // the peer has answered
-  bool lost_ = false;      // the peer knows nothing of it any more
-  bool draining_ = false;  // the peer has ended it, or we have: nothing is sent any more
+  bool early_ = false;      // data flows before the handshake is complete
+  bool heard_ = false;      // the peer has answered
+  bool confirmed_ = false;  // the handshake is (RFC 9001 section 4.1.2)
+  bool lost_ = false;       // the peer knows nothing of it any more
+  bool draining_ = false;   // the peer has ended it, or we have: nothing is sent any more
 };
 
 }  // namespace trellis::quic
