@@ -20,6 +20,10 @@ History::Entry* History::look_up(const HistoryPlace& place) {
   return &entries_.front();
 }
 
+History::Entry* History::bookmarked(const Bookmark* bookmark) {
+  return bookmark != nullptr && bookmark->erasures_ == erasures_ ? &*bookmark->entry_ : nullptr;
+}
+
 History::Entry& History::add(const HistoryPlace& place) {
   if (entries_.size() >= kPlacesMost) erase(std::prev(entries_.end()));
   entries_.push_front({std::string(place.partition),
@@ -33,12 +37,13 @@ History::Entry& History::add(const HistoryPlace& place) {
 }
 
 void History::erase(Entries::iterator entry) {
+  ++erasures_;
   index_.erase(entry->place());
   entries_.erase(entry);
   places_.store(entries_.size(), std::memory_order_relaxed);
 }
 
-Experiences History::find(const HistoryPlace& place, TimePoint now, Duration keep) {
+Experiences History::find(const HistoryPlace& place, TimePoint now, Duration keep, Bookmark* bookmark) {
   if (empty()) return {};
   const std::lock_guard lock(mutex_);
   Entry* entry = look_up(place);
@@ -48,15 +53,20 @@ Experiences History::find(const HistoryPlace& place, TimePoint now, Duration kee
     erase(entries_.begin());
     return {};
   }
+  if (bookmark != nullptr) {
+    bookmark->entry_ = entries_.begin();
+    bookmark->erasures_ = erasures_;
+  }
   Experiences known = entry->all;
   if (++entry->asked % kBelievedTimes == 0) std::erase_if(known, &Experience::bad);
   return known;
 }
 
 Experiences History::learn(const HistoryPlace& place, std::uint8_t bits, const Attempted& attempt, TimePoint now,
-                           Duration keep, bool store) {
+                           Duration keep, bool store, const Bookmark* bookmark) {
   const std::lock_guard lock(mutex_);
-  Entry* entry = look_up(place);
+  Entry* entry = bookmarked(bookmark);
+  if (entry == nullptr) entry = look_up(place);
   if (entry == nullptr && attempt.how == Attempted::How::answered) return {};
   if (entry == nullptr) entry = &add(place);
   const Experience* known = find_experience(entry->all, attempt.remote, bits);
@@ -96,6 +106,7 @@ void History::forget_network(std::string_view network, TimePoint now) {
 
 void History::clear() {
   const std::lock_guard lock(mutex_);
+  ++erasures_;
   index_.clear();
   entries_.clear();
   places_.store(0, std::memory_order_relaxed);

@@ -80,14 +80,22 @@ HistoryPlace RaceHistory::place(int path, int stack, std::string_view endpoint) 
           plan_.stacks[static_cast<std::size_t>(stack)]->name};
 }
 
-const RaceHistory::Known& RaceHistory::known(int path, int stack) {
+RaceHistory::Known& RaceHistory::known(int path, int stack) {
   const auto found = std::ranges::find_if(known_, [&](const Known& k) { return k.path == path && k.stack == stack; });
   if (found != known_.end()) return *found;
   if (endpoint_.empty()) endpoint_ = state_endpoint(plan_.wishes.remote);
+  Known& k = known_.emplace_back(path, stack);
   const Duration keep = plan_.state->keep_of(StateKind::performance);
-  History& history = framework_.history;
-  return known_.emplace_back(path, stack, history.find(place(path, stack, endpoint_), loop_.now(), keep),
-                             history.find(place(path, stack, kWholeNetwork), loop_.now(), keep));
+  k.here = framework_.history.find(place(path, stack, endpoint_), loop_.now(), keep, &k.found);
+  return k;
+}
+
+const Experiences& RaceHistory::of_network(Known& known) {
+  if (!known.network) {
+    const Duration keep = plan_.state->keep_of(StateKind::performance);
+    known.network = framework_.history.find(place(known.path, known.stack, kWholeNetwork), loop_.now(), keep);
+  }
+  return *known.network;
 }
 
 Outlook RaceHistory::outlook(const Candidate& candidate) {
@@ -95,7 +103,7 @@ Outlook RaceHistory::outlook(const Candidate& candidate) {
   if (candidate.stack < 0) return of_path(candidate.path);
   if (!candidate.concrete()) return of_stack(candidate.path, candidate.stack);
   const Address& address = candidate.remote.address;
-  const Known& k = known(candidate.path, candidate.stack);
+  Known& k = known(candidate.path, candidate.stack);
   const Judgement family = judge(k.here, address.family);
   if (const Experience* own = find_experience(k.here, address, host_bits(address))) {
     if (own->bad()) return last(*own, "tried last");
@@ -107,18 +115,18 @@ Outlook RaceHistory::outlook(const Candidate& candidate) {
     return fine;
   }
   if (family.latest != nullptr) return last(*family.latest, "no address of its family was of use: tried last");
-  if (const Experience* near = find_experience(k.network, address, subnet_bits(address)); near && near->good())
+  if (const Experience* near = find_experience(of_network(k), address, subnet_bits(address)); near && near->good())
     return good(*near, "of others in its subnet");
-  return network_outlook(judge(k.network, address.family),
+  return network_outlook(judge(of_network(k), address.family),
                          "no address of its family is of use on this network: tried last");
 }
 
 Outlook RaceHistory::of_stack(int path, int stack) {
-  const Known& k = known(path, stack);
+  Known& k = known(path, stack);
   const Judgement here = judge(k.here, Address::Family::none);
   if (here.best != nullptr) return good(*here.best);
   if (here.latest != nullptr) return last(*here.latest, "got nowhere there: tried last");
-  return network_outlook(judge(k.network, Address::Family::none), "gets nowhere on this network: tried last");
+  return network_outlook(judge(of_network(k), Address::Family::none), "gets nowhere on this network: tried last");
 }
 
 Outlook RaceHistory::of_path(int path) {
@@ -167,18 +175,22 @@ void RaceHistory::learn(const CandidateTree& tree, TimePoint now, bool late) {
 void RaceHistory::tell(const CandidateNode& leaf, const Attempted& attempt, TimePoint now) {
   if (endpoint_.empty()) endpoint_ = state_endpoint(plan_.wishes.remote);
   const Candidate& c = leaf.candidate;
-  note(place(c.path, c.stack, endpoint_), host_bits(attempt.remote), attempt, now);
+  const auto known =
+      std::ranges::find_if(known_, [&](const Known& k) { return k.path == c.path && k.stack == c.stack; });
+  note(place(c.path, c.stack, endpoint_), host_bits(attempt.remote), attempt, now,
+       known != known_.end() ? &known->found : nullptr);
   // A refusal is the host's; only what vanishes on the way speaks of the network.
   const bool vanished = attempt.how == Attempted::How::silent || attempt.reason == Reason::timed_out;
   if (attempt.how == Attempted::How::failed && !vanished) return;
   note(place(c.path, c.stack, kWholeNetwork), subnet_bits(attempt.remote), attempt, now);
 }
 
-void RaceHistory::note(const HistoryPlace& place, std::uint8_t bits, const Attempted& attempt, TimePoint now) {
+void RaceHistory::note(const HistoryPlace& place, std::uint8_t bits, const Attempted& attempt, TimePoint now,
+                       const History::Bookmark* found) {
   const Duration keep = plan_.state->keep_of(StateKind::performance);
   StateKeeper* keeper = plan_.state->store.get();
   const bool store = keeper != nullptr && keeper->usable();
-  const Experiences known = framework_.history.learn(place, bits, attempt, now, keep, store);
+  const Experiences known = framework_.history.learn(place, bits, attempt, now, keep, store, found);
   if (known.empty()) return;
   StateKey key{StateKind::performance,      std::string(place.partition), std::string(place.network),
                std::string(place.endpoint), std::string(place.stack),     std::string(kRaceDetail)};

@@ -1,5 +1,6 @@
 // race_history.h: what one race hears from history before candidates are tried, and tells it afterwards.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,14 +38,18 @@ class RaceHistory {
  private:
   struct Known {
     int path, stack;
-    Experiences here, network;
+    Experiences here;
+    History::Bookmark found;
+    std::optional<Experiences> network = {};  // empty: not asked yet
   };
   bool used() const noexcept;
-  const Known& known(int path, int stack);
+  Known& known(int path, int stack);
+  const Experiences& of_network(Known& known);
   Outlook of_stack(int path, int stack);
   Outlook of_path(int path);
   void tell(const CandidateNode& leaf, const Attempted& attempt, TimePoint now);
-  void note(const HistoryPlace& place, std::uint8_t bits, const Attempted& attempt, TimePoint now);
+  void note(const HistoryPlace& place, std::uint8_t bits, const Attempted& attempt, TimePoint now,
+            const History::Bookmark* found = nullptr);
   HistoryPlace place(int path, int stack, std::string_view endpoint) const;
 
   FrameworkCore& framework_;
