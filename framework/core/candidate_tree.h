@@ -27,6 +27,7 @@ struct Candidate {
   Duration expected{};         // time to ready learnt from history; zero: unknown
   std::uint8_t rtts = 0;       // round trips that its stack needs
   bool failed_before = false;  // history says so; its rank says it too
+  bool last_resort = false;    // its address was made from an IPv4 one by NAT64
   bool concrete() const noexcept { return remote.address && path >= 0 && stack >= 0; }  // can be attempted (RACE-13)
 };
 

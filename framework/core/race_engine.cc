@@ -159,6 +159,7 @@ void RaceEngine::decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId 
                         .answered_at = c.answered_at,
                         .expected = c.candidate.expected,
                         .failed_before = c.candidate.failed_before,
+                        .last_resort = c.candidate.last_resort,
                         .failure = c.failure ? std::optional(c.failure->reason) : std::nullopt});
   }
   Parent& p = parent(node);

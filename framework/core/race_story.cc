@@ -17,6 +17,7 @@ RaceNode tell_node(const Plan& plan, const std::vector<Way>& ways, const Candida
   node.rtts = n.candidate.rtts;
   node.expected = n.candidate.expected;
   node.failed_before = n.candidate.failed_before;
+  node.last_resort = n.candidate.last_resort;
   node.attempt = n.candidate.concrete();
   node.branch = n.branch;
   return node;

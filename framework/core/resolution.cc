@@ -142,8 +142,9 @@ void Resolution::answer(Answer answer) noexcept {
   }
   for (const Endpoint& endpoint : answer.endpoints) {
     const Address address = without_port(endpoint.address);
+    const bool translated = answer.kind == Answer::Kind::ipv4 && address.family == Address::Family::ipv6;
     if (!std::ranges::contains(*into, address, &Known::address))
-      into->push_back({address, answer.source, service && answer.hints});
+      into->push_back({address, answer.source, service && answer.hints, translated});
   }
   changed();
 }
@@ -224,6 +225,7 @@ void Resolution::sync(Node& node, const std::vector<Pick>& picked) {
     const Outlook outlook = c_.history.outlook(leaf);
     leaf.expected = outlook.expected > Duration{} ? outlook.expected : path_.smoothed_rtt * leaf.rtts;
     leaf.failed_before = outlook.failed_before;
+    leaf.last_resort = pick.translated;
     const NodeIndex added = c_.race.add(c_.now(), node.index, Branch::endpoint, std::move(leaf), place + outlook.rank,
                                         c_.race.traced() ? said(pick, outlook) : std::string());
     if (added == kNoNode)
@@ -305,7 +307,8 @@ void Resolution::add_sorted(std::vector<Pick>& out, const std::vector<Known>& ad
     const auto known = std::ranges::find(addresses, d.address, &Known::address);
     Address address = d.address;
     address.port = port;
-    if (!std::ranges::contains(out, address, &Pick::address)) out.push_back({address, known->source});
+    if (!std::ranges::contains(out, address, &Pick::address))
+      out.push_back({address, known->source, known->translated});
   }
 }
 

@@ -49,6 +49,7 @@ class Resolution final : AnswerSink {
     Address address;  // without port
     std::string source;
     bool hint = false;
+    bool translated = false;  // an IPv4 address, as NAT64 shows it
   };
   struct Service {
     std::uint16_t priority = 0, port = 0;
@@ -62,6 +63,7 @@ class Resolution final : AnswerSink {
   struct Pick {
     Address address;
     std::string source;
+    bool translated;
   };
   struct Child {
     Address address;

@@ -67,8 +67,11 @@ class Replay final : public RaceActions {
   }
 
   static Candidate candidate(const RaceNode& node) {
-    Candidate made{
-        .remote = node.remote, .expected = node.expected, .rtts = node.rtts, .failed_before = node.failed_before};
+    Candidate made{.remote = node.remote,
+                   .expected = node.expected,
+                   .rtts = node.rtts,
+                   .failed_before = node.failed_before,
+                   .last_resort = node.last_resort};
     if (!node.attempt) return made;
     made.path = made.stack = 0;
     return made;

@@ -97,6 +97,7 @@ void add_node(Object& data, const RaceReport& report, const RaceNode& node) {
   data.set("rtts", static_cast<int>(node.rtts));
   data.set("expected_ms", milliseconds(node.expected));
   if (node.failed_before) data.set("failed_before", true);
+  if (node.last_resort) data.set("last_resort", true);
   data.set("attempt", node.attempt);
   data.set("where", where_json(node));
 }
@@ -312,6 +313,7 @@ class Reader {
     node.rtts = data.number<std::uint8_t>("rtts", 0, UINT8_MAX);
     node.expected = to_time(data.real("expected_ms", kMillisecondsMost));
     node.failed_before = data.has("failed_before") && data.flag("failed_before");
+    node.last_resort = data.has("last_resort") && data.flag("last_resort");
     node.attempt = data.flag("attempt");
     read_where(data.object("where"), node);
     add(std::move(node));

@@ -95,6 +95,54 @@ TEST_F(RaceTest, FirstMayStillWinAfterTheSecondWasStarted) {
   EXPECT_EQ(w.winner, "1.1.1.1");
 }
 
+/// AAAA records, and what NAT64 makes of the A records.
+void resolve_with_nat64(RaceWorld& w, std::uint8_t natives) {
+  std::vector<Address> own;
+  for (std::uint8_t i = 1; i <= natives; ++i) own.push_back(address(true, i));
+  w.answers = {{.addresses = std::move(own), .ipv6 = true},
+               {.addresses = {address(true, 64), address(true, 65)}, .ipv4 = true, .translated = true}};
+}
+
+// RACE-119, RACE-137: only broken AAAA: two seconds after the last of them what NAT64 made is tried, then as ever.
+TEST_F(RaceTest, WhatNat64MadeIsTheLastResort) {
+  RaceWorld w(staggered);
+  resolve_with_nat64(w, 2);
+  w.outcome = [](const Candidate& c) { return c.last_resort ? Outcome{.ready = milliseconds(300)} : Outcome{}; };
+  w.run();
+  EXPECT_EQ(w.started(), "6@0 6@250 6@2250 6@2500");
+  EXPECT_EQ(w.ended, milliseconds(2550));
+  EXPECT_EQ(w.winner, "1.1.1.3");
+}
+
+// RACE-119: the delay is an option.
+TEST_F(RaceTest, TheLastResortsDelayIsAnOption) {
+  const Racing sooner(registry, "staggered", {{"last-resort-delay-ms", "400"}});
+  RaceWorld w(sooner);
+  resolve_with_nat64(w, 1);
+  w.outcome = [](const Candidate& c) { return c.last_resort ? Outcome{.ready = kRtt} : Outcome{}; };
+  w.run();
+  EXPECT_EQ(w.started(), "6@0 6@400");
+}
+
+// RACE-60: whom everybody else has failed does not wait for the last resort's delay.
+TEST_F(RaceTest, TheLastResortIsTriedAtOnceWhenAllOthersHaveFailed) {
+  RaceWorld w(staggered);
+  resolve_with_nat64(w, 2);
+  w.outcome = [](const Candidate& c) {
+    return c.last_resort ? Outcome{.ready = kRtt} : Outcome{.failed = milliseconds(10)};
+  };
+  w.run();
+  EXPECT_EQ(w.started(), "6@0 6@10 6@20");
+}
+
+TEST_F(RaceTest, WithoutAddressesOfItsOwnWhatNat64MadeIsTriedAsAnyOther) {
+  RaceWorld w(staggered);
+  resolve_with_nat64(w, 0);
+  w.outcome = [](const Candidate&) { return Outcome{}; };
+  w.run(milliseconds(300));
+  EXPECT_EQ(w.started(), "6@0 6@250");
+}
+
 // RACE-59, RACE-60, RACE-69, RACE-134
 TEST_F(RaceTest, FailureStartsTheNextAtOnceAndTheDelayBeginsAnew) {
   RaceWorld w(staggered);

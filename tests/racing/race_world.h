@@ -59,6 +59,7 @@ class RaceWorld : public RaceActions {
     Duration after{};
     std::vector<Address> addresses = {};
     bool ipv6 = false, ipv4 = false;  // which questions this settles
+    bool translated = false;          // by NAT64, from IPv4 addresses
   };
   std::vector<Answer> answers;                                 // of every lookup
   std::function<Duration()> late = [] { return Duration{}; };  // how much later than asked for the alarm comes
@@ -117,6 +118,7 @@ class RaceWorld : public RaceActions {
         for (std::size_t i = 0; i < answer.addresses.size(); ++i) {
           Candidate leaf = race.tree()[node].candidate;
           leaf.remote.address = answer.addresses[i];
+          leaf.last_resort = answer.translated;
           const bool ipv6 = leaf.remote.address.family == Address::Family::ipv6;
           race.add(now_, node, Branch::endpoint, leaf, static_cast<std::int64_t>(i) + (ipv6 ? 0 : 1000));
         }

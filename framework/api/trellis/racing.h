@@ -33,6 +33,7 @@ struct Child {
   TimePoint answered_at;   ///< when the peer first reacted: answered_at - started_at is about one RTT
   Duration expected;       ///< time to ready learnt from earlier connections; zero: unknown
   bool failed_before;      ///< it failed or was silent last time: it stands, and is best tried, behind the others
+  bool last_resort;  ///< made from IPv4 by NAT64, where the name may have IPv6 addresses of its own (RFC 8305, 7.2)
   std::optional<Reason> failure;  ///< why it failed
 };
 

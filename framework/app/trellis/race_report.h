@@ -69,6 +69,7 @@ struct RaceNode {
   Duration expected{};                ///< time to ready learnt from history; zero: unknown
   std::string history = {};           ///< what history says of it, "history: 23 ms, 4 min ago"; empty: nothing
   bool failed_before = false;         ///< by history: it is tried last
+  bool last_resort = false;           ///< its address was made from an IPv4 one by NAT64
   bool attempt = false;               ///< address, path and stack are known: it can be attempted
   std::optional<Branch> branch = {};  ///< how it branches; none: not at all, or not yet
   Child::State state = {};            ///< how it ended

@@ -27,13 +27,26 @@ constexpr OptionSpec kOptions[] = {
     {"attempt-delay-most-ms", std::int64_t{0}, "upper bound of a computed delay; 0: 5000, 3000 and 2000", 0, 60'000},
     {"resolution-delay-ms", std::int64_t{50},
      "how long IPv4 answers wait for IPv6 answers, and stacks for service records", 0, 10'000},
-    {"last-resort-delay-ms", std::int64_t{2000}, "without effect: where NAT64 is, A is asked for at once", 0, 60'000},
+    {"last-resort-delay-ms", std::int64_t{2000},
+     "after the last start, before addresses that NAT64 made stand in for IPv6 addresses that do not answer", 0,
+     60'000},
     {"first-family-count", std::int64_t{1}, "addresses of the first family before families alternate", 1, 32},
     {"adapt", true, "delays follow the round-trip times that earlier connections measured"},
 };
 
 bool runs(const Child& c) { return c.state == Child::State::started || c.state == Child::State::answered; }
+// What NAT64 made of an IPv4 address is a last resort as long as one of these may still come through.
+bool hopeful_native(const Child& c) {
+  return !c.last_resort && !c.failed_before && (c.state == Child::State::waiting || runs(c));
+}
 bool was_started(const Child& c) { return c.state != Child::State::waiting && c.state != Child::State::canceled; }
+
+// The first of the last resorts waits longer than others do (RFC 8305 section 7.2).
+bool held_back(const Child& next, const RaceView& view) {
+  if (!next.last_resort) return false;
+  const auto tried = [](const Child& c) { return c.last_resort && was_started(c); };
+  return std::ranges::any_of(view.children, hopeful_native) && std::ranges::none_of(view.children, tried);
+}
 
 }  // namespace
 
@@ -50,6 +63,7 @@ std::unique_ptr<Race> Staggered::begin(Branch branch, const Options& options) co
   t.most = std::max(t.least, time("attempt-delay-most-ms", defaults.most));
   t.attempt = std::max(kApart, time("attempt-delay-ms", defaults.attempt));
   t.resolution = milliseconds(options.number("resolution-delay-ms"));
+  t.last_resort = milliseconds(options.number("last-resort-delay-ms"));
   t.first_family = static_cast<unsigned>(options.number("first-family-count"));
   t.adapt = options.flag("adapt");
   return std::make_unique<StaggeredRace>(t);
@@ -63,7 +77,7 @@ bool StaggeredRace::may_begin(const RaceView& view) const noexcept {
   if (stacks_wait || (more && std::ranges::all_of(view.children, &Child::failed_before)))
     return first_answer_ && view.now >= *first_answer_ + times_.resolution;
   if (view.branch != Branch::endpoint || !(view.ipv6_pending || view.service_pending)) return true;
-  const bool have_ipv6 = std::ranges::any_of(view.children, &Child::ipv6);
+  const bool have_ipv6 = std::ranges::any_of(view.children, [](const Child& c) { return c.ipv6 && !c.last_resort; });
   if (have_ipv6 && !view.service_pending) return true;
   return first_answer_ && view.now >= *first_answer_ + times_.resolution;
 }
@@ -75,8 +89,13 @@ const Child* StaggeredRace::next(const RaceView& view) const noexcept {
   unsigned started[2] = {0, 0};
   const auto hopeful = [](const Child& c) { return c.state == Child::State::waiting && !c.failed_before; };
   const bool hope = std::ranges::any_of(view.children, hopeful);  // then what failed last time waits for its turn
+  const auto native = [&](const Child& c) { return hopeful(c) && !c.last_resort; };
+  const bool natives = std::ranges::any_of(view.children, native);
+  const auto turn_has_come = [&](const Child& c) {
+    return c.state == Child::State::waiting && !(hope && c.failed_before) && !(natives && c.last_resort);
+  };
   for (const Child& c : view.children) {
-    if (c.state == Child::State::waiting && !(hope && c.failed_before) && best[c.ipv6] == nullptr) best[c.ipv6] = &c;
+    if (turn_has_come(c) && best[c.ipv6] == nullptr) best[c.ipv6] = &c;
     if (was_started(c)) ++started[c.ipv6];
   }
   const bool first = view.children.empty() || view.children.front().ipv6;
@@ -99,7 +118,8 @@ Duration StaggeredRace::delay_after(const Child& child, const RaceView& view) co
   return std::clamp(2 * child.expected, times_.least, times_.most);
 }
 
-TimePoint StaggeredRace::next_start(const RaceView& view) const noexcept {
+TimePoint StaggeredRace::next_start(const Child& next, const RaceView& view) const noexcept {
+  if (held_back(next, view)) return last_start_ + std::max(times_.last_resort, last_delay_);
   for (const Child& c : view.children) {
     if (c.id == last_child_ && runs(c)) return last_start_ + delay_after(c, view);
   }
@@ -125,14 +145,14 @@ RacePlan StaggeredRace::decide(RaceEvent event, ChildId, const RaceView& view) n
     if (first_answer_) plan.wake = *first_answer_ + times_.resolution;
     return plan;
   }
-  const bool at_once = !begun || nothing_runs || event == RaceEvent::failed;  // a failure does not wait for the timer
-  if (at_once || view.now >= next_start(view)) {
+  const bool failed = event == RaceEvent::failed && !held_back(*child, view);  // a failure does not wait for the timer
+  if (!begun || nothing_runs || failed || view.now >= next_start(*child, view)) {
     start(*child, view, plan);
     const bool more =
         std::ranges::count_if(view.children, [](const Child& c) { return c.state == Child::State::waiting; }) > 1;
     if (more || view.ipv6_pending || view.ipv4_pending) plan.wake = view.now + last_delay_;
   } else {
-    plan.wake = next_start(view);
+    plan.wake = next_start(*child, view);
   }
   return plan;
 }

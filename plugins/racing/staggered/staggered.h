@@ -14,6 +14,7 @@ struct StaggeredTimes {
   Duration least{};    // of a delay that was computed
   Duration most{};
   Duration resolution{};      // after A answers, for AAAA
+  Duration last_resort{};     // after the last start, before what NAT64 made is tried
   unsigned first_family = 1;  // children of the first family before families alternate
   bool adapt = true;          // delays follow what is known of the round-trip time
 };
@@ -28,7 +29,7 @@ class StaggeredRace final : public Race {
   bool may_begin(const RaceView& view) const noexcept;
   const Child* next(const RaceView& view) const noexcept;
   Duration delay_after(const Child& child, const RaceView& view) const noexcept;
-  TimePoint next_start(const RaceView& view) const noexcept;
+  TimePoint next_start(const Child& next, const RaceView& view) const noexcept;
   void start(const Child& child, const RaceView& view, RacePlan& plan) noexcept;
 
   StaggeredTimes times_;
