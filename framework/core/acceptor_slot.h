@@ -32,7 +32,7 @@ class AcceptorSlot : public TurnMember, public Slot, public AcceptHost, public S
   bool outlives() const noexcept override { return true; }
 
  protected:
-  ~AcceptorSlot() = default;
+  ~AcceptorSlot() override = default;
   /// Makes the acceptor of the layer at place_ over `lower` and opens it. Errors: what the protocol says.
   Result<void> open_on(LowerPort lower, Route& route) {
     auto made = composed_->layers[place_].protocol->listen(*this, lower);

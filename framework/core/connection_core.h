@@ -143,7 +143,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   Result<void> begin_stream(Trunk& trunk);
   Result<void> begin_stack(Stack& like);
   void clone_failed(Error why) noexcept;
-  void own_properties(std::vector<std::pair<std::string, PropertyValue>> properties);
+  void own_properties(const std::vector<std::pair<std::string, PropertyValue>>& properties);
   bool apply_properties() noexcept;
 
   Turn& turn_;

@@ -13,11 +13,11 @@ std::string sha256(std::string_view text) {
 }
 
 const std::string& process_mark() {
-  static const std::string mark = [] {
+  static const std::string kMark = [] {
     Botan::System_RNG random;
     return Botan::hex_encode(random.random_vec(16));
   }();
-  return mark;
+  return kMark;
 }
 
 }  // namespace trellis

@@ -79,7 +79,7 @@ void Establishment::begin() noexcept {
 // True: the race waits for the answer, but not long.
 bool Establishment::ask_store() noexcept {
   if (plan_.wishes.isolated || !plan_.state->store) return false;
-  StateKeeper& store = *plan_.state->store;
+  const StateKeeper& store = *plan_.state->store;
   if (!store.usable()) return false;
   visit_ = std::make_unique<StateVisit>(framework_, plan_, turn_.executor(), true);
   if (!visit_->ask([this] {

@@ -208,7 +208,7 @@ Experiences decode(std::span<const std::byte> value, system_clock::time_point wa
   Reading in{value.subspan(2)};
   Experiences all;
   for (std::size_t i = 0; i < count; ++i) {
-    Experience e = read_one(in, wall, now, keep);
+    const Experience e = read_one(in, wall, now, keep);
     if (!in.sound || find_experience(all, e.where, e.bits) != nullptr) return {};
     if (e.good() || e.bad()) all.push_back(e);
   }

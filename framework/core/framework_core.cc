@@ -283,6 +283,7 @@ Result<std::shared_ptr<PathTable>> FrameworkCore::paths(Executor& executor, cons
     }
   }
   std::vector<PathSource> sources;
+  sources.reserve(profile.paths.size());
   for (const auto& from : profile.paths) sources.push_back({from.provider, &from.options});
   auto table = PathTable::open(executor, sources, profile.policy.path_rules,
                                [this, &executor](auto network) { history.forget_network(network, executor.now()); });

@@ -152,7 +152,7 @@ Error Gathering::no_way() const {
              "no path may be used to " + (remote.host.empty() ? to_text(remote.address) : remote.host)};
   std::string_view between = ": ";
   for (const auto& [which, why] : left_out_) {
-    none.detail += std::string(between) + which + ": " + why;
+    none.detail.append(between).append(which).append(": ").append(why);
     between = "; ";
   }
   if (left_out_.empty()) none.detail += ": this host has none that is up";

@@ -294,7 +294,7 @@ Result<void> ConnectionCore::begin_clone(ConnectionCore& made, CloneOptions opti
   made.membership().parent = this;
   made.membership().arm(turn_.executor(),
                         turn_.executor().now() + std::chrono::milliseconds(limits_.connect_timeout_ms));
-  made.own_properties(std::move(options.properties));
+  made.own_properties(options.properties);
   return {};
 }
 
@@ -334,7 +334,7 @@ void ConnectionCore::clone_failed(Error why) noexcept {
 }
 
 // What only the clone gets, and what it shares with the others from now on.
-void ConnectionCore::own_properties(std::vector<std::pair<std::string, PropertyValue>> properties) {
+void ConnectionCore::own_properties(const std::vector<std::pair<std::string, PropertyValue>>& properties) {
   for (auto& [name, value] : properties) {
     remember(name, value);
     membership_->group->entangle(*this, name, value);

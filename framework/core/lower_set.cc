@@ -22,7 +22,7 @@ void Lower::bind(Stack& winner, std::string_view, MessageRef) noexcept {
   winner.give_to(*this);
   winner.top_link().above = wish.above;
   ready = tell = true;
-  for (const auto& [name, value] : owner.properties_) (void)winner.set(name, value, winner.depth() - 1);
+  for (const auto& [name, value] : owner.properties_) std::ignore = winner.set(name, value, winner.depth() - 1);
   owner.join(*this);
   owner.stirred();
 }
@@ -138,7 +138,8 @@ Result<void> LowerSet::set(std::string_view name, const PropertyValue& value) no
   auto done = answers->set(name, value, answers->depth() - 1);
   if (!done) return done;
   for (const auto& lower : lowers_) {
-    if (lower->joined && lower->stack != answers) (void)lower->stack->set(name, value, lower->stack->depth() - 1);
+    if (lower->joined && lower->stack != answers)
+      std::ignore = lower->stack->set(name, value, lower->stack->depth() - 1);
   }
   const auto known = std::ranges::find(properties_, name, [](const auto& p) { return std::string_view(p.first); });
   if (known != properties_.end())

@@ -7,13 +7,13 @@ State& no_state() noexcept {
     StateValue take(StateKind, std::string_view) noexcept override { return {}; }
     StateValue peek(StateKind, std::string_view) noexcept override { return {}; }
     void put(StateKind, std::string_view, StateValue, Duration) noexcept override {}
-  } nothing;
-  return nothing;
+  } kNothing;
+  return kNothing;
 }
 
 const Security& no_security() noexcept {
-  static const Security nothing;
-  return nothing;
+  static const Security kNothing;
+  return kNothing;
 }
 
 }  // namespace trellis

@@ -32,11 +32,11 @@ SourceAddress source_of(const Path& path) noexcept {
 }  // namespace
 
 const PathRoute* route_to(const Path& path, const Address& destination) noexcept {
-  static const PathRoute everywhere;
+  static const PathRoute kEverywhere;
   if (path.local && path.local.family != destination.family) return nullptr;
   // A link-local address means something on its own link only.
   if (destination.scope != 0 && path.local.scope != 0 && destination.scope != path.local.scope) return nullptr;
-  if (!path.routes) return &everywhere;
+  if (!path.routes) return &kEverywhere;
   const PathRoute* best = nullptr;
   for (const PathRoute& route : *path.routes) {
     if (!leads_to(route, destination)) continue;
@@ -48,8 +48,8 @@ const PathRoute* route_to(const Path& path, const Address& destination) noexcept
 }
 
 const PathRoute* default_route(const Path& path) noexcept {
-  static const PathRoute everywhere;
-  if (!path.routes) return &everywhere;
+  static const PathRoute kEverywhere;
+  if (!path.routes) return &kEverywhere;
   const PathRoute* best = nullptr;
   for (const PathRoute& route : *path.routes) {
     if (route.prefix_length == 0 && (best == nullptr || route.metric < best->metric)) best = &route;

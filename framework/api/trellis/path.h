@@ -60,8 +60,8 @@ struct Path {
 
   /// What is known of its provisioning domain; valid as long as `provisioning`.
   const Provisioning& provisioned() const noexcept {
-    static const Provisioning nothing;
-    return provisioning ? *provisioning : nothing;
+    static const Provisioning kNothing;
+    return provisioning ? *provisioning : kNothing;
   }
 };
 
