@@ -11,6 +11,7 @@ struct Streams : testing::TestWithParam<const char*> {
 
 // API-33, API-63, API-207, API-213, IMPL-39, IMPL-41: a clone is a stream of the same connection, and a Connection at
 // the peer's listener.
+// IMPL-47, API-257: one listener takes new connections and new streams; many streams share what is below them.
 TEST_P(Streams, ACloneIsAStream) {
   pair.listen(stack);
   Talker& first = pair.dial_ready(stack);
@@ -121,7 +122,7 @@ TEST_P(Streams, AbortGroup) {
   EXPECT_TRUE(pair.until([&] { return mux_facts.alive == 0; }));
 }
 
-// API-208, API-209: properties are copied, and entangled but for connPriority.
+// API-208, API-209, API-135: properties are copied, and entangled but for connPriority.
 TEST_P(Streams, PropertiesAreEntangled) {
   pair.listen(stack);
   Talker& first = pair.dial_ready(stack);
@@ -145,6 +146,7 @@ TEST_P(Streams, PropertiesAreEntangled) {
 }
 
 // A stream beyond the peer's limit is ready, waits without credit, and goes on when the limit is raised.
+// IMPL-40
 TEST_P(Streams, LimitsAreWaitedFor) {
   mux_facts.streams = 2;
   pair.listen(stack);
@@ -257,6 +259,7 @@ TEST_P(Streams, FailureBelowReachesAll) {
 }
 
 // When the listener goes, connections without streams go too, the others live on.
+// API-214: they are not of one group, so they share nothing, although they go to the same peer.
 TEST_P(Streams, ListenerGoes) {
   pair.listen(stack);
   Talker& first = pair.dial_ready(stack);

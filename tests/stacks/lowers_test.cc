@@ -38,6 +38,7 @@ struct Lowers : testing::Test {
   ManyMux* server = nullptr;
 };
 
+// API-257, IMPL-90: a stack may have several transport connections, and its layers are told of paths.
 TEST_F(Lowers, OneMoreIsEstablishedAndAttached) {
   connect();
   EXPECT_EQ(client->usable, 1u) << "it was told its paths";
