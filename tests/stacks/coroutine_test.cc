@@ -40,6 +40,7 @@ Task<void> keep(Task<Result<std::string>> question, std::optional<Result<std::st
   answer = co_await std::move(question);
 }
 
+// API-16: no event has a handler, neither of the Listener nor of the Connections.
 TEST_F(Coroutines, QuestionAndAnswer) {
   Listener listener = world.preconnection("tcp").local({.host = "127.0.0.1"}).listen(*world.loop, {});
   int served = 0;
@@ -92,6 +93,7 @@ Task<void> fill(Connection& connection, std::size_t& sent) {
 }
 
 // The Connection lives on, and has room again when nobody waits for it any more.
+// API-198: what was sent stays sent.
 TEST_F(Coroutines, DestroyingATaskCancelsItsWaitForRoom) {
   Listener listener = world.listen("tcp");
   auto [client, server] = world.pair("tcp", listener);

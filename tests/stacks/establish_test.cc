@@ -40,7 +40,7 @@ struct ClosedPort {
   std::uint16_t port;
 };
 
-// IMPL-110, IMPL-34, API-84, API-47: an address is that address and no other.
+// IMPL-110, IMPL-34, API-84, API-47, API-38: an address is that address and no other.
 TEST_F(Establish, RefusedNamesTheAddress) {
   const ClosedPort closed;
   const Error e = error_of(world.preconnection("tcp").remote({.host = "127.0.0.1", .port = closed.port}));
@@ -66,7 +66,7 @@ TEST_F(Establish, ContradictionsFailEarly) {
   EXPECT_EQ(e.reason, Reason::invalid_argument);
 }
 
-// IMPL-9, IMPL-15, API-109
+// IMPL-9, IMPL-15, API-109, API-255
 TEST_F(Establish, AFeatureThatTheStackLacksIsNamed) {
   const Error e =
       error_of(world.preconnection("tcp").remote({.host = "127.0.0.1", .port = 1}).require(Feature::confidentiality));
@@ -128,7 +128,7 @@ TEST_F(Establish, AnUnresolvableNameIsSpokenOfAsAWhole) {
             "no IPv4 address was found for a.example: no answer");
 }
 
-// API-35, API-47, API-49
+// API-35, API-47, API-49, API-25
 TEST_F(Establish, NamesAreResolved) {
   Listener listener = world.listen("tcp");
   std::optional<Result<void>> how;
@@ -142,7 +142,7 @@ TEST_F(Establish, NamesAreResolved) {
 }
 
 // A listening socket whose backlog is full answers nothing: the attempt ends by its time.
-// API-103
+// API-103, API-266
 TEST_F(Establish, NoAnswerEndsInTime) {
   ClosedPort silent;
   ASSERT_EQ(::listen(silent.fd, 0), 0);
@@ -174,7 +174,7 @@ TEST_F(Establish, DestroyingTheConnectionCancels) {
 }
 
 // IMPL-61: what is sent before the Connection is ready goes when it is.
-// API-55, API-102, API-105
+// API-55, API-102, API-105, API-268
 TEST_F(Establish, EarlyMessageIsSentWhenReady) {
   Listener listener = world.listen("tcp");
   Slice hello = world.loop->pool().allocate(0, 5, 0);
@@ -192,6 +192,7 @@ TEST_F(Establish, EarlyMessageIsSentWhenReady) {
 }
 
 // IMPL-2, IMPL-7, API-2, API-101
+// API-200: framers are layers of the stack, which is settled when the Connection is made.
 TEST_F(Establish, LaterChangesToThePreconnectionDoNotReachTheConnection) {
   Listener listener = world.listen("tcp");
   Preconnection p = world.preconnection("tcp");
@@ -284,6 +285,7 @@ TEST_F(Establish, AcceptGoesOnWhenDescriptorsComeBack) {
   for (const int fd : clients) close(fd);
 }
 
+// API-24, API-36: the first port is the system's choice, the second one is asked for.
 TEST_F(Establish, PortInUseFailsTheListener) {
   Listener first = world.listen("tcp");
   std::optional<Error> failed;

@@ -14,7 +14,8 @@ struct Exchange : testing::TestWithParam<Case> {
   World world;
 };
 
-// IMPL-48, IMPL-4, API-29, API-30, API-54, API-56, API-69, API-71, API-83, API-94, API-100
+// IMPL-48, IMPL-4, API-29, API-30, API-54, API-56, API-69, API-71, API-83, API-94, API-100, API-262, API-264, API-265
+// API-60: a framer is a layer of the stack that the Preconnection asks for.
 TEST_P(Exchange, MessagesGoBothWays) {
   Listener listener = world.listen(GetParam().stack, GetParam().address);
   auto [client, server] = world.pair(GetParam().stack, listener);
@@ -49,7 +50,7 @@ struct Tcp : testing::Test {
   World world;
 };
 
-// IMPL-55, IMPL-115, IMPL-116, API-194: without a framer all that comes in a direction is one message.
+// IMPL-55, IMPL-115, IMPL-116, API-194, IMPL-50: without a framer all that comes in a direction is one message.
 TEST_F(Tcp, HalfCloseLetsTheOtherDirectionGoOn) {
   Listener listener = world.listen("tcp");
   auto [client, server] = world.pair("tcp", listener);
@@ -64,7 +65,7 @@ TEST_F(Tcp, HalfCloseLetsTheOtherDirectionGoOn) {
   EXPECT_EQ(at_client.all, "answer");
 }
 
-// IMPL-55, API-93, API-171
+// IMPL-55, API-93, API-171, API-289
 TEST_F(Tcp, NothingCanBeSentAfterFinal) {
   Listener listener = world.listen("tcp");
   auto [client, server] = world.pair("tcp", listener);
@@ -81,7 +82,7 @@ TEST_F(Tcp, NothingCanBeSentAfterFinal) {
   EXPECT_NE(why.find("final"), std::string::npos) << why;
 }
 
-// IMPL-117, API-72, API-97
+// IMPL-117, API-72, API-97, API-282
 TEST_F(Tcp, GracefulCloseDeliversEverythingAlthoughInputIsUnread) {
   Listener listener = world.listen("tcp");
   auto [client, server] = world.pair("tcp", listener);
@@ -104,7 +105,7 @@ TEST_F(Tcp, GracefulCloseDeliversEverythingAlthoughInputIsUnread) {
   EXPECT_EQ(client.state(), ConnectionState::closed);
 }
 
-// IMPL-118, IMPL-111, API-74, API-98
+// IMPL-118, IMPL-111, API-74, API-98, API-262, API-283
 TEST_F(Tcp, AbortResetsThePeer) {
   Listener listener = world.listen("tcp");
   auto [client, server] = world.pair("tcp", listener);
@@ -169,7 +170,7 @@ TEST_F(Tcp, BackpressureReachesFromReaderToSender) {
   EXPECT_TRUE(writable);
 }
 
-// IMPL-61, API-91
+// IMPL-61, API-91, API-262, API-290
 TEST_F(Tcp, SentIsReportedWhenTheStackHasTakenTheMessage) {
   Listener listener = world.listen("length-prefix/tcp");
   auto [client, server] = world.pair("length-prefix/tcp", listener);
@@ -181,7 +182,7 @@ TEST_F(Tcp, SentIsReportedWhenTheStackHasTakenTheMessage) {
   EXPECT_EQ(fates, (std::vector{Fate::sent, Fate::sent, Fate::sent}));
 }
 
-// IMPL-51, API-92, API-167
+// IMPL-51, API-92, API-167, API-285, API-289
 TEST_F(Tcp, ExpiredMessageIsReportedAndNotSent) {
   Listener listener = world.listen("length-prefix/tcp");
   auto [client, server] = world.pair("length-prefix/tcp", listener);

@@ -61,7 +61,8 @@ TEST_F(Properties, ReadOnlyOnesCannotBeSetAndTheConnectionLives) {
   EXPECT_TRUE(pair.until([&] { return !pair.peers.empty() && pair.peers.front()->reader->all == "still here"; }));
 }
 
-// API-12, API-76, API-101, API-248: what is set later is for later Connections, and replaces what was set before.
+// API-12, API-76, API-101, API-248, API-28: what is set later is for later Connections, and replaces what was set
+// before.
 TEST_F(Properties, OfThePreconnectionAreForWhatFollows) {
   pair.listen("tcp");
   Preconnection to = pair.to_server("tcp");
@@ -77,7 +78,7 @@ TEST_F(Properties, OfThePreconnectionAreForWhatFollows) {
   second.connection = {};
 }
 
-// API-185, API-220
+// API-185, API-220, API-186
 TEST_F(Properties, EverySendHasOneFateAndTheyComeInOrder) {
   pair.listen("length-prefix/tcp");
   Talker& t = pair.dial_ready("length-prefix/tcp");
@@ -94,7 +95,7 @@ TEST_F(Properties, EverySendHasOneFateAndTheyComeInOrder) {
   EXPECT_EQ(sent, expected);
 }
 
-// API-95, API-192: 1500 bytes with room for 1000 are 1000 and then the other 500 with the end.
+// API-95, API-192, API-288: 1500 bytes with room for 1000 are 1000 and then the other 500 with the end.
 TEST_F(Properties, AMessageBeyondTheLimitComesInPieces) {
   pair.peers_read = false;
   pair.listen("length-prefix/tcp");
@@ -113,6 +114,7 @@ TEST_F(Properties, AMessageBeyondTheLimitComesInPieces) {
 }
 
 // API-189
+// IMPL-50: over the same TCP, what is sent is a message each where a framer is on top.
 TEST_F(Properties, MessagesThatComeBeforeTheyAreAskedForAreKept) {
   pair.peers_read = false;
   pair.listen("length-prefix/tcp");

@@ -38,6 +38,7 @@ TEST_F(Udp, OneConnectionPerPeer) {
 }
 
 // IMPL-6, IMPL-123, IMPL-37
+// IMPL-36: nobody learns of a Connection over which nothing was sent.
 TEST_F(Udp, InitiateSendsNothing) {
   Listener listener = world.listen("udp");
   const Connection c = world.dial("udp", listener);
