@@ -194,6 +194,7 @@ TEST_F(PathRaces, PathComingUpLate) {
 }
 
 // A live Connection hears that its path goes and comes back, and carries on.
+// API-90, IMPL-91
 TEST_F(PathRaces, APathThatComesBackCarriesOn) {
   begin({kNear, kNear}, policy(R"(<paths provider="interfaces"/>)", kOneAfterTheOther));
   std::vector<std::string> news;

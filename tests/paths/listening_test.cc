@@ -66,6 +66,7 @@ TEST_F(ListeningWithoutWifi, ThePolicysRulesHoldToo) {
   EXPECT_TRUE(call("10.2.0.2"));
 }
 
+// IMPL-43: a Listener follows the paths that it may use.
 TEST_F(ListeningPhone, AnAddressThatComesLaterIsJudged) {
   Preconnection wifi_only(*framework);
   wifi_only.path({.preference = Preference::require, .interface_name = "wlan0"});

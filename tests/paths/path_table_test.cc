@@ -148,7 +148,8 @@ TEST_F(Table, SaysWhyItCannotWatch) {
   EXPECT_EQ(table.error().detail, "it knows nothing");
 }
 
-// RACE-34, RACE-36, RACE-43: rules of the policy first, then costs, then the host's routes, then the kind of link.
+// RACE-34, RACE-36, RACE-43, IMPL-28: rules of the policy first, then costs, then the host's routes, then the kind of
+// link.
 TEST_F(Table, IsOrderedByRulesCostsRoutesAndKind) {
   const auto table = open({{.preference = Preference::prohibit, .interface_name = "docker*"},
                            {.preference = Preference::prefer, .provisioning_domain = "wlan1"},
@@ -170,6 +171,7 @@ TEST_F(Table, IsOrderedByRulesCostsRoutesAndKind) {
   EXPECT_EQ(table->refused()[0].second, "the policy prohibits interface=docker*");
 }
 
+// IMPL-28
 TEST_F(Table, RequiredPathsAreAlternatives) {
   const auto table = open({{.preference = Preference::require, .interface_name = "eth0"},
                            {.preference = Preference::require, .type = InterfaceType::wifi, .metered = false}});
@@ -242,7 +244,7 @@ TEST_F(Ways, TheLoopbackIsForThisHost) {
   EXPECT_EQ(found("", "198.51.100.1"), "eth0:1");
 }
 
-// RACE-33, RACE-100: what the application asks for.
+// RACE-33, RACE-100, IMPL-28: what the application asks for.
 TEST_F(Ways, FollowTheApplication) {
   add(path(1, "eth0", "192.0.2.1"));
   Path passing = path(2, "wlan0", "2001:db8::1", InterfaceType::wifi);

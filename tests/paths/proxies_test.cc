@@ -87,7 +87,7 @@ TEST_F(Proxies, AreResolvedInsteadOfThePeer) {
   EXPECT_EQ(to_text(connection.remote()), "192.0.2.7:1080");
 }
 
-// RACE-27 (b), RACE-37, RACE-38, RACE-62, RACE-63: direct is tried when the proxy has failed, and not before.
+// RACE-27 (b), RACE-37, RACE-38, RACE-62, RACE-63, IMPL-33: direct is tried when the proxy has failed, and not before.
 TEST_F(Proxies, DirectFollowsWhenTheProxyHasFailed) {
   load(kByProxy + kDirect);
   EXPECT_EQ(framework->core().profiles().front()->racing[1].policy->name(), "failover");

@@ -33,7 +33,7 @@ TEST_F(Phone, TriesTheNextPathAfterADelay) {
   EXPECT_EQ(report->nodes[0].branch, Branch::path);
 }
 
-// RACE-24, RACE-41: a name is resolved on each path, when the path is tried. RACE-11, RACE-10
+// RACE-24, RACE-41, IMPL-22: a name is resolved on each path, when the path is tried. RACE-11, RACE-10
 TEST_F(Phone, ResolvesNamesOnEachPath) {
   swallow(*wifi);
   EXPECT_EQ(connect(to("www.example.net")), "wwan0");
@@ -53,7 +53,7 @@ TEST_F(Phone, WaitsForWhatIsExpectedOfAPath) {
   EXPECT_EQ(tried(), "wlan0@0 wwan0@600");
 }
 
-// RACE-7, RACE-24: two provisioning domains on one interface are two paths.
+// RACE-7, RACE-24, API-124: two provisioning domains on one interface are two paths.
 TEST_F(Phone, DomainsOfOneInterfaceAreRacedEachForItself) {
   client.interface("wlan0").add_address("10.1.0.9");
   paths->add = [](Path& path) {
@@ -66,6 +66,7 @@ TEST_F(Phone, DomainsOfOneInterfaceAreRacedEachForItself) {
   EXPECT_EQ(asked.size(), 2u);
 }
 
+// API-124
 TEST_F(Phone, ADomainCanBeAskedFor) {
   client.interface("wlan0").add_address("10.1.0.9");
   paths->add = [](Path& path) {
@@ -76,16 +77,19 @@ TEST_F(Phone, ADomainCanBeAskedFor) {
   EXPECT_EQ(to_text(connection.local()).substr(0, 9), "10.1.0.9:");
 }
 
+// API-255: where nobody has said anything, what is known of the path decides.
 TEST_F(Phone, WhatCostsGoesLast) {
   paths->add = [](Path& path) { path.metered = path.interface_name == "wlan0"; };
   EXPECT_EQ(connect(to()), "wwan0");
 }
 
+// API-255, IMPL-28
 TEST_F(PhoneThatPrefersMobile, FollowsThePolicy) {
   EXPECT_EQ(connect(to()), "wwan0");
   EXPECT_EQ(tried(), "wwan0@0");
 }
 
+// IMPL-17, IMPL-28
 TEST_F(PhoneThatPrefersMobile, TheApplicationWeighsMore) {
   EXPECT_EQ(connect(to().path({.preference = Preference::prefer, .interface_name = "wlan0"})), "wlan0");
 }
@@ -97,6 +101,7 @@ TEST_F(PhoneWithoutWifi, NeverTriesWhatIsForbidden) {
   EXPECT_EQ(tried(), "wwan0@0");
 }
 
+// IMPL-11, IMPL-12: a path must suit both the application and the policy; the error says whom it does not suit.
 TEST_F(PhoneWithoutWifi, SaysWhyNothingIsLeft) {
   EXPECT_EQ(connect(to().path({.preference = Preference::prohibit, .interface_name = "wwan0"})),
             "no path may be used to 192.0.2.7: wwan0: the application prohibits interface=wwan0; wlan0: the policy "
@@ -111,6 +116,7 @@ TEST_F(Phone, FailsAtOnceWithoutAnyPath) {
   EXPECT_LT(world.now() - begun, 1ms);
 }
 
+// API-39
 TEST_F(Phone, WhoIsBoundToAnInterfaceUsesNoOther) {
   swallow(*wifi);
   EXPECT_EQ(connect(to().interface_name("wlan0").connect_timeout(5s)),
@@ -199,6 +205,7 @@ TEST_F(Phone, Ipv4AddressesOverIpv6Only) {
 }
 
 // Path changes reach live Connections as events.
+// API-90, API-262, IMPL-91: it is informed, and goes on.
 TEST_F(Phone, AConnectionHearsOfItsPath) {
   ASSERT_EQ(connect(to()), "wlan0");
   client.interface("wwan0").set_up(false);

@@ -67,6 +67,7 @@ TEST(Sources, NeedARoute) {
   EXPECT_EQ(route_to(standard, at("198.51.100.1"))->metric, 4u);
 }
 
+// API-39: of a remote address it is the zone.
 TEST(Sources, LinkLocalAddressesStayOnTheirLink) {
   Path near = from("fe80::1");
   near.local.scope = 3;

@@ -33,6 +33,7 @@ struct Tree : Phone {
 
 // RACE-12, RACE-13, RACE-14, RACE-15, RACE-16, RACE-20, RACE-21, RACE-22, RACE-23, RACE-27 (a)
 // RACE-3, RACE-4: a name is resolved into endpoints that keep it.
+// IMPL-14, IMPL-26: paths, then stacks, then addresses; what was gathered is raced.
 TEST_F(Tree, OfANameOverTwoPaths) {
   swallow(*wifi);
   ASSERT_EQ(connect(to("www.example.net")), "wwan0");
@@ -73,6 +74,7 @@ TEST_F(Tree, OfOneAddressIsOneLeafDeep) {
 }
 
 // RACE-27 (d), RACE-28: stacks in the order of the policy.
+// IMPL-33: where the policy says nothing, attempts are staggered.
 TEST_F(Tree, OfTwoStacks) {
   auto policy = parse_policy(
       R"(<policy xmlns="urn:trellis:policy:1" name="two"><names><resolver name="simulated"/></names>

@@ -148,6 +148,7 @@ TEST(Rtnetlink, RefusesWhatIsMalformed) {
   }
 }
 
+// IMPL-19: a path for each interface and address, of both families.
 TEST(InterfaceTable, MakesPathsOfWhatCanBeUsed) {
   Heard heard;
   heard.hear(link(1, "lo", kUp | IFF_LOOPBACK, ARPHRD_LOOPBACK) + link(2, "eth0", kUp) + link(3, "eth1", IFF_UP) +
