@@ -97,8 +97,8 @@ TEST(History, WhoWasSlowerHasNotFailed) {
   EXPECT_FALSE(next.node("1.1.1.1").failed_before);
 }
 
-// RACE-39, RACE-40, RACE-43: blocked UDP is remembered: the next connection begins with TCP, and tries UDP only when
-// TCP hesitates.
+// RACE-39, RACE-40, RACE-43, API-255, IMPL-18: blocked UDP is remembered: the next connection begins with TCP, and
+// tries UDP only when TCP hesitates.
 TEST(History, AProtocolThatGetsNowhereIsTriedLast) {
   HistoryWorld w(one_path(R"(<address ip="192.0.2.1"/>)", R"(<block does="drop" protocol="udp"/>)"), kUdpThenTcp);
   const Dialled first = w.dial();

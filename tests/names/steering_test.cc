@@ -116,7 +116,7 @@ TEST_F(SteeringTest, WhatThePeerDoesNotSpeakIsNotTried) {
   EXPECT_THAT(error, HasSubstr("no service of a.example speaks what the application speaks over"));
 }
 
-// RACE-25, RACE-150: port, target and priority make the endpoints; those without a service go last.
+// RACE-25, RACE-150, IMPL-22: port, target and priority make the endpoints; those without a service go last.
 TEST_F(SteeringTest, PortTargetAndPriorityMakeTheEndpoints) {
   load();
   server.on("HTTPS", "a.example").records = {"2 . alpn=h2", "1 alt.example. alpn=h3,h2 port=8443"};
@@ -145,7 +145,7 @@ TEST_F(SteeringTest, LateServicesOrderWhatHasNotStarted) {
   EXPECT_GT(reordered, 0);
 }
 
-// API-37: a service by name has SRV records.
+// API-37, IMPL-22: a service by name has SRV records.
 TEST_F(SteeringTest, SrvRecordsMakeTheEndpoints) {
   load();
   server.on("SRV", "_chat._tcp.a.example").records = {"1 0 5222 one.example."};

@@ -219,7 +219,7 @@ TEST_F(RaceTest, FamiliesAlternate) {
   EXPECT_EQ(v.started(), "6@0 6@250 4@500 6@750 4@1000");
 }
 
-// RACE-117, RACE-118, RACE-56, RACE-132: delays follow what history says, within bounds.
+// RACE-117, RACE-118, RACE-56, RACE-132, IMPL-33: delays follow what history says, within bounds.
 TEST_F(RaceTest, DelaysFollowHistoryWithinBounds) {
   for (const auto& [expected, second] : {std::pair{1, 100}, {100, 200}, {5000, 2000}}) {
     RaceWorld w(staggered);
@@ -264,7 +264,7 @@ TEST_F(RaceTest, SimultaneousStartsAll) {
   EXPECT_EQ(w.ended, milliseconds(10));
 }
 
-// RACE-50, RACE-62
+// RACE-50, RACE-62, IMPL-33
 TEST_F(RaceTest, FailoverWaitsForFailureWhileOthersAreStaggered) {
   RaceWorld w(staggered, failover, staggered);
   w.stacks = 2;
@@ -278,7 +278,7 @@ TEST_F(RaceTest, FailoverWaitsForFailureWhileOthersAreStaggered) {
   EXPECT_EQ(w.winner, "1.1.2.1");
 }
 
-// RACE-57, RACE-61, RACE-66: each parent has its own timers, and protocols wait longer than addresses.
+// RACE-57, RACE-61, RACE-66, IMPL-33: each parent has its own timers, and protocols wait longer than addresses.
 TEST_F(RaceTest, TimersOfDifferentParentsAreIndependent) {
   RaceWorld w(staggered);
   w.stacks = 2;
@@ -335,7 +335,7 @@ TEST_F(RaceTest, NumbersAreStableAndOnlyWaitingChildrenMove) {
   EXPECT_EQ(tree.child(kRoot, 2), b);
 }
 
-// RACE-92, RACE-93
+// RACE-92, RACE-93, IMPL-169
 TEST_F(RaceTest, AThousandAddressesAreCut) {
   RaceWorld w(staggered, {.tree = {.children = 32, .nodes = 128, .leaves = 64}, .attempts_at_once = 8});
   w.answers = {{.after = {}, .addresses = std::vector<Address>(1000, address(false, 9)), .ipv6 = true, .ipv4 = true}};
@@ -398,7 +398,7 @@ TEST_F(RaceTest, StartsAreNeverTooClose) {
   }
 }
 
-// RACE-71: the report has every attempt with its reason, losers included.
+// RACE-71, IMPL-14: the report has every attempt with its reason, losers included.
 TEST_F(RaceTest, TraceTellsTheWholeStory) {
   RaceWorld w(staggered);
   resolve_at_once(w, 1, 1);

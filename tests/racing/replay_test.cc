@@ -127,6 +127,7 @@ class RandomRace {
   std::size_t moved_ = 0;
 };
 
+// API-18: the same wishes and events lead to the same decisions.
 TEST_F(ReplayTest, EveryRecordedRaceIsDecidedTheSameWay) {
   std::size_t decisions = 0, moved = 0, won = 0, lost = 0;
   for (std::uint64_t seed = 1; seed <= 500; ++seed) {

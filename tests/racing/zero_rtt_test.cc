@@ -179,7 +179,8 @@ struct ZeroRtt : testing::Test {
 const char* const kOne = R"(<address ip="2001:db8::1"/>)";
 const char* const kTwo = R"(<address ip="2001:db8::1"/><address ip="192.0.2.1"/>)";
 
-// RACE-104, RACE-105: what is marked as safely replayable travels in the first flight, before the handshake is over.
+// RACE-104, RACE-105, API-117, API-178, API-268, IMPL-65: what is marked as safely replayable travels in the first
+// flight, before the handshake is over.
 TEST_F(ZeroRtt, ReplayableDataArriveEarly) {
   begin(kOne);
   earn(1);
@@ -224,7 +225,7 @@ TEST_F(ZeroRtt, WithoutATicketEverythingWaitsForTheHandshake) {
   EXPECT_EQ(peers.at(0).early, "");
 }
 
-// RACE-17, RACE-106, RACE-110, RACE-111
+// RACE-17, RACE-106, RACE-110, RACE-111, IMPL-65, IMPL-66
 TEST_F(ZeroRtt, EachLeafHasItsOwnTicketAndItsOwnCopy) {
   begin(kTwo, "simultaneous");
   earn(2);
@@ -286,7 +287,7 @@ TEST_F(ZeroRtt, RefusedDataAreSentAgainInOrder) {
   EXPECT_EQ(caller.notices, std::vector{Notice::early_refused});
 }
 
-// RACE-107: what did not fit goes out before later messages.
+// RACE-107, IMPL-65: what did not fit goes out before later messages.
 TEST_F(ZeroRtt, WhatDoesNotFitFollowsFirst) {
   begin(kOne);
   earn(1);

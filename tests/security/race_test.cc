@@ -66,7 +66,7 @@ TEST_F(SecureRace, WhereAllAreRefusedTheApplicationHearsWhy) {
   EXPECT_TRUE(world.accepted.empty());
 }
 
-// QUIC-3, QUIC-4, RACE-96: what is weaker cannot stand beside it in a policy, so no race has it.
+// QUIC-3, QUIC-4, RACE-96, IMPL-169: what is weaker cannot stand beside it in a policy, so no race has it.
 TEST_F(SecureRace, NothingWeakerIsInTheRace) {
   listen();
   race(tls("tls") + "<stack name='plain'><layer protocol='tcp'/></stack>");

@@ -35,7 +35,7 @@ class Verification : public SecurePair {
   Security::Answer answer;
 };
 
-// API-79, API-245: establishment waits for the answer, on both sides.
+// API-79, API-245, IMPL-35: establishment waits for the answer, on both sides.
 TEST_P(Verification, AcceptedLater) {
   ask_me(*client_security);
   start();
