@@ -326,7 +326,6 @@ TEST_F(DatagramSocketTest, HopLimitAndTrafficClassOfEachDatagram) {
   EXPECT_EQ(reader.read().second, dscp | 2) << "ECN does not overwrite what the layer chose";
 }
 
-// IMPL-56
 TEST_F(DatagramSocketTest, TooLargeIsTakenAndItsFateTold) {
   auto a = bound(loopback(Family::ipv4));
   for (const bool connect : {true, false}) {
@@ -364,7 +363,6 @@ TEST_F(DatagramSocketTest, TooLargeForNobodyIsReturned) {
   EXPECT_EQ(text(got), "after");
 }
 
-// IMPL-57
 TEST_F(DatagramSocketTest, RefusedIsASoftErrorOfAnEarlierDatagram) {
   Address nobody;
   nobody = bound(loopback(Family::ipv4))->local();

@@ -175,7 +175,6 @@ TEST_F(StreamSocketTest, FewBytesDoNotHoldALargeBlock) {
   EXPECT_EQ(before - loop.pool().live_bytes(), SizeClassPool::kCapacities[0]);
 }
 
-// IMPL-82
 TEST_F(StreamSocketTest, HalfClose) {
   auto [near, far] = pair();
   send(*near, "last words");
