@@ -125,7 +125,7 @@ TEST_F(Tcp, OffersABytestreamOnly) {
   EXPECT_TRUE(configured("tcp", {{"fast-open", true}})->traits(Face::bytestream).adds.has(Feature::zero_rtt));
 }
 
-// IMPL-107, IMPL-109, IMPL-112, IMPL-113
+// IMPL-107, IMPL-109, IMPL-112, IMPL-113, IMPL-45, IMPL-106
 TEST_F(Tcp, ConnectsAndAccepts) {
   pair();
   EXPECT_EQ(client->route.remote, loopback(listener->port()));
@@ -380,7 +380,7 @@ TEST_F(Tcp, StopsListeningAndKeepsItsConnections) {
   EXPECT_TRUE(until([&] { return server().received == "still here"; }));
 }
 
-// API-136, API-137, API-155
+// API-136, API-137, API-155, API-269
 TEST_F(Tcp, TimeoutsAreSocketOptions) {
   pair();
   EXPECT_EQ(client->get<Duration>("connTimeout"), Duration::max());
@@ -403,6 +403,7 @@ TEST_F(Tcp, TimeoutsAreSocketOptions) {
 }
 
 // API-153, API-154: the kernel does not send the option, so it must not be said to be on.
+// API-8: what is TCP's own has its name in front.
 TEST_F(Tcp, RefusesTheUserTimeoutOption) {
   pair();
   EXPECT_FALSE(client->get<bool>("tcp.userTimeoutEnabled"));
@@ -413,7 +414,7 @@ TEST_F(Tcp, RefusesTheUserTimeoutOption) {
   EXPECT_EQ(client->get<Duration>("tcp.userTimeoutValue"), Duration(10s));
 }
 
-// API-159, API-160, API-161, API-162, API-163, API-164
+// API-159, API-160, API-161, API-162, API-163, API-164, API-139
 TEST_F(Tcp, ProfilesSetTheCodePoint) {
   pair({{"no-delay", false}, {"dscp", std::int64_t{8}}});
   EXPECT_EQ(option_of(*client, IPPROTO_IP, IP_TOS), 8 << 2);

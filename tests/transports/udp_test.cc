@@ -306,7 +306,7 @@ TEST_F(Udp, CarriesEcnBothWays) {
   EXPECT_EQ(peer().ecn, (std::vector<std::uint8_t>{0, 1, 2, 3}));
 }
 
-// API-150, API-151, API-152
+// API-150, API-151, API-152, API-278, API-279
 TEST_F(Udp, KnowsItsSizes) {
   listen();
   auto client = connect();
@@ -319,7 +319,7 @@ TEST_F(Udp, KnowsItsSizes) {
   EXPECT_EQ(peer().get<std::uint64_t>("singularTransmissionMsgMaxLen"), 1472u);  // by the path's MTU
 }
 
-// IMPL-59, IMPL-60, API-175, API-176
+// IMPL-59, IMPL-60, API-175, API-176, API-277
 TEST_F(Udp, DoesNotFragmentWhatMustNotBe) {
   const bool permitted = in_own_network([this] {
     loop = make_loop();
@@ -362,7 +362,7 @@ TEST_F(Udp, DoesNotFragmentWhatMustNotBe) {
   if (!permitted) GTEST_SKIP() << "needs the permission to make a network namespace";
 }
 
-// API-134: refused where the kernel cannot do it.
+// API-134, API-276: refused where the kernel cannot do it.
 TEST_F(Udp, ChecksumsAreForIpv4ToLeaveOut) {
   listen();
   auto client = connect({{"checksum", false}});
