@@ -223,6 +223,7 @@ TEST(Connect, SigtermKillsIt) {
 
 // ---- where from
 
+// API-24, API-39
 TEST(Connect, LocalAddressAndInterfaceAreUsed) {
   const RawSocket listener = RawSocket::tcp_listener();
   Process process(trellis({"connect", "-v", "--local", "127.0.0.2", "--interface", "lo", listener.address()}),
@@ -236,6 +237,7 @@ TEST(Connect, LocalAddressAndInterfaceAreUsed) {
 
 // ---- what is on the wire
 
+// API-206: a peer that knows lines needs nothing else.
 TEST(Connect, LinesAreMessages) {
   const RawSocket listener = RawSocket::tcp_listener();
   Process process(trellis({"connect", "--stack", "line/tcp", listener.address()}));
@@ -275,6 +277,7 @@ TEST(Connect, EachReadIsAMessage) {
 }
 
 // What a hostile peer's frames come to: exit code 3 and a sentence with the numbers, messages before it delivered.
+// API-96
 TEST(Connect, BrokenFramesAreNamed) {
   using namespace std::string_literals;
   const std::pair<std::string, const char*> cases[] = {

@@ -7,6 +7,7 @@
 namespace trellis::tool {
 namespace {
 
+// API-25, API-38, API-39
 TEST(EndpointText, NamesAndAddresses) {
   const auto name = parse_remote("www.example.net:80");
   ASSERT_TRUE(name);

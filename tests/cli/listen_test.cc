@@ -174,6 +174,7 @@ TEST(Listen, OneBrokenConnectionDoesNotEndAService) {
   EXPECT_EQ(peer.read(12), "still there?");
 }
 
+// API-36
 TEST(Listen, PortInUseExitsWithTwo) {
   const RawSocket taken = RawSocket::tcp_listener();
   const Outcome outcome =

@@ -39,6 +39,8 @@ TEST(FramerLayer, IsReadyAtOnceAndPassesCreditBothWays) {
 }
 
 // IMPL-68: what one side frames the other side parses, however the network cuts it.
+// API-32, IMPL-79, IMPL-80, IMPL-81: a framer is shown what is there, again when more has come, and says what to drop
+// of it and what to deliver; each connection has its own.
 TEST(FramerLayer, ParsesEveryFramingCutAtEachByte) {
   const Texts texts = {"hello", "", some_text(70), "x", some_text(300), "", ""};
   const auto make = [](int kind) -> std::unique_ptr<Framing> {
@@ -142,6 +144,7 @@ TEST(FramerLayer, MovesTenMebibytesThroughWindowsOf64KiB) {
   EXPECT_LE(held_most, 2 * kWindow);
 }
 
+// IMPL-77: it is given each part, and the end.
 TEST(FramerLayer, GathersPartsUntilTheSizeIsKnown) {
   FramerBench bench(length_prefix());
   bench.take(kMiB);
@@ -251,6 +254,7 @@ TEST(FramerLayer, ALineThatHoldsItsDelimiterFailsAlone) {
   EXPECT_FALSE(bench.failure);
 }
 
+// API-197
 TEST(FramerLayer, EndInTheMiddleOfAMessageIsAFailureThatNamesTheNumbers) {
   FramerBench bench(length_prefix(Prefix::four), "length-prefix");
   bench.demand(kMiB);
@@ -351,6 +355,7 @@ TEST(FramerLayer, KeepsInfoOfEveryPartUntilItIsBelow) {
   EXPECT_EQ(told.fate, Fate::sent);
 }
 
+// IMPL-78
 TEST(FramerLayer, WritesInPlaceWhereThereIsRoom) {
   FramerBench prefix(length_prefix()), lines(line(Delimiter::crlf));
   for (FramerBench* bench : {&prefix, &lines}) {
@@ -380,6 +385,7 @@ class Curious final : public Framing {
   std::unique_ptr<Framer> make(BlockPool&) const noexcept override { return std::make_unique<Mind>(); }
 };
 
+// IMPL-67
 TEST(FramerLayer, BoundsWhatAFramerMayAskFor) {
   for (const std::size_t block : {std::size_t{1000}, std::size_t{200'000}}) {
     FramerBench bench(std::make_unique<Curious>());

@@ -66,6 +66,7 @@ TEST_F(TlsConnection, AServerThatSendsAnAlert) {
 }
 
 // A stream that ends without close_notify may have lost its end: that is told, after what has arrived.
+// API-96, API-197, API-291
 TEST_F(TlsConnection, Truncation) {
   meet();
   tests::Reader reader(client);
