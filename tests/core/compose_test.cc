@@ -38,6 +38,7 @@ TEST(Fold, WhatFitsOnWhat) {
             "tls needs reliability, which the layers below it do not provide");
 }
 
+// API-257
 TEST(Fold, AddsUp) {
   const StackTraits quic = folded({kNamedUdp, kNamedQuic, kNamedFramer});
   EXPECT_EQ(quic.face, Face::message);
@@ -61,7 +62,7 @@ TEST(Fold, AddsUp) {
   EXPECT_EQ(folded({kNamedTcp, {"inner", inner}, kNamedTls}).security.identity, "webpki") << "the outermost counts";
 }
 
-// IMPL-15, API-259
+// IMPL-15, API-259, API-117
 TEST(Satisfies, Reasons) {
   const StackTraits tcp = folded({kNamedTcp});
   const Requirements stream{.face = Face::bytestream, .require = {}, .prohibit = {}, .prefer = {}, .avoid = {}};
@@ -109,6 +110,7 @@ TEST(Equivalent, VersionsOfASecurityProtocolDiffer) {
   EXPECT_EQ(verdict(equivalent(tls13, tls12, any, false)), "security differs and the policy does not declare it equal");
 }
 
+// API-113: who requires reliability does not get UDP.
 TEST(Equivalent, ServicesMustBeTheSame) {
   const StackTraits tcp = folded({kNamedTcp}), udp = folded({kNamedUdp});
   LayerTraits reliable = kUdp;

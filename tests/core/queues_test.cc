@@ -95,6 +95,7 @@ TEST_F(Queues, ExpiredMessageIsDroppedAndReported) {
   EXPECT_EQ(sent(), "long ");
 }
 
+// API-198
 TEST_F(Queues, MessageThatHasBegunDoesNotExpire) {
   Chunk first = chunk("begun", {.expires = at(1)}, false);
   Chunk rest = chunk("rest", true);

@@ -70,6 +70,7 @@ TEST_F(LoadTest, LayersThatNeedWhatIsNotBelow) {
             "p.xml:3: tls needs reliability, ordering, which the layers below it do not provide");
 }
 
+// API-114, API-116
 TEST_F(LoadTest, RequirementsThatContradict) {
   EXPECT_EQ(
       refusal("<requirements><require feature='confidentiality'/></requirements>" + stacks({stack("s", kTcpLayer)})),
@@ -83,6 +84,7 @@ TEST_F(LoadTest, RequirementsThatContradict) {
 }
 
 // RACE-94, RACE-95, RACE-96, RACE-97
+// IMPL-11, IMPL-169: neither a policy nor an application gets beyond what always holds.
 TEST_F(LoadTest, StacksThatAreNotEquivalent) {
   const std::string tls = stack("tls", kTlsLayer + kTcpLayer), tcp = stack("tcp", kTcpLayer),
                     quic = stack("quic", kQuicLayer + kUdpLayer);

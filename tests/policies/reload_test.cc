@@ -54,6 +54,7 @@ struct Reload : testing::Test {
   World world;
 };
 
+// IMPL-13
 TEST_F(Reload, NewConnectionsGetWhatTheFileSaysNow) {
   const std::string file = write("p", messages_up_to(1000));
   start({file});
@@ -109,6 +110,7 @@ TEST_F(Reload, OfSeveralFilesAllOrNone) {
   EXPECT_EQ(world.framework->core().profiles()[0]->stacks[0]->text, "tcp") << "the good file waits for the bad one";
 }
 
+// IMPL-11, IMPL-13
 TEST_F(Reload, NobodyIsLetInByAStackThatThePolicyNoLongerHas) {
   start({write("p", kTcp)});
   Listener listener = listen();

@@ -130,7 +130,8 @@ TEST_F(RulesTest, NoneFits) {
             "<applies-to>, or that the application names one");
 }
 
-// RACE-95: a rule cannot weaken what was asked for, and no other policy stands in for the one that it chose.
+// RACE-95, API-255, IMPL-11, IMPL-12: a rule cannot weaken what was asked for, and no other policy stands in for the
+// one that it chose.
 TEST_F(RulesTest, NeverWeakenWhatTheApplicationAskedFor) {
   ASSERT_TRUE(load({{"secure", kTls}, {"plain", rules("<endpoint port='80'/>")}}));
   const FeatureSet secret = {Feature::confidentiality};

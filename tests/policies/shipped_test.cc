@@ -36,6 +36,7 @@ void PrintTo(const Shipped& one, std::ostream* out) { *out << one.name; }
 
 class ShippedPolicy : public testing::TestWithParam<Shipped> {};
 
+// API-23: "default" requires reliability and order, of any interface.
 TEST_P(ShippedPolicy, LoadsAlone) {
   const Shipped& expected = GetParam();
   const auto framework = load({expected.name});
