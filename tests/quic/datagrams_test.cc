@@ -27,6 +27,7 @@ TEST_F(Quic, DatagramsAreConnections) {
 }
 
 // One that is too large fails alone, and what is lost is not sent again.
+// API-284
 TEST_F(Quic, DatagramsAreUnreliable) {
   pair.listen(quic());
   Talker& stream = pair.dial_ready(quic());

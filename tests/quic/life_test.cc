@@ -83,7 +83,7 @@ TEST_F(Quic, KeepAlive) {
   EXPECT_THAT(failure(*this, bad).detail, testing::HasSubstr("15000"));
 }
 
-// QUIC-16, QUIC-17: early data arrive a round trip earlier, marked; the ticket is used once.
+// QUIC-16, QUIC-17, API-178, IMPL-65: early data arrive a round trip earlier, marked; the ticket is used once.
 TEST_F(Quic, EarlyData) {
   pair.peers_read = false;
   pair.listen(quic());

@@ -16,7 +16,8 @@ struct RoamingQuic : Roaming {
   }
 };
 
-// QUIC-68, QUIC-71, QUIC-72: the streams go on by the path that was asked for, and the application hears of it.
+// QUIC-68, QUIC-71, QUIC-72, API-90, IMPL-93: the streams go on by the path that was asked for, and the application
+// hears of it.
 TEST_F(RoamingQuic, MovesToAPathOnRequest) {
   connect(to_server());
   EXPECT_EQ(interface(), "wlan0");
@@ -61,7 +62,7 @@ TEST_F(RoamingQuic, EachPathHasItsOwnIds) {
   for (const std::string& id : ids[1]) EXPECT_FALSE(ids[0].contains(id));
 }
 
-// QUIC-71: an interface that goes in the middle of a transfer takes nothing along.
+// QUIC-71, IMPL-90, IMPL-93: an interface that goes in the middle of a transfer takes nothing along.
 TEST_F(RoamingQuic, AnInterfaceGoesInTheMiddle) {
   connect(to_server());
   world.run_for(1s);
@@ -101,7 +102,7 @@ TEST_F(RoamingQuic, APathThatLeadsNowhere) {
   arrives("still here");
 }
 
-// QUIC-74
+// QUIC-74, IMPL-90
 TEST_F(RoamingQuic, StaysWhereItIsWithoutMultipath) {
   connect(to_server().prohibit(Feature::multipath));
   world.run_for(1s);

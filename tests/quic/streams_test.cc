@@ -4,7 +4,7 @@
 namespace trellis::tests {
 namespace {
 
-// QUIC-26, QUIC-27, QUIC-33, QUIC-35
+// QUIC-26, QUIC-27, QUIC-33, QUIC-35, API-8
 TEST_F(Quic, StreamsAreConnectionsOfOneGroup) {
   pair.listen(quic());
   Talker& first = pair.dial_ready(quic());
@@ -70,8 +70,8 @@ TEST_F(Quic, HalfClose) {
   EXPECT_TRUE(*pair.peers[0]->closed) << pair.peers[0]->closed->error().detail;
 }
 
-// QUIC-29, QUIC-58, QUIC-59, QUIC-60: an abort of one stream reaches its peer with the application's code, and no
-// other.
+// QUIC-29, QUIC-58, QUIC-59, QUIC-60, IMPL-95: an abort of one stream reaches its peer with the application's code, and
+// no other.
 TEST_F(Quic, AbortOfOneStream) {
   pair.listen(quic());
   Talker& first = pair.dial_ready(quic());
@@ -143,7 +143,7 @@ TEST_F(Quic, CloseGroup) {
   EXPECT_TRUE(pair.until([&] { return pair.peers[0]->reader->ended; }));
 }
 
-// QUIC-38: of two streams with much to send the more urgent one is first.
+// QUIC-38, API-135, API-274: of two streams with much to send the more urgent one is first.
 TEST_F(Quic, Priorities) {
   link.forth().conditions.rate = 10'000'000;
   pair.listen(quic());

@@ -58,6 +58,7 @@ TEST_F(Sctp, AMessageLargerThanTheWindows) {
 }
 
 // A message in parts, whose last part is empty.
+// API-188
 TEST_F(Sctp, Parts) {
   Talker& client = connected();
   for (const char* part : {"ab", "c", ""})
@@ -67,7 +68,7 @@ TEST_F(Sctp, Parts) {
   EXPECT_THAT(received(), ElementsAre("abc", "next"));
 }
 
-// IMPL-53, IMPL-162: of two messages the first packet is lost; the unordered one does not wait for it.
+// IMPL-53, IMPL-162, API-286: of two messages the first packet is lost; the unordered one does not wait for it.
 TEST_F(Sctp, UnorderedMessagesDoNotWait) {
   Talker& client = connected();
   client.send("greeting");
@@ -82,7 +83,7 @@ TEST_F(Sctp, UnorderedMessagesDoNotWait) {
   EXPECT_THAT(received(), ElementsAre("greeting", "unordered", "lost once", "ordered"));
 }
 
-// IMPL-51, IMPL-162: what the network takes away longer than a message lives is given up, and its sender told.
+// IMPL-51, IMPL-162, API-285: what the network takes away longer than a message lives is given up, and its sender told.
 TEST_F(Sctp, ALifetimeEndsInTheLibrary) {
   Talker& client = connected();
   client.send("before");
@@ -111,6 +112,7 @@ TEST_F(Sctp, ALifetimeThatIsLongEnough) {
 }
 
 // A message that may be lost is not sent again (RFC 7496).
+// API-284, IMPL-57
 TEST_F(Sctp, UnreliableMessages) {
   Talker& client = connected();
   client.send("before");
@@ -159,7 +161,7 @@ TEST_F(Sctp, RefusedByThePeer) {
   EXPECT_EQ(client.ready->error().reason, Reason::unreachable);
 }
 
-// IMPL-158: a path that is cut fails the association after its retransmissions.
+// IMPL-158, API-270: a path that is cut fails the association after its retransmissions.
 TEST_F(Sctp, AVanishedPeer) {
   Talker& client = connected("retransmissions=3");
   link.forth().conditions.loss = 1;

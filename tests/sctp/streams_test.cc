@@ -4,7 +4,7 @@
 namespace trellis::tests {
 namespace {
 
-// IMPL-161: the client's streams are even; both directions of one have its number.
+// IMPL-161, IMPL-151, IMPL-153: the client's streams are even; both directions of one have its number.
 TEST_F(Sctp, StreamsAreConnectionsOfOneGroup) {
   Talker& first = connected();
   Talker& second = pair.clone(first);
@@ -19,7 +19,7 @@ TEST_F(Sctp, StreamsAreConnectionsOfOneGroup) {
   EXPECT_TRUE(pair.until([&] { return second.reader->all == "answer"; }));
 }
 
-// IMPL-159, IMPL-160: either side opens streams; the server's are odd.
+// IMPL-159, IMPL-160, IMPL-153: either side opens streams; the server's are odd.
 TEST_F(Sctp, TheServerOpensStreams) {
   Talker& first = connected();
   std::vector<std::unique_ptr<Talker>> opened;
@@ -35,7 +35,8 @@ TEST_F(Sctp, TheServerOpensStreams) {
   EXPECT_EQ(fact<std::uint64_t>(opened[0]->connection, "_trellis.streamId"), 1u);
 }
 
-// IMPL-164: the end of one stream is a reset in both directions; the number is used again, and nothing is mixed up.
+// IMPL-164, IMPL-153: the end of one stream is a reset in both directions; the number is used again, and nothing is
+// mixed up.
 TEST_F(Sctp, AStreamEndsAndItsNumberIsUsedAgain) {
   Talker& first = connected();
   first.send("stays");

@@ -10,7 +10,7 @@ struct RoamingTcpls : tests::Roaming {
   std::string connections() { return TcplsWorld::connections(*talker); }
 };
 
-// TCPLS-78, TCPLS-87: the connection in reserve is on the other way out.
+// TCPLS-78, TCPLS-87, IMPL-92: the connection in reserve is on the other way out.
 TEST_F(RoamingTcpls, AConnectionOnEachWayOut) {
   connect(to_server());
   world.run_for(1s);
@@ -31,7 +31,7 @@ TEST_F(RoamingTcpls, MovesToAPathOnRequest) {
   EXPECT_FALSE(talker->connection.set("tcpls.path", std::uint64_t{4711})) << "there is no such path";
 }
 
-// TCPLS-82, TCPLS-85: an interface that goes takes nothing along, and is not waited for.
+// TCPLS-82, TCPLS-85, IMPL-92: an interface that goes takes nothing along, and is not waited for.
 TEST_F(RoamingTcpls, AnInterfaceGoesInTheMiddle) {
   connect(to_server());
   world.run_for(1s);
