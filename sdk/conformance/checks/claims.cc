@@ -15,6 +15,7 @@ std::string needs(const Facts& facts) {
   return facts.has(Needed) ? std::string() : std::format("its stack does not claim {}", to_string(Needed));
 }
 
+// API-113, API-284
 void reliable(Trial& t) {
   if (!t.wants("loss")) return;
   Weather weather;
@@ -27,6 +28,7 @@ void reliable(Trial& t) {
               "everything to arrive, or the Connection to fail, on a network that loses one packet in five");
 }
 
+// API-116
 void ordered(Trial& t) {
   if (!t.wants("reordering")) return;
   Weather weather;

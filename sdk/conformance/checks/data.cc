@@ -52,6 +52,7 @@ void chunk_edges_mean_nothing(Trial& t) {
   }
 }
 
+// API-114, API-188, API-195: the parts of a message come together and in order.
 void edges_are_kept(Trial& t) {
   for (const char* how : {"mixed", "parts", "small"}) {
     const std::string_view label = how;
