@@ -141,6 +141,33 @@ TEST_F(RulesTest, NeverWeakenWhatTheApplicationAskedFor) {
   EXPECT_EQ(chosen({.remote = {"a", 80}, .profile = "secure"}), "secure");
 }
 
+// IMPL-16: what is prohibited or lacks what is required is not there; then what is preferred counts, and what is to be
+// avoided only among equals.
+TEST_F(RulesTest, WishesOrderTheStacks) {
+  ASSERT_TRUE(load({{"both",
+                     "<stacks><stack name='tls'><layer protocol='tls'/><layer protocol='tcp'/></stack>"
+                     "<stack name='quic'><layer protocol='quic'/><layer protocol='udp'/></stack></stacks>"
+                     "<equivalence><same-security reason='because'><stack name='tls'/><stack name='quic'/>"
+                     "</same-security></equivalence>"}}));
+  const auto order = [this](Preconnection::Wishes wishes) {
+    wishes.remote = {"a", 443};
+    const auto plan = core.plan(wishes);
+    if (!plan) return plan.error().detail;
+    std::string all;
+    for (const auto& stack : plan->stacks) all += (all.empty() ? "" : " ") + stack->text;
+    return all;
+  };
+  const FeatureSet only_quic = {Feature::multistreaming}, only_tls = {Feature::keepalive},
+                   both = {Feature::confidentiality};
+  EXPECT_EQ(order({}), "tls/tcp quic/udp") << "the policy's order";
+  EXPECT_EQ(order({.prefer = only_quic}), "quic/udp tls/tcp");
+  EXPECT_EQ(order({.avoid = only_tls}), "quic/udp tls/tcp");
+  EXPECT_EQ(order({.prefer = both, .avoid = only_tls}), "quic/udp tls/tcp") << "equals otherwise";
+  EXPECT_EQ(order({.prefer = only_quic, .avoid = only_quic}), "quic/udp tls/tcp") << "preferring weighs more";
+  EXPECT_EQ(order({.prohibit = only_quic, .prefer = only_quic}), "tls/tcp");
+  EXPECT_EQ(order({.require = only_quic, .avoid = only_quic}), "quic/udp");
+}
+
 TEST_F(RulesTest, NamesAreGivenOnce) {
   const auto loaded = load({{"same", kTcp}, {"same", kTls}});
   ASSERT_FALSE(loaded);
