@@ -361,6 +361,30 @@ TEST_F(Clones, WithoutStreamsItIsAConnectionOfItsOwn) {
   EXPECT_TRUE(pair.until([&] { return all; }));
 }
 
+// IMPL-130, IMPL-135: over datagrams each has a port of its own; they end together when they are asked to.
+TEST_F(Clones, OverDatagrams) {
+  pair.listen("udp");
+  Talker& first = pair.dial_ready("udp");
+  Talker& second = pair.clone(first);
+  ASSERT_TRUE(pair.until([&] { return second.ready.has_value(); }));
+  ASSERT_TRUE(*second.ready) << second.ready->error().detail;
+  EXPECT_EQ(second.connection.remote(), first.connection.remote());
+  EXPECT_NE(second.connection.local(), first.connection.local());
+  first.send("one");
+  second.send("two");
+  ASSERT_TRUE(pair.until([&] { return pair.peers.size() == 2; }));
+  bool all = false;
+  first.connection.close_group([&](Result<void>) { all = second.connection.state() == ConnectionState::closed; });
+  EXPECT_TRUE(pair.until([&] { return all; }));
+
+  Talker& third = pair.dial_ready("udp");
+  Talker& fourth = pair.clone(third);
+  ASSERT_TRUE(pair.until([&] { return fourth.ready.has_value(); }));
+  third.connection.abort_group();
+  ASSERT_TRUE(pair.until([&] { return fourth.failed.has_value(); }));
+  EXPECT_EQ(third.connection.state(), ConnectionState::closed);
+}
+
 // API-63, API-88
 TEST_F(Clones, AFailedCloneIsToldToBoth) {
   pair.listen("tcp");

@@ -131,5 +131,35 @@ TEST_F(Properties, MessagesThatComeBeforeTheyAreAskedForAreKept) {
   EXPECT_EQ(got, (std::vector<std::string>{"one", "two", "three"}));
 }
 
+// API-221, API-222, API-224: nothing comes before it is ready or after its end, and no data after close().
+TEST_F(Properties, EventsComeBetweenReadyAndClosed) {
+  pair.listen("length-prefix/tcp");
+  std::vector<std::string> events;
+  Connection c = pair.to_server("length-prefix/tcp").initiate(pair.client.loop(), [&](Result<void>) {
+    events.emplace_back("ready");
+  });
+  const auto sent = [&](Fate fate, const Error*) {
+    if (fate != Fate::acknowledged) events.emplace_back("sent");
+  };
+  const auto received = [&](Result<Message>) { events.emplace_back("received"); };
+  c.on_failed([&](const Error&) { events.emplace_back("failed"); });
+  c.on_notice([&](Notice, const Error&) { events.emplace_back("notice"); });
+  c.receive(kWholeMessage, SIZE_MAX, received);
+  c.send(Message{.data = slice(c, "question")}, sent);
+  ASSERT_TRUE(pair.until([&] { return !pair.peers.empty() && pair.peers.front()->reader->all == "question"; }));
+  Talker& peer = *pair.peers.front();
+  peer.send("answer");
+  ASSERT_TRUE(pair.until([&] { return events.size() == 3; }));
+  c.receive(kWholeMessage, SIZE_MAX, received);
+  c.send(Message{.data = slice(c, ", last words")}, sent);
+  peer.send("on its way");
+  c.close([&](Result<void>) { events.emplace_back("closed"); });
+  ASSERT_TRUE(pair.until([&] { return peer.reader->ended; }));
+  peer.close();
+  pair.world.run_for(5s);
+  EXPECT_EQ(events, (std::vector<std::string>{"ready", "sent", "received", "sent", "closed"}));
+  EXPECT_EQ(peer.reader->all, "question, last words");
+}
+
 }  // namespace
 }  // namespace trellis::tests

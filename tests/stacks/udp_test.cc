@@ -47,6 +47,20 @@ TEST_F(Udp, InitiateSendsNothing) {
   EXPECT_TRUE(world.accepted.empty());
 }
 
+// IMPL-124
+TEST_F(Udp, TheFirstMessageGoesWhenItIsReady) {
+  Listener listener = world.listen("udp");
+  Slice hello = world.loop->pool().allocate(0, 5, 0);
+  std::memcpy(hello.edit().data(), "hello", 5);
+  const Connection c = world.preconnection("udp")
+                           .remote({.host = {}, .port = 0, .address = listener.local()})
+                           .initiate(*world.loop, [](Result<void>) {}, Message{.data = std::move(hello)});
+  ASSERT_TRUE(world.run_until([&] { return !world.accepted.empty(); }));
+  Reader reader(*world.accepted[0]);
+  EXPECT_TRUE(world.run_until([&] { return reader.all == "hello"; }));
+  EXPECT_EQ(reader.messages.size(), 1u);
+}
+
 // IMPL-127, IMPL-88, API-89, API-272
 TEST_F(Udp, RefusalIsASoftError) {
   Listener listener = world.listen("udp");
