@@ -100,6 +100,26 @@ TEST_F(Proxies, DirectFollowsWhenTheProxyHasFailed) {
   EXPECT_EQ(direct.started_at, proxied.ended_at);
 }
 
+// API-110, IMPL-27: the path that goes first goes with what is possible there, although a stack that goes first is
+// possible elsewhere.
+TEST_F(Proxies, APathGoesBeforeAStack) {
+  paths->add = [](Path& path) {
+    if (path.interface_name == "wwan0")
+      path.provisioning = std::make_shared<const Provisioning>(Provisioning{.proxies = {"proxy.example"}});
+  };
+  load(kByPath + kDirect);
+  listen(1080);
+  swallow(*wifi);
+  ASSERT_EQ(connect(to("192.0.2.7").path({.preference = Preference::prefer, .interface_name = "wlan0"})), "wwan0");
+  std::vector<std::string> order, waiting;
+  for (const RaceNode& node : report->nodes) {
+    if (!node.attempt) continue;
+    (node.started_at != TimePoint{} ? order : waiting).push_back(node.path + " " + node.stack);
+  }
+  EXPECT_EQ(order, (std::vector<std::string>{"wlan0 tcp", "wwan0 relay/tcp"}));
+  EXPECT_EQ(waiting, std::vector<std::string>{"wwan0 tcp"});
+}
+
 TEST_F(Proxies, WhatAPathDoesNotOfferIsNotTriedThere) {
   load(kByPath + kDirect);
   ASSERT_EQ(connect(to("192.0.2.7")), "wlan0");
