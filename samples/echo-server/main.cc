@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "trellis/address_text.h"
+#include "trellis/endpoint_text.h"
 #include "trellis/loop.h"
 #include "trellis/preconnection.h"
 
@@ -53,7 +54,7 @@ void reload_on_hangup(Framework& framework, const sigset_t& hangup) {
 struct Arguments {
   std::vector<std::string> policies;
   std::string stack;
-  Endpoint local;
+  std::string address, port = "0";
 };
 
 bool read(int argc, char** argv, Arguments& arguments) {
@@ -64,13 +65,23 @@ bool read(int argc, char** argv, Arguments& arguments) {
     else if (name == "--stack")
       arguments.stack = value;
     else if (name == "--address")
-      arguments.local.host = value;
+      arguments.address = value;
     else if (name == "--port")
-      arguments.local.port = static_cast<std::uint16_t>(std::atoi(value.c_str()));
+      arguments.port = value;
     else
       return false;
   }
   return argc % 2 == 1;
+}
+
+// None of them given: every address of this host, and a free port.
+Result<Endpoint> local_of(const Arguments& arguments) {
+  const auto port = parse_port(arguments.port, 0);
+  if (!port) return std::unexpected(port.error());
+  if (arguments.address.empty()) return Endpoint{.port = *port};
+  auto local = parse_local(arguments.address);
+  if (local) local->port = local->address.port = *port;
+  return local;
 }
 
 }  // namespace
@@ -79,6 +90,11 @@ int main(int argc, char** argv) {
   Arguments arguments;
   if (!read(argc, argv, arguments)) {
     std::fputs("usage: echo-server [--policy FILE]... [--stack LAYERS] [--address ADDRESS] [--port N]\n", stderr);
+    return 1;
+  }
+  const auto local = local_of(arguments);
+  if (!local) {
+    std::fprintf(stderr, "echo-server: %s\n", local.error().detail.c_str());
     return 1;
   }
   sigset_t hangup;
@@ -101,7 +117,7 @@ int main(int argc, char** argv) {
     listener = Preconnection(**framework)
                    .profile(profiles[i])
                    .stack(arguments.stack)
-                   .local(arguments.local)
+                   .local(*local)
                    .listen(*loop, {.listening = [&listener, &profile = profiles[i]](const Address& address) {
                      std::printf("listening policy=%s stack=%s address=%s\n", profile.c_str(),
                                  std::string(listener.stack()).c_str(), to_text(address).c_str());

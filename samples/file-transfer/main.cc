@@ -5,13 +5,13 @@
 //
 // With policies/resilient.xml the transfer survives the loss of its TCP connections, one by one.
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "transfer.h"
 #include "trellis/address_text.h"
+#include "trellis/endpoint_text.h"
 #include "trellis/loop.h"
 #include "trellis/preconnection.h"
 
@@ -41,14 +41,6 @@ bool read(int argc, char** argv, Arguments& arguments) {
       return false;
   }
   return arguments.words.size() == 3 && (arguments.words[0] == "send" || arguments.words[0] == "receive");
-}
-
-// "example.com:443", "[::1]:443"
-Endpoint endpoint_of(const std::string& text) {
-  const std::size_t colon = text.rfind(':');
-  Endpoint endpoint{.host = text.substr(0, colon)};
-  if (colon != std::string::npos) endpoint.port = static_cast<std::uint16_t>(std::atoi(text.c_str() + colon + 1));
-  return endpoint;
 }
 
 int complain(const std::string& what) {
@@ -102,15 +94,16 @@ int main(int argc, char** argv) {
   if (!framework) return complain(framework.error().detail);
   Preconnection preconnection(**framework);
   preconnection.stack(arguments.stack).face(Face::bytestream);
-  const Endpoint endpoint = endpoint_of(arguments.words[2]);
   const std::string& name = arguments.words[1];
   int code = 2;
   const bool sends = arguments.words[0] == "send";
+  const auto endpoint = sends ? parse_remote(arguments.words[2]) : parse_local(arguments.words[2]);
+  if (!endpoint) return complain(endpoint.error().detail);
   Listener listener;
   if (sends) {
-    preconnection.remote(endpoint);
+    preconnection.remote(*endpoint);
   } else {
-    listener = preconnection.local(endpoint).listen(*loop, {.listening = [](const Address& address) {
+    listener = preconnection.local(*endpoint).listen(*loop, {.listening = [](const Address& address) {
       std::printf("listening at %s\n", to_text(address).c_str());
       std::fflush(stdout);
     }});

@@ -15,18 +15,9 @@ std::optional<Url> parse_url(const std::string& text) try {
   if (!secure && !text.starts_with("http://")) return std::nullopt;
   const Poco::URI uri(text);
   const std::string path = uri.getPathEtc();
-  return Url{.server = {.host = uri.getHost(), .port = uri.getPort()},
-             .host = uri.getAuthority(),
-             .path = path.empty() ? "/" : path,
-             .secure = secure};
+  return Url{.host = uri.getAuthority(), .path = path.empty() ? "/" : path, .secure = secure};
 } catch (const Poco::Exception&) {
   return std::nullopt;
-}
-
-Endpoint parse_endpoint(const std::string& text) {
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return {.host = text};
-  return {.host = text.substr(0, colon), .port = static_cast<std::uint16_t>(std::atoi(text.c_str() + colon + 1))};
 }
 
 Task<Result<void>> http_get(Connection& connection, const Url& url) {

@@ -7,7 +7,6 @@
 
 /// Where a page is.
 struct Url {
-  trellis::Endpoint server;
   std::string host;  ///< as the server wants to see it: "example.net:8080"
   std::string path;  ///< with the query, "/search?q=1"
   bool secure;       ///< https
@@ -15,8 +14,6 @@ struct Url {
 
 /// Reads http[s]://HOST[:PORT]/PATH; nothing: it is something else.
 std::optional<Url> parse_url(const std::string& text);
-/// Reads HOST:PORT; an IPv6 address is written in brackets.
-trellis::Endpoint parse_endpoint(const std::string& text);
 
 /// Asks for the page and writes its body to standard output, the status line to standard error. Statuses of 400 and
 /// above are errors.

@@ -11,6 +11,7 @@
 #include "echo_check.h"
 #include "http_get.h"
 #include "trellis/address_text.h"
+#include "trellis/endpoint_text.h"
 #include "trellis/loop.h"
 #include "trellis/preconnection.h"
 
@@ -23,6 +24,7 @@ constexpr auto kPatience = std::chrono::seconds(30);
 struct Arguments {
   std::vector<std::string> policies;
   std::string stack, target;
+  Endpoint remote;
   std::uint64_t bytes = 1 << 20;
 };
 
@@ -69,7 +71,7 @@ void describe(const Framework& framework, const Connection& connection) {
 Task<void> fetch(const Arguments& arguments, Framework& framework, Loop& loop, int& code) {
   const auto url = parse_url(arguments.target);
   Preconnection preconnection(framework);
-  preconnection.remote(url ? url->server : parse_endpoint(arguments.target)).stack(arguments.stack);
+  preconnection.remote(arguments.remote).stack(arguments.stack);
   if (url) preconnection.face(Face::bytestream);
   if (url && url->secure) {
     preconnection.require(Feature::confidentiality).require(Feature::peer_authentication);
@@ -104,6 +106,12 @@ int main(int argc, char** argv) {
                stderr);
     return 1;
   }
+  auto remote = parse_remote(arguments.target);
+  if (!remote) {
+    std::fprintf(stderr, "get: %s\n", remote.error().detail.c_str());
+    return 1;
+  }
+  arguments.remote = std::move(*remote);
   const auto loop = make_loop();
   const auto framework = Framework::create({.policies = arguments.policies, .state_file = default_state_file()});
   if (!framework) {

@@ -2,10 +2,10 @@
 #include <optional>
 
 #include "commands.h"
-#include "endpoint_text.h"
 #include "pump.h"
 #include "race_files.h"
 #include "transport.h"
+#include "trellis/endpoint_text.h"
 #include "trellis/loop.h"
 
 namespace trellis::tool {

@@ -10,10 +10,10 @@
 #include "core/plugin_path.h"
 #include "core/text.h"
 #include "core/trait_words.h"
-#include "endpoint_text.h"
 #include "race_json.h"
 #include "rehearsal.h"
 #include "transport.h"
+#include "trellis/endpoint_text.h"
 
 namespace trellis::tool {
 

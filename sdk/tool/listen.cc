@@ -3,12 +3,12 @@
 #include <list>
 
 #include "commands.h"
-#include "endpoint_text.h"
 #include "pump.h"
 #include "services.h"
 #include "signals.h"
 #include "transport.h"
 #include "trellis/address_text.h"
+#include "trellis/endpoint_text.h"
 #include "trellis/loop.h"
 
 namespace trellis::tool {

@@ -6,8 +6,8 @@
 
 #include "core/text.h"
 #include "core/watchdog.h"
-#include "endpoint_text.h"
 #include "secure.h"
+#include "trellis/endpoint_text.h"
 
 namespace trellis::tool {
 

@@ -126,5 +126,17 @@ TEST(Samples, WrongCommandLinesAreExplained) {
   EXPECT_THAT(server.error(), HasSubstr("usage:"));
 }
 
+// What is no endpoint is refused before anything is tried, not read as another one.
+TEST(Samples, EndpointsThatAreNoneAreRefused) {
+  for (const char* wrong : {"127.0.0.1:65537", "127.0.0.1", "127.0.0.1:http", "https://user@example.net/"}) {
+    const Fetched fetched = get({"--stack", "tcp", wrong});
+    EXPECT_EQ(fetched.code, 1) << wrong;
+    EXPECT_THAT(fetched.error, HasSubstr("expected")) << wrong;
+  }
+  Process server({program("echo-server"), "--stack", "tcp", "--port", "70000"}, kClosed);
+  EXPECT_EQ(server.wait(), 1);
+  EXPECT_THAT(server.error(), HasSubstr("port 70000 is out of range: expected 0 to 65535"));
+}
+
 }  // namespace
 }  // namespace trellis::test

@@ -1,5 +1,4 @@
-// endpoint_text.cc: see endpoint_text.h.
-#include "endpoint_text.h"
+#include "trellis/endpoint_text.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,8 +6,7 @@
 #include "core/text.h"
 #include "trellis/address_text.h"
 
-namespace trellis::tool {
-
+namespace trellis {
 namespace {
 
 constexpr std::size_t kLabelMost = 63, kNameMost = 253;  // RFC 1035 section 2.3.4
@@ -53,6 +51,20 @@ Result<Endpoint> endpoint_of(std::string_view host, std::uint16_t port, bool ipv
   return endpoint;
 }
 
+// RFC 3986: scheme, "://", host and port, then what is for the server alone.
+Result<Endpoint> of_url(std::string_view url, std::size_t scheme_size) {
+  const std::string_view scheme = url.substr(0, scheme_size);
+  std::string_view authority = url.substr(scheme_size + 3);
+  authority = authority.substr(0, authority.find_first_of("/?#"));
+  if (authority.contains('@')) return malformed("URL", url, "no user in it: credentials are for the application");
+  const bool has_port = authority.substr(authority.rfind(']') + 1).contains(':');
+  const char* usual = same_word(scheme, "https") ? ":443" : same_word(scheme, "http") ? ":80" : nullptr;
+  if (!has_port && usual == nullptr) return malformed("URL", url, "a port, for only those of http and https are known");
+  auto endpoint = parse_remote(has_port ? std::string(authority) : std::string(authority) + usual);
+  if (endpoint && same_word(scheme, "https")) endpoint->service = "https";
+  return endpoint;
+}
+
 }  // namespace
 
 Result<std::uint16_t> parse_port(std::string_view text, std::uint16_t least) {
@@ -67,6 +79,7 @@ Result<std::uint16_t> parse_port(std::string_view text, std::uint16_t least) {
 }
 
 Result<Endpoint> parse_remote(std::string_view text) {
+  if (const std::size_t scheme = text.find("://"); scheme != std::string_view::npos) return of_url(text, scheme);
   const bool bracketed = text.starts_with('[');
   const std::size_t bracket = bracketed ? text.find(']') : 0;
   const std::size_t colon = bracket == std::string_view::npos ? bracket : text.find(':', bracket);
@@ -126,4 +139,4 @@ Result<Endpoint> parse_local(std::string_view text) {
   return endpoint;
 }
 
-}  // namespace trellis::tool
+}  // namespace trellis

@@ -1,10 +1,11 @@
-#include "tool/endpoint_text.h"
+// Endpoints as people write them, and what is wrong with them.
+#include "trellis/endpoint_text.h"
 
 #include <gtest/gtest.h>
 
 #include "trellis/address_text.h"
 
-namespace trellis::tool {
+namespace trellis {
 namespace {
 
 // API-25, API-38, API-39
@@ -37,6 +38,22 @@ TEST(EndpointText, LocalAddressesWithOrWithoutPort) {
   }
 }
 
+// RACE-99: what is not resolved yet: a host with a port, and URLs.
+TEST(EndpointText, Urls) {
+  const auto page = parse_remote("https://www.example.net/search?q=1:2");
+  ASSERT_TRUE(page) << page.error().detail;
+  EXPECT_EQ(page->host, "www.example.net");
+  EXPECT_EQ(page->port, 443);
+  EXPECT_EQ(page->service, "https");
+  EXPECT_FALSE(page->address);
+  EXPECT_EQ(parse_remote("http://www.example.net").value().port, 80);
+  EXPECT_EQ(parse_remote("http://www.example.net").value().service, "");
+  EXPECT_EQ(parse_remote("HTTPS://www.example.net:8443?x").value().port, 8443);
+  EXPECT_EQ(to_text(parse_remote("https://[2001:db8::1]/").value().address), "[2001:db8::1]:443");
+  EXPECT_EQ(to_text(parse_remote("https://[2001:db8::1]:7/").value().address), "[2001:db8::1]:7");
+  EXPECT_EQ(parse_remote("smtp://mail.example.net:25").value().port, 25);
+}
+
 struct Wrong {
   const char* text;
   const char* because;
@@ -66,7 +83,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Wrong{"1.2.3:80", "malformed address"}, Wrong{"1.2.3.256:80", "malformed address"},
                     Wrong{"1.2.3.4.5:80", "malformed address"}, Wrong{"bad name:80", "malformed name"},
                     Wrong{"a..b:80", "malformed name"}, Wrong{".:80", "malformed name"},
-                    Wrong{"caf\xc3\xa9.example:80", "xn--"}));
+                    Wrong{"caf\xc3\xa9.example:80", "xn--"}, Wrong{"https://", "a host in front"},
+                    Wrong{"https://me:secret@example.net/", "no user"}, Wrong{"smtp://mail.example.net", "a port"},
+                    Wrong{"https://example.net:0/", "out of range"}, Wrong{"https://[::1/", "[ADDRESS]:PORT"}));
 
 TEST(EndpointText, NamesHaveLimits) {
   const std::string label(63, 'a');
@@ -77,4 +96,4 @@ TEST(EndpointText, NamesHaveLimits) {
 }
 
 }  // namespace
-}  // namespace trellis::tool
+}  // namespace trellis
