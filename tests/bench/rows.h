@@ -18,6 +18,7 @@ Row start_up();
 Row policy_load();
 Row race_million();
 Row race_tree();
+Row race_healthy();
 Row history_memory();
 Row history_sqlite();
 Row history_broken();

@@ -12,6 +12,7 @@
 #include "process.h"
 #include "raw_sockets.h"
 #include "rows.h"
+#include "trellis/address_text.h"
 
 namespace trellis::bench {
 namespace {
@@ -62,7 +63,34 @@ double ours() {
   return laps.typical() * kMicroseconds;
 }
 
+// A name with two addresses, of which the first one answers; the second one is armed to be tried and never is.
+double raced() {
+  const RawListener listener = raw_listen();
+  const std::uint16_t port = ntohs(listener.address.sin_port);
+  const Address first = parse_address("127.0.0.1", port).value();
+  Address second = first;
+  second.ip[3] = 2;  // 127.0.0.2, where nobody listens
+  const auto loop = make_loop();
+  const auto framework = expect(Framework::create({.hosts = {{"peer.example", port, {first, second}}}}), "framework");
+  Preconnection preconnection(*framework);
+  preconnection.stack("tcp").remote({.host = "peer.example", .port = port});
+  Laps laps(kConnections);
+  connect_often(*loop, preconnection, listener, kConnections, laps);
+  close(listener.descriptor);
+  return laps.typical() * kMicroseconds;
+}
+
 }  // namespace
+
+Row race_healthy() {
+  return {.name = "race-healthy",
+          .about = "initiate to ready where the first of two addresses answers; baseline: one address",
+          .unit = "us",
+          .better = Better::lower,
+          .target = 1.1,
+          .ours = raced,
+          .baseline = ours};
+}
 
 Row tcp_setup() {
   return {.name = "tcp-setup",
