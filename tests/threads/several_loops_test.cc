@@ -83,6 +83,7 @@ TEST(SeveralLoops, ShareAPortAndKeepToTheirThreads) {
   auto loop = make_loop();
   auto client_framework = Framework::create({.policies = {TRELLIS_SOURCE_DIR "/policies/default.xml"},
                                              .plugin_directories = {TRELLIS_BUILD_DIR "/plugins"},
+                                             .plugin_patience = std::chrono::seconds(60),  // a thread that watches
                                              .log = {}});
   std::vector<std::unique_ptr<Connection>> clients;
   int answered = 0;
