@@ -23,6 +23,7 @@ Result<std::unique_ptr<Framework>> load(const std::vector<std::string>& names) {
 }
 
 constexpr FeatureSet kStream = {Feature::reliability, Feature::ordering};
+constexpr FeatureSet kCare = {Feature::congestion_control, Feature::full_integrity_check};
 constexpr FeatureSet kSecrecy = {Feature::confidentiality, Feature::peer_authentication, Feature::forward_secrecy};
 
 struct Shipped {
@@ -36,7 +37,8 @@ void PrintTo(const Shipped& one, std::ostream* out) { *out << one.name; }
 
 class ShippedPolicy : public testing::TestWithParam<Shipped> {};
 
-// API-23: "default" requires reliability and order, of any interface.
+// API-23, API-112, API-293, IMPL-8: "default" requires what RFC 9622 does by default, of any interface.
+// API-294: "messages" besides that their boundaries.
 TEST_P(ShippedPolicy, LoadsAlone) {
   const Shipped& expected = GetParam();
   const auto framework = load({expected.name});
@@ -61,6 +63,17 @@ TEST_P(ShippedPolicy, LoadsAlone) {
   EXPECT_TRUE(profile.policy.requirements.require.contains(expected.promised)) << "and it is required, not found";
 }
 
+// API-295
+TEST(ShippedPolicies, DatagramsAreNeitherRepeatedNorOrdered) {
+  const auto framework = load({"datagram"});
+  ASSERT_TRUE(framework) << framework.error().detail;
+  const auto profiles = (*framework)->core().profiles();
+  const auto& wanted = profiles.at(0)->policy.requirements;
+  EXPECT_EQ(wanted.require, FeatureSet{Feature::boundaries});
+  EXPECT_EQ(wanted.avoid, (FeatureSet{Feature::reliability, Feature::ordering}));
+  EXPECT_EQ(profiles.at(0)->stacks[0]->text, "udp");
+}
+
 TEST_P(ShippedPolicy, SaysWhenToUseIt) {
   std::ifstream in(shipped(GetParam().name));
   const std::string text{std::istreambuf_iterator<char>(in), {}};
@@ -69,19 +82,20 @@ TEST_P(ShippedPolicy, SaysWhenToUseIt) {
   EXPECT_GT(text.find("-->", comment) - comment, 80u);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Policies, ShippedPolicy,
-    testing::Values(Shipped{"default", "tcp", Face::bytestream, kStream},
-                    Shipped{"interactive", "tcp", Face::bytestream, kStream},
-                    Shipped{"bulk", "tcp", Face::bytestream, kStream | FeatureSet{Feature::congestion_control}},
-                    Shipped{"datagram", "udp", Face::datagram, {Feature::boundaries}},
-                    Shipped{"messages", "length-prefix/tcp", Face::message, kStream | FeatureSet{Feature::boundaries}},
-                    Shipped{"paranoid", "tls/tcp", Face::bytestream, kStream | kSecrecy},
-                    Shipped{"proxy", "socks5/tcp", Face::bytestream, kStream, 3},
-                    Shipped{"resilient", "tcpls/tcp", Face::bytestream, kStream | kSecrecy, 2},
-                    Shipped{"roaming", "tcp", Face::bytestream, kStream},
-                    Shipped{"secure", "tls/tcp", Face::bytestream, kStream | kSecrecy}),
-    [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Policies, ShippedPolicy,
+                         testing::Values(Shipped{"default", "tcp", Face::bytestream, kStream | kCare},
+                                         Shipped{"interactive", "tcp", Face::bytestream, kStream},
+                                         Shipped{"bulk", "tcp", Face::bytestream,
+                                                 kStream | FeatureSet{Feature::congestion_control}},
+                                         Shipped{"datagram", "udp", Face::datagram, {Feature::boundaries}},
+                                         Shipped{"messages", "length-prefix/tcp", Face::message,
+                                                 kStream | kCare | FeatureSet{Feature::boundaries}},
+                                         Shipped{"paranoid", "tls/tcp", Face::bytestream, kStream | kSecrecy},
+                                         Shipped{"proxy", "socks5/tcp", Face::bytestream, kStream, 3},
+                                         Shipped{"resilient", "tcpls/tcp", Face::bytestream, kStream | kSecrecy, 2},
+                                         Shipped{"roaming", "tcp", Face::bytestream, kStream},
+                                         Shipped{"secure", "tls/tcp", Face::bytestream, kStream | kSecrecy}),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 TEST(ShippedPolicies, NoneIsForgottenHere) {
   std::vector<std::string> files;
