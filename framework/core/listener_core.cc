@@ -223,8 +223,10 @@ void ListenerCore::closed() noexcept {
 
 void ListenerCore::stop() noexcept {
   if (std::exchange(stopped_, true)) return;
+  tell_stopped_ = !failure_;
   let_all_go();
   turn_->advance(*this);
+  turn_->deliver(*this);
 }
 
 void ListenerCore::advance() noexcept {
@@ -381,6 +383,7 @@ void ListenerCore::deliver() noexcept {
     hear(std::unexpected(failure_.value_or(Error{Reason::canceled, 0, "core", "the listener was stopped"})));
   }
   if (std::exchange(tell_failed_, false) && !gone_ && events_.failed) events_.failed(*failure_);
+  if (std::exchange(tell_stopped_, false) && !gone_ && events_.stopped) events_.stopped();
 }
 
 }  // namespace trellis

@@ -120,7 +120,7 @@ class ListenerCore final : public AcceptorSlot, public ConnectionTaker, public S
   Address local_{};
   std::uint64_t limit_ = UINT64_MAX;
   std::size_t bare_ = 0;  // of trunks_: without a stream yet
-  bool tell_listening_ = false, tell_failed_ = false, stopped_ = false, gone_ = false;
+  bool tell_listening_ = false, tell_failed_ = false, tell_stopped_ = false, stopped_ = false, gone_ = false;
 };
 
 }  // namespace trellis

@@ -321,6 +321,27 @@ TEST_F(Establish, ListenerStopsAndItsConnectionsLiveOn) {
   EXPECT_TRUE(world.run_until([&] { return reader.all == "still here"; }));
 }
 
+// API-86: told once, on the loop and not inside stop(), and nothing is told after it.
+TEST_F(Establish, ListenerTellsThatItHasStopped) {
+  int stopped = 0, late = 0;
+  Address at;
+  Listener listener = world.preconnection("tcp")
+                          .local({.host = "127.0.0.1"})
+                          .listen(*world.loop, {.listening = [&](const Address& local) { at = local; },
+                                                .received = [&](const Connection&) { late += stopped; },
+                                                .failed = [&](const Error&) { ++late; },
+                                                .stopped = [&] { ++stopped; }});
+  ASSERT_TRUE(world.run_until([&] { return bool(at); }));
+  listener.stop();
+  EXPECT_EQ(stopped, 0);
+  ASSERT_TRUE(world.run_until([&] { return stopped != 0; }));
+  listener.stop();
+  const Error e = error_of(world.preconnection("tcp").remote({.host = {}, .port = 0, .address = at}));
+  EXPECT_EQ(e.reason, Reason::unreachable);
+  EXPECT_EQ(stopped, 1);
+  EXPECT_EQ(late, 0);
+}
+
 // API-62
 TEST_F(Establish, NewConnectionLimitIsKept) {
   Listener listener = world.listen("tcp");

@@ -11,6 +11,7 @@ struct ListenerEvents {
   std::move_only_function<void(const Address&)> listening = {};  ///< peers can come, at this address
   std::move_only_function<void(Connection)> received = {};       ///< ConnectionReceived: established
   std::move_only_function<void(const Error&)> failed = {};       ///< EstablishmentError: it listens no more
+  std::move_only_function<void()> stopped = {};  ///< Stopped, after stop(): no Connection comes any more
 };
 
 class ListenerCore;  // core/listener_core.h
@@ -28,7 +29,7 @@ class Listener {
   explicit operator bool() const noexcept { return core_ != nullptr; }  ///< false: empty handle
   Address local() const;                                                ///< unset before `listening`
   std::string_view stack() const;                                       ///< "length-prefix/tcp"
-  void stop();  ///< no more Connections; `stopped` is the end of the Listener's events
+  void stop();  ///< no more Connections; then `stopped`, the last of its events. Peers that are not ready are let go.
   /// At most this many Connections more are accepted; UINT64_MAX: no limit (RFC 9622: SetNewConnectionLimit).
   void new_connection_limit(std::uint64_t n);
   /// co_await listener.accept_async(): the next Connection. While somebody waits, `received` is not called.
