@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/path_rules.h"
+#include "core/selection_properties.h"
 #include "core/text.h"
 
 namespace trellis {
@@ -201,6 +202,7 @@ Result<PropertyValue> ConnectionCore::get(std::string_view name) noexcept {
   if (is(name, kCanSend)) return open && !finished_;
   if (is(name, kCanReceive)) return open && !(inbox_.ended() && inbox_.empty());
   if (stack_ == nullptr) return fail(Reason::invalid_argument, "no stack is bound: the Connection is not established");
+  if (const auto does = selection_property(stack_->composed(), face_, name)) return *does;
   if (is(name, kGroupConnLimit.name) && membership_ && membership_->group && stack_->trunk() != nullptr)
     return membership_->group->limit();
   auto answer = stack_->get(name, stack_->depth() - 1);  // a layer with several paths knows better
@@ -218,6 +220,8 @@ Result<void> ConnectionCore::set(std::string_view name, const PropertyValue& val
     if (is(name, fixed)) return fail(Reason::invalid_argument, std::string(fixed) + " is read-only");
   }
   if (stack_ == nullptr) return fail(Reason::invalid_argument, "no stack is bound: the Connection is not established");
+  if (selection_property(stack_->composed(), face_, name))
+    return fail(Reason::invalid_argument, std::string(name) + " is read-only: stacks were chosen by it");
   for (const std::string_view fixed : {kInterface.name, kPvd.name, kPath.name}) {
     if (is(name, fixed)) return fail(Reason::invalid_argument, std::string(fixed) + " is read-only: say it before");
   }

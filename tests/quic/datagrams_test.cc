@@ -14,6 +14,12 @@ TEST_F(Quic, DatagramsAreConnections) {
   ASSERT_TRUE(*datagrams.ready) << datagrams.ready->error().detail;
   const auto most = fact<std::uint64_t>(datagrams.connection, "sendMsgMaxLen");
   EXPECT_GT(most, 1100u);
+  EXPECT_TRUE(fact<bool>(stream.connection, "reliability"));
+  EXPECT_FALSE(fact<bool>(stream.connection, "preserveMsgBoundaries"));
+  for (const char* name : {"reliability", "preserveOrder"})
+    EXPECT_FALSE(fact<bool>(datagrams.connection, name)) << name;
+  for (const char* name : {"preserveMsgBoundaries", "congestionControl"})
+    EXPECT_TRUE(fact<bool>(datagrams.connection, name)) << name;
   datagrams.send("first");
   datagrams.send(std::string(most, 'x'));
   datagrams.send("");

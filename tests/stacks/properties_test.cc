@@ -36,6 +36,23 @@ TEST_F(Properties, StateAndDirectionsAreTold) {
   EXPECT_EQ(word(t.connection, "connState"), "Closed");
 }
 
+// API-11, API-111: what stacks were chosen by is read as yes or no afterwards, and cannot be changed.
+TEST_F(Properties, SelectionPropertiesSayWhatTheStackDoes) {
+  pair.listen("length-prefix/tcp");
+  Talker& t = pair.dial("length-prefix/tcp");
+  EXPECT_FALSE(t.connection.get("reliability")) << "nothing is chosen yet";
+  ASSERT_TRUE(pair.until([&] { return t.ready.has_value(); }));
+  for (const char* name : {"reliability", "preserveOrder", "PRESERVEMSGBOUNDARIES", "congestionControl",
+                           "fullChecksumSend", "fullChecksumRecv", "keepAlive"})
+    EXPECT_TRUE(flag(t.connection, name)) << name;
+  for (const char* name : {"multistreaming", "perMsgReliability", "zeroRttMsg"})
+    EXPECT_FALSE(flag(t.connection, name)) << name;
+  const auto done = t.connection.set("preserveOrder", false);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().detail, "preserveOrder is read-only: stacks were chosen by it");
+  EXPECT_TRUE(flag(t.connection, "preserveOrder"));
+}
+
 // API-7, API-68
 TEST_F(Properties, NamesAreComparedWithoutCase) {
   pair.listen("length-prefix/tcp");

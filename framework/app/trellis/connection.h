@@ -107,7 +107,9 @@ class Connection {
   void abort_group(std::uint64_t code = 0);  ///< abort() of all Connections of the group
   std::size_t group_size() const;            ///< Connections in its group, this one included; 0: it has ended
 
-  Result<PropertyValue> get(std::string_view name) const;               ///< a property by its RFC 9622 name
+  /// A property by its RFC 9622 name. Once it is established, selection properties ("preserveOrder") say as true or
+  /// false what its stack does (section 6.2).
+  Result<PropertyValue> get(std::string_view name) const;
   Result<void> set(std::string_view name, const PropertyValue& value);  ///< on failure the Connection lives on
   ConnectionState state() const;                                        ///< where it is
   std::string_view stack() const;           ///< "length-prefix/tcp"; empty until a stack is bound

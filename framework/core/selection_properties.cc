@@ -1,0 +1,47 @@
+#include "core/selection_properties.h"
+
+#include <algorithm>
+
+#include "core/text.h"
+
+namespace trellis {
+namespace {
+
+struct Named {
+  std::string_view name;
+  Feature feature;
+};
+constexpr Named kNamed[] = {
+    {"reliability", Feature::reliability},
+    {"preserveMsgBoundaries", Feature::boundaries},
+    {"perMsgReliability", Feature::per_message_reliability},
+    {"preserveOrder", Feature::ordering},
+    {"zeroRttMsg", Feature::zero_rtt},
+    {"multistreaming", Feature::multistreaming},
+    {"fullChecksumSend", Feature::full_integrity_check},
+    {"fullChecksumRecv", Feature::full_integrity_check},
+    {"congestionControl", Feature::congestion_control},
+    {"keepAlive", Feature::keepalive},
+    {"softErrorNotify", Feature::soft_errors},
+};
+
+// What the top layer does depends on what it is used for: streams are reliable, datagrams beside them are not.
+FeatureSet features(const ComposedStack& stack, Face face) {
+  if (face == stack.traits.face) return stack.traits.have;
+  std::vector<NamedTraits> layers;
+  layers.reserve(stack.layers.size());
+  for (const ComposedLayer& layer : stack.layers) layers.push_back({layer.name, layer.traits});
+  layers.back().traits = stack.layers.back().protocol->traits(face);
+  const auto folded = fold(layers);
+  return folded ? folded->have : stack.traits.have;
+}
+
+}  // namespace
+
+std::optional<bool> selection_property(const ComposedStack& stack, Face face, std::string_view name) {
+  const auto* const known = std::ranges::find_if(kNamed, [&](const Named& n) { return same_word(n.name, name); });
+  if (known == std::ranges::end(kNamed)) return std::nullopt;
+  return features(stack, face).has(known->feature);
+}
+
+}  // namespace trellis
