@@ -64,8 +64,10 @@ void Gathering::expand(NodeIndex node) {
 
 // Earlier races have a say in what is tried first and how long it may take, never in what is tried.
 NodeIndex Gathering::add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank) {
-  const Outlook outlook = history_.outlook(candidate);
+  Outlook outlook = history_.outlook(candidate);
   if (outlook.expected > Duration{}) candidate.expected = outlook.expected;
+  // Whoever wishes for certain paths gets those first: a further connection, those that no other one runs on.
+  if (branch == Branch::path && !plan_.wishes.paths.empty()) outlook.rank = 0, outlook.failed_before = false;
   candidate.failed_before = outlook.failed_before;
   return race_.add(now_(), parent, branch, std::move(candidate), rank + outlook.rank,
                    race_.traced() ? outlook.text(loop_.now()) : std::string());

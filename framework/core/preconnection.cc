@@ -84,7 +84,31 @@ Preconnection& Preconnection::security(std::shared_ptr<const Security> parameter
   plan_.reset();
   return *this;
 }
+namespace {
+
+constexpr std::string_view kMultipath = "multipath";
+
+// RFC 9622 section 6.2.14. Disabled: one path, from beginning to end. Passive: we add none by ourselves. Active: stacks
+// that do go first. False: there is no such word.
+bool set_multipath(Preconnection::Wishes& wishes, std::string_view word) {
+  const FeatureSet multipath{Feature::multipath}, both{Feature::multipath, Feature::path_migration};
+  if (word == "Disabled")
+    wishes.prohibit = wishes.prohibit | both;
+  else if (word == "Passive")
+    wishes.prohibit = (wishes.prohibit - both) | multipath;
+  else if (word == "Active")
+    wishes.prohibit = wishes.prohibit - both, wishes.prefer = wishes.prefer | multipath;
+  return word == "Disabled" || word == "Passive" || word == "Active";
+}
+
+}  // namespace
+
 Preconnection& Preconnection::set(std::string_view property, PropertyValue value) {
+  if (const auto* word = std::get_if<std::string>(&value);
+      word != nullptr && same_word(property, kMultipath) && set_multipath(wishes_, *word)) {
+    plan_.reset();
+    return *this;
+  }
   if (const bool* isolated = std::get_if<bool>(&value);
       isolated != nullptr && same_word(property, kIsolateSession.name)) {
     wishes_.isolated = *isolated;
@@ -124,6 +148,7 @@ Result<void> check_remote(const Preconnection::Wishes& wishes) {
   }
   for (const auto& [name, value] : wishes.properties) {
     if (same_word(name, kIsolateSession.name)) return fail(Reason::invalid_argument, "isolateSession is true or false");
+    if (same_word(name, kMultipath)) return fail(Reason::invalid_argument, "multipath is Disabled, Passive or Active");
   }
   if (wishes.require.intersects(wishes.prohibit)) {
     return fail(Reason::invalid_argument, "the same feature is required and prohibited");

@@ -51,6 +51,10 @@ struct Roaming : testing::Test {
                                                },
                                            .failed = [](const Error& e) { ADD_FAILURE() << e.detail; }});
     ASSERT_TRUE(world.run_until([&] { return listening; }, 1s));
+    dial(std::move(preconnection));
+  }
+  /// The same to a server that listens already.
+  void dial(Preconnection preconnection) {
     talker = std::make_unique<Talker>();
     talker->connection = preconnection.initiate(client.loop(), talker->on_ready());
     talker->listen_to_all();

@@ -19,6 +19,20 @@ TEST_F(RoamingTcpls, AConnectionOnEachWayOut) {
   EXPECT_THAT(connections(), testing::HasSubstr("wwan0"));
 }
 
+// TCPLS-78: a way out that led nowhere before is not where a session begins, but the one in reserve is there again.
+TEST_F(RoamingTcpls, AWayOutThatFailedBeforeIsInReserve) {
+  wlan.forth().tap = [](SimPacket&) { return Verdict::drop; };
+  connect(to_server());
+  EXPECT_THAT(connections(), testing::Not(testing::HasSubstr("wlan0")));
+  talker.reset();
+  peers.clear();
+  wlan.forth().tap = {};
+  dial(to_server());
+  EXPECT_THAT(connections(), testing::HasSubstr("in use,wwan0")) << "as the history has it";
+  world.run_for(1s);
+  EXPECT_THAT(connections(), testing::HasSubstr("wlan0"));
+}
+
 // TCPLS-81: the streams go on over the path that was asked for.
 TEST_F(RoamingTcpls, MovesToAPathOnRequest) {
   connect(to_server());
@@ -45,11 +59,102 @@ TEST_F(RoamingTcpls, AnInterfaceGoesInTheMiddle) {
   EXPECT_TRUE(world.run_until([&] { return connections().contains("wlan0"); }, 10s)) << "it is in reserve again";
 }
 
-// Without multipath there is one connection, whatever ways out there are.
+std::string property(Talker& t, const char* name) {
+  const auto value = t.connection.get(name);
+  return value ? std::get<std::string>(*value) : value.error().detail;
+}
+
+// Without multipath there is one connection, whatever ways out there are. Disabled also means that it stays where it is
+// (API-126, IMPL-90), and Passive that nothing is added by us.
 TEST_F(RoamingTcpls, WhoProhibitsMultipathHasOneConnection) {
   connect(to_server().prohibit(Feature::multipath));
   world.run_for(2s);
   EXPECT_FALSE(connections().contains(";")) << connections();
+}
+TEST_F(RoamingTcpls, MultipathDisabledOrPassive) {
+  for (const char* word : {"Disabled", "Passive"}) {
+    SCOPED_TRACE(word);
+    peers.clear();
+    connect(to_server(TcplsWorld::stack("standby=1")).set("multipath", std::string(word)));
+    world.run_for(2s);
+    EXPECT_FALSE(connections().contains(";")) << connections();
+    EXPECT_EQ(move_by("tcpls.path"), 0u);
+    arrives(" still");
+    talker.reset();
+  }
+}
+
+TEST_F(RoamingTcpls, MultipathActive) {
+  connect(to_server().set("multipath", std::string("Active")));
+  world.run_for(1s);
+  EXPECT_THAT(connections(), testing::HasSubstr("wwan0"));
+}
+
+TEST_F(RoamingTcpls, MultipathHasThreeWords) {
+  talker = std::make_unique<Talker>();
+  talker->connection = to_server().set("multipath", std::string("Always")).initiate(client.loop(), talker->on_ready());
+  ASSERT_TRUE(world.run_until([&] { return talker->ready.has_value(); }, 1s));
+  ASSERT_FALSE(*talker->ready);
+  EXPECT_EQ(talker->ready->error().reason, Reason::invalid_argument);
+  EXPECT_THAT(talker->ready->error().detail, testing::HasSubstr("Passive"));
+}
+
+// API-140, TCPLS-88: the words of RFC 9622 choose the scheduler, before the connection and while it lives. What is sent
+// then goes out as they say: on the way in use; on the nearer one; on both.
+struct PathPolicy : RoamingTcpls {
+  /// Bytes that each way out carries while 2 MB go.
+  std::pair<std::size_t, std::size_t> carried() {
+    std::size_t near = 0, far = 0;
+    wlan.forth().tap = [&](SimPacket& packet) { return near += packet.payload.size(), Verdict::pass; };
+    wwan.forth().tap = [&](SimPacket& packet) { return far += packet.payload.size(), Verdict::pass; };
+    arrives(std::string(2'000'000, 'd'));
+    wlan.forth().tap = {};
+    wwan.forth().tap = {};
+    return {near, far};
+  }
+};
+
+TEST_F(PathPolicy, Handover) {
+  connect(to_server().set("multipathPolicy", std::string("Handover")));
+  world.run_for(1s);
+  EXPECT_EQ(property(*talker, "tcpls.scheduler"), "pinned");
+  const auto [near, far] = carried();
+  EXPECT_GT(near, 2'000'000u);
+  EXPECT_LT(far, 20'000u) << "in reserve";
+}
+
+TEST_F(PathPolicy, Interactive) {
+  connect(to_server().set("multipathPolicy", std::string("Interactive")));
+  world.run_for(1s);
+  EXPECT_EQ(property(*talker, "tcpls.scheduler"), "lowest-rtt");
+  arrives(".");  // both have been measured
+  const auto [near, far] = carried();
+  EXPECT_GT(near, far) << "the nearer one, as far as it takes something";
+}
+
+TEST_F(PathPolicy, Aggregate) {
+  connect(to_server().set("multipathPolicy", std::string("Aggregate")));
+  world.run_for(1s);
+  EXPECT_EQ(property(*talker, "tcpls.scheduler"), "aggregate");
+  const auto [near, far] = carried();
+  EXPECT_GT(near, 400'000u);
+  EXPECT_GT(far, 400'000u);
+}
+
+TEST_F(PathPolicy, ChangesWhileTheConnectionLives) {
+  connect(to_server());
+  world.run_for(1s);
+  EXPECT_EQ(property(*talker, "multipathPolicy"), "Handover") << "the default of RFC 9622";
+  for (const auto& [word, scheduler] :
+       {std::pair("Aggregate", "aggregate"), std::pair("Interactive", "lowest-rtt"), std::pair("Handover", "pinned")}) {
+    ASSERT_TRUE(talker->connection.set("multipathPolicy", std::string(word)));
+    EXPECT_EQ(property(*talker, "multipathPolicy"), word);
+    EXPECT_EQ(property(*talker, "tcpls.scheduler"), scheduler);
+    arrives(std::string(50'000, 'c'));
+  }
+  const auto wrong = talker->connection.set("multipathPolicy", std::string("Fastest"));
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().reason, Reason::invalid_argument);
 }
 
 }  // namespace
