@@ -1,59 +1,9 @@
 // A file goes from one computer to another by samples/file-transfer while what it goes over fails; the copy is whole.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
-#include <fstream>
-#include <functional>
-#include <iterator>
-#include <memory>
-#include <thread>
-
-#include "netlab/netlab.h"
-#include "support/process.h"
+#include "transfer_lab.h"
 
 namespace trellis::netlab {
 namespace {
-
-using namespace std::chrono_literals;
-using test::Process;
-using testing::HasSubstr;
-
-std::string stack(const std::string& options = {}) {
-  const std::string pki = TRELLIS_SOURCE_DIR "/plugins/protocols/tls/test-pki";
-  return "tcpls(trust='" + pki + "/ca.pem',certificate='" + pki + "/server.pem',key='" + pki +
-         "/server.key',server-name=peer.example,tokens=4" + options + ")/tcp";
-}
-
-struct Transfer : testing::Test {
-  void SetUp() override {
-    if (const std::string why = Lab::why_not(); !why.empty()) GTEST_SKIP() << why;
-    lab = std::make_unique<ClientServer>(std::vector<LinkOptions>{kPath, kPath});
-  }
-  /// Runs the transfer; `trouble` is called when it goes and a second connection has joined.
-  void run(std::size_t bytes, const std::string& options, const std::function<void(Process& sender)>& trouble) {
-    std::string content(bytes, 0);
-    for (std::size_t i = 0; i < bytes; ++i) content[i] = static_cast<char>(i * 7 + i / 253 + i / 65521);
-    const std::string from = files.write("file", content), to = from + ".copy";
-    const std::string policy = TRELLIS_SOURCE_DIR "/policies/resilient.xml", program = test::program("file-transfer");
-    Process receiver(lab->server.command({program, "receive", "--stack", stack(options), to, "0.0.0.0:7000"}));
-    ASSERT_TRUE(receiver.wait_output("listening")) << receiver.error();
-    Process sender(lab->client.command(
-        {program, "send", "--policy", policy, "--stack", stack(options), from, ClientServer::address() + ":7000"}));
-    ASSERT_TRUE(sender.wait_error("; 1:")) << sender.error();  // a second connection has joined
-    trouble(sender);
-    EXPECT_EQ(sender.wait(), 0) << sender.error();
-    EXPECT_EQ(receiver.wait(), 0) << receiver.error();
-    std::ifstream in(to, std::ios::binary);
-    EXPECT_TRUE(content == std::string(std::istreambuf_iterator<char>(in), {})) << "the copy differs";
-    told = sender.error();
-  }
-  std::uint64_t carried(std::size_t path) const { return lab->path(path).counters(Way::forth).bytes; }
-
-  static constexpr LinkOptions kPath{.forth = {.delay = 5ms, .bits_per_second = 25'000'000}, .back = {.delay = 5ms}};
-  test::TemporaryDirectory files;
-  std::unique_ptr<ClientServer> lab;
-  std::string told;
-};
 
 // TCPLS-78, TCPLS-85: a way out that is switched off.
 TEST_F(Transfer, AnInterfaceGoesDown) {
@@ -83,16 +33,29 @@ TEST_F(Transfer, Resets) {
 TEST_F(Transfer, AllConnectionsAreResetAgainAndAgain) {
   run(12'000'000, "", [&](Process& sender) {
     for (int kill = 1; kill <= 10; ++kill) {
-      std::uint64_t before = carried(0) + carried(1);
       {
         const Block block(lab->server, {.answer = Rule::Answer::reset, .protocol = Rule::Protocol::tcp, .port = 7000});
-        const std::uint64_t seen = carried(0) + carried(1);
-        while (carried(0) + carried(1) < seen + 3000 && carried(0) + carried(1) < 12'000'000) std::this_thread::yield();
+        wait_for(3000, sender);
       }
-      before = carried(0) + carried(1);
-      while (carried(0) + carried(1) < before + 500'000 && !sender.output().contains("sent")) std::this_thread::yield();
+      wait_for(500'000, sender);
     }
   });
+}
+
+// TCPLS-53, TCPLS-80, TCPLS-115: the kernel ends all connections, a hundred times; more joins in a second than
+// a session may have by default.
+TEST_F(Transfer, AHundredKills) {
+  const Shape fast{.delay = 1ms, .bits_per_second = 60'000'000};
+  for (const std::size_t n : {0, 1}) lab->path(n).set(fast);
+  int kills = 0;
+  run(45'000'000, ",joins-per-second=255,unacknowledged-bytes=262144", [&](Process& sender) {
+    for (; kills < 100 && !sender.output().contains("sent"); ++kills) {
+      wait_for(20'000, sender);
+      Process kill(lab->client.command({"ss", "--kill", "--tcp", "dport", "=", ":7000"}));
+      EXPECT_EQ(kill.wait(), 0) << kill.error();
+    }
+  });
+  EXPECT_EQ(kills, 100) << "the file was there before";
 }
 
 // TCPLS-49, TCPLS-87: both paths carry the file.
@@ -100,6 +63,18 @@ TEST_F(Transfer, BothPathsTogether) {
   run(8'000'000, ",scheduler=aggregate", [](Process&) {});
   EXPECT_GT(carried(0), 2'500'000u) << told;
   EXPECT_GT(carried(1), 2'500'000u) << told;
+}
+
+// TCPLS-49, TCPLS-80: one path loses what goes forth, the other one what comes back.
+TEST_F(Transfer, LossInOneDirection) {
+  Shape lossy{.delay = 5ms, .loss = 0.02, .bits_per_second = 25'000'000};
+  lab->path(0).set(Way::forth, lossy);
+  lossy.loss = 0.1;
+  lab->path(1).set(Way::back, lossy);
+  run(4'000'000, ",scheduler=aggregate", [](Process&) {});
+  EXPECT_GT(lab->path(0).counters(Way::forth).lost, 10u);
+  EXPECT_GT(lab->path(1).counters(Way::back).lost, 10u);
+  EXPECT_GT(carried(1), 1'000'000u) << told;
 }
 
 }  // namespace

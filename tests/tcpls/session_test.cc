@@ -130,6 +130,32 @@ TEST_P(Failover, NothingIsLostOrRepeated) {
 INSTANTIATE_TEST_SUITE_P(Ways, Failover,
                          testing::Combine(testing::Values(0, 1, 2), testing::Values(Verdict::reset, Verdict::drop)));
 
+struct Pause : testing::TestWithParam<bool> {};
+
+// TCPLS-78, TCPLS-84: a stream of little data whose connection is reset stands still for a round trip: the reset on its
+// way back, and the data on their way forth. Who is told by the peer repeats what it did not get at once.
+TEST_P(Pause, IsARoundTrip) {
+  TcplsWorld w;
+  Talker& t = w.connect("standby=1");
+  w.world.run_for(1s);
+  Talker& from = GetParam() ? *w.peers[0] : t;
+  Talker& to = GetParam() ? t : *w.peers[0];
+  std::string all = to.reader->all;
+  const auto send = [&] {
+    from.send("x");
+    all += "x";
+    w.world.run_for(1ms);
+  };
+  for (int i = 0; i < 100; ++i) send();
+  w.break_connection(0, Verdict::reset);
+  const TimePoint broken = w.world.now();
+  const std::size_t before = to.reader->all.size();
+  while (to.reader->all.size() == before && w.world.now() < broken + 1s) send();
+  EXPECT_LE(w.world.now() - broken, 20ms + 5ms);
+  EXPECT_TRUE(w.until([&] { return to.reader->all == all; })) << TcplsWorld::connections(t);
+}
+INSTANTIATE_TEST_SUITE_P(Directions, Pause, testing::Bool());
+
 // TCPLS-105: a bit that flips ends its connection, not the session.
 TEST(Session, DamageEndsOneConnectionOnly) {
   TcplsWorld w;
@@ -209,6 +235,24 @@ TEST(Session, ManyConnectionsOneAfterTheOther) {
     w.world.run_for(500ms);
   }
   EXPECT_GE(w.ports.size(), 41u);
+}
+
+// TCPLS-115: whoever joins again and again has to wait for tokens, and the session goes on.
+TEST(Session, JoinsInASecondAreBounded) {
+  TcplsWorld w;
+  Talker& t = w.connect("standby=3", "tokens=4,joins-per-second=5");
+  const TimePoint begun = w.world.now();
+  while (w.world.now() < begun + 6s) {
+    for (std::size_t i = 1; i < w.ports.size(); ++i) {
+      if (w.bytes[w.ports[i]] > 1300) w.break_connection(i, Verdict::reset);  // it has joined
+    }
+    w.world.run_for(20ms);
+  }
+  EXPECT_GE(w.ports.size(), 20u) << "they do come";
+  EXPECT_LE(w.ports.size(), 1 + 5 * 7u);
+  t.send(" again");
+  EXPECT_TRUE(w.until([&] { return w.peers[0]->reader->all == "hello again"; }));
+  EXPECT_FALSE(t.failed);
 }
 
 // TCPLS-90, TCPLS-91, TCPLS-93

@@ -199,11 +199,12 @@ void Session::on_deadline() noexcept {
                                   peer_name_)});
   watch_connections();
   keep_connected();
+  if (invite_at_ <= now()) invite();
   if (stage_ == Stage::open) arm();
 }
 
 void Session::arm() noexcept {
-  TimePoint next = std::min({handshake_by_, reconnect_by_, close_by_});
+  TimePoint next = std::min({handshake_by_, reconnect_by_, close_by_, invite_at_});
   if (wish_after_ > now()) next = std::min(next, wish_after_);
   const bool several = usable() > 1;
   for (const auto& c : connections_) {

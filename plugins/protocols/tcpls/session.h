@@ -126,7 +126,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void lost(Connection& c, const Error& why, bool still_there) noexcept;
   void left(Connection& c) noexcept;
   void peer_ended(Connection& c) noexcept;
-  void release(Connection& c) noexcept;
+  void release(Connection& c, std::size_t at_most = SIZE_MAX) noexcept;
   void keep_connected() noexcept;
   void set_user_timeout(Connection& c) noexcept;
   void invite() noexcept;
@@ -144,6 +144,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void everyone_left() noexcept;
 
   // Properties
+  void schedule_by(Scheduler scheduler) noexcept;
   Result<void> set_time(std::string_view name, const PropertyValue& value) noexcept;
   Duration reconnect_window() const noexcept;
 
@@ -179,7 +180,9 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   Batch sealed_, ready_data_;  // only inside a call; keep their memory
   ClientTokens tokens_;
   std::uint32_t next_own_ = 0, next_of_peer_ = 0, next_token_ = 1;
-  unsigned invited_ = 0;        // tokens that were given and not used
+  unsigned invited_ = 0;         // tokens that were given and not used
+  unsigned invited_lately_ = 0;  // in the second from here on
+  TimePoint inviting_since_{}, invite_at_ = TimePoint::max();
   unsigned wishes_ = 0;         // lowers on their way
   unsigned wishes_failed_ = 0;  // in a row
   std::size_t usable_paths_ = 1;

@@ -11,11 +11,12 @@ namespace {
 
 using namespace std::chrono_literals;
 using tls::AlertDescription;
-constexpr Duration kGiveUpLeast = 200ms;  // before unacknowledged frames are sent again without a sign of the
-                                          // peer
-constexpr Duration kWishPause = 200ms;    // after a wish has failed; doubles
-constexpr unsigned kWishesMax = 2;        // lowers on their way at once
-constexpr unsigned kJoinedMax = 12;       // connections of a session besides the first
+constexpr Duration kGiveUpLeast = 200ms;       // before unacknowledged frames are sent again without a sign of the
+                                               // peer
+constexpr std::size_t kAtOnceMost = 64 << 10;  // bytes that are cheaper to repeat than to wait for that sign
+constexpr Duration kWishPause = 200ms;         // after a wish has failed; doubles
+constexpr unsigned kWishesMax = 2;             // lowers on their way at once
+constexpr unsigned kJoinedMax = 12;            // connections of a session besides the first
 
 }  // namespace
 
@@ -216,13 +217,20 @@ void Session::confirm(Connection& c) noexcept {
   keep_connected();
 }
 
-// A client always holds invitations, so that no loss is its last (TCPLS-53), but not to more than a session carries.
+// A client always holds invitations, so that no loss is its last (TCPLS-53), but not to more than a session carries. Nor
+// to more than it may join in a second: each serves once (TCPLS-115).
 void Session::invite() noexcept {
+  invite_at_ = TimePoint::max();
   if (!server_ || plain_ || table_ == nullptr || stage_ != Stage::open) return;
   const auto joined =
       static_cast<unsigned>(std::ranges::count_if(connections_, [](const auto& c) { return c->id != 0 && c->open(); }));
   const unsigned most = std::min(settings_.tokens, kJoinedMax - std::min(joined, kJoinedMax));
   for (; invited_ < most && next_token_ <= 255; ++invited_) {
+    if (now() >= inviting_since_ + 1s) inviting_since_ = now(), invited_lately_ = 0;
+    if (invited_lately_++ >= settings_.joins_per_second) {
+      invite_at_ = inviting_since_ + 1s;
+      break;
+    }
     NewToken token{.sequence = static_cast<std::uint8_t>(next_token_++)};
     host_.executor().secret(token.token);
     table_->add(token.token, {this, token.sequence});
@@ -273,7 +281,7 @@ void Session::peer_ended(Connection& c) noexcept {
 // `still_there`: the engine does not know yet.
 void Session::lost(Connection& c, const Error& why, bool still_there) noexcept {
   if (c.state == State::gone || stage_ == Stage::over) return;
-  const bool had_records = c.open();
+  const bool had_records = c.open(), joining = c.state == State::answer;
   c.state = State::gone;
   c.confirm_by = TimePoint::max();
   if (in_use_ == &c) in_use_ = nullptr;
@@ -281,6 +289,7 @@ void Session::lost(Connection& c, const Error& why, bool still_there) noexcept {
   port.mark(nullptr);
   if (still_there) host_.lowers().drop_lower(port, {.abort = true});
   if (had_records) left(c);
+  if (joining) orphans_.emplace_back(ConnectionReset{c.id});  // or the peer goes on waiting for its token
   if (stage_ != Stage::open) return;
   host_.notify(Notice::path_change,
                {why.reason, why.code, kLayer, std::format("connection {} was lost: {}", c.id, why.detail)});
@@ -301,21 +310,22 @@ void Session::lost(Connection& c, const Error& why, bool still_there) noexcept {
                          peer_name_, why.detail)});
 }
 
-// Its frames go to the others: as soon as the peer says how far it got, or
-// after a while (decision D12).
+// Its frames go to the others: as soon as the peer says how far it got, or after a while (decision D12). The first of
+// them go at once: the stream stands still until they have come.
 void Session::left(Connection& c) noexcept {
   orphans_.emplace_back(ConnectionReset{c.id});
   if (c.received) {
     c.ack_due = std::max(c.ack_due, 1u);
     c.ack_now = true;
   }
+  release(c, kAtOnceMost);
   c.give_up = now() + std::max<Duration>(c.rtt, kGiveUpLeast);
 }
 
-void Session::release(Connection& c) noexcept {
+void Session::release(Connection& c, std::size_t at_most) noexcept {
   c.give_up = TimePoint::max();
   std::deque<Kept> late;
-  c.unacked.give_up(late);
+  c.unacked.give_up(late, at_most);
   for (Kept& frame : late) {
     unacked_bytes_ -= bytes_of(frame);
     orphans_.push_back(std::move(frame));

@@ -4,6 +4,17 @@
 #include "session.h"
 
 namespace trellis::tcpls {
+namespace {
+
+// By the words of RFC 9622 section 8.1.7.
+std::optional<Scheduler> scheduler_of_policy(std::string_view word) noexcept {
+  if (word == "Handover") return Scheduler::pinned;
+  if (word == "Interactive") return Scheduler::lowest_rtt;
+  if (word == "Aggregate") return Scheduler::aggregate;
+  return std::nullopt;
+}
+
+}  // namespace
 
 Result<PropertyValue> Session::get(UpperPort port, std::string_view name) noexcept {
   if (name == kStreamId.name && port) return std::uint64_t{port.mark<Stream>()->id};
@@ -41,9 +52,8 @@ Result<PropertyValue> Session::get(UpperPort port, std::string_view name) noexce
 Result<void> Session::set(UpperPort, std::string_view name, const PropertyValue& value) noexcept {
   const auto* const word = std::get_if<std::string>(&value);
   if (name == kMultipathPolicy.name) {
-    if (word != nullptr && *word == "Handover") return scheduler_ = Scheduler::pinned, Result<void>();
-    if (word != nullptr && *word == "Interactive") return scheduler_ = Scheduler::lowest_rtt, Result<void>();
-    if (word != nullptr && *word == "Aggregate") return scheduler_ = Scheduler::aggregate, Result<void>();
+    const auto known = word != nullptr ? scheduler_of_policy(*word) : std::nullopt;
+    if (known) return schedule_by(*known), Result<void>();
     return fail(Reason::invalid_argument, "multipathPolicy is Handover, Interactive or Aggregate", 0, kLayer);
   }
   if (!plain_ && (name == kKeepAliveTimeout.name || name == kConnTimeout.name)) return set_time(name, value);
@@ -51,11 +61,14 @@ Result<void> Session::set(UpperPort, std::string_view name, const PropertyValue&
     return migrate(*path);
   if (name != "tcpls.scheduler") return fail(Reason::unsupported);
   const auto known = word != nullptr ? scheduler_of(*word) : std::nullopt;
-  if (!known) {
-    return fail(Reason::invalid_argument, "tcpls.scheduler is pinned, round-robin, lowest-rtt or aggregate", 0, kLayer);
-  }
-  scheduler_ = *known;
-  return {};
+  if (known) return schedule_by(*known), Result<void>();
+  return fail(Reason::invalid_argument, "tcpls.scheduler is pinned, round-robin, lowest-rtt or aggregate", 0, kLayer);
+}
+
+void Session::schedule_by(Scheduler scheduler) noexcept {
+  scheduler_ = scheduler;
+  keep_connected();  // there may be use for more paths
+  host_.wake();
 }
 
 // Below us each TCP connection has its own user timeout: these are of the session, which outlives them.

@@ -263,8 +263,13 @@ void Session::take_reset(const ConnectionReset& reset) noexcept {
                             std::format("the peer reset connection {}, which never was", reset.connection))
                       .error());
   }
+  if (c == nullptr && server_ && table_->withdraw(*this, reset.connection)) {  // its ClientHello got lost
+    invited_ -= std::min(invited_, 1u);
+    return invite();
+  }
   if (c == nullptr || c->state == State::gone) return;
   lost(*c, {Reason::reset, 0, kLayer, std::format("{} says that connection {} has failed", peer_name_, c->id)}, true);
+  if (stage_ == Stage::open) release(*c);  // it has said before how far it got
 }
 
 }  // namespace trellis::tcpls

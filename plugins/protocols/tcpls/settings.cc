@@ -19,6 +19,11 @@ constexpr OptionSpec kOptions[] = {
      .meaning = "invitations to further connections that each client holds",
      .least = 0,
      .most = 8},
+    {.name = "joins-per-second",
+     .fallback = std::int64_t{20},
+     .meaning = "connections that a client may join to a session in a second; more have to wait for their token",
+     .least = 1,
+     .most = 255},
     {.name = "standby",
      .fallback = std::int64_t{0},
      .meaning = "connections that a client joins in advance, for the failure "
@@ -103,6 +108,7 @@ Result<Settings> Settings::from(const Options& options) {
   made.codes = options.text("code-points") == "private" ? kPrivateUse : kPrototypes;
   made.scheduler = *scheduler_of(options.text("scheduler"));
   made.tokens = static_cast<unsigned>(options.number("tokens"));
+  made.joins_per_second = static_cast<unsigned>(options.number("joins-per-second"));
   made.standby = static_cast<unsigned>(options.number("standby"));
   made.user_timeout = ms("user-timeout-ms");
   made.reconnect = ms("reconnect-ms");

@@ -21,8 +21,9 @@ struct Settings {
   tls::Settings join;  ///< the same, without resumption
   CodePoints codes = kPrivateUse;
   Scheduler scheduler = Scheduler::pinned;
-  unsigned tokens = 2;   ///< further connections that a server invites to
-  unsigned standby = 0;  ///< connections that a client joins in advance
+  unsigned tokens = 2;            ///< further connections that a server invites to
+  unsigned joins_per_second = 0;  ///< invitations that a session gives in a second at most
+  unsigned standby = 0;           ///< connections that a client joins in advance
   Duration user_timeout{};
   Duration reconnect{};         ///< how long a session lives without a connection;
                                 ///< zero: the side's default

@@ -38,6 +38,12 @@ std::optional<TokenTable::Entry> TokenTable::find(const Token& token) const {
   return found->second;
 }
 
+bool TokenTable::withdraw(const Session& session, std::uint32_t sequence) {
+  return std::erase_if(entries_, [&](const auto& entry) {
+           return entry.second.session == &session && entry.second.sequence == sequence;
+         }) > 0;
+}
+
 void TokenTable::forget(const Session& session) {
   std::erase_if(entries_, [&](const auto& entry) { return entry.second.session == &session; });
 }

@@ -45,6 +45,8 @@ class TokenTable {
   /// A token serves once.
   void burn(const Token& token) { entries_.erase(key(token)); }
   void forget(const Session& session);
+  /// Takes back the token of this session for a connection. False: there is none.
+  bool withdraw(const Session& session, std::uint32_t sequence);
   std::size_t size() const noexcept { return entries_.size(); }
 
  private:

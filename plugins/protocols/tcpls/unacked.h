@@ -38,12 +38,13 @@ class Unacked {
       sent_.pop_front();
     }
   }
-  /// Moves all frames, in order, to `orphans`.
-  void give_up(std::deque<Kept>& orphans) {
-    for (Sent& sent : sent_) {
-      if (!std::holds_alternative<std::monostate>(sent.frame)) orphans.push_back(std::move(sent.frame));
+  /// Moves frames, in order, to `orphans`, until they have more than so many bytes of data.
+  void give_up(std::deque<Kept>& orphans, std::size_t at_most = SIZE_MAX) {
+    for (std::size_t bytes = 0; !sent_.empty() && bytes <= at_most; sent_.pop_front()) {
+      Kept& frame = sent_.front().frame;
+      bytes += bytes_of(frame);
+      if (!std::holds_alternative<std::monostate>(frame)) orphans.push_back(std::move(frame));
     }
-    sent_.clear();
   }
 
  private:

@@ -1,0 +1,147 @@
+// The Wireshark dissector tcpls.lua, which shares no code with the plugin, reads captures of transfers and finds what
+// was sent.
+#include <csignal>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "transfer_lab.h"
+
+namespace trellis::netlab {
+namespace {
+
+using testing::Contains;
+using testing::Each;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+std::vector<std::string> split(const std::string& text, char at) {
+  std::vector<std::string> parts;
+  std::stringstream in(text);
+  for (std::string part; std::getline(in, part, at);) parts.push_back(part);
+  return parts;
+}
+
+struct Dissector : Transfer {
+  void SetUp() override {
+    if (!test::installed("tshark")) GTEST_SKIP() << "skipped: there is no tshark (sdk/setup interop)";
+    Transfer::SetUp();
+    if (lab == nullptr) return;
+    begins_when = "%";
+    for (const std::size_t n : {0, 1}) lab->path(n).set({.delay = 5ms, .bits_per_second = 2'000'000});
+  }
+  /// A transfer whose packets are captured at the client.
+  void capture(std::size_t bytes, const std::string& options, const std::function<void(Process& sender)>& trouble) {
+    Process tshark(lab->client.command(
+        {"tshark", "-q", "-i", lab->path(0).interface(), "-i", lab->path(1).interface(), "-w", packets()}));
+    ASSERT_TRUE(tshark.wait_error("Capturing on")) << tshark.error();
+    run(bytes, ",ciphers=TLS_AES_128_GCM_SHA256,key-log=true,unacknowledged-bytes=65536,user-timeout-ms=2000" + options,
+        trouble);
+    std::this_thread::sleep_for(1s);  // the kernel hands packets over in batches
+    tshark.signal(SIGINT);
+    tshark.wait();
+  }
+  std::string packets() const { return files.path() + "/packets.pcapng"; }
+  /// Lets the dissector read the capture: a line for each packet with something of TCPLS, the fields in columns.
+  void dissect() {
+    std::vector<std::string> words{"env", "SSLKEYLOGFILE=" + keys(), "tshark", "-r", packets()};
+    words.insert(words.end(), {"-X", "lua_script:" TRELLIS_SOURCE_DIR "/plugins/protocols/tcpls/tcpls.lua"});
+    words.insert(words.end(), {"-d", "tcp.port==7000,tcpls", "-Y", "tcpls", "-T", "fields", "-E", "separator=;"});
+    for (const std::string_view field : kFields) words.insert(words.end(), {"-e", std::string(field)});
+    Process tshark(words);
+    EXPECT_EQ(tshark.wait(), 0) << tshark.error();
+    for (const std::string& line : split(tshark.output(), '\n')) {
+      auto columns = split(line, ';');
+      columns.resize(std::size(kFields));
+      lines.push_back(std::move(columns));
+    }
+    EXPECT_THAT(all("tcpls.unread"), IsEmpty()) << "everything was read";
+  }
+  /// All values of a field, in the order of the packets.
+  std::vector<std::string> all(std::string_view field) const {
+    std::vector<std::string> values;
+    for (const auto& line : lines) {
+      for (std::string& value : split(line.at(column(field)), ',')) values.push_back(std::move(value));
+    }
+    return values;
+  }
+  static std::size_t column(std::string_view field) {
+    return static_cast<std::size_t>(std::ranges::find(kFields, field) - std::begin(kFields));
+  }
+  /// The bytes of stream 0 from the client, put together from frames of all connections.
+  std::string stream() const {
+    std::multimap<std::uint64_t, std::string> pieces;
+    for (const auto& line : lines) {
+      if (line.at(column("tcp.dstport")) != "7000") continue;
+      const auto offsets = split(line.at(column("tcpls.stream.offset")), ',');
+      const auto data = split(line.at(column("tcpls.stream.data")), ',');
+      // The end may come without data, last of all.
+      EXPECT_TRUE(data.size() == offsets.size() || data.size() + 1 == offsets.size());
+      for (std::size_t i = 0; i < std::min(data.size(), offsets.size()); ++i)
+        pieces.emplace(std::stoull(offsets[i]), data[i]);
+    }
+    std::string whole;
+    for (const auto& [offset, hex] : pieces) {
+      std::string bytes;
+      for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
+        bytes.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+      if (offset > whole.size()) return ADD_FAILURE() << "bytes are missing at " << whole.size(), whole;
+      if (offset + bytes.size() > whole.size()) whole.append(bytes, whole.size() - offset, std::string::npos);
+    }
+    return whole;
+  }
+  /// Connections whose records have frames of the stream.
+  std::set<std::string> carriers() const {
+    std::set<std::string> found;
+    for (const auto& line : lines) {
+      if (line.at(column("tcp.dstport")) == "7000" && !line.at(column("tcpls.stream.offset")).empty())
+        found.merge(set_of(line.at(column("tcpls.connection"))));
+    }
+    return found;
+  }
+  static std::set<std::string> set_of(const std::string& values) {
+    const auto parts = split(values, ',');
+    return {parts.begin(), parts.end()};
+  }
+
+  static constexpr std::string_view kFields[] = {"tcp.dstport",         "tcpls.connection",  "tcpls.stream",
+                                                 "tcpls.stream.offset", "tcpls.stream.data", "tcpls.join.token",
+                                                 "tcpls.token",         "tcpls.reset",       "tcpls.ack.connection",
+                                                 "tcpls.extension",     "tcpls.unread"};
+  std::vector<std::vector<std::string>> lines;
+};
+
+// TCPLS-3, TCPLS-4, TCPLS-14, TCPLS-36, TCPLS-55, TCPLS-60, TCPLS-63: two connections of one session.
+TEST_F(Dissector, ReadsAJoinedConnection) {
+  capture(250'000, ",scheduler=aggregate", [](Process&) {});
+  dissect();
+  EXPECT_TRUE(stream() == content_of(250'000));
+  EXPECT_THAT(all("tcpls.extension"), SizeIs(2)) << "in both ClientHellos";
+  ASSERT_THAT(all("tcpls.join.token"), SizeIs(1));
+  EXPECT_THAT(all("tcpls.token"), Contains(all("tcpls.join.token")[0])) << "one that the server gave";
+  EXPECT_THAT(carriers(), ElementsAre("0", "1"));
+  EXPECT_THAT(all("tcpls.ack.connection"), Contains("0"));
+  EXPECT_THAT(all("tcpls.ack.connection"), Contains("1"));
+  EXPECT_THAT(all("tcpls.reset"), IsEmpty());
+  EXPECT_THAT(all("tcpls.stream"), Each("0"));
+}
+
+// TCPLS-34, TCPLS-80, TCPLS-84: a connection is reset, and its frames come again on the other one.
+TEST_F(Dissector, ReadsAFailover) {
+  std::unique_ptr<Block> block;
+  capture(250'000, "", [&](Process&) {
+    while (lab->path(1).counters(Way::back).packets < 5) std::this_thread::sleep_for(1ms);  // it has joined
+    block = std::make_unique<Block>(lab->server, Rule{.answer = Rule::Answer::reset,
+                                                      .protocol = Rule::Protocol::tcp,
+                                                      .port = 7000,
+                                                      .more = "iifname \"" + lab->path(0).interface() + "\""});
+  });
+  dissect();
+  EXPECT_TRUE(stream() == content_of(250'000));
+  EXPECT_THAT(all("tcpls.reset"), Contains("0"));
+  EXPECT_THAT(carriers(), ElementsAre("0", "1"));
+}
+
+}  // namespace
+}  // namespace trellis::netlab

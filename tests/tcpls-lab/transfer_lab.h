@@ -1,0 +1,70 @@
+// transfer_lab.h: a file goes from one computer of the lab to another over two paths, by samples/file-transfer.
+#pragma once
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <thread>
+
+#include "netlab/netlab.h"
+#include "support/process.h"
+
+namespace trellis::netlab {
+
+using namespace std::chrono_literals;
+using test::Process;
+
+inline std::string stack(const std::string& options = {}) {
+  const std::string pki = TRELLIS_SOURCE_DIR "/plugins/protocols/tls/test-pki";
+  return "tcpls(trust='" + pki + "/ca.pem',certificate='" + pki + "/server.pem',key='" + pki +
+         "/server.key',server-name=peer.example,tokens=4" + options + ")/tcp";
+}
+
+struct Transfer : testing::Test {
+  void SetUp() override {
+    if (const std::string why = Lab::why_not(); !why.empty()) GTEST_SKIP() << why;
+    lab = std::make_unique<ClientServer>(std::vector<LinkOptions>{kPath, kPath});
+  }
+  /// Runs the transfer; `trouble` is called when it goes.
+  void run(std::size_t bytes, const std::string& options, const std::function<void(Process& sender)>& trouble) {
+    const std::string content = content_of(bytes);
+    const std::string from = files.write("file", content), to = from + ".copy";
+    const std::string policy = TRELLIS_SOURCE_DIR "/policies/resilient.xml", program = test::program("file-transfer");
+    Process receiver(lab->server.command({program, "receive", "--stack", stack(options), to, "0.0.0.0:7000"}));
+    ASSERT_TRUE(receiver.wait_output("listening")) << receiver.error();
+    Process sender(lab->client.command({"env", "SSLKEYLOGFILE=" + keys(), program, "send", "--policy", policy,
+                                        "--stack", stack(options), from, ClientServer::address() + ":7000"}));
+    ASSERT_TRUE(sender.wait_error(begins_when)) << sender.error();
+    trouble(sender);
+    EXPECT_EQ(sender.wait(), 0) << sender.error();
+    EXPECT_EQ(receiver.wait(), 0) << receiver.error();
+    std::ifstream in(to, std::ios::binary);
+    EXPECT_TRUE(content == std::string(std::istreambuf_iterator<char>(in), {})) << "the copy differs";
+    told = sender.error();
+  }
+  /// Until the paths have carried so much more, or everything.
+  void wait_for(std::uint64_t bytes, const Process& sender) const {
+    const std::uint64_t before = carried(0) + carried(1);
+    while (carried(0) + carried(1) < before + bytes && !sender.output().contains("sent"))
+      std::this_thread::sleep_for(100us);
+  }
+  static std::string content_of(std::size_t bytes) {
+    std::string content(bytes, 0);
+    for (std::size_t i = 0; i < bytes; ++i) content[i] = static_cast<char>(i * 7 + i / 253 + i / 65521);
+    return content;
+  }
+  /// Where the sender leaves its secrets, with the option key-log.
+  std::string keys() const { return files.path() + "/keys.log"; }
+  std::uint64_t carried(std::size_t path) const { return lab->path(path).counters(Way::forth).bytes; }
+
+  static constexpr LinkOptions kPath{.forth = {.delay = 5ms, .bits_per_second = 25'000'000}, .back = {.delay = 5ms}};
+  test::TemporaryDirectory files;
+  std::unique_ptr<ClientServer> lab;
+  std::string begins_when = "; 1:";  // what the sender says before trouble begins: a second connection has joined
+  std::string told;
+};
+
+}  // namespace trellis::netlab
