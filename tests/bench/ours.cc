@@ -11,7 +11,8 @@ void fail_measurement(const char* what, const Error& error) {
   die(std::string(what) + ": " + error.layer + ": " + error.detail + " (" + std::string(to_string(error.reason)) + ")");
 }
 
-Ours::Ours() : framework(expect(Framework::create({}), "Framework::create")) {}
+Ours::Ours(std::vector<std::string> policies)
+    : framework(expect(Framework::create({.policies = std::move(policies)}), "Framework::create")) {}
 
 Endpoint loopback(std::uint16_t port) { return {.host = "127.0.0.1", .port = port}; }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,11 +20,11 @@ template <class T>
 T expect(Result<T> result, const char* what);
 [[noreturn]] void fail_measurement(const char* what, const Error& error);
 
-/// What an application makes once. The loop outlives the framework.
+/// What an application makes once: with the default policy, or others. The loop outlives the framework.
 struct Ours {
   std::unique_ptr<Loop> loop = make_loop();
   std::unique_ptr<Framework> framework;
-  Ours();
+  explicit Ours(std::vector<std::string> policies = {});
   /// Turns until `done()`.
   template <class Done>
   void run_until(Done done) {

@@ -10,12 +10,11 @@
 #include <array>
 #include <cerrno>
 
-#include "ours.h"
+#include "our_transfer.h"
 #include "process.h"
 #include "raw_sockets.h"
 #include "rows.h"
 #include "tls_ends.h"
-#include "transfer.h"
 
 namespace trellis::bench {
 namespace {
@@ -134,57 +133,7 @@ Used send_botan(std::uint16_t port) {
   return meter.used();
 }
 
-// ---- ours
-
-struct Sink {
-  Connection& connection;
-  std::size_t got = 0;
-  bool finished = false;
-  void receive() {
-    connection.receive(1, kReadBytes, [this](Result<Message> result) {
-      const Message message = expect(std::move(result), "receive");
-      got += message.data.size();
-      finished = message.final;
-      if (!finished) receive();
-    });
-  }
-};
-
-void receive_ours(const Outlet& out) {
-  Ours ours;
-  OurListener listener(ours, tls_stack());
-  out.put(listener.port);
-  ours.run_until([&] { return !listener.accepted.empty(); });
-  const Meter meter;
-  Sink sink{listener.accepted.front()};
-  sink.receive();
-  ours.run_until([&] { return sink.finished; });
-  bool closed = false;
-  listener.accepted.front().close([&](Result<void>) { closed = true; });
-  ours.run_until([&] { return closed; });
-  out.put(meter.used());
-  if (sink.got != kTotal) fail_here("tls-bulk: bytes are missing");
-}
-
-Used send_ours(std::uint16_t port) {
-  Ours ours;
-  Connection connection = dial(ours, tls_stack(), port);
-  std::size_t sent = 0;
-  const auto fill = [&] {
-    bool room = true;
-    for (; room && sent < kTotal; sent += kRecord) room = connection.send(connection.allocate(kRecord));
-  };
-  connection.on_writable(fill);
-  const Meter meter;
-  fill();
-  ours.run_until([&] { return sent >= kTotal; });
-  bool closed = false;
-  connection.close([&](Result<void>) { closed = true; });
-  ours.run_until([&] { return closed; });
-  return meter.used();
-}
-
-Transfer ours() { return transfer(kTotal, receive_ours, send_ours); }
+Transfer ours() { return our_transfer(tls_stack(), {.bytes = kTotal, .message = kRecord}); }
 Transfer openssl() { return transfer(kTotal, receive_openssl, send_openssl); }
 Transfer botan() { return transfer(kTotal, receive_botan, send_botan); }
 

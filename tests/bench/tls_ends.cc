@@ -55,8 +55,8 @@ struct Credentials final : Credentials_Manager {
 
 }  // namespace
 
-std::string tls_stack(const std::string& more) {
-  return "tls(trust='" + kTestPki + "/ca.pem',certificate='" + kTestPki + "/server.pem',key='" + kTestPki +
+std::string tls_stack(const std::string& more, const std::string& layer) {
+  return layer + "(trust='" + kTestPki + "/ca.pem',certificate='" + kTestPki + "/server.pem',key='" + kTestPki +
          "/server.key',server-name=peer.example,groups=x25519,ciphers=TLS_AES_128_GCM_SHA256" + more + ")/tcp";
 }
 

@@ -10,8 +10,9 @@ namespace trellis::bench {
 
 inline const std::string kTestPki = TRELLIS_SOURCE_DIR "/plugins/protocols/tls/test-pki";
 
-/// tls/tcp with that certificate, X25519 and AES-128-GCM, and more options: ",tickets=0".
-std::string tls_stack(const std::string& more = {});
+/// tls/tcp with that certificate, X25519 and AES-128-GCM, and more options: ",tickets=0". Or another layer on tcp that
+/// has the same options.
+std::string tls_stack(const std::string& more = {}, const std::string& layer = "tls");
 
 /// One end on the library's own channel, in memory, with the same algorithms.
 class ChannelEnd {

@@ -4,7 +4,8 @@
 
 namespace trellis::bench {
 
-Transfer transfer(std::size_t bytes, void (*receive)(const Outlet&), Used (*send)(std::uint16_t port)) {
+Transfer transfer(std::size_t bytes, const std::function<void(const Outlet&)>& receive,
+                  const std::function<Used(std::uint16_t port)>& send) {
   constexpr auto kDeadline = std::chrono::seconds(kSecondsMax);
   Child receiver(kServerCpu, receive);
   const auto port = receiver.take<std::uint16_t>(kDeadline);

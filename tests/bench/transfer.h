@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 #include "process.h"
 
@@ -27,6 +28,7 @@ struct Transfer {
 };
 
 /// Moves `bytes`. The receiver runs in a process of its own and puts first its port and then what it has used.
-Transfer transfer(std::size_t bytes, void (*receive)(const Outlet&), Used (*send)(std::uint16_t port));
+Transfer transfer(std::size_t bytes, const std::function<void(const Outlet&)>& receive,
+                  const std::function<Used(std::uint16_t port)>& send);
 
 }  // namespace trellis::bench
