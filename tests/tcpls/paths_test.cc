@@ -75,7 +75,9 @@ TEST_F(RoamingTcpls, MultipathDisabledOrPassive) {
   for (const char* word : {"Disabled", "Passive"}) {
     SCOPED_TRACE(word);
     peers.clear();
-    connect(to_server(TcplsWorld::stack("standby=1")).set("multipath", std::string(word)));
+    Preconnection to = to_server(TcplsWorld::stack("standby=1"));
+    to.set("multipath", std::string(word));
+    listening ? dial(std::move(to)) : connect(std::move(to));
     world.run_for(2s);
     EXPECT_FALSE(connections().contains(";")) << connections();
     EXPECT_EQ(move_by("tcpls.path"), 0u);
