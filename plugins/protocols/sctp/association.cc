@@ -101,7 +101,7 @@ void Association::prepare(const Settings& settings) noexcept {
 Result<Association> Association::dial(const Settings& settings, PeerKey peer, std::uint16_t port) {
   auto made = make(settings);
   if (!made) return made;
-  auto own = address(peer, 0);
+  auto own = address(0, 0);
   auto to = address(peer, port);
   if (usrsctp_bind(made->socket_, reinterpret_cast<sockaddr*>(&own), sizeof own) < 0 ||
       (usrsctp_connect(made->socket_, reinterpret_cast<sockaddr*>(&to), sizeof to) < 0 && errno != EINPROGRESS))

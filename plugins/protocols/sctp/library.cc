@@ -18,6 +18,7 @@ constexpr Duration kTick = 10ms;    // what usrsctp's own thread would do
 constexpr Duration kSlowTick = 1s;  // after long silence
 constexpr int kLateness = 8;        // a timer that was set at the last traffic is late by this part of its time at most
 constexpr auto kEpoch = 1'000'000s;  // usrsctp takes the time zero for "never"
+constexpr PeerKey kOwnAddress = 1;   // which all sockets share; no peer has it
 
 }  // namespace
 
@@ -33,6 +34,13 @@ Result<void> Library::join(Executor& loop, LibraryDriver* driver) {
     return fail(Reason::unsupported,
                 "all SCTP of a process runs on one loop, because the library behind it has process-wide state; it is "
                 "in use on another thread",
+                0, kLayer);
+  const LibraryHooks hooks{
+      .time = read_time, .random = read_random, .own_address = reinterpret_cast<void*>(kOwnAddress)};
+  if (!redirected_ && !(redirected_ = redirect_library(hooks)))
+    return fail(Reason::unsupported,
+                "usrsctp is not the shared object libusrsctp.so that this plugin knows (0.9.5), so it cannot be led to "
+                "the loop's clock; install it",
                 0, kLayer);
   const bool first = users_.empty();
   users_.push_back({&loop, driver});
@@ -67,8 +75,9 @@ TimePoint Library::now() const noexcept { return users_.empty() ? told_ : users_
 void Library::start() noexcept {
   if (running_) return;
   running_ = true;
-  if (!redirected_) redirected_ = redirect_library({.time = read_time, .random = read_random});
   usrsctp_init_nothreads(0, &Library::output, nullptr);
+  last_key_ = kOwnAddress;
+  usrsctp_register_address(reinterpret_cast<void*>(kOwnAddress));
   usrsctp_enable_crc32c_offload();  // the checksum is ours
   usrsctp_sysctl_set_sctp_no_csum_on_loopback(0);
   usrsctp_sysctl_set_sctp_auto_asconf(0);  // one address for each peer
@@ -91,14 +100,9 @@ void Library::finish() noexcept {
   }
 }
 
-void Library::enroll(PeerKey key, PacketSink& sink) {
-  sinks_[key] = &sink;
-  usrsctp_register_address(reinterpret_cast<void*>(key));
-}
+void Library::enroll(PeerKey key, PacketSink& sink) { sinks_[key] = &sink; }
 
-void Library::retire(PeerKey key) noexcept {
-  if (sinks_.erase(key) > 0) usrsctp_deregister_address(reinterpret_cast<void*>(key));
-}
+void Library::retire(PeerKey key) noexcept { sinks_.erase(key); }
 
 void Library::input(PeerKey key, std::span<const std::byte> packet, std::uint8_t ecn) noexcept {
   if (!packet_is_sound(packet)) return;

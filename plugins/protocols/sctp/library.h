@@ -42,6 +42,7 @@ class Library {
   /// One more user, on this loop; `driver` null: it has no timers. Error: usrsctp is in use on another thread.
   Result<void> join(Executor& loop, LibraryDriver* driver);
   void leave(Executor& loop, LibraryDriver* driver) noexcept;  ///< once for each join() that succeeded
+  PeerKey new_key() noexcept { return ++last_key_; }           ///< of a server; as long as somebody has joined
   void enroll(PeerKey key, PacketSink& sink);
   void retire(PeerKey key) noexcept;
   /// A packet from a peer that is enrolled. Drops what is not sound.
@@ -69,6 +70,7 @@ class Library {
   LibraryDriver* driver_ = nullptr;
   std::thread::id thread_;
   std::unordered_map<PeerKey, PacketSink*> sinks_;
+  PeerKey last_key_ = 0;
   TimePoint told_{};     // the time up to which usrsctp's timers have run
   TimePoint stirred_{};  // when there was traffic
   TimePoint next_tick_{};

@@ -1,4 +1,4 @@
-// library_hooks.cc: writes two entries of the table through which usrsctp's shared object calls others (ELF: the
+// library_hooks.cc: writes three entries of the table through which usrsctp's shared object calls others (ELF: the
 // relocations of kind JUMP_SLOT). The table is read-only after the start, so its page is opened for the write.
 #include "library_hooks.h"
 
@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <usrsctp.h>
 
 #include <cstdarg>
 #include <cstdint>
@@ -33,6 +34,17 @@ long hooked_syscall(long number, ...) {
     if (hooks_in_use.random(reinterpret_cast<void*>(a[0]), bytes)) return a[1];
   }
   return syscall(number, a[0], a[1], a[2], a[3]);
+}
+
+// usrsctp's own function that takes a packet, between its source files.
+using TakePacket = void (*)(void** packet, int, int, int, sockaddr* from, sockaddr* to, void*, void*, std::uint8_t,
+                            std::uint8_t, std::uint32_t, std::uint16_t);
+TakePacket take_packet = nullptr;
+
+void hooked_take_packet(void** packet, int header, int offset, int length, sockaddr* from, sockaddr* to, void* sctp,
+                        void* chunk, std::uint8_t check, std::uint8_t ecn, std::uint32_t routes, std::uint16_t port) {
+  if (to->sa_family == AF_CONN) reinterpret_cast<sockaddr_conn*>(to)->sconn_addr = hooks_in_use.own_address;
+  take_packet(packet, header, offset, length, from, to, sctp, chunk, check, ecn, routes, port);
 }
 
 struct Tables {
@@ -72,10 +84,15 @@ int redirect_calls(dl_phdr_info* object, std::size_t, void* count) noexcept {
   if (tables.symbols == nullptr || tables.names == nullptr || tables.calls == nullptr) return 1;
   for (std::size_t i = 0; i < tables.calls_size / sizeof(Elf64_Rela); ++i) {
     const Elf64_Rela& call = tables.calls[i];
-    const std::string_view name = tables.names + tables.symbols[ELF64_R_SYM(call.r_info)].st_name;
+    const Elf64_Sym& symbol = tables.symbols[ELF64_R_SYM(call.r_info)];
+    const std::string_view name = tables.names + symbol.st_name;
     void* target = nullptr;
     if (name == "gettimeofday") target = reinterpret_cast<void*>(&hooked_gettimeofday);
     if (name == "syscall") target = reinterpret_cast<void*>(&hooked_syscall);
+    if (name == "sctp_common_input_processing" && symbol.st_value != 0) {
+      take_packet = reinterpret_cast<TakePacket>(object->dlpi_addr + symbol.st_value);
+      target = reinterpret_cast<void*>(&hooked_take_packet);
+    }
     if (target == nullptr) continue;
     if (write_entry(reinterpret_cast<void**>(object->dlpi_addr + call.r_offset), target)) ++*static_cast<int*>(count);
   }
@@ -88,7 +105,7 @@ bool redirect_library(const LibraryHooks& hooks) noexcept {
   hooks_in_use = hooks;
   int redirected = 0;
   dl_iterate_phdr(redirect_calls, &redirected);
-  return redirected == 2;
+  return redirected == 3;
 }
 
 }  // namespace trellis::sctp

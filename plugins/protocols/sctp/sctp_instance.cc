@@ -40,7 +40,7 @@ SctpInstance::~SctpInstance() { leave(); }
 
 // What is said to the peer from here on goes nowhere.
 void SctpInstance::leave() noexcept {
-  if (own_out_) Library::of_process().retire(own_key());
+  if (own_out_) Library::of_process().retire(key_);
   association_.drop();
   if (std::exchange(joined_, false)) Library::of_process().leave(host_.executor(), this);
 }
@@ -69,9 +69,10 @@ Result<void> SctpInstance::dial(const OpenArgs& args) {
     add(first_, 0);
     next_id_ = 2;
   }
-  Library::of_process().enroll(own_key(), *this);
+  key_ = Library::of_process().new_key();
+  Library::of_process().enroll(key_, *this);
   const std::uint16_t port = settings_.port != 0 ? settings_.port : args.route.remote.port;
-  auto dialed = Association::dial(settings_, own_key(), port);
+  auto dialed = Association::dial(settings_, key_, port);
   if (!dialed) return fail(std::move(dialed));
   association_ = std::move(*dialed);
   return {};
@@ -113,7 +114,7 @@ void SctpInstance::on_up(LowerPort from, Batch& batch) noexcept {
         heard_ = true;
         host_.answered(1);  // reachable, and one round trip from ready
       }
-      Library::of_process().input(own_key(), packet, chunk.ecn);
+      Library::of_process().input(key_, packet, chunk.ecn);
     }
   }
   from.grant_to(kInputWindow);

@@ -56,7 +56,6 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   void wake_at(TimePoint at) noexcept override { host_.deadline(at); }
   void leave() noexcept;
   static void stirred(struct socket*, void* self, int) noexcept;
-  PeerKey own_key() const noexcept { return reinterpret_cast<PeerKey>(this); }
   bool lives() const noexcept { return stage_ == Stage::open || stage_ == Stage::closing; }
 
   // Life and end
@@ -103,6 +102,7 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   LowerPort lower_;
   const Settings& settings_;
   std::optional<PacketsOut> own_out_;  // of a client
+  PeerKey key_ = 0;                    // of a client's server
   Flow* flow_ = nullptr;               // of a server
   Association association_;
   std::vector<std::unique_ptr<Stream>> streams_;  // by number
