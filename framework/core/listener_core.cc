@@ -193,6 +193,12 @@ void ListenerCore::leave_below() noexcept {
   std::exchange(below_, nullptr)->leave();
 }
 
+// Peers that share it cannot see for themselves that it is gone.
+void ListenerCore::below_failed(Error error) noexcept {
+  for (const auto& [instance, stack] : sessions_) stack->lost_below(error);
+  failed(std::move(error));
+}
+
 bool ListenerCore::below_moves() const noexcept {
   return below_ != nullptr && (below->up.queued || below->down.queued);
 }
@@ -302,7 +308,7 @@ void ListenerCore::seated(Seat* seat, std::unique_ptr<ProtocolInstance> instance
   auto [connection, stack, lowest, place, peer] = *std::exchange(opening_, std::nullopt);
   Result<void> made;
   if (instance) {
-    if (offering_ != nullptr) sessions_[instance.get()] = &stack;
+    if (shares_below()) sessions_[instance.get()] = &stack;
     lowest.set_layer(place_, std::move(instance));
     lowest.seated_by(*acceptor_, *this);
     ++instances_;

@@ -72,9 +72,9 @@ class ListenerCore final : public AcceptorSlot, public ConnectionTaker, public S
     void on_up(Batch&, bool) noexcept override {}  // never: the acceptor is above
     void on_credit() noexcept override {}
     void stack_ready() noexcept override { listener.open_acceptor(); }
-    void stack_failed(Error error) noexcept override { listener.failed(std::move(error)); }
+    void stack_failed(Error error) noexcept override { listener.below_failed(std::move(error)); }
     void stack_closed() noexcept override {
-      listener.failed({Reason::reset, 0, "core", "the layers below the one that accepts have ended"});
+      listener.below_failed({Reason::reset, 0, "core", "the layers below the one that accepts have ended"});
     }
     void stack_noticed(Notice, Error) noexcept override {}
     ListenerCore& listener;
@@ -97,6 +97,7 @@ class ListenerCore final : public AcceptorSlot, public ConnectionTaker, public S
   bool shares_below() const noexcept { return below_ != nullptr || offering_ != nullptr; }
   void open_acceptor() noexcept;
   void leave_below() noexcept;
+  void below_failed(Error error) noexcept;
   bool below_moves() const noexcept;
   bool full() const noexcept;
   void adopt(Trunk& trunk);
@@ -108,7 +109,7 @@ class ListenerCore final : public AcceptorSlot, public ConnectionTaker, public S
   Base base_{*this};
   Stack* below_ = nullptr;                // what the acceptor stands on, opened once; null: on the host
   OfferingAcceptor* offering_ = nullptr;  // or its connections are offered to the acceptor
-  std::unordered_map<const ProtocolInstance*, Stack*> sessions_;  // to which they may be attached
+  std::unordered_map<const ProtocolInstance*, Stack*> sessions_;  // of peers that share what is below
   std::unique_ptr<Admission> admission_;                          // null: peers may come on any path
   std::unique_ptr<Admission> next_;  // of policies that were loaded anew, until it knows the paths
   std::optional<Opening> opening_;

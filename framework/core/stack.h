@@ -118,6 +118,7 @@ class Stack final : public TurnMember {
   Result<void> make_layers(unsigned from);
   void set_layer(unsigned index, std::unique_ptr<ProtocolInstance> instance) noexcept;
   Seat seat(unsigned index) noexcept;
+  void lost_below(const Error& error) noexcept { fail(first_, error); }  ///< the layers that it shares with others
   /// An instance of a listener's acceptor, which must be told before it is destroyed.
   void seated_by(Acceptor& acceptor, SeatKeeper& keeper) noexcept;
 

@@ -6,8 +6,6 @@ int main(int argc, char** argv) {
                                     .layer = "sctp",
                                     .below = {"udp"},
                                     .face = trellis::Face::message,
-                                    .not_applicable = {"F3: nobody tells the peers of a listener that what they share "
-                                                       "below has failed; they time out"},
                                     .directories = {TRELLIS_PLUGINS}},
                                    argc, argv);
 }
