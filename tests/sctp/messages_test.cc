@@ -149,7 +149,8 @@ TEST_F(Sctp, AbortIsTold) {
   client.connection.abort(7);
   ASSERT_TRUE(pair.until([&] { return pair.peers[0]->failed.has_value(); }));
   EXPECT_EQ(pair.peers[0]->failed->reason, Reason::reset);
-  EXPECT_THAT(pair.peers[0]->failed->detail, testing::HasSubstr("the peer has aborted the association"));
+  EXPECT_THAT(pair.peers[0]->failed->detail, testing::HasSubstr("the peer has aborted the association: code 7"));
+  EXPECT_EQ(pair.peers[0]->failed->code, 7u);
 }
 
 // IMPL-157: nobody listens on this SCTP port, although the UDP port answers.

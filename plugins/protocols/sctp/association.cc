@@ -183,7 +183,6 @@ bool Association::has_failed() const noexcept { return (usrsctp_get_events(socke
 void Association::finish() noexcept { usrsctp_shutdown(socket_, SHUT_WR); }
 
 void Association::abort(std::string_view reason) noexcept {
-  constexpr std::size_t kReasonMost = 256;
   sctp_sndinfo info{};
   info.snd_flags = SCTP_ABORT;
   reason = reason.substr(0, kReasonMost);

@@ -37,6 +37,8 @@ struct Incoming {
   bool notification = false;
 };
 
+inline constexpr std::size_t kReasonMost = 256;  ///< bytes of the words of an ABORT
+
 class Association {
  public:
   Association() = default;

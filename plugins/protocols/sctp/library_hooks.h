@@ -16,8 +16,8 @@ struct LibraryHooks {
   void* own_address;                                       ///< to which every packet comes
 };
 
-/// Redirects these calls of usrsctp's shared object, and no other's. False: it is not loaded as a shared object, or does
-/// not make these calls.
+/// Redirects these calls of usrsctp's shared object, and no other's. False: it is not loaded as a shared object, or
+/// does not make these calls.
 bool redirect_library(const LibraryHooks& hooks) noexcept;
 
 }  // namespace trellis::sctp

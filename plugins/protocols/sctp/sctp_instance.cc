@@ -2,8 +2,10 @@
 #include "sctp_instance.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 
+#include "crc32c.h"
 #include "sctp_acceptor.h"
 
 namespace trellis::sctp {
@@ -13,17 +15,39 @@ constexpr std::size_t kInputWindow = 1 << 20;  // bytes of datagrams: all that c
 constexpr std::size_t kChunkTypeAt = 12;       // behind the common header
 constexpr std::size_t kUserAbort = 12;         // cause "User-Initiated Abort" (RFC 9260 section 3.3.10.12)
 
+// SCTP has words and no number for the application's reason (RFC 9260 section 3.3.10.12): the number is written first.
+constexpr std::string_view kCode = "code ";
+
+std::string words_of(const CloseArgs& args) {
+  if (args.code == 0) return std::string(args.reason);
+  std::string words(kCode);
+  words += std::to_string(args.code);
+  if (!args.reason.empty()) words.append(": ").append(args.reason);
+  return words;
+}
+
+std::uint64_t code_of(std::string_view words) noexcept {
+  std::uint64_t code = 0;
+  if (words.starts_with(kCode)) std::from_chars(words.data() + kCode.size(), words.data() + words.size(), code);
+  return code;
+}
+
+struct AbortReason {
+  std::string words;       // as the end of a sentence
+  std::uint64_t code = 0;  // of the application
+};
+
 // What the peer gave as a reason in its ABORT chunk.
-std::string reason_of(std::span<const std::uint8_t> abort) {
+AbortReason reason_of(std::span<const std::uint8_t> abort) {
   constexpr std::size_t kChunkHeader = 4, kCauseHeader = 4;
   if (abort.size() < kChunkHeader + kCauseHeader) return {};
   const auto cause = abort.subspan(kChunkHeader);
   const std::size_t code = cause[0] * 256u + cause[1], length = cause[2] * 256u + cause[3];
   if (code != kUserAbort || length <= kCauseHeader || length > cause.size())
-    return code == kUserAbort ? std::string() : " (cause " + std::to_string(code) + " of RFC 9260)";
+    return {code == kUserAbort ? std::string() : " (cause " + std::to_string(code) + " of RFC 9260)"};
   std::string text(reinterpret_cast<const char*>(cause.data()) + kCauseHeader, length - kCauseHeader);
   std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, '?');
-  return ": " + text;
+  return {": " + text, code_of(text)};
 }
 
 }  // namespace
@@ -126,6 +150,7 @@ void SctpInstance::cut_off() noexcept { end(Error{Reason::reset, 0, kLayer, "the
 
 bool SctpInstance::take_packet(std::span<const std::byte> packet, std::uint8_t ecn) noexcept {
   host_.wake();
+  if (stage_ == Stage::handshake) std::ranges::copy(packet.first(kHeader), header_.begin());
   return own_out_->add(packet, ecn);
 }
 
@@ -200,8 +225,10 @@ void SctpInstance::ran_dry() noexcept {
 void SctpInstance::association_changed(const sctp_assoc_change& change) noexcept {
   const std::span abort(change.sac_info, change.sac_length - sizeof change);
   const auto failure = [&](Reason by_peer, Reason by_silence, std::string_view what) {
-    if (!abort.empty())
-      return end(Error{by_peer, change.sac_error, kLayer, "the peer has " + std::string(what) + reason_of(abort)});
+    if (!abort.empty()) {
+      const AbortReason why = reason_of(abort);
+      return end(Error{by_peer, why.code, kLayer, "the peer has " + std::string(what) + why.words});
+    }
     end(Error{by_silence, change.sac_error, kLayer, "the peer does not answer any more"});
   };
   switch (change.sac_state) {
@@ -224,10 +251,34 @@ void SctpInstance::close(const CloseArgs& args) noexcept {
     association_.finish();
     return;
   }
-  association_.abort(args.reason);
+  if (stage_ == Stage::handshake) abort_handshake(words_of(args));
+  association_.abort(words_of(args));
   emit();
   end_error_.reset();
   say_end();
+}
+
+// usrsctp forgets silently what is not up yet, but with the cookie on its way the server will think that it is.
+void SctpInstance::abort_handshake(std::string_view words) noexcept {
+  constexpr std::size_t kTagAt = 4, kChecksumAt = 8, kAbort = 8;
+  const auto tag = std::span(header_).subspan(kTagAt, kChecksumAt - kTagAt);
+  if (!own_out_ || std::ranges::all_of(tag, [](std::byte b) { return b == std::byte(); })) return;  // no answer yet
+  const std::size_t length = std::min(words.size(), kReasonMost);
+  std::array<std::byte, kHeader + kAbort + kReasonMost> packet{};
+  std::ranges::copy(header_, packet.begin());
+  const std::span chunk = std::span(packet).subspan(kHeader);
+  chunk[0] = std::byte{SCTP_ABORT_ASSOCIATION};
+  const auto put = [&](std::size_t at, std::size_t value) {
+    chunk[at] = static_cast<std::byte>(value >> 8);
+    chunk[at + 1] = static_cast<std::byte>(value);
+  };
+  put(2, kAbort + length);
+  put(4, kUserAbort);
+  put(6, kAbort - 4 + length);
+  std::memcpy(chunk.data() + kAbort, words.data(), length);
+  const auto all = std::span(packet).first(kHeader + kAbort + (length + 3) / 4 * 4);
+  seal_packet(all);
+  own_out_->add(all, 0);
 }
 
 // The peer sends nothing more and takes nothing more (RFC 9260 section 9.2).

@@ -3,6 +3,7 @@
 // usrsctp does the protocol and says by an upcall that something may have changed; drain() then takes all that it has.
 // The sources: sctp_instance.cc life and end, streams.cc the streams, properties.cc.
 #pragma once
+#include <array>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -52,6 +53,7 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
     lingering,  // over on the wire; the layers above have not taken everything yet
     over,
   };
+  static constexpr std::size_t kHeader = 12;  // of every packet: ports, tag, checksum
   bool take_packet(std::span<const std::byte> packet, std::uint8_t ecn) noexcept override;
   void wake_at(TimePoint at) noexcept override { host_.deadline(at); }
   void leave() noexcept;
@@ -66,6 +68,7 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   void association_changed(const sctp_assoc_change& change) noexcept;
   void established(const sctp_assoc_change& change) noexcept;
   void emit() noexcept;
+  void abort_handshake(std::string_view words) noexcept;
   void end(std::optional<Error> error) noexcept;
   void end_if_taken() noexcept;
   void say_end() noexcept;
@@ -115,6 +118,7 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   std::uint32_t out_streams_ = 0;  // that we may send on
   std::uint32_t wanted_streams_ = 0;
   std::optional<Error> end_error_;
+  std::array<std::byte, kHeader> header_{};  // of the last packet of the handshake
   Stage stage_ = Stage::handshake;
   bool joined_ = false;        // the library counts us
   bool interleaving_ = false;  // agreed with the peer
