@@ -160,7 +160,7 @@ bool Establishment::early_went_elsewhere(const Attempt& attempt) noexcept {
 void Establishment::cancel_leaf(NodeIndex leaf) noexcept {
   const auto found = std::ranges::find(attempts_, leaf, [](const auto& a) { return a->leaf; });
   if (found == attempts_.end()) return;
-  (*found)->stack.leave();
+  (*found)->stack.abort(0);  // the peer may know of it already
   attempts_.erase(found);
 }
 
@@ -282,7 +282,7 @@ void Establishment::finish(std::string winner, const Error* failure) noexcept {
     if (failure != nullptr) owner->establish_failed(*failure);
   }
   race_.cancel(now(), "given up");
-  for (const auto& attempt : attempts_) attempt->stack.leave();
+  for (const auto& attempt : attempts_) attempt->stack.abort(0);
   attempts_.clear();
   gathering_.stop();
   if (visit_) visit_->give_back();
