@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "core/framework_core.h"
+#include "core/stack_traits.h"
 
 namespace trellis {
 namespace {
@@ -104,7 +105,7 @@ TEST(ShippedPolicies, NoneIsForgottenHere) {
   }
   std::ranges::sort(files);
   EXPECT_EQ(files, (std::vector<std::string>{"bulk", "datagram", "default", "interactive", "messages", "paranoid",
-                                             "proxy", "quic-or-tls", "resilient", "roaming", "secure"}));
+                                             "proxy", "quic-or-tls", "resilient", "roaming", "sctp-or-tcp", "secure"}));
 }
 
 // RACE-96: security protocols are equal only where the policy says so, and why. QUIC-1, QUIC-4
@@ -121,11 +122,25 @@ TEST(ShippedPolicies, QuicOrTls) {
   for (const auto& stack : profile.stacks) EXPECT_EQ(stack->traits.security.version_floor, 0x0304);
 }
 
+// RACE-37, RACE-94: neither is secure and both keep the edges of messages, so they race; SCTP goes first.
+TEST(ShippedPolicies, SctpOrTcp) {
+  if (!built("sctp")) GTEST_SKIP() << "needs the plugin sctp";
+  const auto framework = load({"sctp-or-tcp"});
+  ASSERT_TRUE(framework) << framework.error().detail;
+  const auto profiles = (*framework)->core().profiles();
+  const Profile& profile = *profiles.at(0);
+  ASSERT_EQ(profile.stacks.size(), 2u);
+  EXPECT_EQ(profile.stacks[0]->text, "sctp/udp");
+  EXPECT_EQ(profile.stacks[1]->text, "length-prefix/tcp");
+  EXPECT_TRUE(equivalent(profile.stacks[0]->traits, profile.stacks[1]->traits, profile.policy.requirements, false));
+}
+
 TEST(ShippedPolicies, LoadTogether) {
   std::vector<std::string> names = {"default", "interactive", "bulk", "datagram", "messages", "proxy", "roaming"};
   if (built("tls")) names.insert(names.end(), {"paranoid", "secure"});
   if (built("tcpls")) names.push_back("resilient");
   if (built("tls") && built("quic")) names.push_back("quic-or-tls");
+  if (built("sctp")) names.push_back("sctp-or-tcp");
   const auto framework = load(names);
   ASSERT_TRUE(framework) << framework.error().detail;
   EXPECT_EQ((*framework)->profiles(), names);
