@@ -14,6 +14,9 @@ inline const std::string kTestPki = TRELLIS_SOURCE_DIR "/plugins/protocols/tls/t
 /// has the same options.
 std::string tls_stack(const std::string& more = {}, const std::string& layer = "tls");
 
+/// quic/udp with the same.
+std::string quic_stack(const std::string& more = {});
+
 /// One end on the library's own channel, in memory, with the same algorithms.
 class ChannelEnd {
  public:

@@ -1,4 +1,4 @@
-// tls_idle.cc: what one end of an established TLS connection costs while nothing happens on it. Counted as in
+// tls_idle.cc: what one end of an established TLS or QUIC connection costs while nothing happens on it. Counted as in
 // idle_memory.cc.
 #include <sys/resource.h>
 
@@ -25,12 +25,11 @@ void raise_limit() {
   check(setrlimit(RLIMIT_NOFILE, &wanted), "setrlimit");
 }
 
-double ours() {
+double ours(const std::string& stack) {
   errno = 0;
-  if (!count_allocations()) die("tls-idle-memory: this build does not count allocations");
+  if (!count_allocations()) die("idle memory: this build does not count allocations");
   raise_limit();
   Ours ours;
-  const std::string stack = tls_stack();
   OurListener listener(ours, stack);
   std::vector<Connection> clients;
   clients.reserve(kConnections);
@@ -55,8 +54,17 @@ Row tls_idle_memory() {
           .about = "memory of an idle TLS connection in user space, per end, with 5 000 of them",
           .unit = "bytes",
           .better = Better::lower,
-          .ours = ours,
+          .ours = [] { return ours(tls_stack()); },
           .limit = 24 * 1024};
+}
+
+Row quic_idle_memory() {
+  return {.name = "quic-idle-memory",
+          .about = "the same of an idle QUIC connection",
+          .unit = "bytes",
+          .better = Better::lower,
+          .ours = [] { return ours(quic_stack()); },
+          .limit = 40 * 1024};
 }
 
 }  // namespace trellis::bench

@@ -128,6 +128,19 @@ TEST_F(Quic, EarlyData) {
   EXPECT_TRUE(pair.until([&] { return second.ready && *second.ready; }));
 }
 
+// QUIC-22: each connection leaves a ticket for the next one, also when it has used one itself.
+TEST_F(Quic, EveryConnectionLeavesATicket) {
+  pair.listen(quic("tickets=1"));
+  for (int i = 0; i < 5; ++i) {
+    Talker& t = pair.dial_ready(quic());
+    EXPECT_EQ(fact<bool>(t.connection, "tls.resumed"), i > 0) << i;
+    t.send("hello");
+    pair.world.run_for(1s);
+    t.close();
+    ASSERT_TRUE(pair.until([&] { return t.closed.has_value(); }));
+  }
+}
+
 // QUIC-16: refused early data arrive all the same, once.
 TEST_F(Quic, EarlyDataRefused) {
   pair.listen(quic());
