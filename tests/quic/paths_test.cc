@@ -16,12 +16,17 @@ struct RoamingQuic : Roaming {
   }
 };
 
-// QUIC-68, QUIC-71, QUIC-72, API-90, IMPL-93: the streams go on by the path that was asked for, and the application
-// hears of it.
+// QUIC-56, QUIC-68, QUIC-71, QUIC-72, API-90, IMPL-93: the streams go on by the path that was asked for, and the
+// application hears of it.
 TEST_F(RoamingQuic, MovesToAPathOnRequest) {
   connect(to_server());
   EXPECT_EQ(interface(), "wlan0");
   world.run_for(1s);
+  std::size_t probe = 0;
+  wwan.forth().tap = [&](SimPacket& packet) {
+    if (probe == 0) probe = packet.payload.size();
+    return Verdict::pass;
+  };
   const std::uint64_t other = move_by("quic.path");
   ASSERT_NE(other, 0u);
   EXPECT_EQ(interface(), "wlan0") << "what is in use stays until the peer has answered on the other";
@@ -29,6 +34,7 @@ TEST_F(RoamingQuic, MovesToAPathOnRequest) {
   EXPECT_EQ(path("quic.path"), other);
   EXPECT_EQ(interface(), "wwan0");
   EXPECT_TRUE(told(*talker, "goes on by the path wwan0"));
+  EXPECT_GE(probe, 1200u) << "a probe must show that the path carries datagrams of this size";
   EXPECT_TRUE(told(*peers[0], "goes on from 10.2.0.2"));
   EXPECT_EQ(peers[0]->connection.remote().ip[1], 2) << "10.2.0.2";
   std::size_t by_wlan = 0;
