@@ -4,7 +4,7 @@
 namespace trellis::tests {
 namespace {
 
-// IMPL-161, IMPL-151, IMPL-153: the client's streams are even; both directions of one have its number.
+// IMPL-151, IMPL-161: the client's streams are even; both directions of one have its number.
 TEST_F(Sctp, StreamsAreConnectionsOfOneGroup) {
   Talker& first = connected();
   Talker& second = pair.clone(first);
@@ -56,6 +56,27 @@ TEST_F(Sctp, AStreamEndsAndItsNumberIsUsedAgain) {
   }
   first.send(" alive");
   EXPECT_TRUE(pair.until([&] { return peer_with("stays alive") != nullptr; }));
+}
+
+// IMPL-153: the lowest number that is free is used first, whichever was freed last.
+TEST_F(Sctp, TheLowestNumberThatIsFree) {
+  Talker& first = connected();
+  first.send("stays");
+  std::vector<Talker*> streams;
+  for (const std::string content : {"2", "4", "6"}) {
+    streams.push_back(&pair.clone(first));
+    streams.back()->send(content);
+    ASSERT_TRUE(pair.until([&] { return peer_with(content) != nullptr; }));
+  }
+  for (const int i : {0, 2, 1}) {
+    streams[static_cast<std::size_t>(i)]->close();
+    Talker& peer = *peer_with(std::to_string(2 * i + 2));
+    ASSERT_TRUE(pair.until([&] { return peer.reader->ended; }));
+    peer.close();
+    pair.world.run_for(1s);
+  }
+  for (const std::uint64_t number : {2u, 4u, 6u, 8u})
+    EXPECT_EQ(fact<std::uint64_t>(pair.clone(first).connection, "_trellis.streamId"), number);
 }
 
 // IMPL-55, IMPL-164: one direction ends, the other goes on.

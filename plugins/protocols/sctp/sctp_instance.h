@@ -109,7 +109,7 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   Flow* flow_ = nullptr;               // of a server
   Association association_;
   std::vector<std::unique_ptr<Stream>> streams_;  // by number
-  std::vector<std::uint16_t> free_ids_;
+  std::vector<std::uint16_t> free_ids_;           // a heap: the lowest is used first
   Undecided undecided_;
   Slice room_;                     // what is received next goes here
   std::size_t held_ = 0;           // charge of what the layers above have not asked for

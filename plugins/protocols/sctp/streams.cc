@@ -46,6 +46,7 @@ Result<void> SctpInstance::open_stream(UpperPort port, const StreamArgs& args) n
   if (stage_ > Stage::open || peer_shut_) return fail(Reason::canceled, "the association has ended", 0, kLayer);
   std::uint32_t id = next_id_;
   if (!free_ids_.empty()) {
+    std::ranges::pop_heap(free_ids_, std::greater());
     id = free_ids_.back();
     free_ids_.pop_back();
   } else {
@@ -101,7 +102,10 @@ void SctpInstance::forget_if_over(Stream& s) noexcept {
   const std::uint16_t id = s.id;
   if (sending_ == &s) sending_ = nullptr;
   streams_[id].reset();
-  if (id % 2 == (own_out_ ? 0 : 1)) free_ids_.push_back(id);
+  if (id % 2 == (own_out_ ? 0 : 1)) {
+    free_ids_.push_back(id);
+    std::ranges::push_heap(free_ids_, std::greater());
+  }
   if (port) host_.streams().stream_closed(port);
 }
 
