@@ -217,8 +217,8 @@ void Session::confirm(Connection& c) noexcept {
   keep_connected();
 }
 
-// A client always holds invitations, so that no loss is its last (TCPLS-53), but not to more than a session carries. Nor
-// to more than it may join in a second: each serves once (TCPLS-115).
+// A client always holds invitations, so that no loss is its last (TCPLS-53), but not to more connections than a session
+// carries, nor to more than it may join in a second: each serves once (TCPLS-115).
 void Session::invite() noexcept {
   invite_at_ = TimePoint::max();
   if (!server_ || plain_ || table_ == nullptr || stage_ != Stage::open) return;

@@ -44,6 +44,10 @@ TEST(Tokens, OfAServer) {
   EXPECT_FALSE(table.find(filled(4)));
   table.burn(filled(3));
   EXPECT_FALSE(table.find(filled(3)));
+  table.add(filled(5), {one, 3});
+  EXPECT_TRUE(table.withdraw(*one, 3)) << "its join got lost";
+  EXPECT_FALSE(table.find(filled(5)));
+  EXPECT_FALSE(table.withdraw(*one, 3));
   table.forget(*one);
   EXPECT_FALSE(table.find(filled(1)));
   EXPECT_TRUE(table.find(filled(2)));
