@@ -362,7 +362,7 @@ void Session::watch_connections() noexcept {
     const TimePoint since = std::max(c->unacked.oldest().at, c->progress);
     const bool others_work = std::ranges::any_of(
         all, [&](const Connection* other) { return other != c && other->usable() && other->progress > since; });
-    if (others_work && now() >= since + settings_.user_timeout + c->rtt * 3) {
+    if (others_work && now() >= since + settings_.user_timeout + c->rtt) {
       lost(*c,
            {Reason::timed_out, 0, kLayer,
             std::format("{} did not acknowledge what was sent on connection {}", peer_name_, c->id)},
