@@ -68,10 +68,14 @@ TEST_F(State, WrongWords) {
 TEST_F(State, ADamagedFileBreaksNothing) {
   directory.write("state.sqlite", std::string(5000, 'x'));
   Listen peer({"--echo", "--stack", "tcp"});
-  const Outcome outcome = connect(port_of(peer.address()));
-  EXPECT_EQ(outcome.code, 0);
-  EXPECT_EQ(outcome.output, "hello\n");
-  EXPECT_THAT(outcome.error, HasSubstr(file + " is damaged or no state file"));
+  Process connect(
+      trellis({"connect", "-v", "--state", file, "--stack", "tcp", "127.0.0.1:" + port_of(peer.address())}));
+  connect.write("hello\n");
+  EXPECT_TRUE(connect.wait_output("hello\n"));
+  // The file is read beside the connection, which does not wait for it.
+  EXPECT_TRUE(connect.wait_error(file + " is damaged or no state file")) << connect.error();
+  connect.close_input();
+  EXPECT_EQ(connect.wait(), 0);
   const Outcome shown = run({"state", "--state", file});
   EXPECT_EQ(shown.code, 3);
   EXPECT_THAT(shown.error, HasSubstr("delete it"));
