@@ -60,7 +60,8 @@ function(trellis_add_plugin name)
         TRELLIS_PLUGIN_FILE="$<TARGET_FILE:${name}>" TRELLIS_PLUGINS="${Trellis_PLUGIN_DIR}")
       add_dependencies(${name}_conformance ${name})
       add_test(NAME conformance.${name} COMMAND ${name}_conformance --seeds=${plugin_CONFORMANCE_SEEDS})
-      set_tests_properties(conformance.${name} PROPERTIES LABELS "conformance;${name}" TIMEOUT 300)
+      # The longest tests begin first.
+      set_tests_properties(conformance.${name} PROPERTIES LABELS "conformance;${name}" TIMEOUT 300 COST 100)
     endif()
   endif()
 
