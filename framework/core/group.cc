@@ -284,6 +284,7 @@ Connection ConnectionCore::clone(Connection::Done ready, CloneOptions options) {
   return handle;
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): as the application hands them over
 Result<void> ConnectionCore::begin_clone(ConnectionCore& made, CloneOptions options) {
   if (state_ != ConnectionState::established || stack_ == nullptr)
     return fail(Reason::invalid_argument, "only an established Connection can be cloned", 0, "core");

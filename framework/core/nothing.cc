@@ -7,8 +7,8 @@ State& no_state() noexcept {
     StateValue take(StateKind, std::string_view) noexcept override { return {}; }
     StateValue peek(StateKind, std::string_view) noexcept override { return {}; }
     void put(StateKind, std::string_view, StateValue, Duration) noexcept override {}
-  } kNothing;
-  return kNothing;
+  } nothing;
+  return nothing;
 }
 
 const Security& no_security() noexcept {
