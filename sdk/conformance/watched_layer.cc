@@ -99,6 +99,15 @@ WatchedInstance::WatchedInstance(const Seat& seat, Scene& scene) : seat_(seat), 
   host_.lower_ = seat.lower;
 }
 
+// Streams end one by one, ways down are given back, and what peers share below may fail: then a port is gone before the
+// layer is, and nothing can be read off it.
+void WatchedInstance::hold(std::unique_ptr<ProtocolInstance> real) {
+  real_ = std::move(real);
+  if (real_->streams() == nullptr && real_->lowers() == nullptr) return;
+  host_.upper_ = seat_.upper = {};
+  host_.lower_ = seat_.lower = {};
+}
+
 WatchedInstance::~WatchedInstance() {
   if (real_ == nullptr) return;
   // What a layer with streams stood on may have failed, and is gone before it.

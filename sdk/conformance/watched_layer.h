@@ -70,7 +70,7 @@ class WatchedHost final : public LayerHost {
   Scene& scene_;
   WatchedExecutor executor_;
   Side side_ = Side::client;
-  UpperPort upper_;  // to see whether something is pushed after the end
+  UpperPort upper_;  // to see whether something is pushed after the end; empty: it may be gone by then
   LowerPort lower_;
   std::size_t upper_credit_ = 0, lower_credit_ = 0;
   const char* ended_ = nullptr;  // "closed()" or "failed()"
@@ -83,7 +83,7 @@ class WatchedInstance final : public ProtocolInstance, private StreamLayer, priv
   WatchedInstance(const Seat& seat, Scene& scene);
   ~WatchedInstance() override;
   Seat seat() { return Seat{host_, seat_.upper, seat_.lower}; }  ///< for the real instance
-  void hold(std::unique_ptr<ProtocolInstance> real) { real_ = std::move(real); }
+  void hold(std::unique_ptr<ProtocolInstance> real);
   ProtocolInstance& real() { return *real_; }
 
   void open(const OpenArgs&) noexcept override;
