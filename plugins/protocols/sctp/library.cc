@@ -37,7 +37,8 @@ Result<void> Library::join(Executor& loop, LibraryDriver* driver) {
                 0, kLayer);
   const LibraryHooks hooks{
       .time = read_time, .random = read_random, .own_address = reinterpret_cast<void*>(kOwnAddress)};
-  if (!redirected_ && !(redirected_ = redirect_library(hooks)))
+  if (!redirected_) redirected_ = redirect_library(hooks);
+  if (!redirected_)
     return fail(Reason::unsupported,
                 "usrsctp is not the shared object libusrsctp.so that this plugin knows (0.9.5), so it cannot be led to "
                 "the loop's clock; install it",
