@@ -2,41 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "history/history_world.h"
-#include "simulation/race_simulation.h"
+#include "history/policy_race.h"
 
 namespace trellis::tests {
 namespace {
 
-using simulation::RaceRun;
-using simulation::RaceSetting;
-using simulation::RaceSimulation;
-
-constexpr Duration kProtocolDelay = 300ms;  // of the racing policy "staggered"
-
-/// The shipped policy, in a world with one host 10 ms away.
-struct QuicOrTls : testing::Test {
-  explicit QuicOrTls(std::string in_path = {}) : setting(make(in_path)) {}
-  static RaceSetting make(const std::string& in_path) {
-    const std::string xml =
-        std::format(R"(<world xmlns="urn:trellis:world:1" name="w"><connect host="a.example"/>{}</world>)",
-                    one_path(R"(<address ip="192.0.2.1"/>)", in_path));
-    return {.policy = TRELLIS_SOURCE_DIR "/policies/quic-or-tls.xml",
-            .world = simulation::parse_world(xml, "w.xml").value(),
-            .plugin_directories = {TRELLIS_BUILD_DIR "/plugins"}};
-  }
-  RaceRun run() {
-    setting.observe = [this](const TraceEvent& event) {
-      if (event.what == "syn" && event.who.starts_with("client.")) ++syns;
-    };
-    auto simulation = RaceSimulation::open(std::move(setting));
-    EXPECT_TRUE(simulation) << simulation.error().detail;
-    auto done = (*simulation)->run(1, 1);
-    EXPECT_TRUE(done) << done.error().detail;
-    return std::move(*done);
-  }
-  RaceSetting setting;
-  int syns = 0;
+struct QuicOrTls : PolicyRace {
+  explicit QuicOrTls(const std::string& in_path = {}) : PolicyRace("quic-or-tls", in_path) {}
 };
 struct QuicOrTlsWithoutUdp : QuicOrTls {
   QuicOrTlsWithoutUdp() : QuicOrTls(R"(<block does="drop" protocol="udp"/>)") {}
