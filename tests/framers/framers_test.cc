@@ -1,6 +1,5 @@
 // The bundled framers by themselves: what they write, byte by byte, and their options.
-#include <map>
-
+#include "../support/given.h"
 #include "framer_bench.h"
 #include "length_prefix.h"
 #include "line.h"
@@ -9,29 +8,6 @@ namespace trellis::test {
 namespace {
 
 using Prefix = LengthPrefixFraming::Prefix;
-
-// The options of a layer in a policy that gives some of them.
-class Given final : public Options {
- public:
-  Given(std::span<const OptionSpec> specs, std::map<std::string, OptionValue> values)
-      : specs_(specs), values_(std::move(values)) {}
-  bool flag(std::string_view name) const noexcept override { return std::get<bool>(value(name)); }
-  std::int64_t number(std::string_view name) const noexcept override { return std::get<std::int64_t>(value(name)); }
-  std::string_view text(std::string_view name) const noexcept override {
-    return std::get<std::string_view>(value(name));
-  }
-
- private:
-  OptionValue value(std::string_view name) const {
-    if (const auto found = values_.find(std::string(name)); found != values_.end()) return found->second;
-    for (const OptionSpec& spec : specs_) {
-      if (spec.name == name) return spec.fallback;
-    }
-    std::abort();
-  }
-  std::span<const OptionSpec> specs_;
-  std::map<std::string, OptionValue> values_;
-};
 
 std::string header(Prefix prefix, std::size_t size) {
   HeapPool pool;

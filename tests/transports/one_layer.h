@@ -20,6 +20,7 @@
 #include <thread>
 #include <vector>
 
+#include "../support/given.h"
 #include "trellis/loop.h"
 #include "trellis/plugin.h"
 #include "trellis/protocol.h"
@@ -27,29 +28,6 @@
 namespace trellis::test {
 
 using namespace std::chrono_literals;
-
-/// The options of a layer in a policy that gives some of them.
-class Given final : public Options {
- public:
-  Given(std::span<const OptionSpec> specs, std::map<std::string, OptionValue> values)
-      : specs_(specs), values_(std::move(values)) {}
-  bool flag(std::string_view name) const noexcept override { return std::get<bool>(value(name)); }
-  std::int64_t number(std::string_view name) const noexcept override { return std::get<std::int64_t>(value(name)); }
-  std::string_view text(std::string_view name) const noexcept override {
-    return std::get<std::string_view>(value(name));
-  }
-
- private:
-  OptionValue value(std::string_view name) const {
-    if (const auto found = values_.find(std::string(name)); found != values_.end()) return found->second;
-    for (const OptionSpec& spec : specs_) {
-      if (spec.name == name) return spec.fallback;
-    }
-    std::abort();
-  }
-  std::span<const OptionSpec> specs_;
-  std::map<std::string, OptionValue> values_;
-};
 
 /// What a plugin of this build registers as a protocol.
 inline ProtocolKind& kind_of(const std::string& plugin) {
