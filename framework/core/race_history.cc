@@ -80,9 +80,13 @@ HistoryPlace RaceHistory::place(int path, int stack, std::string_view endpoint) 
           plan_.stacks[static_cast<std::size_t>(stack)]->name};
 }
 
-RaceHistory::Known& RaceHistory::known(int path, int stack) {
+RaceHistory::Known* RaceHistory::looked_up(int path, int stack) {
   const auto found = std::ranges::find_if(known_, [&](const Known& k) { return k.path == path && k.stack == stack; });
-  if (found != known_.end()) return *found;
+  return found != known_.end() ? &*found : nullptr;
+}
+
+RaceHistory::Known& RaceHistory::known(int path, int stack) {
+  if (Known* const before = looked_up(path, stack)) return *before;
   if (endpoint_.empty()) endpoint_ = state_endpoint(plan_.wishes.remote);
   Known& k = known_.emplace_back(path, stack);
   const Duration keep = plan_.state->keep_of(StateKind::performance);
@@ -175,10 +179,9 @@ void RaceHistory::learn(const CandidateTree& tree, TimePoint now, bool late) {
 void RaceHistory::tell(const CandidateNode& leaf, const Attempted& attempt, TimePoint now) {
   if (endpoint_.empty()) endpoint_ = state_endpoint(plan_.wishes.remote);
   const Candidate& c = leaf.candidate;
-  const auto known =
-      std::ranges::find_if(known_, [&](const Known& k) { return k.path == c.path && k.stack == c.stack; });
+  const Known* const known = looked_up(c.path, c.stack);
   note(place(c.path, c.stack, endpoint_), host_bits(attempt.remote), attempt, now,
-       known != known_.end() ? &known->found : nullptr);
+       known != nullptr ? &known->found : nullptr);
   // A refusal is the host's; only what vanishes on the way speaks of the network.
   const bool vanished = attempt.how == Attempted::How::silent || attempt.reason == Reason::timed_out;
   if (attempt.how == Attempted::How::failed && !vanished) return;

@@ -43,6 +43,7 @@ class RaceHistory {
     std::optional<Experiences> network = {};  // empty: not asked yet
   };
   bool used() const noexcept;
+  Known* looked_up(int path, int stack);  // null: not yet
   Known& known(int path, int stack);
   const Experiences& of_network(Known& known);
   Outlook of_stack(int path, int stack);
