@@ -20,12 +20,12 @@ struct ProxyFacts {
 };
 
 /// `Client` and `Server` are Handshakes that are made from ProxySettings.
-template <class Client, class Server, const ProxyFacts& facts>
+template <class Client, class Server, const ProxyFacts& Facts>
 class ProxyProtocol final : public Protocol {
  public:
   explicit ProxyProtocol(ProxySettings settings) : settings_(std::move(settings)) {}
   static Result<std::unique_ptr<Protocol>> make(const Options& options) {
-    return ProxySettings::from(options, facts.layer).transform([](ProxySettings settings) {
+    return ProxySettings::from(options, Facts.layer).transform([](ProxySettings settings) {
       return std::unique_ptr<Protocol>(std::make_unique<ProxyProtocol>(std::move(settings)));
     });
   }
@@ -35,10 +35,10 @@ class ProxyProtocol final : public Protocol {
             .below = Face::bytestream,
             .needs = {Feature::reliability, Feature::ordering},
             .removes = {Feature::zero_rtt, Feature::half_close},  // many end both directions with the first
-            .handshake_rtts = settings_.user.empty() ? facts.rtts : facts.rtts_by_user};
+            .handshake_rtts = settings_.user.empty() ? Facts.rtts : Facts.rtts_by_user};
   }
   Endpoint remote_below(const Endpoint&, const Path& path) const override {
-    return settings_.on(path, facts.scheme, facts.port);
+    return settings_.on(path, Facts.scheme, Facts.port);
   }
   Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override {
     return std::make_unique<ProxyInstance>(seat, kKind, &settings_, settings_.timeout);
@@ -51,7 +51,7 @@ class ProxyProtocol final : public Protocol {
     return std::make_unique<Client>(own);
   }
   static constexpr ProxyInstance::Kind kKind{
-      .layer = facts.layer, .peer = facts.peer, .target = facts.target, .make = side};
+      .layer = Facts.layer, .peer = Facts.peer, .target = Facts.target, .make = side};
 
   ProxySettings settings_;
 };

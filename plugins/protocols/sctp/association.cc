@@ -14,6 +14,7 @@ constexpr std::uint32_t kCommonHeader = 12;  // usrsctp's path MTU leaves it out
 constexpr std::uint32_t kRoom = 64 << 10;    // of a block that is received into
 constexpr std::uint32_t kLeastRoom = 4 << 10;
 constexpr int kBacklog = 128;
+constexpr int kInterleavingSupported = 0x1206;  // SCTP_INTERLEAVING_SUPPORTED, missing in the header of 0.9.5
 
 sockaddr_conn address(PeerKey peer, std::uint16_t port) noexcept {
   sockaddr_conn a{};
@@ -69,7 +70,7 @@ void Association::prepare(const Settings& settings) noexcept {
   set(SCTP_RECVRCVINFO, kOn);
   set(SCTP_EXPLICIT_EOR, kOn);
   set(SCTP_FRAGMENT_INTERLEAVE, kAcrossStreams);
-  set(SCTP_INTERLEAVING_SUPPORTED, future(settings.interleaving ? 1 : 0));
+  set(kInterleavingSupported, future(settings.interleaving ? 1 : 0));
   set(SCTP_ENABLE_STREAM_RESET, future(SCTP_ENABLE_RESET_STREAM_REQ | SCTP_ENABLE_CHANGE_ASSOC_REQ));
   set(SCTP_PLUGGABLE_SS, future(scheduler_number(settings.scheduler)));
   set(SCTP_MAX_BURST, future(0));

@@ -9,10 +9,6 @@
 #include "sctp_settings.h"
 #include "trellis/buffer.h"
 
-#ifndef SCTP_INTERLEAVING_SUPPORTED
-#define SCTP_INTERLEAVING_SUPPORTED 0x00001206  // missing in the header of 0.9.5
-#endif
-
 namespace trellis::sctp {
 
 /// What is said with the bytes of a message.

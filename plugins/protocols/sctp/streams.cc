@@ -11,13 +11,13 @@ constexpr std::byte kEmptyContent[1] = {};
 constexpr std::uint16_t kMoreStreams = 64;  // at once
 
 const Error& too_late() {
-  static const Error error{Reason::reset, 0, kLayer, "the stream takes nothing more"};
-  return error;
+  static const Error kError{Reason::reset, 0, kLayer, "the stream takes nothing more"};
+  return kError;
 }
 const Error& no_empty_messages() {
-  static const Error error{Reason::unsupported, 0, kLayer,
-                           "SCTP has no empty messages; the option empty-messages would carry it as a zero byte"};
-  return error;
+  static const Error kError{Reason::unsupported, 0, kLayer,
+                            "SCTP has no empty messages; the option empty-messages would carry it as a zero byte"};
+  return kError;
 }
 
 }  // namespace
@@ -345,10 +345,11 @@ void SctpInstance::reconfigure() noexcept {
   if (stage_ != Stage::open || peer_shut_) return;
   for (const auto& s : streams_) {
     if (s == nullptr || !s->in_wanted || s->in_asked || s->in_done) continue;
-    if (!reconfig_)
+    if (reconfig_)
+      s->in_asked = association_.reset_incoming(s->id);
+    else
       s->in_done = true;
-    else if (!(s->in_asked = association_.reset_incoming(s->id)))
-      break;
+    if (reconfig_ && !s->in_asked) break;
   }
   if (wanted_streams_ > out_streams_) {
     const auto more = static_cast<std::uint16_t>(wanted_streams_ - out_streams_);

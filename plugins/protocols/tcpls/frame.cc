@@ -9,7 +9,13 @@ namespace {
 
 using tls::AlertDescription;
 
-enum Type : std::uint8_t { kPadding, kPing, kStream, kStreamFin, kAck, kNewToken, kConnectionReset };
+constexpr std::uint8_t kPadding = 0;
+constexpr std::uint8_t kPing = 1;
+constexpr std::uint8_t kStream = 2;
+constexpr std::uint8_t kStreamFin = 3;
+constexpr std::uint8_t kAck = 4;
+constexpr std::uint8_t kNewToken = 5;
+constexpr std::uint8_t kConnectionReset = 6;
 
 std::uint64_t number_at(std::span<const std::byte> bytes, std::size_t at, unsigned size) noexcept {
   std::uint64_t value = 0;

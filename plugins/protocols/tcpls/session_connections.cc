@@ -351,6 +351,7 @@ void Session::ask_peer(Connection& c) noexcept {
 // wait for a sign of the peer.
 void Session::watch_connections() noexcept {
   std::vector<Connection*> all;
+  all.reserve(connections_.size());
   for (const auto& c : connections_) all.push_back(c.get());
   for (Connection* c : all) {
     if (stage_ != Stage::open) return;

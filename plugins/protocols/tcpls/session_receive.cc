@@ -110,6 +110,7 @@ void Session::peer_said_goodbye(Connection& c) noexcept {
 void Session::everyone_left() noexcept {
   if (std::exchange(peer_ended_, true)) return;
   std::vector<Stream*> open;
+  open.reserve(streams_.size());
   for (const auto& [id, s] : streams_) open.push_back(s.get());
   for (Stream* s : open) {
     if (!s->in_done && s->waiting.empty()) {

@@ -84,13 +84,13 @@ std::optional<Scheduler> scheduler_of(std::string_view name) noexcept {
 std::string_view name_of(Scheduler scheduler) noexcept { return kSchedulers[static_cast<std::size_t>(scheduler)]; }
 
 std::span<const OptionSpec> tcpls_options() noexcept {
-  static const std::vector<OptionSpec> all = [] {
+  static const std::vector<OptionSpec> kAll = [] {
     std::vector<OptionSpec> both(std::begin(kOptions), std::end(kOptions));
     const auto tls = tls::tls_options();
     both.insert(both.end(), tls.begin(), tls.end());
     return both;
   }();
-  return all;
+  return kAll;
 }
 
 Result<Settings> Settings::from(const Options& options) {

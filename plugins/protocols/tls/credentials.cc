@@ -92,6 +92,7 @@ Result<void> Credentials::read_algorithms(const Security& security) {
 
 void Credentials::mark(const Security& security) {
   std::vector<Der> keys;
+  keys.reserve(own_.size());
   for (const Own& own : own_) keys.push_back(to_der(own.public_key->subject_public_key()));
   fingerprint_ = trust_.fingerprint(security, keys);
 }

@@ -68,8 +68,8 @@ auto find(const Table& table, std::string_view name) {
 }  // namespace
 
 std::span<const OptionSpec> tls_options() noexcept {
-  static const std::vector<OptionSpec> all = security::with_credential_options(kOptions);
-  return all;
+  static const std::vector<OptionSpec> kAll = security::with_credential_options(kOptions);
+  return kAll;
 }
 
 Algorithms library_names(const security::AlgorithmNames& names) {

@@ -197,7 +197,7 @@ bool DnsLookup::needs_translation() noexcept {
   Address ipv4 = ipv4_.records->addresses.front();
   ipv4.port = 53;
   if (ipv4.ip[0] == 127 || reachable(ipv4)) return false;
-  Address ipv6{
+  const Address ipv6{
       .family = Address::Family::ipv6, .port = 53, .ip = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
   return reachable(ipv6);
 }
@@ -303,7 +303,7 @@ void DnsLookup::take_target(const Heard& one) {
   if (targets_.empty()) end_services();
 }
 
-void DnsLookup::tell_service(const ServiceRecord& service, std::vector<Address> addresses, bool hints,
+void DnsLookup::tell_service(const ServiceRecord& service, const std::vector<Address>& addresses, bool hints,
                              const Records& from) {
   Answer answer{.kind = Kind::service,
                 .endpoints = {},

@@ -49,7 +49,8 @@ class DnsLookup final : public Resolver::Lookup, Asker, Job {
   void follow_alias(const std::string& target);
   void ask_targets();
   void take_target(const Heard& one);
-  void tell_service(const ServiceRecord& service, std::vector<Address> addresses, bool hints, const Records& from);
+  void tell_service(const ServiceRecord& service, const std::vector<Address>& addresses, bool hints,
+                    const Records& from);
   void end_services();
   void order_by_weight(std::vector<ServiceRecord>& services) const;
   bool needs_translation() noexcept;

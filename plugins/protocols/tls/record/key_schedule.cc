@@ -38,9 +38,9 @@ using KeyedMac = std::unique_ptr<Botan::MessageAuthenticationCode, Forget>;
 // Finding an algorithm by its name costs more than using it, so each thread keeps one of each hash.
 KeyedMac key(CipherSuite suite, std::span<const std::byte> secret) {
   using Mac = std::unique_ptr<Botan::MessageAuthenticationCode>;
-  thread_local const Mac with_sha256 = Botan::MessageAuthenticationCode::create("HMAC(SHA-256)");
-  thread_local const Mac with_sha384 = Botan::MessageAuthenticationCode::create("HMAC(SHA-384)");
-  Botan::MessageAuthenticationCode* const mac = is_sha384(suite) ? with_sha384.get() : with_sha256.get();
+  thread_local const Mac kWithSha256 = Botan::MessageAuthenticationCode::create("HMAC(SHA-256)");
+  thread_local const Mac kWithSha384 = Botan::MessageAuthenticationCode::create("HMAC(SHA-384)");
+  Botan::MessageAuthenticationCode* const mac = is_sha384(suite) ? kWithSha384.get() : kWithSha256.get();
   if (mac != nullptr) mac->set_key(octets(secret));
   return KeyedMac(mac);
 }
