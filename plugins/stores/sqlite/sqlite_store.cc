@@ -24,7 +24,7 @@ constexpr const char* kSchema = R"(
   CREATE INDEX entry_place ON entry(partition, endpoint);
   CREATE INDEX entry_expires ON entry(expires);
 )";
-#define COLUMNS "id, kind, partition, network, endpoint, protocol, detail, value, expires"
+#define TRELLIS_COLUMNS "id, kind, partition, network, endpoint, protocol, detail, value, expires"
 
 std::int64_t seconds_of(system_clock::time_point at) { return duration_cast<seconds>(at.time_since_epoch()).count(); }
 
@@ -124,11 +124,12 @@ Result<void> SqliteBackend::prepare_all() {
     statement = std::move(*made);
     return {};
   };
-  if (auto made = prepare(find_, "SELECT " COLUMNS " FROM entry WHERE partition=?1 AND endpoint=?2 AND expires>?3 "
-                                 "ORDER BY id DESC LIMIT ?4");
+  if (auto made =
+          prepare(find_, "SELECT " TRELLIS_COLUMNS " FROM entry WHERE partition=?1 AND endpoint=?2 AND expires>?3 "
+                         "ORDER BY id DESC LIMIT ?4");
       !made)
     return made;
-  if (auto made = prepare(take_, "DELETE FROM entry WHERE id=?1 RETURNING " COLUMNS); !made) return made;
+  if (auto made = prepare(take_, "DELETE FROM entry WHERE id=?1 RETURNING " TRELLIS_COLUMNS); !made) return made;
   if (auto made = prepare(add_,
                           "INSERT INTO entry(kind, partition, network, endpoint, protocol, detail, value, expires) "
                           "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
@@ -224,7 +225,8 @@ Result<void> SqliteBackend::put(std::vector<StateEntry> entries) {
     for (const StateEntry& entry : entries) {
       if (auto done = put_one(entry); !done) return done;
     }
-    if ((puts_ += entries.size()) >= kTidyEvery) {
+    puts_ += entries.size();
+    if (puts_ >= kTidyEvery) {
       puts_ = 0;
       if (auto done = tidy(); !done) return done;
     }
@@ -235,7 +237,7 @@ Result<void> SqliteBackend::put(std::vector<StateEntry> entries) {
 }
 
 Result<std::vector<StateEntry>> SqliteBackend::list() {
-  auto rows = file_.prepare("SELECT " COLUMNS " FROM entry ORDER BY endpoint, kind, id");
+  auto rows = file_.prepare("SELECT " TRELLIS_COLUMNS " FROM entry ORDER BY endpoint, kind, id");
   if (!rows) return std::unexpected(named(std::move(rows).error()));
   std::vector<StateEntry> all;
   for (;;) {
