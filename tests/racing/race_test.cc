@@ -240,6 +240,26 @@ TEST_F(RaceTest, DelaysFollowHistoryWithinBounds) {
   }
 }
 
+// RACE-114..RACE-119: every constant of Happy Eyeballs can be set.
+TEST_F(RaceTest, EveryConstantIsAnOption) {
+  const auto raced = [&](std::vector<OptionText> settings, Duration expected) {
+    const Racing with(registry, "staggered", std::move(settings));
+    RaceWorld w(failover, failover, with);
+    w.answers = {{.after = milliseconds(10), .addresses = list(0, 2), .ipv4 = true},
+                 {.after = milliseconds(500), .addresses = list(2, 0), .ipv6 = true}};
+    w.expected = expected;
+    w.run(milliseconds(1500));
+    return w.started();
+  };
+  EXPECT_EQ(raced({}, {}), "4@60 4@310 6@560 6@810") << "IPv6 comes when two of IPv4 run";
+  EXPECT_EQ(raced({{"resolution-delay-ms", "100"}}, {}).substr(0, 5), "4@110");
+  EXPECT_EQ(raced({{"attempt-delay-ms", "30"}}, {}).substr(0, 9), "4@60 4@90");
+  EXPECT_EQ(raced({}, milliseconds(40)).substr(0, 10), "4@60 4@160") << "the least delay";
+  EXPECT_EQ(raced({{"attempt-delay-least-ms", "20"}}, milliseconds(40)).substr(0, 10), "4@60 4@140");
+  EXPECT_EQ(raced({{"attempt-delay-most-ms", "150"}}, milliseconds(400)).substr(0, 10), "4@60 4@210");
+  EXPECT_EQ(raced({{"adapt", "false"}}, milliseconds(40)).substr(0, 10), "4@60 4@310") << "history is not asked";
+}
+
 // RACE-84: a candidate that has been answered is given the time that its remaining round trips take.
 TEST_F(RaceTest, AnsweredCandidateIsWaitedFor) {
   RaceWorld w(staggered);
@@ -251,6 +271,18 @@ TEST_F(RaceTest, AnsweredCandidateIsWaitedFor) {
   w.run();
   EXPECT_EQ(w.started(), "6@0") << "no second attempt: the first one is alive and needs 200 ms more";
   EXPECT_EQ(w.winner, "1.1.1.1");
+}
+
+// RACE-84: who was answered at once and then falls silent is not waited for any longer, and no policy is blamed.
+TEST_F(RaceTest, AnAnsweredCandidateThatFallsSilentIsLeft) {
+  for (const auto& [answered, next] : {std::pair(milliseconds(1), 250), std::pair(milliseconds(150), 450)}) {
+    RaceWorld w(staggered);
+    resolve_at_once(w, 1, 1);
+    w.outcome = [a = answered](const Candidate& c) { return is6(c) ? Outcome{.answered = a} : Outcome{.ready = kRtt}; };
+    w.run();
+    EXPECT_FALSE(w.error) << w.error->detail;
+    EXPECT_EQ(w.started(), "6@0 4@" + std::to_string(next));
+  }
 }
 
 // RACE-49, RACE-51
@@ -290,6 +322,33 @@ TEST_F(RaceTest, TimersOfDifferentParentsAreIndependent) {
   }
   EXPECT_EQ(at[0], "0 250 500 ");
   EXPECT_EQ(at[1], "300 550 800 ");
+}
+
+// RACE-61: what happens below one path changes nothing below another: each starts its addresses when it would alone.
+TEST_F(RaceTest, ParentsDoNotInfluenceEachOther) {
+  for (unsigned seed = 1; seed <= 200; ++seed) {
+    const auto starts = [&](int paths, int which) {
+      RaceWorld w(simultaneous, failover, staggered, {.tree = {}, .attempts_at_once = 64});
+      w.paths = paths;
+      resolve_at_once(w, 3, 3);
+      w.outcome = [&](const Candidate& c) {
+        const unsigned path = paths > 1 ? static_cast<unsigned>(c.path) : static_cast<unsigned>(which);
+        std::mt19937 random(seed * 1000 + path * 100 + c.remote.address.ip[3] * 10u + c.remote.address.ip[15]);
+        Outcome o;
+        // No two things happen at the same time: then their order would be left to chance.
+        if (random() % 2 == 0) o.answered = std::chrono::nanoseconds(random() % 300'000'000);
+        if (random() % 2 == 0) o.failed = std::chrono::nanoseconds(random() % 900'000'000);
+        return o;
+      };
+      w.run(std::chrono::seconds(20));
+      std::vector<Duration> at;
+      for (const auto& s : w.starts) {
+        if (paths == 1 || s.candidate.path == which) at.push_back(s.at);
+      }
+      return at;
+    };
+    for (const int which : {0, 1}) EXPECT_EQ(starts(2, which), starts(1, which)) << "seed " << seed;
+  }
 }
 
 // RACE-23, RACE-41: a name is not looked up for a path before that path is started.

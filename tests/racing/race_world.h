@@ -62,6 +62,7 @@ class RaceWorld : public RaceActions {
     bool translated = false;          // by NAT64, from IPv4 addresses
   };
   std::vector<Answer> answers;                                 // of every lookup
+  Duration expected{};                                         // of every address, as history has it
   std::function<Duration()> late = [] { return Duration{}; };  // how much later than asked for the alarm comes
 
   // What happened.
@@ -119,6 +120,7 @@ class RaceWorld : public RaceActions {
           Candidate leaf = race.tree()[node].candidate;
           leaf.remote.address = answer.addresses[i];
           leaf.last_resort = answer.translated;
+          leaf.expected = expected;
           const bool ipv6 = leaf.remote.address.family == Address::Family::ipv6;
           race.add(now_, node, Branch::endpoint, leaf, static_cast<std::int64_t>(i) + (ipv6 ? 0 : 1000));
         }

@@ -107,11 +107,11 @@ const Child* StaggeredRace::next(const RaceView& view) const noexcept {
 }
 
 // About when the child's first packet would be sent again: then it is late (RACE-132).
-Duration StaggeredRace::delay_after(const Child& child, const RaceView& view) const noexcept {
+Duration StaggeredRace::delay_after(const Child& child) const noexcept {
   if (!times_.adapt) return times_.attempt;
   if (child.state == Child::State::answered) {  // it lives: as long as its remaining round trips take, and a bit
     const Duration rtt = child.answered_at - child.started_at;
-    const Duration until_ready = (view.now - child.started_at) + rtt * (child.rtts_left + 1);
+    const Duration until_ready = rtt + rtt * (child.rtts_left + 1);  // counted from its start
     return std::clamp(std::max(times_.attempt, until_ready), times_.least, times_.most);
   }
   if (child.expected == Duration{}) return times_.attempt;
@@ -121,7 +121,7 @@ Duration StaggeredRace::delay_after(const Child& child, const RaceView& view) co
 TimePoint StaggeredRace::next_start(const Child& next, const RaceView& view) const noexcept {
   if (held_back(next, view)) return last_start_ + std::max(times_.last_resort, last_delay_);
   for (const Child& c : view.children) {
-    if (c.id == last_child_ && runs(c)) return last_start_ + delay_after(c, view);
+    if (c.id == last_child_ && runs(c)) return last_start_ + delay_after(c);
   }
   return last_start_ + kApart;
 }
@@ -130,7 +130,7 @@ void StaggeredRace::start(const Child& child, const RaceView& view, RacePlan& pl
   plan.start.push_back(child.id);
   last_child_ = child.id;
   last_start_ = view.now;
-  last_delay_ = delay_after(child, view);
+  last_delay_ = delay_after(child);
 }
 
 RacePlan StaggeredRace::decide(RaceEvent event, ChildId, const RaceView& view) noexcept {

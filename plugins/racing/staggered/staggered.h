@@ -28,7 +28,7 @@ class StaggeredRace final : public Race {
  private:
   bool may_begin(const RaceView& view) const noexcept;
   const Child* next(const RaceView& view) const noexcept;
-  Duration delay_after(const Child& child, const RaceView& view) const noexcept;
+  Duration delay_after(const Child& child) const noexcept;
   TimePoint next_start(const Child& next, const RaceView& view) const noexcept;
   void start(const Child& child, const RaceView& view, RacePlan& plan) noexcept;
 
