@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <iterator>
+#include <ranges>
 
 namespace trellis {
 
@@ -16,6 +17,35 @@ const char* CandidateTree::full(NodeIndex parent, const Candidate& candidate) co
   if (nodes_.size() >= limits_.nodes) return "more nodes than the tree may have";
   if (candidate.concrete() && leaves_ >= limits_.leaves) return "more candidates than the policy allows";
   return nullptr;
+}
+
+NodeIndex CandidateTree::last_waiting(NodeIndex parent) const noexcept {
+  const auto backwards = std::views::reverse(nodes_[parent].children);
+  const auto last =
+      std::ranges::find_if(backwards, [&](NodeIndex i) { return nodes_[i].state == Child::State::waiting; });
+  return last != backwards.end() ? *last : kNoNode;
+}
+
+std::size_t CandidateTree::waiting_leaves(NodeIndex parent) const noexcept {
+  return static_cast<std::size_t>(std::ranges::count_if(nodes_[parent].children, [&](NodeIndex i) {
+    return nodes_[i].state == Child::State::waiting && nodes_[i].candidate.concrete();
+  }));
+}
+
+NodeIndex CandidateTree::worse(NodeIndex parent, const Candidate& candidate, std::int64_t rank) const noexcept {
+  if (nodes_.size() >= limits_.nodes) return kNoNode;  // numbers are never given twice
+  const NodeIndex sibling = last_waiting(parent);
+  const bool alike = sibling != kNoNode && nodes_[sibling].candidate.concrete() == candidate.concrete();
+  if (alike && nodes_[sibling].rank > rank) return sibling;
+  if (nodes_[parent].children.size() >= limits_.children || !candidate.concrete()) return kNoNode;
+  NodeIndex most = kNoNode;
+  std::size_t leaves = waiting_leaves(parent) + 1;
+  for (NodeIndex i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].children.empty() || waiting_leaves(i) <= leaves) continue;
+    leaves = waiting_leaves(i);
+    most = i;
+  }
+  return most == kNoNode ? kNoNode : last_waiting(most);
 }
 
 NodeIndex CandidateTree::add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank) {
@@ -54,6 +84,7 @@ bool CandidateTree::rerank(NodeIndex child, std::int64_t rank) {
 
 bool CandidateTree::remove(NodeIndex child) {
   if (nodes_[child].state != Child::State::waiting) return false;
+  if (nodes_[child].candidate.concrete()) --leaves_;
   std::erase(nodes_[nodes_[child].parent].children, child);
   nodes_[child].state = Child::State::canceled;
   return true;

@@ -45,7 +45,7 @@ struct CandidateNode {
   std::optional<Error> failure = {};
 };
 
-/// What a tree may grow to (RACE-92, RACE-93).
+/// What a tree may grow to (RACE-92, RACE-93). What was forgotten again does not count.
 struct TreeLimits {
   std::size_t children = 32;  // of one node
   std::size_t nodes = 128;
@@ -57,6 +57,9 @@ class CandidateTree {
   CandidateTree(Candidate root, const TreeLimits& limits = {});
   /// The limit that keeps the candidate from being added; null: none.
   const char* full(NodeIndex parent, const Candidate& candidate) const noexcept;
+  /// A candidate that waits and is worth less than this one would be, where a limit keeps it out: a sibling that is
+  /// tried later; or, of leaves, the last of a parent that has more of them waiting. kNoNode: there is none.
+  NodeIndex worse(NodeIndex parent, const Candidate& candidate, std::int64_t rank) const noexcept;
   /// Adds a child at its place by rank; kNoNode: a limit is reached. A parent branches in exactly one way.
   NodeIndex add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank);
   /// Gives a child that has not started another rank. False: it has started, or that is its rank.
@@ -73,6 +76,8 @@ class CandidateTree {
 
  private:
   void place(NodeIndex parent, NodeIndex child);
+  NodeIndex last_waiting(NodeIndex parent) const noexcept;
+  std::size_t waiting_leaves(NodeIndex parent) const noexcept;
   std::vector<CandidateNode> nodes_;
   TreeLimits limits_;
   std::size_t leaves_ = 0;

@@ -65,12 +65,16 @@ void RaceEngine::begin(TimePoint now) {
 NodeIndex RaceEngine::add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank,
                           std::string detail) {
   if (over_) return kNoNode;  // updates after the end are not for this Connection (RACE-48)
-  if (const char* limit = tree_.full(parent, candidate)) {
+  const char* const limit = tree_.full(parent, candidate);
+  const NodeIndex worse = limit != nullptr ? tree_.worse(parent, candidate, rank) : kNoNode;
+  if (limit != nullptr && worse == kNoNode) {
     decision(now, Kind::dropped, parent, limit, candidate.remote.address ? to_text(candidate.remote.address) : "");
     return kNoNode;
   }
+  if (worse != kNoNode) tree_.remove(worse);
   const NodeIndex added = tree_.add(parent, branch, std::move(candidate), rank);
   fact(now, Kind::added, added, "", std::move(detail));
+  if (worse != kNoNode) decision(now, Kind::canceled, worse, limit, "for " + tree_.name(added));
   return added;
 }
 

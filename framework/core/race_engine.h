@@ -52,7 +52,8 @@ class RaceEngine {
   void begin(TimePoint now);
 
   // What RaceActions reports.
-  /// A new child. kNoNode: a limit is reached, and the trace says so.
+  /// A new child. Where a limit is reached, what is worth least is dropped, another one or this (kNoNode), and the
+  /// trace says so.
   /// `detail`: what is known of it, for the trace.
   NodeIndex add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank,
                 std::string detail = {});

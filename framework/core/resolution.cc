@@ -11,6 +11,8 @@ namespace trellis {
 namespace {
 
 constexpr std::string_view kHttps = "https";
+constexpr std::size_t kAnswersMost = 64;   // addresses of a name, or of a service of it, whoever answers (RACE-92)
+constexpr std::size_t kServicesMost = 16;  // of a name
 constexpr std::array<std::string_view, 4> kHttpAlpn{"h3", "h2", "http/1.1", "http/1.0"};
 
 // What the stack has to bring for a protocol of the application: those over QUIC need security over datagrams.
@@ -129,6 +131,7 @@ void Resolution::answer(Answer answer) noexcept {
   std::vector<Known>* into = &plain_;
   if (service) {
     auto found = std::ranges::find_if(services_, [&](const Service& s) { return s.same(answer); });
+    if (found == services_.end() && services_.size() == kServicesMost) return too_many("a service");
     if (found == services_.end()) {
       const auto behind = std::ranges::upper_bound(services_, answer.priority, {}, &Service::priority);
       found = services_.insert(behind, {answer.priority, answer.port, answer.target, answer.alpn, {}});
@@ -143,10 +146,18 @@ void Resolution::answer(Answer answer) noexcept {
   for (const Endpoint& endpoint : answer.endpoints) {
     const Address address = without_port(endpoint.address);
     const bool translated = answer.kind == Answer::Kind::ipv4 && address.family == Address::Family::ipv6;
-    if (!std::ranges::contains(*into, address, &Known::address))
+    if (std::ranges::contains(*into, address, &Known::address)) continue;
+    if (into->size() == kAnswersMost)
+      too_many(to_text(address));
+    else
       into->push_back({address, answer.source, service && answer.hints, translated});
   }
   changed();
+}
+
+void Resolution::too_many(const std::string& which) {
+  for (const Node& node : nodes_)
+    c_.race.drop(c_.now(), node.index, "more answers than are taken from the network", which);
 }
 
 void Resolution::done(Answer::Kind kind, Result<void> how) noexcept {

@@ -77,6 +77,7 @@ class Resolution final : AnswerSink {
   };
   void answer(Answer answer) noexcept override;
   void done(Answer::Kind kind, Result<void> how) noexcept override;
+  void too_many(const std::string& which);
   void begin();
   void ask_next();
   Result<void> open();

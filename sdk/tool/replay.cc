@@ -95,7 +95,8 @@ class Replay final : public RaceActions {
       case Kind::moved: return rerank(step);
       case Kind::dropped:
         if (step.fact) return engine_.drop(now_, step.node, step.why, step.detail);
-        return add(step.node, {.remote = {.address = {.family = Address::Family::ipv6}}, .path = 0, .stack = 0}, 0);
+        return add(step.node, {.remote = {.address = {.family = Address::Family::ipv6}}, .path = 0, .stack = 0},
+                   INT64_MAX);  // it was worth less than all others
       case Kind::changed: engine_.pending(step.node, step.awaited); return engine_.children_changed(now_, step.node);
       case Kind::woke: return engine_.wake(now_);
       case Kind::answered: return engine_.leaf_answered(now_, step.node, step.rtts_left);

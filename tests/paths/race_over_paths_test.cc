@@ -184,6 +184,22 @@ TEST_F(Phone, AnotherNetworkIsLearntAnew) {
   EXPECT_GE(took(), 250ms);
 }
 
+// RACE-92: whoever answers, so many addresses of a name are taken, and the trace says so.
+TEST_F(Phone, AnyResolversAnswersAreBounded) {
+  names->serve([](const Query&) {
+    SimAnswers many{{}, {.addresses = {ip("192.0.2.7")}}};
+    for (int i = 0; i < 299; ++i)
+      many.ipv4.addresses.push_back(ip("10.9." + std::to_string(i / 200) + "." + std::to_string(i % 200 + 1)));
+    return many;
+  });
+  begin(to("www.example.net").interface_name("wlan0"));
+  finish();
+  EXPECT_EQ(
+      std::ranges::count(report->steps, std::string("more answers than are taken from the network"), &RaceStep::why),
+      236);
+  EXPECT_LE(report->nodes.size(), 3u + 16u);
+}
+
 // RACE-136, RACE-166: an IPv4 address on a path without IPv4 is a question to its resolvers, who know NAT64.
 TEST_F(Phone, Ipv4AddressesOverIpv6Only) {
   client.interface("wlan0").remove_address("10.1.0.2");

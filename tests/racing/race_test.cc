@@ -404,6 +404,42 @@ TEST_F(RaceTest, AThousandAddressesAreCut) {
   EXPECT_EQ(dropped, 968) << "and the trace says so";
 }
 
+// RACE-92: where no more fit, what would be tried last is dropped, not what comes last.
+TEST_F(RaceTest, WhatIsWorthLeastIsDropped) {
+  for (const RaceLimits limits : {RaceLimits{.tree = {.children = 4}}, RaceLimits{.tree = {.leaves = 4}}}) {
+    RaceWorld w(staggered, limits);
+    w.answers = {{.after = milliseconds(10), .addresses = list(0, 9), .ipv4 = true},
+                 {.after = milliseconds(30), .addresses = list(2, 0), .ipv6 = true}};
+    w.run(milliseconds(1100));
+    EXPECT_EQ(w.started(), "6@30 4@280 6@530 4@780");
+    std::string dropped;
+    for (const RaceStep& step : w.race.trace()) {
+      if (step.kind == RaceStep::Kind::canceled && !step.detail.empty())
+        dropped += w.race.tree().name(step.node) + " " + step.detail + "; ";
+    }
+    EXPECT_EQ(dropped, "1.1.1.4 for 1.1.1.5; 1.1.1.3 for 1.1.1.6; ") << "and the trace says so";
+  }
+}
+
+// RACE-92: the addresses of one path do not take the place of all those of another.
+TEST_F(RaceTest, EveryPathHasItsShare) {
+  RaceWorld w(staggered, {.tree = {.leaves = 8}});
+  w.paths = 2;
+  resolve_at_once(w, 10, 0);
+  w.outcome = [](const Candidate& c) { return c.path == 1 ? Outcome{.ready = kRtt} : Outcome{}; };
+  w.run();
+  EXPECT_EQ(w.winner, "1.2.1.1");
+  EXPECT_EQ(w.ended, milliseconds(500) + kRtt);
+  std::size_t leaves[2] = {};
+  for (NodeIndex i = 0; i < w.race.tree().size(); ++i) {
+    const CandidateNode& node = w.race.tree()[i];
+    const bool kept = node.parent != kNoNode && std::ranges::contains(w.race.tree()[node.parent].children, i);
+    if (node.candidate.concrete() && kept) ++leaves[node.candidate.path];
+  }
+  EXPECT_EQ(leaves[0] + leaves[1], 8u);
+  EXPECT_GE(leaves[1], 2u);
+}
+
 TEST_F(RaceTest, AttemptsAtOnceAreLimited) {
   RaceWorld w(simultaneous, {.tree = {}, .attempts_at_once = 2});
   resolve_at_once(w, 6, 0);
