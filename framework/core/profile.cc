@@ -160,12 +160,13 @@ Result<ProfileList> make_profiles(const ProfileMaking& making, std::vector<Polic
 }
 
 Result<std::shared_ptr<const Profile>> profile_named(const ProfileList& profiles, std::string_view name) {
-  std::string known;
+  std::vector<std::string_view> loaded;
   for (const auto& profile : profiles) {
     if (profile->policy.name == name) return profile;
-    known += (known.empty() ? "" : ", ") + profile->policy.name;
+    loaded.emplace_back(profile->policy.name);
   }
-  return fail(Reason::invalid_argument, "no profile '" + std::string(name) + "' is loaded; loaded: " + known);
+  return fail(Reason::invalid_argument,
+              "found profile \"" + std::string(name) + "\", which is not loaded, " + expected_one_of(name, loaded));
 }
 
 Result<std::shared_ptr<const Profile>> profile_for(const ProfileList& profiles, const Subject& subject) {

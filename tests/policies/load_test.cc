@@ -40,6 +40,23 @@ TEST_F(LoadTest, UnknownPlugins) {
                   .starts_with("p.xml:5: found resolver \"sytem\", which no plugin provides, expected "));
 }
 
+// Whatever kind of plugin is meant.
+TEST_F(LoadTest, UnknownPluginsAreAnsweredWithTheNearest) {
+  const std::string tcp = stacks({stack("s", kTcpLayer)});
+  const std::pair<std::string, std::string> cases[] = {
+      {stacks({stack("s", "<layer protocol='qiuc'/>")}), "quic"},
+      {stacks({stack("s", "<layer framer='lines'/>" + kTcpLayer)}), "line"},
+      {tcp + "<racing><branch on='path' policy='fail-over'/></racing>", "failover"},
+      {tcp + "<names><resolver name='sytem'/></names>", "system"},
+      {"<paths provider='interfces'/>" + tcp, "interfaces"},
+      {tcp + "<state store='sqlte'/>", "sqlite"},
+  };
+  for (const auto& [policy, meant] : cases) {
+    const std::string told = refusal(policy);
+    EXPECT_TRUE(told.ends_with(": did you mean \"" + meant + "\"?")) << told;
+  }
+}
+
 TEST_F(LoadTest, UnknownOptions) {
   EXPECT_EQ(refusal(stacks({stack("s", "\n<layer protocol='tcp'>\n<option name='siz' value='1'/></layer>")})),
             "p.xml:5: protocol tcp: found option \"siz\", expected size or key-file: did you mean \"size\"?");

@@ -57,6 +57,32 @@ TEST(Policy, FilesAreAcceptedOrRefusedAsTheySay) {
   EXPECT_GE(refused, 60);
 }
 
+TEST(Policy, EveryKindOfWordIsAnsweredWithTheNearest) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"<stakcs/>", "stacks"},
+      {"<limits candidate='1'/>", "candidates"},
+      {"<requirements face='bytestrem'/>", "bytestream"},
+      {"<requirements><require feature='ordring'/></requirements>", "ordering"},
+      {"<paths provider='p'><prefer type='wify'/></paths>", "wifi"},
+      {"<paths provider='p'><prefre type='wifi'/></paths>", "prefer"},
+      {"<racing><branch on='protocl' policy='p'/></racing>", "protocol"},
+      {"<racing early-data='one-pth'/>", "one-path"},
+      {"<applies-to><aplication name='a'/></applies-to>", "application"},
+      {"<state><keep kind='session-tiket' seconds='1'/></state>", "session-ticket"},
+      {"<state partition='polcy'/>", "policy"},
+      {"<plugins><serach directory='d'/></plugins>", "search"},
+      {"<names><resolvr name='r'/></names>", "resolver"},
+      {"<equivalence><same-securty/></equivalence>", "same-security"},
+      {"<stacks><stack name='s'><layr/></stack></stacks>", "layer"},
+  };
+  for (const auto& [part, meant] : cases) {
+    const auto policy = parse_policy("<policy xmlns='urn:trellis:policy:1' name='p'>\n" + part + "</policy>", "p.xml");
+    ASSERT_FALSE(policy) << part;
+    EXPECT_TRUE(policy.error().detail.starts_with("p.xml:2: found ")) << policy.error().detail;
+    EXPECT_TRUE(policy.error().detail.ends_with(": did you mean \"" + meant + "\"?")) << policy.error().detail;
+  }
+}
+
 TEST(Policy, Everything) {
   const std::string file = kFiles + "everything.xml";
   const auto policy = load_policy(file);

@@ -123,6 +123,12 @@ TEST_F(RulesTest, FirstThatFitsAndThenTheFirstWithoutRules) {
   EXPECT_EQ(chosen({.remote = {"a", 1}, .profile = "never"}), "never") << "rules are asked only when none is named";
 }
 
+TEST_F(RulesTest, AProfileThatIsNotLoaded) {
+  ASSERT_TRUE(load({{"default", kTcp}, {"secure", kTls}}));
+  EXPECT_EQ(chosen({.remote = {"a", 1}, .profile = "secrue"}),
+            "found profile \"secrue\", which is not loaded, expected default or secure: did you mean \"secure\"?");
+}
+
 TEST_F(RulesTest, NoneFits) {
   ASSERT_TRUE(load({{"one", rules("<endpoint port='1'/>")}}));
   EXPECT_EQ(chosen_for("a.example", 2),

@@ -38,7 +38,7 @@ void PrintTo(const Shipped& one, std::ostream* out) { *out << one.name; }
 
 class ShippedPolicy : public testing::TestWithParam<Shipped> {};
 
-// API-23, API-112, API-293, IMPL-8: "default" requires what RFC 9622 does by default, of any interface.
+// API-23, API-112, API-119..121, API-293, IMPL-8: "default" requires what RFC 9622 does by default, of any interface.
 // API-294: "messages" besides that their boundaries.
 TEST_P(ShippedPolicy, LoadsAlone) {
   const Shipped& expected = GetParam();
@@ -75,12 +75,17 @@ TEST(ShippedPolicies, DatagramsAreNeitherRepeatedNorOrdered) {
   EXPECT_EQ(profiles.at(0)->stacks[0]->text, "udp");
 }
 
-TEST_P(ShippedPolicy, SaysWhenToUseIt) {
-  std::ifstream in(shipped(GetParam().name));
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  const std::size_t comment = text.find("<!-- "), root = text.find("<policy");
-  ASSERT_LT(comment, root);
-  EXPECT_GT(text.find("-->", comment) - comment, 80u);
+TEST(ShippedPolicies, EachSaysWhenToUseIt) {
+  for (const auto& entry : std::filesystem::directory_iterator(TRELLIS_SOURCE_DIR "/policies")) {
+    if (entry.path().extension() != ".xml") continue;
+    std::ifstream in(entry.path());
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    const std::size_t comment = text.find("<!-- "), root = text.find("<policy");
+    ASSERT_LT(comment, root) << entry.path();
+    const std::string words = text.substr(comment + 5);
+    EXPECT_TRUE(words.starts_with("For ") || words.starts_with("Used when ")) << entry.path();
+    EXPECT_GT(text.find("-->", comment) - comment, 80u) << entry.path();
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, ShippedPolicy,
