@@ -2,6 +2,7 @@
 
 #include <net/if.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "core/text.h"
@@ -37,7 +38,7 @@ void Transport::declare(Arguments& arguments) {
 
 void Transport::declare_resolve(Arguments& arguments) {
   arguments.list("resolve", "HOST:PORT:ADDR[,ADDR...]",
-                 "use these addresses for this name and port, as curl does; may be given several times");
+                 "use these addresses for this name and port, as curl does; what is given several times adds up");
 }
 
 void Transport::declare_state(Arguments& arguments) {
@@ -70,7 +71,13 @@ Result<Transport> Transport::from(const Arguments& arguments, bool listening) {
   for (const std::string& text : arguments.texts("resolve")) {
     auto known = parse_known_host(text);
     if (!known) return fail(std::move(known));
-    said.hosts.push_back(std::move(*known));
+    const auto same = std::ranges::find_if(said.hosts, [&](const KnownHost& host) {
+      return same_word(host.host, known->host) && host.port == known->port;
+    });
+    if (same == said.hosts.end())
+      said.hosts.push_back(std::move(*known));
+    else
+      same->addresses.insert(same->addresses.end(), known->addresses.begin(), known->addresses.end());
   }
   auto security = read_security(arguments, listening);
   if (!security) return fail(std::move(security));

@@ -52,6 +52,29 @@ TEST(Resolve, AddressesAreTriedAsTheyAreGiven) {
   EXPECT_THAT(process.error(), HasSubstr("node=1.1.1.2"));
 }
 
+// Several names, several times the same one, and either family.
+TEST(Resolve, WhatIsGivenSeveralTimesAddsUp) {
+  const RawSocket listener = RawSocket::tcp_listener(true);
+  const std::string port = std::to_string(listener.port());
+  const std::vector<std::string> options = {"--resolve", "other.test:" + port + ":[::9]",
+                                            "--resolve", "a.test:" + port + ":127.0.0.2",
+                                            "--resolve", "a.test:" + port + ":127.0.0.3,::1"};
+  std::vector<std::string> words = {"connect", "-v", "a.test:" + port};
+  words.insert(words.end(), options.begin(), options.end());
+  Process process(trellis(words), file("/dev/null"));
+  const RawSocket peer = listener.accept();
+  peer.finish();
+  EXPECT_EQ(process.wait(), 0) << process.error();
+  EXPECT_THAT(process.error(), HasSubstr("remote=[::1]:" + port));
+  words = {"explain", kDefault, "a.test:" + port};
+  words.insert(words.end(), options.begin(), options.end());
+  const Outcome told = run(words);
+  EXPECT_EQ(told.code, 0) << told.error;
+  EXPECT_THAT(told.output, ContainsRegex("in +0 ms +1.1.1.1 \\[\\[::1\\]:" + port + ", any, tcp\\]: first\n"));
+  EXPECT_THAT(told.output, ContainsRegex("in +250 ms +1.1.1.2 \\[127.0.0.2:" + port));
+  EXPECT_THAT(told.output, ContainsRegex("in +500 ms +1.1.1.3 \\[127.0.0.3:" + port));
+}
+
 TEST(Resolve, AnyNameAndOnlyThisPort) {
   const Outcome any = run({"explain", kDefault, "a.test:80", "--resolve", "*:80:192.0.2.1,[2001:db8::1]"});
   EXPECT_EQ(any.code, 0) << any.error;
