@@ -14,13 +14,38 @@ std::uint8_t accepting_level(const Plan& plan) {
   return static_cast<std::uint8_t>(plan.stacks.empty() ? 0 : std::max(plan.stacks.front()->acceptor, 0));
 }
 
+// Null: it can.
+const char* cannot_listen(const ComposedStack& stack) noexcept {
+  if (stack.acceptor < 0) return "no layer of it can listen";
+  const auto place = static_cast<std::size_t>(stack.acceptor);
+  if (stack.multiplexer >= 0 && stack.multiplexer < stack.acceptor) return "its acceptor is above a layer with streams";
+  if (stack.layers[place].traits.accepts != Accepts::over_many_lowers) return nullptr;
+  if (stack.multiplexer != stack.acceptor) return "its acceptor joins connections and has no streams";
+  if (place == 0 || stack.layers[0].traits.accepts != Accepts::over_one_lower)
+    return "its acceptor joins connections, and the bottom layer accepts none";
+  for (std::size_t i = 1; i < place; ++i) {
+    if (stack.layers[i].traits.accepts != Accepts::no) return "it has more than two acceptors";
+  }
+  return nullptr;
+}
+
 }  // namespace
 
-ListenerCore::ListenerCore(FrameworkCore& framework, Turn& turn, Plan plan, ListenerEvents events)
+void ListenerCore::choose_stacks(Plan& plan) {
+  std::vector<std::shared_ptr<const ComposedStack>> chosen;
+  for (const auto& stack : plan.stacks) {
+    const auto same_port = [&](const auto& other) { return other->layers[0].name == stack->layers[0].name; };
+    if (cannot_listen(*stack) == nullptr && std::ranges::none_of(chosen, same_port)) chosen.push_back(stack);
+  }
+  if (!chosen.empty()) plan.stacks = std::move(chosen);
+}
+
+ListenerCore::ListenerCore(FrameworkCore& framework, Turn& turn, Plan plan, ListenerEvents events, ListenerCore* head)
     : AcceptorSlot(turn, accepting_level(plan)),
       framework_(framework),
       plan_(std::move(plan)),
-      events_(std::move(events)) {
+      events_(std::move(events)),
+      head_(head) {
   if (!plan_.stacks.empty()) composed_ = acceptor_stack_ = plan_.stacks.front();
 }
 
@@ -41,30 +66,14 @@ const Security& ListenerCore::security() noexcept {
   return plan_.wishes.security ? *plan_.wishes.security : no_security();
 }
 
-// Null: it can.
-const char* ListenerCore::cannot_listen() const noexcept {
-  if (composed_->acceptor < 0) return "no layer of it can listen";
-  const auto place = static_cast<std::size_t>(composed_->acceptor);
-  if (composed_->multiplexer >= 0 && composed_->multiplexer < composed_->acceptor)
-    return "its acceptor is above a layer with streams";
-  if (composed_->layers[place].traits.accepts != Accepts::over_many_lowers) return nullptr;
-  if (composed_->multiplexer != composed_->acceptor) return "its acceptor joins connections and has no streams";
-  if (place == 0 || composed_->layers[0].traits.accepts != Accepts::over_one_lower)
-    return "its acceptor joins connections, and the bottom layer accepts none";
-  for (std::size_t i = 1; i < place; ++i) {
-    if (composed_->layers[i].traits.accepts != Accepts::no) return "it has more than two acceptors";
-  }
-  return nullptr;
-}
-
 void ListenerCore::begin() noexcept {
-  if (const char* const why = cannot_listen()) {
+  if (const char* const why = cannot_listen(*composed_)) {
     return fail_later({Reason::unsupported, 0, "core", "cannot listen with the stack " + composed_->text + ": " + why});
   }
   place_ = static_cast<unsigned>(composed_->acceptor);
   route_.path.interface_name = plan_.wishes.interface_name;
   route_.local = plan_.wishes.local.address;
-  route_.local.port = plan_.wishes.local.port;
+  route_.local.port = head_ != nullptr ? head_->local_.port : plan_.wishes.local.port;
   if (auto judged = judge_paths(); !judged) return fail_later(std::move(judged).error());
   if (!admission_) return open();
   if (admission_->complete()) open_if_allowed();
@@ -207,6 +216,7 @@ void ListenerCore::fail_later(Error error) noexcept {
   failure_ = std::move(error);
   ended = true;
   tell_failed_ = true;
+  stop_followers();
   turn_->deliver(*this);
 }
 
@@ -217,7 +227,7 @@ void ListenerCore::failed(Error error) noexcept {
 }
 void ListenerCore::listening(const Address& local) noexcept {
   local_ = local;
-  ready = true;
+  if (!std::exchange(ready, true)) begin_followers();
   tell_listening_ = true;
   turn_->deliver(*this);
 }
@@ -227,8 +237,26 @@ void ListenerCore::closed() noexcept {
   ended = true;
 }
 
+// ---- the other stacks of the policy
+
+// One that cannot listen is missed and not fatal: the application has the first one.
+void ListenerCore::begin_followers() noexcept {
+  for (std::size_t i = 1; head_ == nullptr && i < plan_.stacks.size(); ++i) {
+    Plan plan = plan_;
+    plan.stacks = {plan_.stacks[i]};
+    auto& follower = turn_->make<ListenerCore>(framework_, *turn_, std::move(plan), ListenerEvents{}, this);
+    followers_.push_back(&follower);
+    follower.begin();
+  }
+}
+
+void ListenerCore::stop_followers() noexcept {
+  for (ListenerCore* follower : followers_) follower->stop();
+}
+
 void ListenerCore::stop() noexcept {
   if (std::exchange(stopped_, true)) return;
+  stop_followers();
   tell_stopped_ = !failure_;
   let_all_go();
   turn_->advance(*this);
@@ -248,6 +276,7 @@ void ListenerCore::gone() noexcept {
   waiter_ = {};
   stop();
   waiting_.clear();
+  for (ListenerCore* follower : std::exchange(followers_, {})) follower->gone();
   turn_->retire(*this);
 }
 
@@ -280,8 +309,8 @@ bool ListenerCore::renew() {
   return false;
 }
 
-bool ListenerCore::full() const noexcept {
-  return stopped_ || limit_ == 0 || pending_.size() >= kPendingMax || waiting_.size() >= kWaitingMax;
+bool ListenerCore::full() noexcept {
+  return stopped_ || head().limit_ == 0 || pending_.size() >= kPendingMax || head().waiting_.size() >= kWaitingMax;
 }
 
 Seat* ListenerCore::seat(const Address& peer, LowerPort lower) noexcept {
@@ -323,7 +352,7 @@ void ListenerCore::seated(Seat* seat, std::unique_ptr<ProtocolInstance> instance
   if (connection == nullptr) {
     adopt(*stack.trunk());
   } else {
-    if (limit_ != UINT64_MAX) --limit_;
+    if (head().limit_ != UINT64_MAX) --head().limit_;
     connection->accepted_by(*this, stack, static_cast<std::uint32_t>(pending_.size()));
     pending_.push_back(connection);
   }
@@ -343,7 +372,7 @@ void ListenerCore::adopt(Trunk& trunk) {
 
 void ListenerCore::not_established(ConnectionCore& connection, const Error* why) noexcept {
   forget(connection);
-  if (limit_ != UINT64_MAX) ++limit_;  // only what the application gets counts
+  if (head().limit_ != UINT64_MAX) ++head().limit_;  // only what the application gets counts
   if (why != nullptr) log(Severity::warning, "a peer was not established: " + why->detail);
 }
 
@@ -351,7 +380,7 @@ Stack* ListenerCore::take_stream(Trunk& trunk, const StreamArgs& args) noexcept 
   if (full()) return nullptr;
   if (trunk.fresh()) --bare_;
   Stack* branch = accept_stream(trunk, args, *this, pending_, plan_.limits);
-  if (branch != nullptr && limit_ != UINT64_MAX) --limit_;
+  if (branch != nullptr && head().limit_ != UINT64_MAX) --head().limit_;
   return branch;
 }
 
@@ -368,6 +397,10 @@ void ListenerCore::forget(ConnectionCore& connection) noexcept { forget_pending(
 
 void ListenerCore::established(ConnectionCore& connection) noexcept {
   forget(connection);
+  head().arrived(connection);
+}
+
+void ListenerCore::arrived(ConnectionCore& connection) noexcept {
   if (waiter_ || !events_.received) {
     waiting_.push_back(connection.handle());
     turn_->deliver(*this);
@@ -388,7 +421,10 @@ void ListenerCore::deliver() noexcept {
     auto hear = std::exchange(waiter_, {});
     hear(std::unexpected(failure_.value_or(Error{Reason::canceled, 0, "core", "the listener was stopped"})));
   }
-  if (std::exchange(tell_failed_, false) && !gone_ && events_.failed) events_.failed(*failure_);
+  if (std::exchange(tell_failed_, false) && !gone_) {
+    if (head_ != nullptr) log(Severity::warning, composed_->text + " is not listened with: " + failure_->detail);
+    if (events_.failed) events_.failed(*failure_);
+  }
   if (std::exchange(tell_stopped_, false) && !gone_ && events_.stopped) events_.stopped();
 }
 

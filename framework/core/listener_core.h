@@ -1,5 +1,6 @@
 // listener_core.h: the engine's side of a Listener: an acceptor in its slot, and the Connections on their way to being
-// ready.
+// ready. Of a policy with several stacks each that is listened with has an acceptor and so a ListenerCore of its own:
+// the first is the application's Listener, the others follow it.
 #pragma once
 #include <deque>
 #include <memory>
@@ -19,7 +20,11 @@ namespace trellis {
 
 class ListenerCore final : public AcceptorSlot, public ConnectionTaker, public StreamTaker, public OfferTaker {
  public:
-  ListenerCore(FrameworkCore& framework, Turn& turn, Plan plan, ListenerEvents events);
+  /// Leaves those stacks in the plan that are listened with (IMPL-44): all that can, but one for each kind of port,
+  /// because two acceptors cannot share one. If there is none the first stack stays, and begin() says why.
+  static void choose_stacks(Plan& plan);
+  /// For the first stack of the plan. `head`: whom it follows; null: it is the application's, and the others follow it.
+  ListenerCore(FrameworkCore& framework, Turn& turn, Plan plan, ListenerEvents events, ListenerCore* head = nullptr);
   ~ListenerCore() override;
   void begin() noexcept;
   void fail_later(Error) noexcept;  // it never began
@@ -90,7 +95,10 @@ class ListenerCore final : public AcceptorSlot, public ConnectionTaker, public S
   Result<void> judge_paths();
   void open() noexcept;
   void open_if_allowed() noexcept;
-  const char* cannot_listen() const noexcept;
+  ListenerCore& head() noexcept { return head_ != nullptr ? *head_ : *this; }
+  void begin_followers() noexcept;
+  void stop_followers() noexcept;
+  void arrived(ConnectionCore& connection) noexcept;
   void open_below() noexcept;
   void open_offering() noexcept;
   Stack* take_offer(LowerPort offered) noexcept;
@@ -99,7 +107,7 @@ class ListenerCore final : public AcceptorSlot, public ConnectionTaker, public S
   void leave_below() noexcept;
   void below_failed(Error error) noexcept;
   bool below_moves() const noexcept;
-  bool full() const noexcept;
+  bool full() noexcept;
   void adopt(Trunk& trunk);
   void let_all_go() noexcept;
   FrameworkCore& framework_;
@@ -119,8 +127,10 @@ class ListenerCore final : public AcceptorSlot, public ConnectionTaker, public S
   std::move_only_function<void(Result<Connection>)> waiter_;
   std::optional<Error> failure_;
   Address local_{};
-  std::uint64_t limit_ = UINT64_MAX;
-  std::size_t bare_ = 0;  // of trunks_: without a stream yet
+  ListenerCore* const head_;
+  std::vector<ListenerCore*> followers_;  // made when this one listens: at the same port
+  std::uint64_t limit_ = UINT64_MAX;      // of the head: for all of them
+  std::size_t bare_ = 0;                  // of trunks_: without a stream yet
   bool tell_listening_ = false, tell_failed_ = false, tell_stopped_ = false, stopped_ = false, gone_ = false;
 };
 

@@ -198,6 +198,7 @@ Listener Preconnection::listen(Executor& loop, ListenerEvents events) {
     plan = fail(Reason::invalid_argument, "the local endpoint '" + wishes_.local.host + "' is not an address");
   }
   const bool usable = plan.has_value();
+  if (usable) ListenerCore::choose_stacks(*plan);
   auto& core = turn.make<ListenerCore>(framework, turn, usable ? std::move(*plan) : Plan{}, std::move(events));
   if (usable)
     core.begin();

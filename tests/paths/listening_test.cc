@@ -13,9 +13,10 @@ struct ListeningPhone : Phone {
   using Phone::Phone;
   ~ListeningPhone() override { own.reset(); }
   /// "" or why it does not listen.
-  std::string serve(Preconnection preconnection) {
+  std::string serve(Preconnection preconnection, const char* with = "tcp") {
     std::optional<std::string> began;
-    own = preconnection.stack("tcp")
+    stack = with;
+    own = preconnection.stack(stack)
               .local({.host = {}, .port = 7000})
               .listen(client.loop(), {.listening = [&](const Address&) { began = ""; },
                                       .received = [this](Connection c) { callers.push_back(std::move(c)); },
@@ -28,9 +29,10 @@ struct ListeningPhone : Phone {
     callers.clear();
     std::optional<Result<void>> called;
     Preconnection caller(*framework);
-    caller.stack("tcp").remote({.host = address, .port = 7000});
+    caller.stack(stack).remote({.host = address, .port = 7000});
     Connection calling = caller.initiate(server.loop(), [&](Result<void> result) { called = std::move(result); });
     EXPECT_TRUE(world.run_until([&] { return called.has_value(); }, 60s));
+    if (stack == "udp") calling.send(slice(calling, "here I am"));  // a datagram is all that the phone sees of a caller
     world.run_for(200ms);
     const bool taken = !callers.empty();
     callers.clear();
@@ -38,6 +40,7 @@ struct ListeningPhone : Phone {
   }
   std::optional<Listener> own;
   std::vector<Connection> callers;
+  std::string stack;
 };
 struct ListeningWithoutWifi : ListeningPhone {
   ListeningWithoutWifi() : ListeningPhone(R"(<prohibit interface="wlan0"/>)") {}
@@ -51,6 +54,21 @@ TEST_F(ListeningPhone, TheApplicationsRulesSayWhoMayComeIn) {
   EXPECT_TRUE(call("10.1.0.2"));
   EXPECT_FALSE(call("10.2.0.2"));
   EXPECT_TRUE(call("10.1.0.2")) << "and the Listener goes on";
+}
+
+// RACE-36, API-123: datagrams come in by a path as connections do.
+TEST_F(ListeningPhone, TheApplicationsRulesHoldForDatagrams) {
+  Preconnection no_mobile(*framework);
+  no_mobile.path({.preference = Preference::prohibit, .interface_name = "wwan0"});
+  ASSERT_EQ(serve(no_mobile, "udp"), "");
+  EXPECT_TRUE(call("10.1.0.2"));
+  EXPECT_FALSE(call("10.2.0.2"));
+  EXPECT_TRUE(call("10.1.0.2")) << "and the Listener goes on";
+}
+TEST_F(ListeningWithoutWifi, ThePolicysRulesHoldForDatagrams) {
+  ASSERT_EQ(serve(Preconnection(*framework), "udp"), "");
+  EXPECT_FALSE(call("10.1.0.2"));
+  EXPECT_TRUE(call("10.2.0.2"));
 }
 
 TEST_F(ListeningPhone, WithoutRulesEverybodyComesIn) {

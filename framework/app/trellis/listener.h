@@ -16,7 +16,9 @@ struct ListenerEvents {
 
 class ListenerCore;  // core/listener_core.h
 
-/// A Listener on one loop. Destroying it stops it; its Connections live on.
+/// A Listener on one loop. Destroying it stops it; its Connections live on. It listens with all stacks of its policy
+/// that can, at the same port number: with the first one for each kind of port (udp, tcp). Where that of another one
+/// than the first is taken, the framework's log says so and the Listener does without.
 class Listener {
  public:
   Listener() = default;
@@ -28,7 +30,7 @@ class Listener {
   ~Listener();
   explicit operator bool() const noexcept { return core_ != nullptr; }  ///< false: empty handle
   Address local() const;                                                ///< unset before `listening`
-  std::string_view stack() const;                                       ///< "length-prefix/tcp"
+  std::string_view stack() const;                                       ///< the first of its stacks: "quic/udp"
   void stop();  ///< no more Connections; then `stopped`, the last of its events. Peers that are not ready are let go.
   /// At most this many Connections more are accepted; UINT64_MAX: no limit (RFC 9622: SetNewConnectionLimit).
   void new_connection_limit(std::uint64_t n);
