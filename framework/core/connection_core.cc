@@ -7,6 +7,7 @@
 #include "core/establishment.h"
 #include "core/group.h"
 #include "core/local_interface.h"
+#include "core/selection_properties.h"
 
 namespace trellis {
 namespace {
@@ -126,6 +127,7 @@ void ConnectionCore::taker_gone() noexcept {
 void ConnectionCore::stack_ready() noexcept {
   if (membership_ && state_ == ConnectionState::establishing && !apply_properties()) return;
   if (state_ == ConnectionState::establishing) state_ = ConnectionState::established;
+  if (!outbox_.empty()) outbox_.refuse([this](const MessageProperties& asked) { return contradiction(asked); });
   tell_ready_ = true;
   push_on();
   if (receiving_) demand();
@@ -143,9 +145,11 @@ bool ConnectionCore::send(Message&& message, Connection::Sent sent) {
   Chunk chunk{.data = std::move(message.data), .end_of_message = message.end};
   if (sent || message.properties != MessageProperties{})
     chunk.info = ledger().record(message.properties, std::move(sent));
-  if (ended_ || finished_) {
-    const Error why{Reason::invalid_argument, 0, "core",
-                    "nothing can be sent after the final message or the end of the Connection"};
+  const char* wrong = refusing_ ? "the first part of the message was refused" : contradiction(message.properties);
+  if (ended_ || finished_) wrong = "nothing can be sent after the final message or the end of the Connection";
+  refusing_ = wrong != nullptr && !message.end;
+  if (wrong != nullptr) {
+    const Error why{Reason::invalid_argument, 0, "core", wrong};
     if (chunk.info)
       chunk.info->report(Fate::failed, &why);
     else
@@ -155,6 +159,15 @@ bool ConnectionCore::send(Message&& message, Connection::Sent sent) {
   put(std::move(chunk));
   if (message.final) finish();
   return writable();
+}
+
+// What a message may not ask for, because the Connection was not chosen for it (InvalidMessageProperties); null: all is
+// well, or nothing is chosen yet.
+const char* ConnectionCore::contradiction(const MessageProperties& properties) const {
+  if (stack_ == nullptr || properties.reliable) return nullptr;
+  const FeatureSet have = features_of(stack_->composed(), face_);
+  if (!have.has(Feature::reliability) || have.has(Feature::per_message_reliability)) return nullptr;
+  return "msgReliable cannot be false: the stack has no perMsgReliability, which is to be required or preferred before";
 }
 
 void ConnectionCore::send_early(Message&& message) {
@@ -169,6 +182,7 @@ void ConnectionCore::put(Chunk chunk) noexcept {
   if (ended_ || finished_) return;
   if (stack_ != nullptr && state_ != ConnectionState::establishing && outbox_.empty() && stack_->top().credit() > 0 &&
       !(chunk.info && chunk.info->expires <= turn_.executor().now())) {
+    outbox_.passed(chunk);
     return stack_->top().push(std::move(chunk));
   }
   outbox_.add(std::move(chunk));
@@ -437,17 +451,18 @@ void ConnectionCore::deliver_messages() noexcept {
     if (!found && !ended_ && !inbox_.ended()) break;
     receiving_ = false;
     auto hear = std::exchange(receiver_, {});
-    if (found) {
-      hear(std::move(message));
-    } else if (failure_ && !inbox_.ended()) {
-      hear(std::unexpected(*failure_));
-    } else {
-      message.final = true;
-      hear(std::move(message));
-    }
+    hear(found ? Result<Message>(std::move(message)) : last_word());
     if (gone_ || !found) return;
   }
   if (receiving_) demand();
+}
+
+// When nothing more will come: why, or that the peer has finished, which is said once (RFC 9622 section 9.1.3.5).
+Result<Message> ConnectionCore::last_word() {
+  if (failure_ && !inbox_.ended()) return std::unexpected(*failure_);
+  if (std::exchange(final_told_, true))
+    return trellis::fail(Reason::invalid_argument, "nothing can be received after the final message", 0, "core");
+  return Message{.data = {}, .final = true};
 }
 
 void ConnectionCore::deliver_end() noexcept {

@@ -132,6 +132,8 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   bool deliver_notices() noexcept;
   void deliver_writable() noexcept;
   void deliver_messages() noexcept;
+  Result<Message> last_word();
+  const char* contradiction(const MessageProperties& properties) const;
   void deliver_end() noexcept;
   void end(std::unique_ptr<Error> why) noexcept;
   void let_go_of_stack() noexcept;
@@ -165,8 +167,8 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   Face face_;
   ConnectionState state_ = ConnectionState::establishing;
   bool tell_ready_ = false, tell_writable_ = false, want_writable_ = false, receiving_ = false, delivering_ = false;
-  bool finished_ = false, finish_told_ = false, gone_ = false, ended_ = false, failure_told_ = false,
-       closing_asked_ = false;
+  bool finished_ = false, finish_told_ = false, final_told_ = false, refusing_ = false, gone_ = false, ended_ = false,
+       failure_told_ = false, closing_asked_ = false;
 };
 
 }  // namespace trellis

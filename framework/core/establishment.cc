@@ -4,6 +4,7 @@
 
 #include "core/path_table.h"
 #include "core/race_story.h"
+#include "core/selection_properties.h"
 #include "core/source_address.h"
 #include "core/trunk.h"
 #include "trellis/address_text.h"
@@ -178,9 +179,18 @@ void Establishment::path_gone(const Path& path) noexcept {
   }
 }
 
-Result<void> Establishment::apply_properties(Stack& stack) const noexcept {
+// What belongs to one protocol is nothing to the others, and no reason to lose the winner (API-14, API-258).
+Result<void> Establishment::apply_properties(Attempt& winner) {
+  Stack& stack = winner.stack;
   for (const auto& [name, value] : plan_.wishes.properties) {
-    if (auto set = stack.set(name, value, stack.depth() - 1); !set) return set;
+    const bool specialized = is_specialized(name);
+    if (specialized && !has_protocol_of(stack.composed(), name)) continue;
+    if (auto set = stack.set(name, value, stack.depth() - 1); set)
+      owner_->remember(name, value);
+    else if (specialized)
+      winner.notices.emplace_back(Notice::soft_error, std::move(set).error());
+    else
+      return set;
   }
   return {};
 }
@@ -232,13 +242,12 @@ Error Establishment::too_late() const {
 void Establishment::won(NodeIndex leaf) noexcept {
   const auto found = std::ranges::find(attempts_, leaf, [](const auto& a) { return a->leaf; });
   Stack& winner = (*found)->stack;
-  if (auto applied = apply_properties(winner); !applied) {
+  if (auto applied = apply_properties(**found); !applied) {
     failure_ = std::make_unique<Error>(std::move(applied).error());
     cancel_leaf(leaf);
     return turn_.advance(*this);
   }
   EstablishmentOwner& owner = *std::exchange(owner_, nullptr);
-  for (const auto& [property, value] : plan_.wishes.properties) owner.remember(property, value);
   const std::string name = race_.tree().name(leaf);
   owner.bind(winner, name, std::move((*found)->early_copy));
   for (auto& [notice, detail] : (*found)->notices) owner.stack_noticed(notice, std::move(detail));

@@ -42,7 +42,7 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
   Route route_to(const Candidate& candidate) const;
   void path_gone(const Path& path) noexcept;
   bool early_went_elsewhere(const Attempt& attempt) noexcept;
-  Result<void> apply_properties(Stack& stack) const noexcept;
+  Result<void> apply_properties(Attempt& winner);
   void let_grow(Trunk& trunk, std::size_t stack);
   Error too_late() const;
   Error explained(const Error& error) const;

@@ -58,10 +58,12 @@ void Outbox::forget(const MessageInfo* info) {
   Batch keep;
   while (!queue_.empty()) {
     Chunk chunk = queue_.pop();
-    if (chunk.info.get() == info)
-      bytes_ -= chunk.data.size();
-    else
+    if (chunk.info.get() != info) {
       keep.add(std::move(chunk));
+      continue;
+    }
+    bytes_ -= chunk.data.size();
+    if (keep.empty()) front_begun_ = !chunk.end_of_message;
   }
   queue_.append(keep);
 }
@@ -71,26 +73,44 @@ void Outbox::clear() noexcept {
   bytes_ = 0;
 }
 
-void Outbox::expire(TimePoint now) {
-  if (first_expiry_ > now) return;
-  first_expiry_ = TimePoint::max();
+// Whole messages of which nothing was released: what a message's first part says counts for the others.
+template <class Which, class Tell>
+void Outbox::drop(const Which& which, const Tell& tell) {
   Batch keep;
   bool begins = !front_begun_;
-  bool drop = false;
+  bool dropped = false;
   while (!queue_.empty()) {
     Chunk chunk = queue_.pop();
-    if (begins) drop = expired(chunk, now);
+    if (begins) dropped = which(chunk);
     begins = chunk.end_of_message;
-    if (drop) {
-      bytes_ -= chunk.data.size();
-      give_up(chunk);
+    if (!dropped) {
+      keep.add(std::move(chunk));
       continue;
     }
-    if (chunk.info && chunk.info->expires > now) first_expiry_ = std::min(first_expiry_, chunk.info->expires);
-    keep.add(std::move(chunk));
+    bytes_ -= chunk.data.size();
+    tell(chunk);
   }
-  dropping_ = drop && !last_ended_;
+  dropping_ = dropped && !last_ended_;
   queue_.append(keep);
+}
+
+void Outbox::expire(TimePoint now) {
+  if (first_expiry_ > now) return;
+  drop([&](const Chunk& chunk) { return expired(chunk, now); }, give_up);
+  first_expiry_ = TimePoint::max();
+  for (const Chunk& chunk : queue_) {
+    if (chunk.info && chunk.info->expires > now) watch(chunk);
+  }
+}
+
+void Outbox::refuse(const std::function<const char*(const MessageProperties&)>& wrong) {
+  drop([&](const Chunk& chunk) { return chunk.info && wrong(*chunk.info.get()) != nullptr; },
+       [&](Chunk& chunk) {
+         if (!chunk.info) return;
+         const char* const why = wrong(*chunk.info.get());
+         const Error error{Reason::invalid_argument, 0, "core", why != nullptr ? why : "its first part was refused"};
+         chunk.info->report(Fate::failed, &error);
+       });
 }
 
 }  // namespace trellis

@@ -1,6 +1,8 @@
 // outbox.h: messages that the application has sent and the stack has no credit for yet. Only here can a message still
 // expire or be overtaken: what has been pushed to the stack belongs to its layers.
 #pragma once
+#include <functional>
+
 #include "trellis/port.h"
 
 namespace trellis {
@@ -9,10 +11,14 @@ class Outbox {
  public:
   /// Adds a message or a part. One that is not `ordered` goes before queued messages of lower urgency (IMPL-52).
   void add(Chunk chunk);
+  /// A part that did not need to wait here has gone to the stack: its message has begun.
+  void passed(const Chunk& chunk) noexcept { front_begun_ = !(last_ended_ = chunk.end_of_message); }
   /// Pushes while the port has credit, or everything when `all`.
   void release(LowerPort to, bool all = false);
   /// Drops messages whose lifetime has ended and of which nothing was released (IMPL-51).
   void expire(TimePoint now);
+  /// Drops messages that `wrong` has a sentence about, as failed.
+  void refuse(const std::function<const char*(const MessageProperties&)>& wrong);
   /// The chunk with this info; null: it is not here any more.
   Chunk* find(const MessageInfo* info) noexcept;
   /// Drops the chunk with this info without a word: something else speaks for it now.
@@ -26,6 +32,8 @@ class Outbox {
 
  private:
   void insert_by_priority(Chunk chunk);
+  template <class Which, class Tell>
+  void drop(const Which& which, const Tell& tell);
 
   Batch queue_;
   std::size_t bytes_ = 0;

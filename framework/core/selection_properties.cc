@@ -25,8 +25,9 @@ constexpr Named kNamed[] = {
     {"softErrorNotify", Feature::soft_errors},
 };
 
-// What the top layer does depends on what it is used for: streams are reliable, datagrams beside them are not.
-FeatureSet features(const ComposedStack& stack, Face face) {
+}  // namespace
+
+FeatureSet features_of(const ComposedStack& stack, Face face) {
   if (face == stack.traits.face) return stack.traits.have;
   std::vector<NamedTraits> layers;
   layers.reserve(stack.layers.size());
@@ -36,12 +37,20 @@ FeatureSet features(const ComposedStack& stack, Face face) {
   return folded ? folded->have : stack.traits.have;
 }
 
-}  // namespace
-
 std::optional<bool> selection_property(const ComposedStack& stack, Face face, std::string_view name) {
   const auto* const known = std::ranges::find_if(kNamed, [&](const Named& n) { return same_word(n.name, name); });
   if (known == std::ranges::end(kNamed)) return std::nullopt;
-  return features(stack, face).has(known->feature);
+  return features_of(stack, face).has(known->feature);
+}
+
+bool is_specialized(std::string_view name) { return name.contains('.') && !name.starts_with('_'); }
+
+bool is_of(std::string_view protocol, std::string_view name) {
+  return same_word(protocol, name.substr(0, name.find('.')));
+}
+
+bool has_protocol_of(const ComposedStack& stack, std::string_view name) {
+  return std::ranges::any_of(stack.layers, [&](const ComposedLayer& layer) { return is_of(layer.name, name); });
 }
 
 }  // namespace trellis

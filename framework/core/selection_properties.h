@@ -7,8 +7,18 @@
 
 namespace trellis {
 
+/// What the stack has for a Connection of this face: its streams are reliable, datagrams beside them are not.
+FeatureSet features_of(const ComposedStack& stack, Face face);
+
 /// The value that a selection property has once a Connection is established (API-111); none: no such property, or one
 /// that is no yes or no. `face`: of the Connection, since the members of a group may differ in it.
 std::optional<bool> selection_property(const ComposedStack& stack, Face face, std::string_view name);
+
+/// Whether the property belongs to one protocol ("tcp.userTimeoutValue"): it takes effect where that one was chosen
+/// and says nothing about others (API-14, API-258). Names that begin with an underscore are ours.
+bool is_specialized(std::string_view name);
+bool is_of(std::string_view protocol, std::string_view name);  ///< whether it belongs to this one
+/// Whether the stack has the protocol that the property belongs to.
+bool has_protocol_of(const ComposedStack& stack, std::string_view name);
 
 }  // namespace trellis

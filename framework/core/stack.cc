@@ -8,6 +8,7 @@
 #include "core/nothing.h"
 #include "core/path_rules.h"
 #include "core/path_table.h"
+#include "core/selection_properties.h"
 #include "core/trunk.h"
 #include "trellis/address_text.h"
 
@@ -429,9 +430,11 @@ bool Stack::quiet() const noexcept {
 template <class Ask>
 auto Stack::first_answer(std::string_view name, unsigned from, const Ask& ask, unsigned to) noexcept {
   std::string why;
+  const bool of_one = is_specialized(name) && has_protocol_of(*composed_, name);  // then it is nobody else's (IMPL-85)
   for (unsigned i = from + 1; i-- > to;) {
     Stack* const owner = part(i);
     if (owner == nullptr) break;
+    if (of_one && !is_of(composed_->layers[i].name, name)) continue;
     LayerSlot& slot = owner->level(i).slot;
     if (!slot.opened) continue;
     const UpperPort port = foot_ && i + 1u == first_ ? UpperPort(*foot_) : UpperPort(owner->level(i).link);

@@ -48,6 +48,28 @@ struct Queues : testing::Test {
 
 constexpr TimePoint at(int seconds) { return TimePoint(std::chrono::seconds(seconds)); }
 
+// API-180: what the first part of a message asked for counts for the others, also when it did not wait here.
+TEST_F(Queues, TheRestOfAMessageThatHasBegunIsNotDropped) {
+  outbox.passed(chunk("first", false));
+  outbox.add(chunk("rest", {.expires = at(1)}));
+  outbox.add(chunk("another", {.expires = at(1)}));
+  outbox.expire(at(2));
+  outbox.release(LowerPort(link), true);
+  EXPECT_EQ(sent(), "rest ");
+}
+
+TEST_F(Queues, OutboxRefusesWholeMessages) {
+  outbox.add(chunk("one"));
+  outbox.add(chunk("bad", {.reliable = false}, false));
+  outbox.add(chunk("worse", MessageProperties{}));
+  outbox.add(chunk("two"));
+  outbox.refuse([](const MessageProperties& asked) { return asked.reliable ? nullptr : "no"; });
+  EXPECT_EQ(fates, (std::vector{Fate::failed, Fate::failed}));
+  outbox.release(LowerPort(link), true);
+  EXPECT_EQ(sent(), "one two ");
+  EXPECT_TRUE(outbox.empty());
+}
+
 TEST_F(Queues, OutboxReleasesWithinCreditAndInOrder) {
   for (const char* word : {"a", "b", "c"}) outbox.add(chunk(word));
   outbox.release(LowerPort(link));

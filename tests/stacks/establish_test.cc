@@ -238,7 +238,7 @@ TEST_F(Establish, PropertyOfThePreconnectionThatCannotBeSetFailsTheEstablishment
   Listener listener = world.listen("tcp");
   const Error e = error_of(world.preconnection("tcp")
                                .remote({.host = {}, .port = 0, .address = listener.local()})
-                               .set("tcp.userTimeoutEnabled", true));
+                               .set("noSuchProperty", true));
   EXPECT_EQ(e.reason, Reason::unsupported) << e.detail;
 }
 

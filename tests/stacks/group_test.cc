@@ -328,6 +328,24 @@ TEST_P(Streams, DestroyedAtEveryTurn) {
   }
 }
 
+// API-212: who cannot follow what is set on another one leaves the group, hears of it, and lives on.
+TEST_P(Streams, WhoCannotFollowLeavesTheGroup) {
+  pair.listen(stack);
+  Talker& first = pair.dial_ready(stack);
+  Talker& second = pair.clone(first);
+  ASSERT_TRUE(pair.until([&] { return second.ready.has_value(); }));
+  EXPECT_EQ(first.connection.group_size(), 2u);
+  ASSERT_TRUE(first.connection.set("mux.first", true));
+  ASSERT_TRUE(pair.until([&] { return second.soft.size() == 1; }));
+  EXPECT_TRUE(second.soft[0].detail.starts_with("left its group, because mux.first could not be set: "))
+      << second.soft[0].detail;
+  EXPECT_EQ(first.connection.group_size(), 1u);
+  EXPECT_EQ(second.connection.group_size(), 1u);
+  second.send("still here");
+  EXPECT_TRUE(pair.until(
+      [&] { return std::ranges::any_of(pair.peers, [](auto& peer) { return peer->reader->all == "still here"; }); }));
+}
+
 INSTANTIATE_TEST_SUITE_P(Stacks, Streams,
                          testing::Values("mux/tcp", "length-prefix/mux/tcp", "dmux/udp", "length-prefix/dmux/udp"),
                          [](const auto& param) {
@@ -340,6 +358,7 @@ struct Clones : testing::Test {
   VirtualPair pair;
 };
 
+// QUIC-6: what uses streams works where there are none.
 // IMPL-114, IMPL-119, IMPL-130: without streams a clone is a connection of its own over the same stack.
 TEST_F(Clones, WithoutStreamsItIsAConnectionOfItsOwn) {
   pair.listen("length-prefix/tcp");

@@ -23,6 +23,7 @@ struct MuxFacts {
   int alive = 0;                      // instances
   int acceptors = 0;                  // alive
   std::vector<class Mux*> instances;  // in the order of making
+  std::vector<std::string> asked;     // properties, whether known or not
 };
 inline MuxFacts mux_facts;
 
@@ -152,12 +153,18 @@ class Mux : public ProtocolInstance, public StreamLayer {
   }
 
   Result<PropertyValue> get(UpperPort port, std::string_view name) noexcept override {
+    mux_facts.asked.emplace_back(name);
     if (name == "connPriority") return port.mark<Stream>()->priority;
     if (name == "_trellis.streamId") return std::uint64_t{port.mark<Stream>()->id};
     if (name == "maxSendRate") return rate_;
     return fail(Reason::unsupported);
   }
   Result<void> set(UpperPort port, std::string_view name, const PropertyValue& value) noexcept override {
+    mux_facts.asked.emplace_back(name);
+    if (name == "mux.first") {
+      if (port.mark<Stream>() == streams_.front().get()) return {};
+      return fail(Reason::prohibited, "only the first stream can have it");
+    }
     if (name == "connPriority") {
       port.mark<Stream>()->priority = std::get<std::uint64_t>(value);
       return {};

@@ -95,6 +95,102 @@ TEST_F(Properties, OfThePreconnectionAreForWhatFollows) {
   second.connection = {};
 }
 
+// API-14, API-258: what belongs to a protocol takes effect where that was chosen, and loses no Connection elsewhere.
+TEST_F(Properties, SpecializedOnesFailNoEstablishment) {
+  pair.listen("length-prefix/tcp");
+  Talker t;
+  t.connection = pair.to_server("length-prefix/tcp")
+                     .set("quic.nothing", true)
+                     .set("tcp.nothing", true)
+                     .set("keepAliveTimeout", Duration(10s))
+                     .initiate(pair.client.loop(), t.on_ready());
+  t.listen_to_all();
+  ASSERT_TRUE(pair.until([&] { return t.ready && !t.soft.empty(); }));
+  EXPECT_TRUE(*t.ready);
+  pair.world.run_for(1s);
+  ASSERT_EQ(t.soft.size(), 1u) << "what the chosen protocol does not know is told";
+  EXPECT_TRUE(t.soft[0].detail.contains("'tcp.nothing'")) << t.soft[0].detail;
+  EXPECT_EQ(std::get<Duration>(t.connection.get("keepAliveTimeout").value()), Duration(10s));
+  Talker& clone = *pair.talkers.emplace_back(std::make_unique<Talker>());
+  clone.connection = t.connection.clone(clone.on_ready());
+  ASSERT_TRUE(pair.until([&] { return clone.ready.has_value(); }));
+  EXPECT_TRUE(*clone.ready) << clone.ready->error().detail;
+  clone.connection = {};
+  t.connection = {};
+}
+
+// IMPL-85, IMPL-86: the layer above is asked first for what is everybody's, and not for what is another protocol's.
+TEST_F(Properties, SpecializedOnesGoToTheirProtocolOnly) {
+  pair.listen("mux/tcp");
+  Talker& t = pair.dial_ready("mux/tcp");
+  mux_facts.asked.clear();
+  EXPECT_FALSE(t.connection.get("tcp.nothing"));
+  EXPECT_FALSE(t.connection.set("tcp.nothing", true));
+  EXPECT_TRUE(mux_facts.asked.empty());
+  EXPECT_FALSE(t.connection.get("mux.nothing"));
+  EXPECT_TRUE(t.connection.get("keepAliveTimeout"));
+  EXPECT_EQ(mux_facts.asked, (std::vector<std::string>{"mux.nothing", "keepAliveTimeout"}));
+  ASSERT_TRUE(t.connection.set("maxSendRate", std::uint64_t{8000}));
+  EXPECT_EQ(std::get<std::uint64_t>(t.connection.get("maxSendRate").value()), 8000u);
+}
+
+// API-179, API-196
+TEST_F(Properties, NothingIsReceivedAfterTheFinalMessage) {
+  pair.peers_read = false;
+  pair.listen("length-prefix/tcp");
+  Talker& t = pair.dial_ready("length-prefix/tcp");
+  t.connection.send(Message{.data = slice(t.connection, "last words"), .final = true});
+  ASSERT_TRUE(pair.until([&] { return !pair.peers.empty(); }));
+  Connection& peer = pair.peers.front()->connection;
+  std::vector<std::string> got;
+  for (std::size_t n = 1; n <= 4; ++n) {
+    peer.receive(kWholeMessage, SIZE_MAX, [&](Result<Message> message) {
+      got.push_back(!message ? message.error().detail : message->final ? "final" : text(message->data));
+    });
+    ASSERT_TRUE(pair.until([&] { return got.size() == n; }));
+  }
+  const std::string over = "nothing can be received after the final message";
+  EXPECT_EQ(got, (std::vector<std::string>{"last words", "final", over, over}));
+  EXPECT_EQ(peer.state(), ConnectionState::established) << "the other direction goes on";
+}
+
+// API-13, API-173, API-180..API-182: a message may ask for less than the Connection does where that can be had.
+TEST_F(Properties, MessagesThatContradictTheirConnectionAreRefused) {
+  pair.listen("length-prefix/tcp");
+  Talker& t = pair.dial("length-prefix/tcp");
+  std::vector<std::string> refused;
+  const auto send = [&](const std::string& content, bool reliable, bool end = true) {
+    Message message{.data = slice(t.connection, content), .end = end};
+    message.properties.reliable = reliable;
+    t.connection.send(std::move(message), [&refused, content](Fate fate, const Error* why) {
+      if (fate != Fate::failed) return;
+      EXPECT_EQ(why->reason, Reason::invalid_argument);
+      refused.push_back(content);
+    });
+  };
+  send("before a stack is chosen", false);
+  send("one", true);
+  ASSERT_TRUE(pair.until([&] { return t.ready.has_value(); }));
+  send("after", false);
+  send("a message", false, false);
+  send(" in two parts", true);
+  send("two", true);
+  ASSERT_TRUE(pair.until([&] { return !pair.peers.empty() && pair.peers.front()->reader->messages.size() == 2; }));
+  EXPECT_EQ(pair.peers.front()->reader->messages, (std::vector<std::string>{"one", "two"}));
+  EXPECT_EQ(refused, (std::vector<std::string>{"before a stack is chosen", "after", "a message", " in two parts"}));
+}
+TEST_F(Properties, DatagramsMayBeAskedToBeUnreliable) {
+  pair.listen("udp");
+  Talker& t = pair.dial_ready("udp");
+  Message message{.data = slice(t.connection, "as they are")};
+  message.properties.reliable = false;
+  message.properties.checksum_length = 4;  // API-172, IMPL-56: advice, which UDP cannot follow for one message
+  std::optional<Fate> fate;
+  t.connection.send(std::move(message), [&](Fate told, const Error*) { fate = told; });
+  ASSERT_TRUE(pair.until([&] { return !pair.peers.empty() && pair.peers.front()->reader->all == "as they are"; }));
+  EXPECT_EQ(fate, Fate::sent);
+}
+
 // API-185, API-220, API-186
 TEST_F(Properties, EverySendHasOneFateAndTheyComeInOrder) {
   pair.listen("length-prefix/tcp");

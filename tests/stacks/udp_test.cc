@@ -61,11 +61,12 @@ TEST_F(Udp, TheFirstMessageGoesWhenItIsReady) {
   EXPECT_EQ(reader.messages.size(), 1u);
 }
 
-// IMPL-127, IMPL-88, API-89, API-272
+// IMPL-127, IMPL-88, API-89, API-129, API-272
 TEST_F(Udp, RefusalIsASoftError) {
   Listener listener = world.listen("udp");
   Connection c = world.dial("udp", listener);
   ASSERT_TRUE(world.run_until([&] { return world.dialled == 1; }));
+  EXPECT_TRUE(std::get<bool>(c.get("softErrorNotify").value()));
   listener = {};
   world.spin();
   std::optional<Error> soft;
