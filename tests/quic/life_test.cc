@@ -141,7 +141,7 @@ TEST_F(Quic, EveryConnectionLeavesATicket) {
   }
 }
 
-// QUIC-12, QUIC-97: who sends a recorded first flight again gets nothing of it to the application.
+// QUIC-12, QUIC-15, QUIC-97: who sends a recorded first flight again gets nothing of it to the application.
 TEST_F(Quic, ARecordedFlightIsWorthNothing) {
   pair.listen(quic());
   Talker& before = pair.dial_ready(quic());

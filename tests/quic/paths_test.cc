@@ -45,7 +45,7 @@ TEST_F(RoamingQuic, MovesToAPathOnRequest) {
   EXPECT_FALSE(peers[0]->connection.set("quic.path", std::uint64_t{1})) << "only a client moves";
 }
 
-// QUIC-73: an observer of both paths sees no id twice.
+// QUIC-73, QUIC-75, QUIC-85: an observer of both paths sees no id twice.
 TEST_F(RoamingQuic, EachPathHasItsOwnIds) {
   std::set<std::string> ids[2];
   const auto collect = [](std::set<std::string>& into) {

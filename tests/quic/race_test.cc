@@ -30,7 +30,8 @@ TEST_F(QuicOrTls, QuicIsReadyFirst) {
   EXPECT_EQ(syns, 0);
 }
 
-// QUIC-1, QUIC-2, QUIC-4, IMPL-169: where UDP is blocked TLS takes over after the protocol delay, and nothing weaker.
+// QUIC-1, QUIC-2, QUIC-4, QUIC-62, IMPL-169: where UDP is blocked TLS takes over at the same port, after the protocol
+// delay, and nothing weaker.
 TEST_F(QuicOrTlsWithoutUdp, TlsTakesOver) {
   const RaceRun raced = run();
   ASSERT_FALSE(raced.failure) << raced.failure->detail;

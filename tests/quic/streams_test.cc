@@ -70,8 +70,8 @@ TEST_F(Quic, HalfClose) {
   EXPECT_TRUE(*pair.peers[0]->closed) << pair.peers[0]->closed->error().detail;
 }
 
-// QUIC-29, QUIC-58, QUIC-59, QUIC-60, IMPL-95: an abort of one stream reaches its peer with the application's code, and
-// no other.
+// QUIC-29, QUIC-30, QUIC-58, QUIC-59, QUIC-60, IMPL-95: an abort of one stream reaches its peer with the application's
+// code, and no other.
 TEST_F(Quic, AbortOfOneStream) {
   pair.listen(quic());
   Talker& first = pair.dial_ready(quic());

@@ -307,6 +307,7 @@ TEST_F(ZeroRtt, WhatDoesNotFitFollowsARefusal) {
   EXPECT_EQ(peers.at(0).all, "abcdefghi");
 }
 
+// QUIC-7: nothing depends on TCP fast open.
 // RACE-105, RACE-107: a stack that cannot send early data sends them when it is ready.
 TEST_F(ZeroRtt, AStackWithoutEarlyDataSendsThemWhenReady) {
   begin(kTwo, "staggered", R"(<layer protocol="tcp"/>)");

@@ -112,7 +112,7 @@ TEST_F(Sctp, ALifetimeThatIsLongEnough) {
 }
 
 // A message that may be lost is not sent again (RFC 7496).
-// API-284, IMPL-57
+// API-115, API-173, API-284, IMPL-57
 TEST_F(Sctp, UnreliableMessages) {
   Talker& client = connected();
   client.send("before");

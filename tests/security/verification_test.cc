@@ -51,6 +51,26 @@ TEST_P(Verification, AcceptedLater) {
   expect_conversation();
 }
 
+// API-211: a clone has the security parameters of whom it was cloned from, with their callbacks.
+TEST_P(Verification, AboutACloneToo) {
+  ask_me(*client_security);
+  client_options = "resumption=false";
+  start();
+  answer({});
+  ASSERT_TRUE(world.run_until([&] { return client_ready && !world.accepted.empty(); }));
+  ASSERT_TRUE(*client_ready);
+  answer = {};
+  asked_about.clear();
+  std::optional<Result<void>> ready;
+  const Connection clone = client.clone([&](Result<void> how) { ready = std::move(how); });
+  ASSERT_TRUE(world.run_until([&] { return answer != nullptr; }));
+  EXPECT_EQ(asked_about, "peer.example");
+  EXPECT_FALSE(ready);
+  answer({});
+  ASSERT_TRUE(world.run_until([&] { return ready.has_value(); }));
+  EXPECT_TRUE(*ready) << ready->error().detail;
+}
+
 TEST_P(Verification, RefusedLater) {
   ask_me(*client_security);
   start();

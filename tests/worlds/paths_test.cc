@@ -45,5 +45,37 @@ TEST(Paths, TlsIsRacedWithAnAuthorityOfTheWorld) {
     EXPECT_EQ(again->quantile(share), secure->quantile(share)) << "same seed, same result";
 }
 
+// Each world does what its name says to the policies that it is made for.
+TEST(Worlds, AreWhatTheyAreCalled) {
+  const auto runs = [](const char* policy, const char* world) {
+    auto done = race(policy, world, 100);
+    EXPECT_TRUE(done) << done.error().detail;
+    return done.value_or(RaceStatistics());
+  };
+  const RaceStatistics healthy = runs("default", "healthy");
+  EXPECT_EQ(healthy.connected(), 100u);
+  EXPECT_EQ(healthy.attempts_most(), 1u) << "what is not needed is not tried";
+  EXPECT_EQ(runs("quic-or-tls", "healthy").stacks(), (Counts{{"quic/udp", 100}}));
+
+  const RaceStatistics blackhole = runs("default", "ipv6-blackhole");
+  EXPECT_EQ(blackhole.families(), (Counts{{"ipv4", 100}}));
+  EXPECT_GE(blackhole.quantile(0), std::chrono::milliseconds(250));
+
+  EXPECT_EQ(runs("quic-or-tls", "udp-blocked").stacks(), (Counts{{"tls/tcp", 100}}));
+
+  const RaceStatistics lossy = runs("default", "lossy-wifi");
+  EXPECT_GT(lossy.quantile(0.95), healthy.quantile(1)) << "what is lost is sent again";
+  EXPECT_GT(lossy.attempts(), 100u);
+
+  const RaceStatistics slow = runs("default", "slow-dns");
+  EXPECT_GT(slow.quantile(0.5), healthy.quantile(1));
+  EXPECT_GT(slow.families().at("ipv4"), 50u) << "answers for IPv6 come too late";
+  EXPECT_GT(slow.families().at("ipv6"), 0u) << "but for some";
+
+  const RaceStatistics captive = runs("secure", "captive-network");
+  EXPECT_EQ(captive.connected(), 0u) << "the portal answers, and cannot prove to be somebody else";
+  EXPECT_EQ(runs("default", "captive-network").families().size(), 1u) << "it has no IPv6";
+}
+
 }  // namespace
 }  // namespace trellis::simulation

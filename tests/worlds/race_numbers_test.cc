@@ -136,12 +136,13 @@ TEST_F(RaceNumbers, WhenNothingAnswersTheTimeIsLimited) {
   EXPECT_LE(raced.time, 15s + kTurns);
 }
 
-// RACE-80: a datagram stack is ready with its path; nothing was sent.
+// RACE-80, IMPL-21: a datagram stack is ready with its path; nothing was sent, not even to find out which address is to
+// be preferred.
 TEST_F(RaceNumbers, UdpIsReadyBeforeAnyPacket) {
   std::size_t packets = 0;
   RaceSetting setting{
       .policy = TRELLIS_SOURCE_DIR "/policies/datagram.xml", .world = world(kTwo), .plugin_directories = {}};
-  setting.observe = [&](const TraceEvent& event) { packets += event.what == "udp"; };
+  setting.observe = [&](const TraceEvent& event) { packets += event.what == "udp" || event.what == "syn"; };
   auto simulation = RaceSimulation::open(std::move(setting));
   ASSERT_TRUE(simulation) << simulation.error().detail;
   const auto raced = (*simulation)->run(1, 1);
