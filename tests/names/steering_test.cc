@@ -92,7 +92,7 @@ class SteeringTest : public NamesWorld {
   std::ptrdiff_t reordered = 0;  // candidates
 };
 
-// RACE-147, RACE-151, RACE-152: what the peer speaks decides which stack goes first.
+// RACE-147, RACE-148, RACE-151, RACE-152: what the peer speaks decides which stack goes first.
 TEST_F(SteeringTest, AlpnH3PutsQuicFirst) {
   load();
   EXPECT_THAT(race({"h3", "h2"}), ElementsAre("tls [2001:db8::53]:443", "tls 192.0.2.54:443", "quic [2001:db8::53]:443",
@@ -103,6 +103,7 @@ TEST_F(SteeringTest, AlpnH3PutsQuicFirst) {
   EXPECT_THAT(race({"h3", "h2"}), ElementsAre("quic [2001:db8::53]:443", "quic 192.0.2.54:443",
                                               "tls [2001:db8::53]:443", "tls 192.0.2.54:443"));
   EXPECT_THAT(race({"h2", "h3"}).front(), "tls [2001:db8::53]:443") << "of one service the application's order counts";
+  EXPECT_THAT(race({}).front(), "tls [2001:db8::53]:443") << "and nothing does for whom it makes no difference";
 }
 
 // RACE-153: endpoints that speak nothing of ours are not tried.

@@ -69,7 +69,7 @@ TEST_F(Quic, IdleTimeoutIsTheShorterOne) {
   EXPECT_NEAR(static_cast<double>((pair.world.now() - before) / 1ms), 4000, 1000);
 }
 
-// QUIC-19, QUIC-22, QUIC-79
+// QUIC-19, QUIC-22, QUIC-23, QUIC-79: by the side that was asked to.
 TEST_F(Quic, KeepAlive) {
   pair.listen(quic("idle-timeout-ms=20000"));
   Talker& t = pair.dial_ready(quic("keep-alive-ms=15000"));
@@ -191,6 +191,39 @@ TEST_F(Quic, FirstDatagramsAreFull) {
   pair.listen(quic("versions=v1"));
   pair.dial_ready(quic("versions=v1"));
   EXPECT_GE(initials, 2u);
+}
+
+// QUIC-82: an observer sees the version and both ids during the handshake, and then the receiver's id only.
+TEST_F(Quic, HeadersShowWhatTheyMust) {
+  std::string ids[2];  // of the client, of the server
+  std::size_t long_headers = 0, short_headers = 0;
+  const auto look = [&](std::size_t sender) {
+    return [&, sender](SimPacket& packet) {
+      const std::string text(reinterpret_cast<const char*>(packet.payload.data()), packet.payload.size());
+      if ((text.at(0) & 0x80) != 0) {
+        ++long_headers;
+        EXPECT_EQ(text.substr(1, 4), std::string("\0\0\0\1", 4));
+        const auto theirs = static_cast<std::size_t>(text.at(5));
+        const auto ours = static_cast<std::size_t>(text.at(6 + theirs));
+        EXPECT_LE(std::max(theirs, ours), 20u);
+        ids[sender] = text.substr(7 + theirs, ours);
+      } else {
+        ++short_headers;
+        EXPECT_EQ(text.substr(1, ids[1 - sender].size()), ids[1 - sender]);
+        EXPECT_TRUE(ids[sender].empty() || !text.contains(ids[sender]));
+      }
+      return Verdict::pass;
+    };
+  };
+  link.forth().tap = look(0);
+  link.back().tap = look(1);
+  pair.listen(quic("versions=v1"));
+  Talker& t = pair.dial_ready(quic("versions=v1"));
+  t.send("hello");
+  ASSERT_TRUE(pair.until([&] { return peer_with("hello") != nullptr; }));
+  EXPECT_GE(long_headers, 2u);
+  EXPECT_GE(short_headers, 2u);
+  EXPECT_FALSE(ids[1].empty());
 }
 
 // QUIC-16: refused early data arrive all the same, once.

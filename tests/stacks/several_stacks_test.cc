@@ -66,6 +66,24 @@ TEST_F(SeveralStacks, ThePortIsChosenOnce) {
   }
 }
 
+// API-77: what the application requires, prefers, avoids and prohibits chooses among the stacks of a policy.
+TEST_F(SeveralStacks, TheApplicationChooses) {
+  load();
+  pair.listen("");
+  const auto chosen = [&](Preconnection& to) {
+    Talker t;
+    t.connection = to.initiate(pair.client.loop(), t.on_ready());
+    EXPECT_TRUE(pair.until([&] { return t.ready.has_value(); }));
+    return std::string(t.connection.stack());
+  };
+  const auto to = [&] { return pair.to_server(""); };
+  EXPECT_EQ(chosen(to().prefer(Feature::multistreaming)), "dmux/udp") << "both have it: the policy's order";
+  EXPECT_EQ(chosen(to().prefer(Feature::keepalive)), "mux/tcp");
+  EXPECT_EQ(chosen(to().require(Feature::keepalive)), "mux/tcp");
+  EXPECT_EQ(chosen(to().avoid(Feature::soft_errors)), "mux/tcp");
+  EXPECT_EQ(chosen(to().prohibit(Feature::soft_errors)), "mux/tcp");
+}
+
 // API-61, API-62: one limit and one end for all of them.
 TEST_F(SeveralStacks, ItIsOneListener) {
   load();
