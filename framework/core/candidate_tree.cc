@@ -48,18 +48,15 @@ NodeIndex CandidateTree::worse(NodeIndex parent, const Candidate& candidate, std
   return most == kNoNode ? kNoNode : last_waiting(most);
 }
 
-NodeIndex CandidateTree::add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank) {
+NodeIndex CandidateTree::add(NodeIndex parent, Branch branch, const Candidate& candidate, std::int64_t rank) {
   assert((!nodes_[parent].branch || *nodes_[parent].branch == branch) && "a parent branches in one way");
   if (full(parent, candidate) != nullptr) return kNoNode;
   if (candidate.concrete()) ++leaves_;
   const auto index = static_cast<NodeIndex>(nodes_.size());
-  CandidateNode& node = nodes_.emplace_back();
-  node.candidate = std::move(candidate);
-  node.parent = parent;
-  node.rank = rank;
-  node.number = ++nodes_[parent].numbered;
-  node.rtts_left = node.candidate.rtts;
-  nodes_[parent].branch = branch;
+  CandidateNode& above = nodes_[parent];
+  above.branch = branch;
+  const std::uint32_t number = ++above.numbered;
+  nodes_.emplace_back(candidate, parent, number, rank).rtts_left = candidate.rtts;
   place(parent, index);
   return index;
 }

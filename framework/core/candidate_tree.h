@@ -17,7 +17,7 @@ using NodeIndex = std::uint32_t;
 inline constexpr NodeIndex kRoot = 0;
 inline constexpr NodeIndex kNoNode = UINT32_MAX;
 inline constexpr std::size_t kUsualNodes =
-    4;  // the root, a path, a stack and an address: memory for those comes at once
+    6;  // the root, a path, a stack and three addresses: memory for those comes at once
 
 /// What a node stands for; each part may still be open.
 struct Candidate {
@@ -61,7 +61,7 @@ class CandidateTree {
   /// tried later; or, of leaves, the last of a parent that has more of them waiting. kNoNode: there is none.
   NodeIndex worse(NodeIndex parent, const Candidate& candidate, std::int64_t rank) const noexcept;
   /// Adds a child at its place by rank; kNoNode: a limit is reached. A parent branches in exactly one way.
-  NodeIndex add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank);
+  NodeIndex add(NodeIndex parent, Branch branch, const Candidate& candidate, std::int64_t rank);
   /// Gives a child that has not started another rank. False: it has started, or that is its rank.
   bool rerank(NodeIndex child, std::int64_t rank);
   /// Forgets a child that has not started (an answer that was withdrawn).

@@ -252,9 +252,11 @@ void Establishment::won(NodeIndex leaf) noexcept {
   owner.bind(winner, name, std::move((*found)->early_copy));
   for (auto& [notice, detail] : (*found)->notices) owner.stack_noticed(notice, std::move(detail));
   attempts_.erase(found);
-  owner_ = &owner;
-  finish(name, nullptr);
+  if (plan_.report) owner.race_over(report(name, nullptr), plan_.report);
+  turn_.deliver(*this);  // the application hears first
 }
+
+void Establishment::deliver() noexcept { finish(); }
 
 void Establishment::lost(const Error& error) noexcept {
   failure_ = std::make_unique<Error>(explained(error));
@@ -277,19 +279,15 @@ Error Establishment::explained(const Error& error) const {
   return whole;
 }
 
-void Establishment::fail(const Error& error) noexcept { finish({}, &error); }
+void Establishment::fail(const Error& error) noexcept {
+  EstablishmentOwner& owner = *std::exchange(owner_, nullptr);
+  if (plan_.report) owner.race_over(report({}, &error), plan_.report);
+  owner.establish_failed(error);
+  finish();
+}
 
-void Establishment::finish(std::string winner, const Error* failure) noexcept {
-  EstablishmentOwner* owner = std::exchange(owner_, nullptr);
+void Establishment::finish() noexcept {
   gathering_.learn(late_);
-  if (owner != nullptr) {
-    if (plan_.report) {
-      owner_ = owner;
-      report(std::move(winner), failure);
-      owner_ = nullptr;
-    }
-    if (failure != nullptr) owner->establish_failed(*failure);
-  }
   race_.cancel(now(), "given up");
   for (const auto& attempt : attempts_) attempt->stack.abort(0);
   attempts_.clear();
@@ -301,10 +299,10 @@ void Establishment::finish(std::string winner, const Error* failure) noexcept {
 
 void Establishment::cancel() noexcept {
   owner_ = nullptr;
-  finish({}, nullptr);
+  finish();
 }
 
-void Establishment::report(std::string winner, const Error* failure) {
+std::unique_ptr<RaceReport> Establishment::report(std::string winner, const Error* failure) {
   auto made = tell_race(plan_, gathering_.ways(), race_);
   made->clock = turn_.executor().wall_clock() -
                 std::chrono::duration_cast<std::chrono::system_clock::duration>(now() - begun_at_);
@@ -312,7 +310,7 @@ void Establishment::report(std::string winner, const Error* failure) {
   made->ended_at = now();
   made->winner = std::move(winner);
   if (failure != nullptr) made->failure = *failure;
-  owner_->race_over(std::move(made), plan_.report);
+  return made;
 }
 
 }  // namespace trellis

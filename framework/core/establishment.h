@@ -27,6 +27,7 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
 
   void on_alarm() noexcept override;  // the race decides again, or the time is over
   void advance() noexcept override;   // a failure that may not be told inside initiate()
+  void deliver() noexcept override;   // of a race that was won: what the Connection need not wait for
 
   // RaceActions
   void start_leaf(NodeIndex leaf) noexcept override;
@@ -49,8 +50,8 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
   void fail(const Error& error) noexcept;
   bool ask_store() noexcept;
   void begin_race() noexcept;
-  void finish(std::string winner, const Error* failure) noexcept;
-  void report(std::string winner, const Error* failure);
+  void finish() noexcept;
+  std::unique_ptr<RaceReport> report(std::string winner, const Error* failure);
   void arm_next() noexcept;
   TimePoint now() const noexcept { return beginning_ ? begun_at_ : turn_.executor().now(); }
 

@@ -81,6 +81,11 @@ RaceLimits Plan::race_limits() const {
   return limits;
 }
 
+void Plan::aim_at(Endpoint remote) {
+  peer = state_endpoint(remote);
+  wishes.remote = std::move(remote);
+}
+
 std::span<const PrefixPolicy> Plan::prefix_policies() const noexcept {
   const auto& given = profile->policy.prefixes;
   return given.empty() ? default_prefix_policies() : std::span<const PrefixPolicy>(given);
@@ -223,7 +228,7 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
   });
   plan.generation = generation;
   plan.wishes = wishes;
-  plan.wishes.remote = Gathering::root(wishes).remote;  // an address that was given as text is read once
+  plan.aim_at(Gathering::root(wishes).remote);  // an address that was given as text is read once
   plan.connect_timeout = wishes.connect_timeout > Duration{} ? wishes.connect_timeout : policy.limits.connect_timeout;
   plan.candidates = policy.limits.candidates;
   plan.limits.receive_buffer = policy.limits.receive_buffer;

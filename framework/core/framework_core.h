@@ -34,6 +34,7 @@ struct Plan {
   std::shared_ptr<const Profile> profile;  // what `racing` refers to; stays when the policy is loaded anew
   std::uint64_t generation = 0;            // FrameworkCore::generation() before it was made
   Preconnection::Wishes wishes;
+  std::string peer;                // wishes.remote, as what is remembered names it: state_endpoint()
   StackList stacks;                // usable and equivalent, best first; at least one
   std::vector<std::string> unfit;  // the others, "udp: lacks what is required: reliability"
   Face face = Face::none;          // of all of them
@@ -46,6 +47,7 @@ struct Plan {
   ConnectionLimits limits;
   std::shared_ptr<const StateRules> state;  // what is remembered
   RaceLimits race_limits() const;
+  void aim_at(Endpoint remote);                                    // another one than that of the wishes
   std::span<const PrefixPolicy> prefix_policies() const noexcept;  // how addresses are ordered (RFC 6724)
 };
 

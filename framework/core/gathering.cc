@@ -63,13 +63,13 @@ void Gathering::expand(NodeIndex node) {
 }
 
 // Earlier races have a say in what is tried first and how long it may take, never in what is tried.
-NodeIndex Gathering::add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank) {
+NodeIndex Gathering::add(NodeIndex parent, Branch branch, Candidate& candidate, std::int64_t rank) {
   Outlook outlook = history_.outlook(candidate);
   if (outlook.expected > Duration{}) candidate.expected = outlook.expected;
   // Whoever wishes for certain paths gets those first: a further connection, those that no other one runs on.
   if (branch == Branch::path && !plan_.wishes.paths.empty()) outlook.rank = 0, outlook.failed_before = false;
   candidate.failed_before = outlook.failed_before;
-  return race_.add(now_(), parent, branch, std::move(candidate), rank + outlook.rank,
+  return race_.add(now_(), parent, branch, candidate, rank + outlook.rank,
                    race_.traced() ? outlook.text(loop_.now()) : std::string());
 }
 
@@ -83,8 +83,8 @@ void Gathering::expand_paths(NodeIndex node) {
     ways_.push_back(any_way(plan_.wishes));
     Candidate child = race_.tree()[node].candidate;
     child.path = 0;
-    way_nodes_.push_back(add(node, Branch::path, std::move(child), 0));
-    return race_.children_changed(now_(), node);
+    way_nodes_.push_back(add(node, Branch::path, child, 0));
+    return race_.children_changed(now_(), node, kAllGathered);
   }
   follow(std::move(*table));
   if (this->table()->complete()) update_ways();
@@ -119,8 +119,7 @@ void Gathering::update_ways() {
     child.expected = expected_on(now.paths.front(), !child.remote.address);
     const bool raced = now.raced;
     ways_.push_back(std::move(now));
-    way_nodes_.push_back(raced ? add(branching_, Branch::path, std::move(child), static_cast<std::int64_t>(rank))
-                               : kNoNode);
+    way_nodes_.push_back(raced ? add(branching_, Branch::path, child, static_cast<std::int64_t>(rank)) : kNoNode);
   }
   if (race_.tree()[branching_].children.empty()) return race_.expansion_failed(now_(), branching_, no_way());
   race_.children_changed(now_(), branching_);
@@ -191,22 +190,22 @@ std::vector<Endpoint> Gathering::remotes(const Candidate& candidate) const {
 }
 
 void Gathering::expand_stacks(NodeIndex node) {
-  const Candidate parent = race_.tree()[node].candidate;
   for (std::size_t i = 0; i < plan_.stacks.size(); ++i) {
-    Candidate child = parent;
+    Candidate child = race_.tree()[node].candidate;
+    const int path = child.path;
     child.stack = static_cast<int>(i);
     child.rtts = static_cast<std::uint8_t>(plan_.stacks[i]->traits.handshake_rtts);
     if (plan_.stacks[i]->proxied) child.remote = remotes(child).front();
-    child.expected = ways_[static_cast<std::size_t>(parent.path)].paths.front().smoothed_rtt * child.rtts;
+    child.expected = ways_[static_cast<std::size_t>(path)].paths.front().smoothed_rtt * child.rtts;
     const char* rule = nullptr;
     if (!names_somebody(child.remote)) rule = "the path has no proxy for it";
     if (child.remote.address) {
-      const int way = way_to(child.remote.address, parent.path);
+      const int way = way_to(child.remote.address, path);
       if (way < 0) rule = "the path does not lead to it";
       child.path = std::max(0, way);
     }
     if (rule == nullptr)
-      add(node, Branch::protocol, std::move(child), static_cast<std::int64_t>(i));
+      add(node, Branch::protocol, child, static_cast<std::int64_t>(i));
     else
       race_.drop(now_(), node, rule, plan_.stacks[i]->text);
   }
@@ -216,9 +215,12 @@ void Gathering::expand_stacks(NodeIndex node) {
                                   {Reason::unreachable, 0, "core", "no stack of the policy can be used on this path"});
   }
   const bool proxied = std::ranges::any_of(plan_.stacks, [](const auto& stack) { return stack->proxied; });
-  if (!parent.remote.address && !proxied && resolution(parent.path, parent.remote).steers())
-    return resolution(parent.path, parent.remote).steer(node);
-  race_.children_changed(now_(), node);
+  const Candidate& parent = race_.tree()[node].candidate;
+  if (!parent.remote.address && !proxied) {
+    Resolution& names = resolution(parent.path, parent.remote);
+    if (names.steers()) return names.steer(node);
+  }
+  race_.children_changed(now_(), node, kAllGathered);
 }
 
 Resolution& Gathering::resolution(int path, const Endpoint& name) {

@@ -47,7 +47,7 @@ class Gathering final : public PathWatcher {
   int way_to(const Address& address, int way) const noexcept;
   void expand_paths(NodeIndex node);
   void expand_stacks(NodeIndex node);
-  NodeIndex add(NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank);
+  NodeIndex add(NodeIndex parent, Branch branch, Candidate& candidate, std::int64_t rank);
   Resolution& resolution(int path, const Endpoint& name);
 
   FrameworkCore& framework_;

@@ -5,12 +5,9 @@
 
 namespace trellis {
 
+// Of one peer there are a few places only.
 std::size_t History::Hash::operator()(const HistoryPlace& place) const {
-  std::size_t hash = 0;
-  for (const std::string_view part : {place.partition, place.network, place.endpoint, place.stack}) {
-    hash = hash * 0x9e3779b97f4a7c15u + std::hash<std::string_view>{}(part);
-  }
-  return hash;
+  return std::hash<std::string_view>{}(place.endpoint);
 }
 
 History::Entry* History::look_up(const HistoryPlace& place) {

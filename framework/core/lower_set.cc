@@ -165,9 +165,10 @@ bool LowerSet::ready() noexcept { return lowers_.empty() || user() != nullptr ||
 Result<std::shared_ptr<const Plan>> LowerSet::plan_for(const LowerWish& wish) {
   auto plan = std::make_shared<Plan>(*growth_->plan);
   if (wish.remote) {
-    Endpoint& remote = plan->wishes.remote;
+    Endpoint remote = plan->wishes.remote;
     remote.address = wish.remote;
     if (remote.address.port == 0) remote.address.port = remote.port;
+    plan->aim_at(std::move(remote));
   }
   const PathTable* const table = trunk_.stack().path_table();
   const FeatureSet& prohibited = plan->wishes.prohibit;

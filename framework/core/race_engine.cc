@@ -31,8 +31,20 @@ bool active(Child::State s) { return s == Child::State::started || s == Child::S
 RaceEngine::RaceEngine(Candidate root, const RaceLimits& limits, const BranchRacing (&racing)[3], RaceActions& actions)
     : tree_(std::move(root), limits.tree), limits_(limits), actions_(actions) {
   std::ranges::copy(racing, racing_);
-  parents_.reserve(kUsualNodes);
-  parents_.resize(1);
+}
+
+const RaceEngine::Parent* RaceEngine::known_parent(NodeIndex node) const noexcept {
+  const auto found = std::ranges::find(parents_, node, &Parent::node);
+  return found != parents_.end() ? &*found : nullptr;
+}
+
+RaceEngine::Parent& RaceEngine::parent(NodeIndex node) {
+  const auto found = std::ranges::find(parents_, node, &Parent::node);
+  return found != parents_.end() ? *found : parents_.emplace_back(node);
+}
+
+void RaceEngine::no_wake(NodeIndex node) noexcept {
+  if (known_parent(node) != nullptr) parent(node).wake = TimePoint::max();
 }
 
 void RaceEngine::note(RaceStep step, std::string_view why) {
@@ -43,7 +55,7 @@ void RaceEngine::note(RaceStep step, std::string_view why) {
   if (step.kind == Kind::failed) step.error = node.failure;
   if (step.kind == Kind::answered) step.rtts_left = node.rtts_left;
   if (step.kind == Kind::added || step.kind == Kind::moved) step.rank = node.rank;
-  if (step.kind == Kind::changed) step.awaited = parent(step.node).awaited;
+  if (const Parent* p = known_parent(step.node); step.kind == Kind::changed && p != nullptr) step.awaited = p->awaited;
   trace_.push_back(std::move(step));
 }
 
@@ -62,7 +74,7 @@ void RaceEngine::begin(TimePoint now) {
   rearm();
 }
 
-NodeIndex RaceEngine::add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank,
+NodeIndex RaceEngine::add(TimePoint now, NodeIndex parent, Branch branch, const Candidate& candidate, std::int64_t rank,
                           std::string detail) {
   if (over_) return kNoNode;  // updates after the end are not for this Connection (RACE-48)
   const char* const limit = tree_.full(parent, candidate);
@@ -72,7 +84,7 @@ NodeIndex RaceEngine::add(TimePoint now, NodeIndex parent, Branch branch, Candid
     return kNoNode;
   }
   if (worse != kNoNode) tree_.remove(worse);
-  const NodeIndex added = tree_.add(parent, branch, std::move(candidate), rank);
+  const NodeIndex added = tree_.add(parent, branch, candidate, rank);
   fact(now, Kind::added, added, "", std::move(detail));
   if (worse != kNoNode) decision(now, Kind::canceled, worse, limit, "for " + tree_.name(added));
   return added;
@@ -92,17 +104,23 @@ void RaceEngine::withdraw(TimePoint now, NodeIndex child) {
   if (!over_ && tree_.remove(child)) fact(now, Kind::canceled, child, "withdrawn");
 }
 
-void RaceEngine::pending(NodeIndex node, RaceStep::Awaited awaited) { parent(node).awaited = awaited; }
+void RaceEngine::pending(NodeIndex node, RaceStep::Awaited awaited) {
+  if (awaited != RaceStep::Awaited{} || known_parent(node) != nullptr) parent(node).awaited = awaited;
+}
 
-void RaceEngine::children_changed(TimePoint now, NodeIndex node) {
+void RaceEngine::children_changed(TimePoint now, NodeIndex node, std::string_view how) {
   if (over_ || !active(tree_[node].state)) return;
-  fact(now, Kind::changed, node, "candidates were gathered");
-  if (!parent(node).race && tree_[node].branch) {  // the first children: now it is known how the node branches
-    parent(node).race = race_of(node);
-    if (!parent(node).race) return broken(now, node, "began no race");
-    decide(now, node, RaceEvent::begin, 0);
-  } else if (parent(node).race) {
+  fact(now, Kind::changed, node, how);
+  const Parent* const p = known_parent(node);
+  if (p != nullptr && p->race) {
     decide(now, node, RaceEvent::children_changed, 0);
+  } else if (how == kAllGathered && tree_[node].children.size() == 1) {
+    start_only_child(now, node);
+  } else if (tree_[node].branch) {  // the first children: now it is known how the node branches
+    auto race = race_of(node);
+    if (!race) return broken(now, node, "began no race");
+    parent(node).race = std::move(race);
+    decide(now, node, RaceEvent::begin, 0);
   }
   keep_going(now, node);
   rearm();
@@ -150,7 +168,8 @@ void RaceEngine::begin_node(TimePoint now, NodeIndex node) {
 }
 
 void RaceEngine::decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId about) {
-  if (over_) return;
+  const Parent* const p = known_parent(node);
+  if (over_ || p == nullptr || !p->race) return;
   static thread_local std::vector<Child> children;  // keeps its memory; a racing policy calls nothing back
   children.clear();
   for (const NodeIndex i : tree_[node].children) {
@@ -166,15 +185,14 @@ void RaceEngine::decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId 
                         .last_resort = c.candidate.last_resort,
                         .failure = c.failure ? std::optional(c.failure->reason) : std::nullopt});
   }
-  Parent& p = parent(node);
   const RaceView view{.branch = *tree_[node].branch,
                       .now = now,
                       .begun_at = tree_[node].started_at,
                       .children = children,
-                      .ipv6_pending = p.awaited.ipv6,
-                      .ipv4_pending = p.awaited.ipv4,
-                      .service_pending = p.awaited.service};
-  p.wake = TimePoint::max();
+                      .ipv6_pending = p->awaited.ipv6,
+                      .ipv4_pending = p->awaited.ipv4,
+                      .service_pending = p->awaited.service};
+  no_wake(node);
   execute(now, node, event, plan_of(node, event, about, view));
 }
 
@@ -236,6 +254,12 @@ void RaceEngine::start_child(TimePoint now, NodeIndex, NodeIndex child, const ch
   start(now, child, why);
 }
 
+// There is nothing to decide, so nobody is asked.
+void RaceEngine::start_only_child(TimePoint now, NodeIndex node) {
+  const NodeIndex child = tree_[node].children.front();
+  if (tree_[child].state == Child::State::waiting) start_child(now, node, child, event_word(RaceEvent::begin));
+}
+
 void RaceEngine::run_deferred(TimePoint now) {
   while (!over_ && !deferred_.empty() && attempts_ < limits_.attempts_at_once) {
     const NodeIndex next = deferred_.front();
@@ -255,13 +279,13 @@ bool RaceEngine::running(NodeIndex node) const noexcept {
 // with nothing to try has failed.
 void RaceEngine::keep_going(TimePoint now, NodeIndex node) {
   while (!over_ && active(tree_[node].state) && !running(node)) {
-    const Parent& p = parent(node);
-    if (p.awaited != RaceStep::Awaited{}) return;
+    const Parent* const p = known_parent(node);
+    if (p != nullptr && p->awaited != RaceStep::Awaited{}) return;
     const auto& children = tree_[node].children;
     const auto waiting =
         std::ranges::find_if(children, [&](NodeIndex i) { return tree_[i].state == Child::State::waiting; });
     if (waiting == children.end()) return fail_node(now, node, summary(node));
-    if (p.wake != TimePoint::max()) return;
+    if (p != nullptr && p->wake != TimePoint::max()) return;
     decision(now, Kind::ignored, node, "the plan stops here, but a candidate is left");
     start_child(now, node, *waiting, "left by the racing policy");
   }
@@ -303,10 +327,9 @@ void RaceEngine::broken(TimePoint now, NodeIndex node, const std::string& what) 
 }
 
 std::optional<Error> RaceEngine::held_back() const {
-  for (NodeIndex i = 0; i < parents_.size(); ++i) {
-    if (!active(tree_[i].state) || !parents_[i].race || parents_[i].awaited != RaceStep::Awaited{} || running(i))
-      continue;
-    return blame(i, "started nothing although candidates were waiting");
+  for (const Parent& p : parents_) {
+    if (!active(tree_[p.node].state) || !p.race || p.awaited != RaceStep::Awaited{} || running(p.node)) continue;
+    return blame(p.node, "started nothing although candidates were waiting");
   }
   return {};
 }
@@ -316,7 +339,7 @@ void RaceEngine::fail_node(TimePoint now, NodeIndex node, Error error, const cha
   n.state = Child::State::failed;
   n.ended_at = now;
   n.failure = std::move(error);
-  parent(node).wake = TimePoint::max();
+  no_wake(node);
   if (fact_why != nullptr)
     fact(now, Kind::failed, node, fact_why);
   else
@@ -390,7 +413,7 @@ void RaceEngine::cancel_node(TimePoint now, NodeIndex node, const char* why, boo
     actions_.cancel_leaf(node);
     return;
   }
-  parent(node).wake = TimePoint::max();
+  no_wake(node);
   actions_.abandon(node);
   cancel_children(now, node, why);
 }
@@ -415,10 +438,11 @@ void RaceEngine::wake(TimePoint now) {
   armed_ = TimePoint::max();
   if (!over_ && std::ranges::any_of(parents_, [&](const Parent& p) { return p.wake <= now; }))
     fact(now, Kind::woke, kRoot, "the time is over");
-  for (NodeIndex i = 0; i < parents_.size() && !over_; ++i) {
+  for (std::size_t i = 0; i < parents_.size() && !over_; ++i) {  // deciding may add more
     if (parents_[i].wake > now) continue;
-    decide(now, i, RaceEvent::wake, 0);
-    keep_going(now, i);
+    const NodeIndex node = parents_[i].node;
+    decide(now, node, RaceEvent::wake, 0);
+    keep_going(now, node);
   }
   rearm();
 }

@@ -44,6 +44,9 @@ struct RaceLimits {
 
 /// Why a node failed that stood for something which is not there any more.
 inline constexpr const char* kWentAway = "it went away";
+/// How a node has changed: it may get more children, or it will not.
+inline constexpr const char* kGathered = "candidates were gathered";
+inline constexpr const char* kAllGathered = "all candidates were gathered";
 
 class RaceEngine {
  public:
@@ -55,15 +58,16 @@ class RaceEngine {
   /// A new child. Where a limit is reached, what is worth least is dropped, another one or this (kNoNode), and the
   /// trace says so.
   /// `detail`: what is known of it, for the trace.
-  NodeIndex add(TimePoint now, NodeIndex parent, Branch branch, Candidate candidate, std::int64_t rank,
+  NodeIndex add(TimePoint now, NodeIndex parent, Branch branch, const Candidate& candidate, std::int64_t rank,
                 std::string detail = {});
   /// Another place for a child that waits. False: it is where it was.
   bool rerank(TimePoint now, NodeIndex child, std::int64_t rank);
   void withdraw(TimePoint now, NodeIndex child);
   /// A candidate that is not added, by a rule that is not the engine's.
   void drop(TimePoint now, NodeIndex parent, std::string_view rule, std::string which);
-  void pending(NodeIndex node, RaceStep::Awaited awaited);            // what expand() still waits for
-  void children_changed(TimePoint now, NodeIndex parent);             // after add, withdraw, rerank, pending
+  void pending(NodeIndex node, RaceStep::Awaited awaited);  // what expand() still waits for
+  /// After add, withdraw, rerank, pending. kAllGathered: a single child then has nobody to race, and starts at once.
+  void children_changed(TimePoint now, NodeIndex parent, std::string_view how = kGathered);
   void expansion_failed(TimePoint now, NodeIndex node, Error error);  // it has no children, and will not have any
   /// What the node stands for is not there any more: whatever runs below it ends.
   void node_failed(TimePoint now, NodeIndex node, Error error);
@@ -86,11 +90,12 @@ class RaceEngine {
 
  private:
   using Kind = RaceStep::Kind;
-  struct Parent {  // a started node that branches
-    std::unique_ptr<Race> race;
+  struct Parent {  // a started node that branches, and has something to decide or to wait for
+    NodeIndex node;
+    std::unique_ptr<Race> race = {};
     TimePoint wake = TimePoint::max();
     unsigned idle_wakes = 0;  // in a row
-    RaceStep::Awaited awaited;
+    RaceStep::Awaited awaited = {};
   };
   void fact(TimePoint now, Kind kind, NodeIndex node, std::string_view why, std::string detail = {});
   void decision(TimePoint now, Kind kind, NodeIndex node, std::string_view why, std::string detail = {});
@@ -105,6 +110,7 @@ class RaceEngine {
   }
   void execute(TimePoint now, NodeIndex node, RaceEvent event, RacePlan plan);
   void start_child(TimePoint now, NodeIndex parent, NodeIndex child, const char* why);
+  void start_only_child(TimePoint now, NodeIndex node);
   void keep_going(TimePoint now, NodeIndex node);
   void child_ended(TimePoint now, NodeIndex parent, NodeIndex child);
   void fail_node(TimePoint now, NodeIndex node, Error error, const char* fact_why = nullptr);
@@ -116,16 +122,15 @@ class RaceEngine {
   Error summary(NodeIndex node) const;
   Error blame(NodeIndex node, const std::string& what) const;
   void broken(TimePoint now, NodeIndex node, const std::string& what);
-  Parent& parent(NodeIndex node) {
-    if (parents_.size() <= node) parents_.resize(tree_.size());
-    return parents_[node];
-  }
+  const Parent* known_parent(NodeIndex node) const noexcept;  // null: it decides nothing and waits for nothing
+  Parent& parent(NodeIndex node);
+  void no_wake(NodeIndex node) noexcept;
 
   CandidateTree tree_;
   RaceLimits limits_;
   BranchRacing racing_[3];
   RaceActions& actions_;
-  std::vector<Parent> parents_;      // by NodeIndex; empty for leaves
+  std::vector<Parent> parents_;
   std::vector<NodeIndex> deferred_;  // leaves that wait for a free place among the attempts
   std::vector<RaceStep> trace_;
   TimePoint begun_at_{}, armed_ = TimePoint::max();

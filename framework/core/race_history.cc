@@ -87,10 +87,9 @@ RaceHistory::Known* RaceHistory::looked_up(int path, int stack) {
 
 RaceHistory::Known& RaceHistory::known(int path, int stack) {
   if (Known* const before = looked_up(path, stack)) return *before;
-  if (endpoint_.empty()) endpoint_ = state_endpoint(plan_.wishes.remote);
   Known& k = known_.emplace_back(path, stack);
   const Duration keep = plan_.state->keep_of(StateKind::performance);
-  k.here = framework_.history.find(place(path, stack, endpoint_), loop_.now(), keep, &k.found);
+  k.here = framework_.history.find(place(path, stack, plan_.peer), loop_.now(), keep, &k.found);
   return k;
 }
 
@@ -177,10 +176,9 @@ void RaceHistory::learn(const CandidateTree& tree, TimePoint now, bool late) {
 }
 
 void RaceHistory::tell(const CandidateNode& leaf, const Attempted& attempt, TimePoint now) {
-  if (endpoint_.empty()) endpoint_ = state_endpoint(plan_.wishes.remote);
   const Candidate& c = leaf.candidate;
   const Known* const known = looked_up(c.path, c.stack);
-  note(place(c.path, c.stack, endpoint_), host_bits(attempt.remote), attempt, now,
+  note(place(c.path, c.stack, plan_.peer), host_bits(attempt.remote), attempt, now,
        known != nullptr ? &known->found : nullptr);
   // A refusal is the host's; only what vanishes on the way speaks of the network.
   const bool vanished = attempt.how == Attempted::How::silent || attempt.reason == Reason::timed_out;

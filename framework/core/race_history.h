@@ -57,7 +57,6 @@ class RaceHistory {
   const Plan& plan_;
   Executor& loop_;
   const std::vector<Way>& ways_;
-  std::string endpoint_;      // empty: not needed yet
   std::vector<Known> known_;  // looked up so far
 };
 

@@ -88,7 +88,12 @@ void Resolution::begin() {
   if (std::exchange(begun_, true)) return;
   const Endpoint& remote = name_;
   if (const KnownHost* known = c_.framework.known_host(remote)) {
-    for (const Address& address : known->addresses) plain_.push_back({.address = without_port(address), .source = {}});
+    plain_.reserve(known->addresses.size());
+    for (const auto family : {Address::Family::ipv6, Address::Family::ipv4}) {
+      for (const Address& address : known->addresses) {
+        if (address.family == family) plain_.push_back({.address = without_port(address), .source = {}});
+      }
+    }
     as_given_ = true;
     return;
   }
@@ -231,13 +236,16 @@ void Resolution::sync(Node& node, const std::vector<Pick>& picked) {
     }
     if (std::ranges::contains(node.dropped, pick.address)) continue;
     Candidate leaf = c_.race.tree()[node.index].candidate;
-    leaf.remote = {.host = name_.host, .port = pick.address.port, .address = pick.address};
+    leaf.remote.host = name_.host;
+    leaf.remote.port = pick.address.port;
+    leaf.remote.address = pick.address;
+    leaf.remote.service.clear();
     leaf.path = std::max(0, way_to_(pick.address));
     const Outlook outlook = c_.history.outlook(leaf);
     leaf.expected = outlook.expected > Duration{} ? outlook.expected : path_.smoothed_rtt * leaf.rtts;
     leaf.failed_before = outlook.failed_before;
     leaf.last_resort = pick.translated;
-    const NodeIndex added = c_.race.add(c_.now(), node.index, Branch::endpoint, std::move(leaf), place + outlook.rank,
+    const NodeIndex added = c_.race.add(c_.now(), node.index, Branch::endpoint, leaf, place + outlook.rank,
                                         c_.race.traced() ? said(pick, outlook) : std::string());
     if (added == kNoNode)
       node.dropped.push_back(pick.address);
@@ -303,24 +311,24 @@ bool Resolution::plain_fits(const ComposedStack& stack) const {
 }
 
 void Resolution::add_sorted(std::vector<Pick>& out, const std::vector<Known>& addresses, std::uint16_t port) {
+  const auto pick = [&](const Known& known) {
+    Address address = known.address;
+    address.port = port;
+    if (!std::ranges::contains(out, address, &Pick::address)) out.push_back({address, known.source, known.translated});
+  };
+  out.reserve(out.size() + addresses.size());
+  if (as_given_ || addresses.size() == 1) {
+    for (const Known& known : addresses) pick(known);
+    return;
+  }
   std::vector<Destination> destinations;
   for (const Known& known : addresses) {
     Destination& d = destinations.emplace_back();
     d.address = known.address;
-    if (addresses.size() > 1 && !as_given_) d.source = source_of(known.address);  // one is in order
+    d.source = source_of(known.address);
   }
-  if (as_given_)
-    std::ranges::stable_partition(destinations,
-                                  [](const auto& d) { return d.address.family == Address::Family::ipv6; });
-  else
-    AddressSelection(c_.plan.prefix_policies()).sort(destinations);
-  for (const Destination& d : destinations) {
-    const auto known = std::ranges::find(addresses, d.address, &Known::address);
-    Address address = d.address;
-    address.port = port;
-    if (!std::ranges::contains(out, address, &Pick::address))
-      out.push_back({address, known->source, known->translated});
-  }
+  AddressSelection(c_.plan.prefix_policies()).sort(destinations);
+  for (const Destination& d : destinations) pick(*std::ranges::find(addresses, d.address, &Known::address));
 }
 
 // The system knows which source it would take: a connected socket asks it and sends nothing (RACE-190).

@@ -106,7 +106,7 @@ class Resolution final : AnswerSink {
   WayTo way_to_;
   std::string service_;  // Query::service
   bool begun_ = false;
-  bool as_given_ = false;  // the application ordered the addresses of each family
+  bool as_given_ = false;  // plain_ is in order: the application ordered the addresses of each family
   std::vector<ResolverUse> resolvers_;
   std::size_t next_ = 0;  // of them
   std::vector<Known> plain_;

@@ -15,13 +15,13 @@ void StateKeeper::put(StateKey key, StateValue value, Duration keep, const Execu
 
 StateVisit::StateVisit(FrameworkCore& framework, const Plan& plan, Executor& loop, bool tickets)
     : framework_(framework), plan_(plan), loop_(loop) {
-  std::string endpoint = state_endpoint(plan.wishes.remote);
+  const std::string& endpoint = plan.peer;
   places_.push_back({plan.state->partition, std::string(kWholeNetwork)});
   if (tickets) {
     if (auto partition = state_partition(plan.state->partition, plan.wishes.security.get()))
       places_.push_back({std::move(*partition), endpoint});
   }
-  places_.push_back({plan.state->partition, std::move(endpoint)});
+  places_.push_back({plan.state->partition, endpoint});
 }
 
 StateVisit::~StateVisit() = default;

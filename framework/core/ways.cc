@@ -142,7 +142,10 @@ WaysFound find_ways(const PathTable& table, const Preconnection::Wishes& wishes,
 Way any_way(const Preconnection::Wishes& wishes) {
   Path any{.id = 1, .interface_name = wishes.interface_name};
   any.local = wishes.local.address;
-  return {.paths = {std::move(any)}, .name = wishes.interface_name};
+  Way way;
+  way.name = wishes.interface_name;
+  way.paths.push_back(std::move(any));
+  return way;
 }
 
 }  // namespace trellis
