@@ -7,9 +7,9 @@
 
 namespace trellis {
 
-CandidateTree::CandidateTree(Candidate root, const TreeLimits& limits) : limits_(limits) {
+CandidateTree::CandidateTree(const Candidate& root, const TreeLimits& limits) : limits_(limits) {
   nodes_.reserve(kUsualNodes);
-  nodes_.emplace_back().candidate = std::move(root);
+  nodes_.emplace_back(root);
 }
 
 const char* CandidateTree::full(NodeIndex parent, const Candidate& candidate) const noexcept {
@@ -63,7 +63,7 @@ NodeIndex CandidateTree::add(NodeIndex parent, Branch branch, const Candidate& c
 
 // In front of the first child that waits and has a higher rank: what has started keeps its place.
 void CandidateTree::place(NodeIndex parent, NodeIndex child) {
-  std::vector<NodeIndex>& children = nodes_[parent].children;
+  NodeList& children = nodes_[parent].children;
   const auto behind = std::ranges::find_if(children, [&](NodeIndex other) {
     return nodes_[other].state == Child::State::waiting && nodes_[other].rank > nodes_[child].rank;
   });

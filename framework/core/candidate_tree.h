@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/recycle.h"
 #include "trellis/path.h"
 #include "trellis/racing.h"
 
@@ -31,14 +32,16 @@ struct Candidate {
   bool concrete() const noexcept { return remote.address && path >= 0 && stack >= 0; }  // can be attempted (RACE-13)
 };
 
+using NodeList = std::vector<NodeIndex, Recycling<NodeIndex>>;
+
 struct CandidateNode {
   Candidate candidate = {};
   NodeIndex parent = kNoNode;
-  std::uint32_t number = 1;              // within the parent, from 1; its ChildId
-  std::int64_t rank = 0;                 // place among its siblings: lower is tried first
-  std::optional<Branch> branch = {};     // how it branches; none: a leaf
-  std::vector<NodeIndex> children = {};  // best first
-  std::uint32_t numbered = 0;            // children numbered so far
+  std::uint32_t number = 1;           // within the parent, from 1; its ChildId
+  std::int64_t rank = 0;              // place among its siblings: lower is tried first
+  std::optional<Branch> branch = {};  // how it branches; none: a leaf
+  NodeList children = {};             // best first
+  std::uint32_t numbered = 0;         // children numbered so far
   Child::State state = Child::State::waiting;
   std::uint8_t rtts_left = 0;
   TimePoint started_at{}, answered_at{}, ended_at{};
@@ -54,7 +57,7 @@ struct TreeLimits {
 
 class CandidateTree {
  public:
-  CandidateTree(Candidate root, const TreeLimits& limits = {});
+  CandidateTree(const Candidate& root, const TreeLimits& limits = {});
   /// The limit that keeps the candidate from being added; null: none.
   const char* full(NodeIndex parent, const Candidate& candidate) const noexcept;
   /// A candidate that waits and is worth less than this one would be, where a limit keeps it out: a sibling that is
@@ -78,7 +81,7 @@ class CandidateTree {
   void place(NodeIndex parent, NodeIndex child);
   NodeIndex last_waiting(NodeIndex parent) const noexcept;
   std::size_t waiting_leaves(NodeIndex parent) const noexcept;
-  std::vector<CandidateNode> nodes_;
+  std::vector<CandidateNode, Recycling<CandidateNode>> nodes_;
   TreeLimits limits_;
   std::size_t leaves_ = 0;
 };

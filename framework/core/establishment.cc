@@ -18,7 +18,7 @@ constexpr Duration kPatienceAtFirst = std::chrono::milliseconds(10);  // of a pr
 }  // namespace
 
 // One leaf that is being tried.
-struct Establishment::Attempt final : StackOwner {
+struct Establishment::Attempt final : StackOwner, Recycled {
   Attempt(Establishment& owner, NodeIndex node, Stack& made) : establishment(owner), leaf(node), stack(made) {}
   void on_up(Batch&, bool) noexcept override {}  // nobody receives yet: what came waits in the link
   void on_credit() noexcept override { give_early(); }

@@ -62,9 +62,11 @@ void Gathering::expand(NodeIndex node) {
   resolution(candidate.path, candidate.remote).join(node);
 }
 
-// Earlier races have a say in what is tried first and how long it may take, never in what is tried.
-NodeIndex Gathering::add(NodeIndex parent, Branch branch, Candidate& candidate, std::int64_t rank) {
-  Outlook outlook = history_.outlook(candidate);
+// Earlier races have a say in what is tried first and how long it may take, never in what is tried. Of an only child
+// they could say nothing that matters.
+NodeIndex Gathering::add(NodeIndex parent, Branch branch, Candidate& candidate, std::int64_t rank, bool only) {
+  Outlook outlook;
+  if (!only || race_.traced()) outlook = history_.outlook(candidate);
   if (outlook.expected > Duration{}) candidate.expected = outlook.expected;
   // Whoever wishes for certain paths gets those first: a further connection, those that no other one runs on.
   if (branch == Branch::path && !plan_.wishes.paths.empty()) outlook.rank = 0, outlook.failed_before = false;
@@ -80,10 +82,10 @@ void Gathering::expand_paths(NodeIndex node) {
   auto table = framework_.paths(loop_, plan_);
   if (!table) return race_.expansion_failed(now_(), node, std::move(table).error());
   if (*table == nullptr) {
-    ways_.push_back(any_way(plan_.wishes));
+    add_any_way(ways_, plan_.wishes);
     Candidate child = race_.tree()[node].candidate;
     child.path = 0;
-    way_nodes_.push_back(add(node, Branch::path, child, 0));
+    way_nodes_.push_back(add(node, Branch::path, child, 0, true));
     return race_.children_changed(now_(), node, kAllGathered);
   }
   follow(std::move(*table));
@@ -205,7 +207,7 @@ void Gathering::expand_stacks(NodeIndex node) {
       child.path = std::max(0, way);
     }
     if (rule == nullptr)
-      add(node, Branch::protocol, child, static_cast<std::int64_t>(i));
+      add(node, Branch::protocol, child, static_cast<std::int64_t>(i), plan_.stacks.size() == 1);
     else
       race_.drop(now_(), node, rule, plan_.stacks[i]->text);
   }
@@ -232,7 +234,7 @@ Resolution& Gathering::resolution(int path, const Endpoint& name) {
   if (way.paths.size() > 1) of.local = {};  // which of them, the destination decides
   const Resolution::Context context{framework_, loop_, plan_, race_, history_, now_};
   return *resolutions_.emplace_back(std::make_unique<Resolution>(
-      context, of, path, name, [this, path](const Address& address) { return way_to(address, path); }));
+      context, std::move(of), path, name, [this, path](const Address& address) { return way_to(address, path); }));
 }
 
 }  // namespace trellis

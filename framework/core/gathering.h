@@ -31,7 +31,7 @@ class Gathering final : public PathWatcher {
   bool resolving() const noexcept;  // names, or the ways out of this host
   /// Once, when the race is over: history hears how it went. `late`: the time to connect is over.
   void learn(bool late) { history_.learn(race_.tree(), now_(), late); }
-  const std::vector<Way>& ways() const noexcept { return ways_; }  // what Candidate::path counts
+  const Ways& ways() const noexcept { return ways_; }  // what Candidate::path counts
   /// Whom each layer of the candidate's stack talks to, bottom first.
   std::vector<Endpoint> remotes(const Candidate& candidate) const;
   /// Hears of paths that went away, after the tree has heard of them; none: nobody does.
@@ -47,7 +47,7 @@ class Gathering final : public PathWatcher {
   int way_to(const Address& address, int way) const noexcept;
   void expand_paths(NodeIndex node);
   void expand_stacks(NodeIndex node);
-  NodeIndex add(NodeIndex parent, Branch branch, Candidate& candidate, std::int64_t rank);
+  NodeIndex add(NodeIndex parent, Branch branch, Candidate& candidate, std::int64_t rank, bool only = false);
   Resolution& resolution(int path, const Endpoint& name);
 
   FrameworkCore& framework_;
@@ -55,12 +55,13 @@ class Gathering final : public PathWatcher {
   const Plan& plan_;
   RaceEngine& race_;
   std::function<TimePoint()> now_;
-  std::vector<Way> ways_;                                      // never fewer: nodes refer to them by index
-  std::vector<NodeIndex> way_nodes_;                           // kNoNode: not raced
+  Ways ways_;                                                  // never fewer: nodes refer to them by index
+  NodeList way_nodes_;                                         // kNoNode: not raced
   std::vector<std::pair<std::string, std::string>> left_out_;  // that were told
   NodeIndex branching_ = kNoNode;                              // the node whose children are ways
   RaceHistory history_;
-  std::vector<std::unique_ptr<Resolution>> resolutions_;  // one for each path and name
+  std::vector<std::unique_ptr<Resolution>, Recycling<std::unique_ptr<Resolution>>>
+      resolutions_;  // one for each path and name
 };
 
 }  // namespace trellis

@@ -181,7 +181,7 @@ void ListenerCore::open_below() noexcept {
   below = &below_->top_link();
   below->upper = this;
   if (auto made = below_->make_layers(0); !made) return fail_later(std::move(made).error());
-  below_->open(anyone_, route_, true);
+  below_->open(anyone_, Route(route_), true);
 }
 
 void ListenerCore::open_acceptor() noexcept {
@@ -356,8 +356,8 @@ void ListenerCore::seated(Seat* seat, std::unique_ptr<ProtocolInstance> instance
     connection->accepted_by(*this, stack, static_cast<std::uint32_t>(pending_.size()));
     pending_.push_back(connection);
   }
-  const Route route{.path = route_.path, .local = local_, .remote = peer};
-  stack.prepare(Endpoint{.host = {}, .port = peer.port, .address = peer}, route, true);
+  Route route{.path = route_.path, .local = local_, .remote = peer};
+  stack.prepare(Endpoint{.host = {}, .port = peer.port, .address = peer}, std::move(route), true);
 }
 
 // ---- streams of the peers

@@ -162,6 +162,7 @@ Result<void> check_remote(const Preconnection::Wishes& wishes) {
 Result<std::shared_ptr<const Plan>> Preconnection::plan() {
   FrameworkCore& framework = framework_->core();
   if (plan_ == nullptr || plan_->generation != framework.generation()) {
+    if (auto checked = check_remote(wishes_); !checked) return std::unexpected(std::move(checked).error());
     auto made = framework.plan(wishes_);
     if (!made) return fail(std::move(made));
     made->report = race_over_;
@@ -174,7 +175,6 @@ Connection Preconnection::initiate(Executor& loop, Connection::Done ready, Messa
   FrameworkCore& framework = framework_->core();
   Turn& turn = framework.turn(loop);
   auto plan = this->plan();
-  if (const auto checked = check_remote(wishes_); !checked) plan = std::unexpected(checked.error());
   const Face face = plan ? (*plan)->face : Face::bytestream;
   auto& core = turn.make<ConnectionCore>(turn, face, plan ? (*plan)->limits : ConnectionLimits{});
   Connection connection = core.handle();

@@ -28,8 +28,9 @@ bool active(Child::State s) { return s == Child::State::started || s == Child::S
 
 }  // namespace
 
-RaceEngine::RaceEngine(Candidate root, const RaceLimits& limits, const BranchRacing (&racing)[3], RaceActions& actions)
-    : tree_(std::move(root), limits.tree), limits_(limits), actions_(actions) {
+RaceEngine::RaceEngine(const Candidate& root, const RaceLimits& limits, const BranchRacing (&racing)[3],
+                       RaceActions& actions)
+    : tree_(root, limits.tree), limits_(limits), actions_(actions) {
   std::ranges::copy(racing, racing_);
 }
 
@@ -77,14 +78,19 @@ void RaceEngine::begin(TimePoint now) {
 NodeIndex RaceEngine::add(TimePoint now, NodeIndex parent, Branch branch, const Candidate& candidate, std::int64_t rank,
                           std::string detail) {
   if (over_) return kNoNode;  // updates after the end are not for this Connection (RACE-48)
-  const char* const limit = tree_.full(parent, candidate);
-  const NodeIndex worse = limit != nullptr ? tree_.worse(parent, candidate, rank) : kNoNode;
-  if (limit != nullptr && worse == kNoNode) {
-    decision(now, Kind::dropped, parent, limit, candidate.remote.address ? to_text(candidate.remote.address) : "");
-    return kNoNode;
+  NodeIndex added = tree_.add(parent, branch, candidate, rank);
+  const char* limit = nullptr;
+  NodeIndex worse = kNoNode;  // that has to go for it
+  if (added == kNoNode) {
+    limit = tree_.full(parent, candidate);
+    worse = tree_.worse(parent, candidate, rank);
+    if (worse == kNoNode) {
+      decision(now, Kind::dropped, parent, limit, candidate.remote.address ? to_text(candidate.remote.address) : "");
+      return kNoNode;
+    }
+    tree_.remove(worse);
+    added = tree_.add(parent, branch, candidate, rank);
   }
-  if (worse != kNoNode) tree_.remove(worse);
-  const NodeIndex added = tree_.add(parent, branch, candidate, rank);
   fact(now, Kind::added, added, "", std::move(detail));
   if (worse != kNoNode) decision(now, Kind::canceled, worse, limit, "for " + tree_.name(added));
   return added;

@@ -51,7 +51,7 @@ inline constexpr const char* kAllGathered = "all candidates were gathered";
 class RaceEngine {
  public:
   /// `racing` by Branch. All references outlive the engine.
-  RaceEngine(Candidate root, const RaceLimits& limits, const BranchRacing (&racing)[3], RaceActions& actions);
+  RaceEngine(const Candidate& root, const RaceLimits& limits, const BranchRacing (&racing)[3], RaceActions& actions);
   void begin(TimePoint now);
 
   // What RaceActions reports.
@@ -130,7 +130,7 @@ class RaceEngine {
   RaceLimits limits_;
   BranchRacing racing_[3];
   RaceActions& actions_;
-  std::vector<Parent> parents_;
+  std::vector<Parent, Recycling<Parent>> parents_;
   std::vector<NodeIndex> deferred_;  // leaves that wait for a free place among the attempts
   std::vector<RaceStep> trace_;
   TimePoint begun_at_{}, armed_ = TimePoint::max();

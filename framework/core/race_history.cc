@@ -68,7 +68,7 @@ std::string Outlook::text(TimePoint now) const {
   return *rule == '\0' ? what : what + "; " + rule;
 }
 
-RaceHistory::RaceHistory(FrameworkCore& framework, const Plan& plan, Executor& loop, const std::vector<Way>& ways)
+RaceHistory::RaceHistory(FrameworkCore& framework, const Plan& plan, Executor& loop, const Ways& ways)
     : framework_(framework), plan_(plan), loop_(loop), ways_(ways) {}
 
 bool RaceHistory::used() const noexcept {

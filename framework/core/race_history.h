@@ -27,7 +27,7 @@ struct Outlook {
 class RaceHistory {
  public:
   /// All references outlive it; `ways` is what Candidate::path counts.
-  RaceHistory(FrameworkCore& framework, const Plan& plan, Executor& loop, const std::vector<Way>& ways);
+  RaceHistory(FrameworkCore& framework, const Plan& plan, Executor& loop, const Ways& ways);
 
   /// What is known of the candidate: a path, a stack on a path, or an address over both. `rank` moves it only behind
   /// its siblings: what is unknown keeps its place, so that it is tried (RACE-91).
@@ -56,7 +56,7 @@ class RaceHistory {
   FrameworkCore& framework_;
   const Plan& plan_;
   Executor& loop_;
-  const std::vector<Way>& ways_;
+  const Ways& ways_;
   std::vector<Known> known_;  // looked up so far
 };
 

@@ -5,7 +5,7 @@
 namespace trellis {
 namespace {
 
-RaceNode tell_node(const Plan& plan, const std::vector<Way>& ways, const CandidateTree& tree, NodeIndex i) {
+RaceNode tell_node(const Plan& plan, const Ways& ways, const CandidateTree& tree, NodeIndex i) {
   const CandidateNode& n = tree[i];
   RaceNode node;
   node.id = tree.name(i);
@@ -58,7 +58,7 @@ void follow_steps(RaceReport& report) {
   }
 }
 
-std::unique_ptr<RaceReport> tell_race(const Plan& plan, const std::vector<Way>& ways, RaceEngine& race) {
+std::unique_ptr<RaceReport> tell_race(const Plan& plan, const Ways& ways, RaceEngine& race) {
   auto report = std::make_unique<RaceReport>();
   const Endpoint& remote = plan.wishes.remote;
   report->remote = remote.host.empty() ? to_text(remote.address) : remote.host + ":" + std::to_string(remote.port);

@@ -11,7 +11,7 @@ namespace trellis {
 
 /// What a race came to, as far as it has come; takes the trace out of it. Times, winner and failure of the whole are
 /// left to the caller.
-std::unique_ptr<RaceReport> tell_race(const Plan& plan, const std::vector<Way>& ways, RaceEngine& race);
+std::unique_ptr<RaceReport> tell_race(const Plan& plan, const Ways& ways, RaceEngine& race);
 
 /// Works out from the steps how every node fared: state, times, rules and failure.
 void follow_steps(RaceReport& report);

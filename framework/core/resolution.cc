@@ -47,9 +47,9 @@ const char* unfit(const Plan& plan, const Address& address) noexcept {
   return nullptr;
 }
 
-Resolution::Resolution(const Context& context, const Path& path, int path_index, Endpoint name, WayTo way_to)
+Resolution::Resolution(const Context& context, Path path, int path_index, Endpoint name, WayTo way_to)
     : c_(context),
-      path_(path),
+      path_(std::move(path)),
       index_(path_index),
       name_(std::move(name)),
       way_to_(std::move(way_to)),
@@ -226,6 +226,7 @@ std::string Resolution::said(const Pick& pick, const Outlook& outlook) const {
 
 // Children get the rank that they would have if everything had been known from the start (RACE-46, RACE-135, RACE-159).
 void Resolution::sync(Node& node, const std::vector<Pick>& picked) {
+  node.children.reserve(picked.size());
   for (std::size_t i = 0; i < picked.size() && !c_.race.over(); ++i) {
     const Pick& pick = picked[i];
     const auto place = static_cast<std::int64_t>(i);

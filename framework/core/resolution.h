@@ -18,7 +18,7 @@ namespace trellis {
 /// Which rule keeps the plan from using the address; null: none.
 const char* unfit(const Plan& plan, const Address& address) noexcept;
 
-class Resolution final : AnswerSink {
+class Resolution final : AnswerSink, public Recycled {
  public:
   /// What it works for. All of it outlives the resolution.
   struct Context {
@@ -32,7 +32,7 @@ class Resolution final : AnswerSink {
   /// `name`: what is resolved, the remote endpoint or a proxy. `way_to`: by which path an address found on this one is
   /// reached; -1: by none.
   using WayTo = std::function<int(const Address&)>;
-  Resolution(const Context& context, const Path& path, int path_index, Endpoint name, WayTo way_to);
+  Resolution(const Context& context, Path path, int path_index, Endpoint name, WayTo way_to);
   ~Resolution();
   int path() const noexcept { return index_; }
   const Endpoint& name() const noexcept { return name_; }

@@ -246,14 +246,14 @@ void Stack::answered(unsigned index, unsigned rtts_left) noexcept {
   owner_->stack_answered(rtts_left);
 }
 
-void Stack::prepare(const Endpoint& remote, Route route, bool passive) noexcept {
+void Stack::prepare(const Endpoint& remote, Route&& route, bool passive) noexcept {
   remote_ = remote;
   route_ = std::move(route);
   args_.emplace(OpenArgs{remote_, route_, security().alpn, passive});
-  if (Stack& under = lowest(); &under != this && !under.args_) under.prepare(remote, route_, passive);
+  if (Stack& under = lowest(); &under != this && !under.args_) under.prepare(remote, Route(route_), passive);
   turn_.advance(*this);
 }
-void Stack::open(const Endpoint& remote, Route route, bool passive) noexcept {
+void Stack::open(const Endpoint& remote, Route&& route, bool passive) noexcept {
   if (foot_) {
     base().open(remote, std::move(route), passive);
     return follow_trunk(passive);

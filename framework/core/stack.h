@@ -133,8 +133,8 @@ class Stack final : public TurnMember {
 
   void be_like(Stack& other);  // before open(): a connection of its own to the same peer, in the same way
   void remember_as(const Stack& other) noexcept;  // where the other one remembers, with the same peer
-  void prepare(const Endpoint& remote, Route route, bool passive) noexcept;  // opens in the next advance pass
-  void open(const Endpoint& remote, Route route, bool passive) noexcept;     // opens now
+  void prepare(const Endpoint& remote, Route&& route, bool passive) noexcept;  // opens in the next advance pass
+  void open(const Endpoint& remote, Route&& route, bool passive) noexcept;     // opens now
   void follow_trunk(bool passive) noexcept;  // opens when the trunk has, which has its own prepare() or open()
   void close() noexcept;                     // graceful; then stack_closed() or stack_failed()
   void abort(std::uint64_t code) noexcept;   // tells the peer in this turn and retires; the owner hears nothing more

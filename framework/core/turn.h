@@ -92,11 +92,9 @@ class Slot : public Alarm {
 
 /// Something with lifecycle work or application callbacks to do in the turn. Kept in lists, so it must outlive the
 /// turn in which it was listed: give it to Turn::retire() instead of deleting it.
-class TurnMember {
+class TurnMember : public Recycled {
  public:
   virtual ~TurnMember() = default;
-  static void* operator new(std::size_t size) { return recycled_new(size); }
-  static void operator delete(void* block, std::size_t size) noexcept { recycled_delete(block, size); }
   virtual void advance() noexcept {}                    // after wake: open the next layer, close the next one, …
   virtual void deliver() noexcept {}                    // between up and down: application callbacks
   virtual bool quiet() const noexcept { return true; }  // nothing of it waits in a schedule: may be destroyed

@@ -69,7 +69,7 @@ class Finding {
     const auto leads = [&](const Way& way) {
       return std::ranges::any_of(targets_(way.paths.front()), [&](const Endpoint& t) { return leads_to(way, t); });
     };
-    std::vector<Way> kept;
+    Ways kept;
     for (Way& way : found_.ways) {
       way.translates = !ours && !way.ours && !leads(way) && may_translate(way);
       if (way.translates || (way.ours == ours && leads(way))) {
@@ -139,13 +139,13 @@ WaysFound find_ways(const PathTable& table, const Preconnection::Wishes& wishes,
   return finding.result();
 }
 
-Way any_way(const Preconnection::Wishes& wishes) {
-  Path any{.id = 1, .interface_name = wishes.interface_name};
-  any.local = wishes.local.address;
-  Way way;
+void add_any_way(Ways& ways, const Preconnection::Wishes& wishes) {
+  Way& way = ways.emplace_back();
   way.name = wishes.interface_name;
-  way.paths.push_back(std::move(any));
-  return way;
+  Path& any = way.paths.emplace_back();
+  any.id = 1;
+  any.interface_name = wishes.interface_name;
+  any.local = wishes.local.address;
 }
 
 }  // namespace trellis

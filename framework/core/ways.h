@@ -8,17 +8,18 @@
 #include <vector>
 
 #include "core/path_table.h"
+#include "core/recycle.h"
 #include "trellis/preconnection.h"
 
 namespace trellis {
 
 /// One way out of this host.
 struct Way {
-  std::vector<Path> paths;  // one for each local address, the best first; never empty
-  std::string name;         // for people: "eth0", "eth0 (corp.example)"; empty: routing decides
-  bool ours = false;        // the loopback: leads to this host's own addresses only
-  bool raced = true;        // false: only for addresses that turn out to be this host's own
-  bool gone = false;        // it was there
+  std::vector<Path, Recycling<Path>> paths;  // one for each local address, the best first; never empty
+  std::string name;                          // for people: "eth0", "eth0 (corp.example)"; empty: routing decides
+  bool ours = false;                         // the loopback: leads to this host's own addresses only
+  bool raced = true;                         // false: only for addresses that turn out to be this host's own
+  bool gone = false;                         // it was there
   bool translates = false;  // it leads to IPv6 only, and an IPv4 address was asked for: its resolvers may know NAT64
   bool is(const Path& path) const noexcept {
     return paths.front().interface_name == path.interface_name &&
@@ -26,9 +27,11 @@ struct Way {
   }
 };
 
+using Ways = std::vector<Way, Recycling<Way>>;
+
 /// What of the table may serve, best first, and of which it is said why not.
 struct WaysFound {
-  std::vector<Way> ways;
+  Ways ways;
   std::vector<std::pair<std::string, std::string>> left_out;  // which, and by which rule
 };
 
@@ -46,6 +49,6 @@ std::string unwanted(const Preconnection::Wishes& wishes, const Path& path);
 std::string way_name(const Path& path);  ///< Way::name
 
 /// The way of a Connection where no policy says how paths are found: routing decides.
-Way any_way(const Preconnection::Wishes& wishes);
+void add_any_way(Ways& ways, const Preconnection::Wishes& wishes);
 
 }  // namespace trellis

@@ -381,14 +381,14 @@ TEST_F(RaceTest, NumbersAreStableAndOnlyWaitingChildrenMove) {
   const NodeIndex b = tree.add(kRoot, Branch::endpoint, {}, 20);
   tree[a].state = Child::State::started;
   const NodeIndex c = tree.add(kRoot, Branch::endpoint, {}, 5);
-  EXPECT_EQ(tree[kRoot].children, (std::vector<NodeIndex>{a, c, b})) << "before what waits, behind what has started";
+  EXPECT_EQ(tree[kRoot].children, (NodeList{a, c, b})) << "before what waits, behind what has started";
   EXPECT_EQ(tree.name(a), "1.1");
   EXPECT_EQ(tree.name(b), "1.2");
   EXPECT_EQ(tree.name(c), "1.3");
   EXPECT_FALSE(tree.rerank(a, 7)) << "what runs has its place";
   EXPECT_FALSE(tree.rerank(b, 20)) << "it is where it was";
   EXPECT_TRUE(tree.rerank(b, 1));
-  EXPECT_EQ(tree[kRoot].children, (std::vector<NodeIndex>{a, b, c}));
+  EXPECT_EQ(tree[kRoot].children, (NodeList{a, b, c}));
   EXPECT_FALSE(tree.remove(a)) << "what runs is not withdrawn";  // RACE-135
   EXPECT_TRUE(tree.remove(c));
   EXPECT_EQ(tree.child(kRoot, 2), b);
