@@ -8,8 +8,6 @@ namespace {
 
 using Bytes = std::array<std::uint8_t, 16>;
 
-constexpr unsigned kLinkLocal = 2, kSiteLocal = 5, kGlobal = 14;
-
 constexpr PrefixPolicy kDefault[] = {
     {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, 128, 50, 0},  // ::1: loopback
     {{}, 0, 40, 1},                                                  // ::
@@ -60,14 +58,14 @@ PrefixPolicy prefix_policy(const AddressPrefix& prefix, std::uint8_t precedence,
 unsigned address_scope(const Address& address) noexcept {
   const auto& ip = address.ip;
   if (address.family == Address::Family::ipv4) {
-    if (ip[0] >= 224 && ip[0] < 240) return ip[0] == 224 && ip[1] == 0 && ip[2] == 0 ? kLinkLocal : kGlobal;
-    return ip[0] == 127 || (ip[0] == 169 && ip[1] == 254) ? kLinkLocal : kGlobal;
+    if (ip[0] >= 224 && ip[0] < 240) return ip[0] == 224 && ip[1] == 0 && ip[2] == 0 ? kLinkLocalScope : kGlobalScope;
+    return ip[0] == 127 || (ip[0] == 169 && ip[1] == 254) ? kLinkLocalScope : kGlobalScope;
   }
   if (ip[0] == 0xff) return ip[1] & 0x0f;
-  if (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80) return kLinkLocal;
-  if (ip[0] == 0xfe && (ip[1] & 0xc0) == 0xc0) return kSiteLocal;
-  if (bits_in_common(ip, kDefault[0].prefix) == 128) return kLinkLocal;
-  return kGlobal;
+  if (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80) return kLinkLocalScope;
+  if (ip[0] == 0xfe && (ip[1] & 0xc0) == 0xc0) return kSiteLocalScope;
+  if (bits_in_common(ip, kDefault[0].prefix) == 128) return kLinkLocalScope;
+  return kGlobalScope;
 }
 
 unsigned common_prefix(const Address& a, const Address& b) noexcept {

@@ -46,6 +46,7 @@ struct Destination {
   bool used = false;                         ///< connected to before (RFC 8305 section 4)
 };
 
+inline constexpr unsigned kLinkLocalScope = 2, kSiteLocalScope = 5, kGlobalScope = 14;
 /// Scope of an address as in multicast addresses: 2 link-local, 5 site-local, 14 global (RFC 6724 sections 3.1, 3.2).
 unsigned address_scope(const Address& address) noexcept;
 /// Bits that both addresses have in common; 0 for different families (RFC 6724 section 2.2).

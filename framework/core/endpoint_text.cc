@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 
 #include "core/text.h"
 #include "trellis/address_text.h"
@@ -65,7 +66,71 @@ Result<Endpoint> of_url(std::string_view url, std::size_t scheme_size) {
   return endpoint;
 }
 
+// ---- DNS-SD: INSTANCE._TYPE._tcp.DOMAIN
+
+/// Where "._tcp." or "._udp." begins for the last time; none: it is no service.
+std::size_t transport_in(std::string_view text) {
+  const auto last = [&](std::string_view word) {
+    for (std::size_t at = text.size(); at-- > 0;) {
+      if (text.size() - at >= word.size() && same_word(text.substr(at, word.size()), word)) return at;
+    }
+    return std::string_view::npos;
+  };
+  const std::size_t tcp = last("._tcp."), udp = last("._udp.");
+  return tcp == std::string_view::npos || (udp != std::string_view::npos && udp > tcp) ? udp : tcp;
+}
+
+/// A name of a service: letters, digits and hyphens, 15 at most (RFC 6335 section 5.1).
+bool is_service_type(std::string_view type) {
+  constexpr std::size_t kTypeMost = 15;
+  return !type.empty() && type.size() <= kTypeMost && type.find_first_of("._") == std::string_view::npos &&
+         is_name(type);
+}
+
+std::optional<std::string> without_escapes(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool escaped = text[i] == '\\';
+    if (escaped && ++i == text.size()) return std::nullopt;
+    if (text[i] == '.' && !escaped) return std::nullopt;
+    if (static_cast<unsigned char>(text[i]) < 0x20 || text[i] == 0x7f) return std::nullopt;
+    plain += text[i];
+  }
+  if (plain.empty() || plain.size() > kLabelMost) return std::nullopt;
+  return plain;
+}
+
+Result<Endpoint> of_service(std::string_view text, std::size_t transport) {
+  constexpr std::string_view kForm =
+      "INSTANCE._TYPE._tcp.DOMAIN as in Office printer._ipp._tcp.local, or * as INSTANCE";
+  const std::string_view front = text.substr(0, transport);
+  const std::size_t type = front.rfind("._");
+  if (type == std::string_view::npos || !is_service_type(front.substr(type + 2)))
+    return malformed("service", text, kForm);
+  Endpoint endpoint{.host = std::string(text.substr(transport + 6)), .service = std::string(front.substr(type + 2))};
+  const auto instance = without_escapes(front.substr(0, type));
+  if (!instance || !is_name(endpoint.host)) return malformed("service", text, kForm);
+  if (same_word(text.substr(transport, 6), "._udp.")) endpoint.service += "/udp";
+  endpoint.instance = *instance;
+  return endpoint;
+}
+
 }  // namespace
+
+std::string to_text(const Endpoint& endpoint) {
+  if (!endpoint.instance.empty()) {
+    std::string text;
+    for (const char c : endpoint.instance) text += c == '.' || c == '\\' ? std::string{'\\', c} : std::string{c};
+    const std::size_t slash = endpoint.service.find('/');
+    const std::string transport = slash == std::string::npos ? "tcp" : endpoint.service.substr(slash + 1);
+    return text + "._" + endpoint.service.substr(0, slash) + "._" + transport + "." + endpoint.host;
+  }
+  if (endpoint.address) return to_text(endpoint.address);
+  const std::string host = endpoint.host.contains(':') ? "[" + endpoint.host + "]" : endpoint.host;
+  const std::string port = ":" + std::to_string(endpoint.port);
+  if (endpoint.service.empty()) return host + port;
+  return endpoint.service + "://" + host + (endpoint.service == "https" && endpoint.port == 443 ? "" : port);
+}
 
 Result<std::uint16_t> parse_port(std::string_view text, std::uint16_t least) {
   unsigned port = 0;
@@ -80,6 +145,8 @@ Result<std::uint16_t> parse_port(std::string_view text, std::uint16_t least) {
 
 Result<Endpoint> parse_remote(std::string_view text) {
   if (const std::size_t scheme = text.find("://"); scheme != std::string_view::npos) return of_url(text, scheme);
+  if (const std::size_t transport = transport_in(text); transport != std::string_view::npos)
+    return of_service(text, transport);
   const bool bracketed = text.starts_with('[');
   const std::size_t bracket = bracketed ? text.find(']') : 0;
   const std::size_t colon = bracket == std::string_view::npos ? bracket : text.find(':', bracket);

@@ -5,6 +5,7 @@
 #include "core/path_table.h"
 #include "core/race_story.h"
 #include "core/selection_properties.h"
+#include "core/service_endpoint.h"
 #include "core/source_address.h"
 #include "core/trunk.h"
 #include "trellis/address_text.h"
@@ -135,7 +136,7 @@ void Establishment::start_leaf(NodeIndex leaf) noexcept {
   if (auto made = stack.make_layers(0); !made) return attempt.stack_failed(std::move(made).error());
   if (gathering_.table() != nullptr) stack.follow_paths(gathering_.shared_table());
   if (stack.composed().proxied) stack.talk_to(gathering_.remotes(candidate));
-  stack.open(candidate.remote, route_to(candidate), false);
+  stack.open(identified(plan_.wishes.remote, candidate.remote), route_to(candidate), false);
 }
 
 // Copied once and shared: what names the peer, not what was found out about it.

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/proxies.h"
+#include "core/routed_source.h"
+#include "core/service_endpoint.h"
 #include "core/source_address.h"
 #include "trellis/address_text.h"
 
@@ -48,17 +50,20 @@ std::optional<Error> Gathering::misfit() const {
 void Gathering::stop() noexcept {
   unfollow();
   for (const auto& resolution : resolutions_) resolution->stop();
+  for (const auto& discovery : discoveries_) discovery->stop();
 }
 
 bool Gathering::resolving() const noexcept {
   if (table() != nullptr && !table()->complete()) return true;
-  return std::ranges::any_of(resolutions_, [](const auto& r) { return r->resolving(); });
+  return std::ranges::any_of(resolutions_, [](const auto& r) { return r->resolving(); }) ||
+         std::ranges::any_of(discoveries_, [](const auto& d) { return d->resolving(); });
 }
 
 void Gathering::expand(NodeIndex node) {
   const Candidate& candidate = race_.tree()[node].candidate;
   if (candidate.path < 0) return expand_paths(node);
   if (candidate.stack < 0) return expand_stacks(node);
+  if (needs_discovery(candidate.remote)) return discovery(candidate.path, candidate.remote).join(node);
   resolution(candidate.path, candidate.remote).join(node);
 }
 
@@ -83,13 +88,24 @@ void Gathering::expand_paths(NodeIndex node) {
   if (!table) return race_.expansion_failed(now_(), node, std::move(table).error());
   if (*table == nullptr) {
     add_any_way(ways_, plan_.wishes);
+    Way& way = ways_.front();
+    way.translates = network_translates(way.paths.front());
     Candidate child = race_.tree()[node].candidate;
     child.path = 0;
+    if (way.translates) child.remote = as_name(child.remote);
     way_nodes_.push_back(add(node, Branch::path, child, 0, true));
     return race_.children_changed(now_(), node, kAllGathered);
   }
   follow(std::move(*table));
   if (this->table()->complete()) update_ways();
+}
+
+// Where routing decides: to an IPv4 address that it does not lead to, where it leads to IPv6, the network may translate.
+bool Gathering::network_translates(const Path& path) const {
+  const Address& remote = race_.tree()[kRoot].candidate.remote.address;
+  if (remote.family != Address::Family::ipv4 || address_scope(remote) < kGlobalScope) return false;
+  if (std::ranges::any_of(plan_.stacks, [](const auto& stack) { return stack->proxied; })) return false;
+  return !routed_source(loop_, path, remote) && routed_source(loop_, path, kFarIpv6);
 }
 
 void Gathering::paths_changed(const PathNews& news) noexcept {
@@ -176,40 +192,57 @@ int Gathering::way_to(const Address& address, int way) const noexcept {
 std::vector<Endpoint> Gathering::targets(const Path& path) const {
   std::vector<Endpoint> all;
   all.reserve(plan_.stacks.size());
-  for (const auto& stack : plan_.stacks)
-    all.push_back(remotes_of(*stack, race_.tree()[kRoot].candidate.remote, path).front());
+  for (const auto& stack : plan_.stacks) {
+    for (auto& remotes : alternatives_of(*stack, race_.tree()[kRoot].candidate.remote, path))
+      all.push_back(std::move(remotes.front()));
+  }
   return all;
 }
 
 std::vector<Endpoint> Gathering::remotes(const Candidate& candidate) const {
-  auto remotes =
-      remotes_of(*plan_.stacks[static_cast<std::size_t>(candidate.stack)], race_.tree()[kRoot].candidate.remote,
-                 ways_[static_cast<std::size_t>(candidate.path)].paths.front());
+  auto all =
+      alternatives_of(*plan_.stacks[static_cast<std::size_t>(candidate.stack)], race_.tree()[kRoot].candidate.remote,
+                      ways_[static_cast<std::size_t>(candidate.path)].paths.front());
+  const auto by_this_proxy =
+      std::ranges::find_if(all, [&](const auto& r) { return same_peer(r.front(), candidate.remote); });
+  auto remotes = std::move(by_this_proxy != all.end() ? *by_this_proxy : all.front());
   for (Endpoint& remote : remotes) {
     if (same_peer(remote, candidate.remote)) remote.address = candidate.remote.address;
   }
   return remotes;
 }
 
+void Gathering::add_stack(NodeIndex parent, Candidate& child, std::int64_t rank, bool only) {
+  const char* rule = nullptr;
+  if (!names_somebody(child.remote)) rule = "the path has no proxy for it";
+  if (child.remote.address) {
+    const int way = way_to(child.remote.address, child.path);
+    if (way < 0) rule = "the path does not lead to it";
+    child.path = std::max(0, way);
+  }
+  if (rule != nullptr)
+    return race_.drop(now_(), parent, rule, plan_.stacks[static_cast<std::size_t>(child.stack)]->text);
+  add(parent, Branch::protocol, child, rank, only);
+}
+
 void Gathering::expand_stacks(NodeIndex node) {
   for (std::size_t i = 0; i < plan_.stacks.size(); ++i) {
     Candidate child = race_.tree()[node].candidate;
-    const int path = child.path;
     child.stack = static_cast<int>(i);
     child.rtts = static_cast<std::uint8_t>(plan_.stacks[i]->traits.handshake_rtts);
-    if (plan_.stacks[i]->proxied) child.remote = remotes(child).front();
-    child.expected = ways_[static_cast<std::size_t>(path)].paths.front().smoothed_rtt * child.rtts;
-    const char* rule = nullptr;
-    if (!names_somebody(child.remote)) rule = "the path has no proxy for it";
-    if (child.remote.address) {
-      const int way = way_to(child.remote.address, path);
-      if (way < 0) rule = "the path does not lead to it";
-      child.path = std::max(0, way);
+    const Path& path = ways_[static_cast<std::size_t>(child.path)].paths.front();
+    child.expected = path.smoothed_rtt * child.rtts;
+    const auto rank = static_cast<std::int64_t>(i) * kStackRanks;
+    if (!plan_.stacks[i]->proxied) {
+      add_stack(node, child, rank, plan_.stacks.size() == 1);
+      continue;
     }
-    if (rule == nullptr)
-      add(node, Branch::protocol, child, static_cast<std::int64_t>(i), plan_.stacks.size() == 1);
-    else
-      race_.drop(now_(), node, rule, plan_.stacks[i]->text);
+    std::int64_t place = 0;  // several proxies of one kind are tried one after the other
+    for (auto& by_proxy : alternatives_of(*plan_.stacks[i], race_.tree()[kRoot].candidate.remote, path)) {
+      Candidate one = child;
+      one.remote = std::move(by_proxy.front());
+      add_stack(node, one, rank + place++, false);
+    }
   }
   for (const std::string& which : plan_.unfit) race_.drop(now_(), node, "not what is required", which);
   if (race_.tree()[node].children.empty()) {
@@ -218,7 +251,7 @@ void Gathering::expand_stacks(NodeIndex node) {
   }
   const bool proxied = std::ranges::any_of(plan_.stacks, [](const auto& stack) { return stack->proxied; });
   const Candidate& parent = race_.tree()[node].candidate;
-  if (!parent.remote.address && !proxied) {
+  if (!parent.remote.address && !proxied && !needs_discovery(parent.remote)) {
     Resolution& names = resolution(parent.path, parent.remote);
     if (names.steers()) return names.steer(node);
   }
@@ -229,12 +262,23 @@ Resolution& Gathering::resolution(int path, const Endpoint& name) {
   for (const auto& known : resolutions_) {
     if (known->path() == path && same_peer(known->name(), name)) return *known;
   }
-  const Way& way = ways_[static_cast<std::size_t>(path)];
-  Path of = way.paths.front();
-  if (way.paths.size() > 1) of.local = {};  // which of them, the destination decides
-  const Resolution::Context context{framework_, loop_, plan_, race_, history_, now_};
   return *resolutions_.emplace_back(std::make_unique<Resolution>(
-      context, std::move(of), path, name, [this, path](const Address& address) { return way_to(address, path); }));
+      context(), path_of(path), path, name, [this, path](const Address& address) { return way_to(address, path); },
+      [this, path] { return families_of(ways_[static_cast<std::size_t>(path)]); }));
+}
+
+Discovery& Gathering::discovery(int path, const Endpoint& service) {
+  for (const auto& known : discoveries_) {
+    if (known->path() == path) return *known;
+  }
+  return *discoveries_.emplace_back(std::make_unique<Discovery>(context(), path_of(path), path, service));
+}
+
+Path Gathering::path_of(int way) const {
+  const Way& of = ways_[static_cast<std::size_t>(way)];
+  Path path = of.paths.front();
+  if (of.paths.size() > 1) path.local = {};  // which of them, the destination decides
+  return path;
 }
 
 }  // namespace trellis

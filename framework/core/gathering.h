@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/discovery.h"
 #include "core/framework_core.h"
 #include "core/race_engine.h"
 #include "core/race_history.h"
@@ -47,8 +48,13 @@ class Gathering final : public PathWatcher {
   int way_to(const Address& address, int way) const noexcept;
   void expand_paths(NodeIndex node);
   void expand_stacks(NodeIndex node);
+  void add_stack(NodeIndex parent, Candidate& child, std::int64_t rank, bool only);
   NodeIndex add(NodeIndex parent, Branch branch, Candidate& candidate, std::int64_t rank, bool only = false);
+  bool network_translates(const Path& path) const;
+  Path path_of(int way) const;
+  Resolution::Context context() { return {framework_, loop_, plan_, race_, history_, now_}; }
   Resolution& resolution(int path, const Endpoint& name);
+  Discovery& discovery(int path, const Endpoint& service);
 
   FrameworkCore& framework_;
   Executor& loop_;
@@ -61,7 +67,8 @@ class Gathering final : public PathWatcher {
   NodeIndex branching_ = kNoNode;                              // the node whose children are ways
   RaceHistory history_;
   std::vector<std::unique_ptr<Resolution>, Recycling<std::unique_ptr<Resolution>>>
-      resolutions_;  // one for each path and name
+      resolutions_;                                      // one for each path and name
+  std::vector<std::unique_ptr<Discovery>> discoveries_;  // one for each path, where a service is looked for
 };
 
 }  // namespace trellis

@@ -109,7 +109,7 @@ void PathTable::forget(std::uint32_t id) {
 void PathTable::sort() {
   usable_.clear();
   refused_.clear();
-  using Key = std::tuple<Liking, bool, bool, std::uint32_t, int, Duration>;
+  using Key = std::tuple<Liking, bool, bool, std::uint32_t, int, Duration, bool>;
   std::vector<std::pair<Key, const Path*>> order;
   for (const auto& [id, path] : known_) {
     if (std::string why = refusal(rules_, path, "the policy"); !why.empty()) {
@@ -117,9 +117,10 @@ void PathTable::sort() {
       continue;
     }
     const PathRoute* const standard = default_route(path);
-    order.emplace_back(Key{~liking(rules_, path), path.metered, standard == nullptr,
-                           standard != nullptr ? standard->metric : 0, rank_of(path.type), path.smoothed_rtt},
-                       &path);
+    order.emplace_back(
+        Key{~liking(rules_, path), path.metered, standard == nullptr, standard != nullptr ? standard->metric : 0,
+            rank_of(path.type), path.smoothed_rtt, path.deprecated},
+        &path);
   }
   std::ranges::stable_sort(order, {}, [](const auto& entry) -> const Key& { return entry.first; });
   usable_.reserve(order.size());

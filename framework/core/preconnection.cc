@@ -5,6 +5,7 @@
 #include "core/framework_core.h"
 #include "core/listener_core.h"
 #include "core/path_rules.h"
+#include "core/service_endpoint.h"
 #include "core/text.h"
 #include "trellis/address_text.h"
 
@@ -135,7 +136,7 @@ namespace {
 Result<void> check_remote(const Preconnection::Wishes& wishes) {
   const Endpoint& remote = wishes.remote;
   if (!remote.address && remote.host.empty()) return fail(Reason::invalid_argument, "no remote endpoint was given");
-  if (remote.port == 0 && remote.address.port == 0) {
+  if (remote.port == 0 && remote.address.port == 0 && !needs_discovery(remote)) {
     return fail(Reason::invalid_argument, "the remote endpoint " + remote.host + " has no port");
   }
   if (!wishes.local.host.empty() && !wishes.local.address) {

@@ -14,6 +14,11 @@ bool names_somebody(const Endpoint& endpoint) noexcept;
 /// on the path.
 std::vector<Endpoint> remotes_of(const ComposedStack& stack, const Endpoint& remote, const Path& path);
 
+/// As remotes_of(), once for each proxy of the path that the stack can go through, the best one first. One alternative
+/// where it uses none, or one that its options name.
+std::vector<std::vector<Endpoint>> alternatives_of(const ComposedStack& stack, const Endpoint& remote,
+                                                   const Path& path);
+
 /// Whether some layer of the stack is a proxy's client.
 bool uses_proxy(const ComposedStack& stack);
 

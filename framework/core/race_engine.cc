@@ -182,7 +182,7 @@ void RaceEngine::decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId 
     const CandidateNode& c = tree_[i];
     children.push_back({.id = c.number,
                         .state = c.state,
-                        .ipv6 = c.candidate.remote.address.family == Address::Family::ipv6,
+                        .ipv6 = c.candidate.remote.address.family == Address::Family::ipv6 && !c.candidate.last_resort,
                         .rtts_left = c.rtts_left,
                         .started_at = c.started_at,
                         .answered_at = c.answered_at,

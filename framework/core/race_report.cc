@@ -1,6 +1,7 @@
 #include "trellis/race_report.h"
 
 #include "trellis/address_text.h"
+#include "trellis/endpoint_text.h"
 
 namespace trellis {
 
@@ -59,8 +60,7 @@ std::string RaceStep::text() const {
 }
 
 std::string RaceNode::text() const {
-  const std::string endpoint =
-      remote.address ? to_text(remote.address) : remote.host + ":" + std::to_string(remote.port);
+  const std::string endpoint = to_text(remote);
   return "[" + endpoint + ", " + (path.empty() ? "any" : path) + ", " + (stack.empty() ? "any" : stack) + "]";
 }
 

@@ -1,6 +1,7 @@
 #include "core/race_story.h"
 
 #include "trellis/address_text.h"
+#include "trellis/endpoint_text.h"
 
 namespace trellis {
 namespace {
@@ -61,7 +62,7 @@ void follow_steps(RaceReport& report) {
 std::unique_ptr<RaceReport> tell_race(const Plan& plan, const Ways& ways, RaceEngine& race) {
   auto report = std::make_unique<RaceReport>();
   const Endpoint& remote = plan.wishes.remote;
-  report->remote = remote.host.empty() ? to_text(remote.address) : remote.host + ":" + std::to_string(remote.port);
+  report->remote = to_text(remote);
   report->profile = plan.profile->policy.name;
   for (std::size_t i = 0; i < std::size(plan.racing); ++i) {
     report->racing[i].policy = plan.racing[i].policy->name();

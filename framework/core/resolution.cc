@@ -5,6 +5,7 @@
 #include <ranges>
 
 #include "core/proxies.h"
+#include "core/routed_source.h"
 #include "trellis/address_text.h"
 
 namespace trellis {
@@ -24,12 +25,11 @@ bool secures_datagrams(const ComposedStack& stack) {
   });
 }
 
-// What the name stands for: what the application said, or HTTP if that is what it speaks (RACE-140).
-std::string service_of(const Preconnection::Wishes& wishes) {
-  if (!wishes.remote.service.empty() || !wishes.security) return wishes.remote.service;
+// Whether the name stands for HTTP: the application says so, or that is what it speaks (RACE-140).
+bool is_http(const Preconnection::Wishes& wishes) {
+  if (!wishes.remote.service.empty() || !wishes.security) return wishes.remote.service == kHttps;
   const auto& alpn = wishes.security->alpn;
-  const bool http = std::ranges::any_of(alpn, [](const auto& id) { return std::ranges::contains(kHttpAlpn, id); });
-  return http ? std::string(kHttps) : std::string();
+  return std::ranges::any_of(alpn, [](const auto& id) { return std::ranges::contains(kHttpAlpn, id); });
 }
 
 Address without_port(Address address) {
@@ -47,13 +47,14 @@ const char* unfit(const Plan& plan, const Address& address) noexcept {
   return nullptr;
 }
 
-Resolution::Resolution(const Context& context, Path path, int path_index, Endpoint name, WayTo way_to)
+Resolution::Resolution(const Context& context, Path path, int path_index, Endpoint name, WayTo way_to, Reach reach)
     : c_(context),
       path_(std::move(path)),
       index_(path_index),
       name_(std::move(name)),
       way_to_(std::move(way_to)),
-      service_(same_peer(name_, context.plan.wishes.remote) ? service_of(context.plan.wishes) : std::string()) {}
+      reach_(std::move(reach)),
+      service_(same_peer(name_, context.plan.wishes.remote) && is_http(context.plan.wishes) ? kHttps : "") {}
 Resolution::~Resolution() = default;
 
 const ComposedStack& Resolution::stack_of(NodeIndex node) const {
@@ -122,7 +123,13 @@ Result<void> Resolution::open() {
 Result<void> Resolution::ask(const ResolverUse& use) {
   const bool services = !service_.empty() && use.resolver->has_services(use.options);
   awaited_ = {.ipv6 = true, .ipv4 = true, .service = services};
-  const Query query{name_.host, services ? service_ : std::string(), name_.port, &path_};
+  asked_for_ = reach_();
+  const Query query{.host = name_.host,
+                    .service = services ? service_ : std::string(),
+                    .port = name_.port,
+                    .path = &path_,
+                    .ipv6 = asked_for_.ipv6,
+                    .ipv4 = asked_for_.ipv4};
   auto lookup = use.resolver->resolve(c_.loop, use.options, query, *this);
   if (!lookup) return fail(std::move(lookup));
   lookup_ = std::move(*lookup);
@@ -148,14 +155,17 @@ void Resolution::answer(Answer answer) noexcept {
     for (const Endpoint& e : answer.endpoints)
       std::erase_if(*into, [&](const Known& k) { return k.hint && k.address.family == e.address.family; });
   }
-  for (const Endpoint& endpoint : answer.endpoints) {
-    const Address address = without_port(endpoint.address);
-    const bool translated = answer.kind == Answer::Kind::ipv4 && address.family == Address::Family::ipv6;
-    if (std::ranges::contains(*into, address, &Known::address)) continue;
-    if (into->size() == kAnswersMost)
-      too_many(to_text(address));
-    else
-      into->push_back({address, answer.source, service && answer.hints, translated});
+  for (std::size_t i = 0; i < answer.endpoints.size(); ++i) {
+    Known known{.address = without_port(answer.endpoints[i].address), .source = answer.source, .hint = answer.hints};
+    if (i < answer.originals.size()) known.original = without_port(answer.originals[i]);
+    const auto before = std::ranges::find(*into, known.address, &Known::address);
+    if (before != into->end()) {
+      if (known.original) before->original = known.original;  // it was not known yet that the network translates
+    } else if (into->size() == kAnswersMost) {
+      too_many(to_text(known.address));
+    } else {
+      into->push_back(std::move(known));
+    }
   }
   changed();
 }
@@ -186,7 +196,14 @@ void Resolution::changed() {
 void Resolution::reconsider() {
   for (Node& node : nodes_)
     std::erase_if(node.dropped, [&](const Address& a) { return unfit(c_.plan, a) == nullptr && way_to_(a) >= 0; });
-  if (begun_) changed();
+  if (!begun_) return;
+  const Families now = reach_();
+  if (lookup_ != nullptr && ((now.ipv6 && !asked_for_.ipv6) || (now.ipv4 && !asked_for_.ipv4))) {
+    next_ = 0;  // there are addresses now that were not worth a question before
+    resolvers_.clear();
+    ask_next();
+  }
+  changed();
 }
 
 void Resolution::tell(Node& node) {
@@ -286,7 +303,6 @@ std::vector<Resolution::Known> Resolution::addresses_of(const Service& service) 
 // The place of the protocol in the application's list, 0 where there is none; none: the service speaks nothing that the
 // application speaks over this stack (RACE-153).
 std::optional<std::size_t> Resolution::best_alpn(const Service& service, const ComposedStack& stack) const {
-  if (service_ != kHttps) return 0;
   const bool datagrams = secures_datagrams(stack);
   const auto offers = [&](const std::string& id) {
     const bool is_default = std::ranges::contains(service.alpn, std::string()) && id == "http/1.1";
@@ -303,11 +319,10 @@ std::optional<std::size_t> Resolution::best_alpn(const Service& service, const C
   return any ? std::optional<std::size_t>(0) : std::nullopt;
 }
 
-// Endpoints that no service names go last (RACE-149): where the default protocol is spoken, and not at all where SRV
-// records say that the service is elsewhere (RFC 2782).
+// Endpoints that no service names go last (RACE-149), where the default protocol is spoken.
 bool Resolution::plain_fits(const ComposedStack& stack) const {
   if (services_.empty()) return true;
-  if (service_ != kHttps || secures_datagrams(stack)) return false;
+  if (secures_datagrams(stack)) return false;
   return std::ranges::any_of(services_, [](const Service& s) { return std::ranges::contains(s.alpn, std::string()); });
 }
 
@@ -315,45 +330,43 @@ void Resolution::add_sorted(std::vector<Pick>& out, const std::vector<Known>& ad
   const auto pick = [&](const Known& known) {
     Address address = known.address;
     address.port = port;
-    if (!std::ranges::contains(out, address, &Pick::address)) out.push_back({address, known.source, known.translated});
+    if (!std::ranges::contains(out, address, &Pick::address))
+      out.push_back({address, known.source, bool(known.original)});
   };
   out.reserve(out.size() + addresses.size());
   if (as_given_ || addresses.size() == 1) {
     for (const Known& known : addresses) pick(known);
     return;
   }
+  // What stands for an IPv4 address is ordered as that address (RACE-138, RACE-167).
+  const auto meant = [](const Known& known) -> const Address& {
+    return known.original ? known.original : known.address;
+  };
   std::vector<Destination> destinations;
   for (const Known& known : addresses) {
     Destination& d = destinations.emplace_back();
-    d.address = known.address;
+    d.address = meant(known);
     d.source = source_of(known.address);
   }
   AddressSelection(c_.plan.prefix_policies()).sort(destinations);
-  for (const Destination& d : destinations) pick(*std::ranges::find(addresses, d.address, &Known::address));
+  for (const Destination& d : destinations) {
+    for (const Known& known : addresses) {  // several prefixes may show the same IPv4 address
+      if (meant(known) == d.address) pick(known);
+    }
+  }
 }
 
-// The system knows which source it would take: a connected socket asks it and sends nothing (RACE-190).
 std::optional<SourceAddress> Resolution::source_of(const Address& destination) {
   const auto asked = std::ranges::find(sources_, destination, [](const auto& s) { return s.first; });
   if (asked != sources_.end()) return asked->second;
   std::optional<SourceAddress> source;
-  SocketSpec spec{.kind = SocketSpec::Kind::datagram,
-                  .role = SocketSpec::Role::connect,
-                  .family = destination.family,
-                  .interface_name = path_.interface_name};
-  if (path_.local && path_.local.family == destination.family) spec.local = without_port(path_.local);
-  Address to = destination;
-  to.port = name_.port != 0 ? name_.port : 1;
-  if (!path_.local || path_.local.family == destination.family) {
-    auto socket = c_.loop.sockets().open(spec);
-    if (socket && (*socket)->connect(to)) {
-      source.emplace();
-      source->address = without_port((*socket)->local());
-      if (destination.family == Address::Family::ipv4) source->prefix_length = 32;
-      const bool ours = source->address.ip == path_.local.ip;
-      source->deprecated = ours && path_.deprecated;
-      source->temporary = ours && path_.temporary;
-    }
+  if (const Address address = routed_source(c_.loop, path_, destination)) {
+    source.emplace();
+    source->address = address;
+    if (destination.family == Address::Family::ipv4) source->prefix_length = 32;
+    const bool ours = address.ip == path_.local.ip;
+    source->deprecated = ours && path_.deprecated;
+    source->temporary = ours && path_.temporary;
   }
   sources_.emplace_back(destination, source);
   return source;
@@ -367,7 +380,7 @@ void Resolution::order_stacks() {
   bool moved = false;
   for (const NodeIndex child : std::vector(tree[steered_].children)) {
     constexpr std::int64_t kUnspoken = std::int64_t{1} << 40;
-    const std::int64_t stack = tree[child].candidate.stack;
+    const std::int64_t stack = tree[child].candidate.stack * kStackRanks;
     std::int64_t rank = services_.empty() ? stack : kUnspoken + stack;
     for (std::size_t i = 0; i < services_.size() && rank >= kUnspoken; ++i) {
       const auto place = best_alpn(services_[i], stack_of(child));

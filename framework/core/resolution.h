@@ -12,8 +12,12 @@
 #include "core/framework_core.h"
 #include "core/race_engine.h"
 #include "core/race_history.h"
+#include "core/ways.h"
 
 namespace trellis {
+
+/// Places among the stacks of a path that each of them has: one for each proxy that it can go through.
+inline constexpr std::int64_t kStackRanks = 64;
 
 /// Which rule keeps the plan from using the address; null: none.
 const char* unfit(const Plan& plan, const Address& address) noexcept;
@@ -32,7 +36,9 @@ class Resolution final : AnswerSink, public Recycled {
   /// `name`: what is resolved, the remote endpoint or a proxy. `way_to`: by which path an address found on this one is
   /// reached; -1: by none.
   using WayTo = std::function<int(const Address&)>;
-  Resolution(const Context& context, Path path, int path_index, Endpoint name, WayTo way_to);
+  /// Of which families addresses can be reached now (RACE-139).
+  using Reach = std::function<Families()>;
+  Resolution(const Context& context, Path path, int path_index, Endpoint name, WayTo way_to, Reach reach);
   ~Resolution();
   int path() const noexcept { return index_; }
   const Endpoint& name() const noexcept { return name_; }
@@ -49,7 +55,7 @@ class Resolution final : AnswerSink, public Recycled {
     Address address;  // without port
     std::string source;
     bool hint = false;
-    bool translated = false;  // an IPv4 address, as NAT64 shows it
+    Address original{};  // the IPv4 address that it stands for, where NAT64 shows it; unset: none
   };
   struct Service {
     std::uint16_t priority = 0, port = 0;
@@ -63,7 +69,7 @@ class Resolution final : AnswerSink, public Recycled {
   struct Pick {
     Address address;
     std::string source;
-    bool translated;
+    bool translated;  // by NAT64
   };
   struct Child {
     Address address;
@@ -104,7 +110,9 @@ class Resolution final : AnswerSink, public Recycled {
   int index_;
   Endpoint name_;
   WayTo way_to_;
-  std::string service_;  // Query::service
+  Reach reach_;
+  Families asked_for_;
+  std::string service_;  // "https", or nothing
   bool begun_ = false;
   bool as_given_ = false;  // plain_ is in order: the application ordered the addresses of each family
   std::vector<ResolverUse> resolvers_;

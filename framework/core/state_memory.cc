@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/digest.h"
+#include "core/service_endpoint.h"
 #include "core/state_keeper.h"
 #include "trellis/address_text.h"
 
@@ -37,6 +38,7 @@ std::string text_of(const StateKey& key) {
 std::string state_endpoint(const Endpoint& remote) {
   std::string text = remote.host.empty() ? to_text(remote.address) : remote.host;
   if (text.ends_with('.')) text.pop_back();
+  if (needs_discovery(remote)) text = remote.instance + "." + remote.service + "." + text;
   std::ranges::transform(text, text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
   return text + " " + std::to_string(remote.port != 0 ? remote.port : remote.address.port);
 }

@@ -18,10 +18,9 @@ bool is_localhost(std::string_view host) {
 bool is_wildcard(const Address& address) { return address.ip == decltype(address.ip){}; }
 bool same_ip(const Address& a, const Address& b) { return a.family == b.family && a.ip == b.ip; }
 
-// Whether names could be reached over IPv6. The address is that of a translator, which is as far away as any.
+// Whether names could be reached over IPv6.
 bool leads_to_ipv6(const Path& path) {
-  constexpr Address kFar{.family = Address::Family::ipv6, .ip = {0x00, 0x64, 0xff, 0x9b}};
-  return path.local.family == Address::Family::ipv6 && route_to(path, kFar) != nullptr;
+  return path.local.family == Address::Family::ipv6 && route_to(path, kFarIpv6) != nullptr;
 }
 
 class Finding {
@@ -129,6 +128,24 @@ std::string unwanted(const Preconnection::Wishes& wishes, const Path& path) {
 std::string way_name(const Path& path) {
   if (path.provisioning_domain.empty() || path.provisioning_domain == path.interface_name) return path.interface_name;
   return path.interface_name + " (" + path.provisioning_domain + ")";
+}
+
+Families families_of(const Way& way) noexcept {
+  const auto leads_beyond = [](const Path& path) {
+    if (!path.routes) return true;
+    return std::ranges::any_of(*path.routes, [&](const PathRoute& route) {
+      return route.destination.family == path.local.family &&
+             (route.prefix_length == 0 || address_scope(route.destination) > kLinkLocalScope);
+    });
+  };
+  const auto reaches = [&](Address::Family family) {
+    return std::ranges::any_of(way.paths, [&](const Path& path) {
+      return !path.local ||
+             (path.local.family == family && address_scope(path.local) > kLinkLocalScope && leads_beyond(path));
+    });
+  };
+  const Families found{.ipv6 = reaches(Address::Family::ipv6), .ipv4 = reaches(Address::Family::ipv4)};
+  return found.ipv6 || found.ipv4 ? found : Families{};
 }
 
 WaysFound find_ways(const PathTable& table, const Preconnection::Wishes& wishes, const Endpoint& remote,

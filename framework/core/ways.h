@@ -28,6 +28,16 @@ struct Way {
 };
 
 using Ways = std::vector<Way, Recycling<Way>>;
+/// An IPv6 address that is as far away as any: that of a translator (RFC 6052).
+inline constexpr Address kFarIpv6{.family = Address::Family::ipv6, .ip = {0x00, 0x64, 0xff, 0x9b}};
+
+/// Of which families addresses can be reached.
+struct Families {
+  bool ipv6 = true, ipv4 = true;
+};
+/// RACE-139: a family can be reached with an address of ours that is more than link-local, and a route that is; where
+/// that holds for none, nothing is known.
+Families families_of(const Way& way) noexcept;
 
 /// What of the table may serve, best first, and of which it is said why not.
 struct WaysFound {

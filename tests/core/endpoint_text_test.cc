@@ -95,5 +95,35 @@ TEST(EndpointText, NamesHaveLimits) {
   EXPECT_TRUE(parse_remote("example.net.:80"));
 }
 
+// RACE-2, RACE-99: services of DNS-SD, by the name of an instance or whoever there is.
+TEST(EndpointText, ReadsServices) {
+  const Endpoint printer = parse_remote("Office printer._ipp._tcp.local").value();
+  EXPECT_EQ(printer.instance, "Office printer");
+  EXPECT_EQ(printer.service, "ipp");
+  EXPECT_EQ(printer.host, "local");
+  EXPECT_EQ(printer.port, 0);
+  const Endpoint any = parse_remote("*._sip._UDP.corp.example").value();
+  EXPECT_EQ(any.instance, "*");
+  EXPECT_EQ(any.service, "sip/udp");
+  const Endpoint dotted = parse_remote(R"(No\. 1 \\ K\üche._http._tcp.example.net)").value();
+  EXPECT_EQ(dotted.instance, R"(No. 1 \ Küche)");
+  for (const char* wrong : {"_ipp._tcp.local", "a.b._ipp._tcp.local", "a.ipp._tcp.local", "a.__tcp._tcp.local",
+                            "a._sixteen-letters-._tcp.local", "a._ipp._tcp.", "a\\", "a._ipp._tcp.a b",
+                            "._ipp._tcp.local", "a\n._ipp._tcp.local", "a._ipp._tcp.local:631"})
+    EXPECT_FALSE(parse_remote(wrong)) << wrong;
+  EXPECT_EQ(parse_remote("a.b._ipp._tcp.local").error().detail,
+            "malformed service \"a.b._ipp._tcp.local\": expected INSTANCE._TYPE._tcp.DOMAIN as in Office "
+            "printer._ipp._tcp.local, or * as INSTANCE");
+  EXPECT_FALSE(parse_remote(std::string(64, 'x') + "._ipp._tcp.local"));
+}
+
+// RACE-2: what was read is printed as it is read.
+TEST(EndpointText, PrintsWhatItReads) {
+  for (const char* text : {"www.example.net:80", "192.0.2.1:443", "[2001:db8::1]:443", "https://www.example.net",
+                           "https://www.example.net:8443", "Office printer._ipp._tcp.local", "*._sip._udp.corp.example",
+                           R"(No\. 1._http._tcp.local)"})
+    EXPECT_EQ(to_text(parse_remote(text).value()), text);
+}
+
 }  // namespace
 }  // namespace trellis

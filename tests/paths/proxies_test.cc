@@ -140,6 +140,31 @@ TEST_F(Proxies, WhatAPathDoesNotOfferIsNotTriedThere) {
   EXPECT_EQ(connect(to("192.0.2.7")), "no stack of the policy can be used on this path");
 }
 
+// RACE-37, RACE-38: several proxies of one kind on one path are tried one after the other, then what is next.
+TEST_F(Proxies, SeveralOfOneKindFollowEachOther) {
+  paths->add = [](Path& path) {
+    path.provisioning = std::make_shared<const Provisioning>(
+        Provisioning{.proxies = {"away.example", "silent.example", "proxy.example"}});
+  };
+  names->serve([](const Query& query) {
+    if (query.host == "proxy.example") return SimAnswers{{}, {.addresses = {ip("192.0.2.7")}}};
+    if (query.host == "silent.example") return SimAnswers{{}, {.addresses = {ip("192.0.2.9")}}};
+    return SimAnswers{};
+  });
+  load(kByPath + kDirect);
+  listen(1080);
+  ASSERT_EQ(connect(to("192.0.2.7").interface_name("wlan0")), "wlan0");
+  EXPECT_EQ(connection.stack(), "relay/tcp");
+  EXPECT_EQ(heard(), std::vector<std::string>{"192.0.2.7:443"});
+  std::vector<std::string> tried;
+  for (const std::string id : {"1.1.1", "1.1.2", "1.1.3", "1.1.4"})
+    tried.push_back(std::ranges::find(report->nodes, id, &RaceNode::id)->text());
+  EXPECT_EQ(tried, (std::vector<std::string>{"[away.example:1080, wlan0, relay/tcp]",
+                                             "[silent.example:1080, wlan0, relay/tcp]",
+                                             "[proxy.example:1080, wlan0, relay/tcp]", "[192.0.2.7:443, wlan0, tcp]"}));
+  EXPECT_EQ(std::ranges::find(report->nodes, "1.1.4", &RaceNode::id)->started_at, TimePoint{});
+}
+
 // The shipped policy with the real plugins; the proxies are those of the server.
 struct ShippedProxies : Phone {
   ShippedProxies() {

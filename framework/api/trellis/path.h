@@ -1,5 +1,6 @@
 // path.h: ways out of this host, and the plugins that find them.
 #pragma once
+#include <array>
 #include <memory>
 #include <span>
 #include <string>
@@ -19,6 +20,9 @@ struct Endpoint {
   /// Which service of the host (RFC 9622 section 6.1): "https", or one with SRV records, "chat" or "sip/udp"; empty:
   /// the port says it.
   std::string service = {};
+  /// Which of several that offer the service in the domain `host` (DNS-SD, RFC 6763 section 4.1): "Office printer"; "*":
+  /// any of them; empty: the host itself offers it.
+  std::string instance = {};
 };
 
 /// What kind of link an interface has (RFC 9622 section 6.2.11). Says nothing about costs: Path::metered does.
@@ -32,12 +36,20 @@ struct PathRoute {
   bool operator==(const PathRoute&) const = default;
 };
 
+/// The IPv6 prefix behind which a network's NAT64 shows IPv4 addresses (RFC 6052).
+struct Nat64Prefix {
+  std::array<std::uint8_t, 16> prefix{};  ///< behind `bits` all are zero
+  std::uint8_t bits = 96;                 ///< 32, 40, 48, 56, 64 or 96
+  bool operator==(const Nat64Prefix&) const = default;
+};
+
 /// What a provisioning domain offers to those who use it (RFC 7556), as far as it is known.
 struct Provisioning {
   std::vector<Address> dns_servers = {};         ///< in order of preference; port 0: 53
   std::vector<std::string> search_domains = {};  ///< in order, without a dot at the end
   /// In order of preference, "socks5://host:port" or "http://host:port"; empty: none is needed.
   std::vector<std::string> proxies = {};
+  std::vector<Nat64Prefix> nat64 = {};  ///< of its NAT64, told by routers (RFC 8781) or in the policy
   bool operator==(const Provisioning&) const = default;
 };
 
@@ -52,7 +64,10 @@ struct Path {
   bool metered = false;                         ///< costs by volume
   bool temporary = false;                       ///< a temporary address (RFC 8981)
   bool deprecated = false;                      ///< an address that nothing new should begin from (RFC 4862)
-  Duration smoothed_rtt{};                      ///< zero: unknown
+  /// Until when new things may begin from the address, and until when it is ours (RFC 4862); max(): for ever. Renewed
+  /// by routers all the time: news of these alone are not told to Connections.
+  TimePoint preferred_until = TimePoint::max(), valid_until = TimePoint::max();
+  Duration smoothed_rtt{};  ///< zero: unknown
   /// Where it leads to, shared by the paths of an interface; null: everywhere.
   std::shared_ptr<const std::vector<PathRoute>> routes = {};
   /// What its provisioning domain offers, shared by its paths; null: nothing is known.

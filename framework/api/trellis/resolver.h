@@ -10,13 +10,18 @@ struct Query {
   std::string service;  ///< "https": HTTPS records; another one, "xmpp-client" or "sip/udp": SRV; empty: addresses only
   std::uint16_t port;   ///< goes into the endpoints, host byte order
   const Path* path;     ///< whose servers to ask; valid during the call
+  /// As Endpoint::instance: `service` is then looked for in the domain `host` (RFC 6763).
+  std::string instance = {};
+  /// Whether addresses of the family can be reached on the path: else they are not worth a question, unless those of the
+  /// other family are made from them (NAT64).
+  bool ipv6 = true, ipv4 = true;
 };
 
 /// Some endpoints of a name.
 ///
 /// A service is one ServiceMode record (RFC 9460) or SRV record: it comes as soon as it is known, and again when more
 /// addresses of its target are. Without a target it is served by the name itself: its addresses are those that come as
-/// ipv6 and ipv4.
+/// ipv6 and ipv4. One that was looked for by DNS-SD is host and port of an instance, and comes once, without addresses.
 struct Answer {
   enum class Kind : std::uint8_t { ipv6, ipv4, service };  ///< AAAA, A, or SVCB/HTTPS/SRV
   Kind kind;                                               ///< which record
@@ -28,6 +33,8 @@ struct Answer {
   std::uint16_t port = 0;         ///< service: another port than that of the query; 0: the same
   bool hints = false;             ///< service: addresses that count only until those of the target are known
   std::string source = {};        ///< who says so, for people: "192.0.2.53", "/etc/hosts"
+  /// IPv4 addresses that the endpoints' addresses stand for (NAT64), in the same order; unset: that one is itself.
+  std::vector<Address> originals = {};
 };
 
 /// Who hears the answers.
