@@ -153,7 +153,16 @@ SimInterface* SimHost::route(const Address& to, const Address& from, const SimIn
     if (found == interfaces_.end()) return nullptr;
     bound = found->get();
   }
+  if (is_multicast(to)) return link_of(bound);
   return network_.route(*this, to, bound);
+}
+
+// What is for everybody on a link goes to that of the interface, or of the first one that has a link.
+SimInterface* SimHost::link_of(const SimInterface* bound) noexcept {
+  const auto found = std::ranges::find_if(interfaces_, [&](const auto& own) {
+    return own->index() != 1 && own->up() && own->out_ != nullptr && (bound == nullptr || bound == own.get());
+  });
+  return found == interfaces_.end() ? nullptr : found->get();
 }
 
 Address SimHost::source_for(const Address& to, const Address& from, const SimInterface* bound) noexcept {
@@ -192,7 +201,7 @@ void SimHost::arrive(SimPacket&& packet, SimInterface& in) noexcept {
   if (is_link_local(packet.to)) packet.to.scope = in.index();
   const bool from_outside = nat_ != nullptr && &nat_->outside() == &in;
   if (from_outside && nat_->inbound(packet)) return forward(std::move(packet), in);
-  if (owns(packet.to)) return deliver(std::move(packet), in);
+  if (owns(packet.to) || is_multicast(packet.to)) return deliver(std::move(packet), in);
   if (options.forwards && !from_outside) return forward(std::move(packet), in);
   trace("lost nobody's", packet.size(), packet.from, packet.to);
 }
@@ -250,6 +259,7 @@ void SimHost::deliver_datagram(SimPacket&& packet, SimInterface& in) noexcept {
   }
   if (!equals.empty()) return equals[share(packet.from, packet.to, equals.size())]->on_packet(std::move(packet));
   trace("refused", packet.size(), packet.from, packet.to);
+  if (is_multicast(packet.to)) return;
   send(icmp_about(packet, packet.to, IcmpError::Kind::refused), nullptr);
 }
 

@@ -128,6 +128,7 @@ class SimHost {
  private:
   friend class SimInterface;
   class LoopSockets;
+  SimInterface* link_of(const SimInterface* bound) noexcept;
   void deliver(SimPacket&& packet, SimInterface& in) noexcept;
   void deliver_datagram(SimPacket&& packet, SimInterface& in) noexcept;
   void deliver_icmp(const SimPacket& packet) noexcept;
