@@ -1,6 +1,8 @@
 #include "dns_server.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <cstring>
@@ -52,11 +54,11 @@ void put_parameter(ares_dns_rr_t* rr, const std::string& word) {
   EXPECT_EQ(ares_dns_rr_set_opt(rr, ARES_RR_HTTPS_PARAMS, key, bytes.data(), bytes.size()), ARES_SUCCESS);
 }
 
-void put(ares_dns_record_t* answer, std::string& owner, ares_dns_rec_type_t type, const std::string& text,
-         unsigned ttl) {
+void put(ares_dns_record_t* answer, std::string& owner, ares_dns_rec_type_t type, const std::string& text, unsigned ttl,
+         ares_dns_section_t section = ARES_SECTION_ANSWER) {
   const bool alias = text.starts_with("> ");
   ares_dns_rr_t* rr = nullptr;
-  ASSERT_EQ(ares_dns_record_rr_add(&rr, answer, ARES_SECTION_ANSWER, owner.c_str(), alias ? ARES_REC_TYPE_CNAME : type,
+  ASSERT_EQ(ares_dns_record_rr_add(&rr, answer, section, owner.c_str(), alias ? ARES_REC_TYPE_CNAME : type,
                                    ARES_CLASS_IN, ttl),
             ARES_SUCCESS);
   std::istringstream words(text);
@@ -74,6 +76,8 @@ void put(ares_dns_record_t* answer, std::string& owner, ares_dns_rec_type_t type
       std::memcpy(&ip, address.ip.data(), 16);
       ares_dns_rr_set_addr6(rr, ARES_RR_AAAA_ADDR, &ip);
     }
+  } else if (type == ARES_REC_TYPE_PTR) {
+    ares_dns_rr_set_str(rr, ARES_RR_PTR_DNAME, text.c_str());
   } else if (type == ARES_REC_TYPE_SRV) {
     unsigned short priority = 0, weight = 0, port = 0;
     std::string target;
@@ -150,6 +154,14 @@ DnsServer::DnsServer(Executor& executor, const Address& at) : executor_(executor
 }
 DnsServer::~DnsServer() = default;
 
+void DnsServer::join(unsigned interface_index) {
+  ip_mreqn group{};
+  inet_pton(AF_INET, "224.0.0.251", &group.imr_multiaddr);
+  group.imr_ifindex = static_cast<int>(interface_index);
+  const auto joined = udp_->set(IPPROTO_IP, IP_ADD_MEMBERSHIP, std::as_bytes(std::span(&group, 1)));
+  EXPECT_TRUE(joined) << joined.error().detail;
+}
+
 DnsRule& DnsServer::on(std::string_view type, std::string_view name) {
   return rules_[std::string(type) + " " + lower(std::string(name))];
 }
@@ -170,7 +182,7 @@ void DnsServer::on_ready(Socket& socket, Ready) noexcept {
     question(chunk.data.bytes(), true, [this, peer, local](const DnsBytes& answer) {
       Chunk out{.data = slice_of(executor_, answer), .info = new_message(), .end_of_message = true};
       out.info->remote = peer;
-      out.info->local = local;
+      if (at_.ip != decltype(at_.ip){}) out.info->local = local;  // else it may be that of a group
       Batch batch;
       batch.add(std::move(out));
       (void)udp_->send(batch);
@@ -226,6 +238,14 @@ DnsBytes DnsServer::answer(const ares_dns_record_t& question, const DnsRule& rul
   std::string owner = name;
   if (!truncated) {
     for (const std::string& record : rule.records) put(made, owner, type, record, rule.ttl);
+    for (const std::string& record : rule.more) {
+      std::istringstream words(record);
+      std::string kind, name_of, data;
+      std::getline(words >> kind >> name_of >> std::ws, data);
+      ares_dns_rec_type_t of{};
+      ares_dns_rec_type_fromstr(&of, kind.c_str());
+      put(made, name_of, of, data, rule.ttl, ARES_SECTION_ADDITIONAL);
+    }
     if (rule.negative_ttl > 0) put_soa(made, name, rule.negative_ttl);
   }
   unsigned char* bytes = nullptr;

@@ -19,7 +19,8 @@ using DnsBytes = std::vector<std::byte>;
 /// What the server does with the questions for one name and type.
 struct DnsRule {
   std::vector<std::string> records =
-      {};  ///< "192.0.2.1", "1 . alpn=h3 port=8443", "0 5 443 target."; a CNAME: "> name"
+      {};                              ///< "192.0.2.1", "1 . alpn=h3 port=8443", "0 5 443 target."; a CNAME: "> name"
+  std::vector<std::string> more = {};  ///< additional records, each with type and name: "A one.local 192.0.2.1"
   ares_dns_rcode_t code = ARES_RCODE_NOERROR;
   unsigned ttl = 60;
   unsigned negative_ttl = 0;  ///< of an SOA beside an empty answer; 0: there is none
@@ -36,6 +37,8 @@ class DnsServer final : SocketEvents {
   DnsServer(Executor& executor, const Address& at);
   ~DnsServer();
   DnsRule& on(std::string_view type, std::string_view name);  ///< "AAAA", "a.example"; unknown names do not exist
+  /// Hears multicast DNS of an interface too; for servers without an address of their own.
+  void join(unsigned interface_index);
   Address address() const { return at_; }
   std::size_t asked(std::string_view type, std::string_view name) const;  ///< how often
   std::vector<std::string> log;                                           ///< "AAAA a.example udp", in order

@@ -105,6 +105,27 @@ TEST_F(DnsTest, TheNextServerIsAskedWhenOneIsSilentOrFails) {
   EXPECT_THAT(failing->addresses(kIpv4), ElementsAre("198.51.100.7"));
 }
 
+// RACE-126: questions go over IPv6 first, an IPv4 server stays although there are many others, and who is silent is
+// asked later than the others.
+TEST_F(DnsTest, Ipv6ServersAreAskedFirst) {
+  DnsServer v6(far.loop(), at("2001:db8::53"));
+  server.on("A", "a.example").records = v6.on("A", "a.example").records = {"198.51.100.7"};
+  provide({at("192.0.2.53"), at("2001:db8::53")});
+  EXPECT_EQ(resolve("a.example")->answers.back().source, "[2001:db8::53]:53");
+  std::vector<Address> many(40, at("2001:db8::99"));
+  for (std::size_t i = 0; i < many.size(); ++i) many[i].ip[14] = static_cast<std::uint8_t>(i);
+  many.push_back(at("192.0.2.53"));
+  provide(many);
+  option("timeout-ms", "50");
+  EXPECT_EQ(resolve("a.example")->answers.back().source, "192.0.2.53:53");
+  provide({at("2001:db8::98"), at("192.0.2.53")});
+  resolve("a.example");
+  world.run_for(1s);
+  server.on("A", "b.example").records = {"198.51.100.8"};
+  const Duration begun = world.elapsed();
+  EXPECT_LT(resolve("b.example")->when[kIpv4] - begun, 40ms) << "it was silent: the other one is asked at once";
+}
+
 TEST_F(DnsTest, AnswersWithAnotherIdAreNoAnswers) {
   server.on("A", "a.example") = {.records = {"203.0.113.66"}, .other_id = true};
   option("timeout-ms", "300");

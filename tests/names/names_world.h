@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/option_values.h"
+#include "core/ways.h"
 #include "dns_resolver.h"
 #include "dns_server.h"
 #include "loop/sim_network.h"
@@ -80,17 +81,20 @@ class NamesWorld : public testing::Test {
     given.push_back({std::move(name), std::move(value)});
     options = OptionValues::check("resolver dns", resolver->options(), given).value();
   }
-  std::unique_ptr<HeardNames> ask(std::string host, std::string service = {}, std::uint16_t port = 443) {
+  std::unique_ptr<HeardNames> ask(std::string host, std::string service = {}, std::uint16_t port = 443,
+                                  Families worth = {}, std::string instance = {}) {
     auto heard = std::make_unique<HeardNames>(world);
-    auto lookup = resolver->resolve(client.loop(), options, {std::move(host), std::move(service), port, &path}, *heard);
+    const Query query{std::move(host), std::move(service), port, &path, std::move(instance), worth.ipv6, worth.ipv4};
+    auto lookup = resolver->resolve(client.loop(), options, query, *heard);
     EXPECT_TRUE(lookup) << (lookup ? "" : lookup.error().detail);
     EXPECT_TRUE(heard->answers.empty() && heard->ended.empty()) << "nothing is answered inside the call";
     if (lookup) heard->lookup = std::move(*lookup);
     return heard;
   }
-  std::unique_ptr<HeardNames> resolve(std::string host, std::string service = {}, std::uint16_t port = 443) {
+  std::unique_ptr<HeardNames> resolve(std::string host, std::string service = {}, std::uint16_t port = 443,
+                                      Families worth = {}) {
     const std::size_t kinds = service.empty() ? 2 : 3;
-    auto heard = ask(std::move(host), std::move(service), port);
+    auto heard = ask(std::move(host), std::move(service), port, worth);
     EXPECT_TRUE(world.run_until([&] { return heard->ended.size() == kinds; }, 60s));
     return heard;
   }

@@ -12,12 +12,12 @@ using testing::ElementsAre;
 
 Address at(std::string_view literal) { return parse_address(literal, 0).value(); }
 
-dns::Nat64Prefix prefix(std::string_view literal, std::uint8_t bits) { return {at(literal).ip, bits}; }
+Nat64Prefix prefix(std::string_view literal, std::uint8_t bits) { return {at(literal).ip, bits}; }
 
 // RACE-165: the table of RFC 6052 section 2.4.
 TEST(Nat64, VectorsOfTheStandard) {
   const struct {
-    dns::Nat64Prefix prefix;
+    Nat64Prefix prefix;
     const char* address;
   } kVectors[] = {
       {prefix("2001:db8::", 32), "2001:db8:c000:221::"},
@@ -93,7 +93,72 @@ TEST_F(Nat64Test, NothingIsTranslatedWithoutAPrefixOrWhenItIsOff) {
   EXPECT_EQ(v6.asked("AAAA", "ipv4only.arpa"), before);
 }
 
+// RACE-167, RACE-138: once the prefix is known, what DNS64 has made of IPv4 addresses is told as those, and at once.
+TEST_F(Nat64Test, TranslationsAmongIpv6AddressesAreIpv4Addresses) {
+  resolve("old.example");
+  v6.on("AAAA", "both.example").records = {"2001:db8:64::c633:6409", "2001:db8::a"};
+  v6.on("A", "both.example") = {.records = {"198.51.100.9"}, .after = 100ms};
+  const auto heard = resolve("both.example");
+  EXPECT_THAT(heard->addresses(kIpv6), ElementsAre("[2001:db8::a]"));
+  EXPECT_THAT(heard->addresses(kIpv4), ElementsAre("[2001:db8:64::c633:6409]", "[2001:db8:64::c633:6409]"));
+  const Answer& first = heard->answers.front();
+  EXPECT_EQ(first.kind, kIpv4);
+  ASSERT_EQ(first.originals.size(), 1u);
+  EXPECT_EQ(first.originals[0].ip, at("198.51.100.9").ip);
+  v6.on("AAAA", "only.example").records = {"2001:db8:64::c633:6408"};
+  v6.on("A", "only.example").records = {"198.51.100.8"};
+  EXPECT_EQ(resolve("only.example")->error(kIpv6), "the name has IPv4 addresses only, which NAT64 translates");
+}
+
+// RACE-162: a prefix that routers or the policy have told need not be asked for.
+TEST_F(Nat64Test, ThePrefixMayBeToldByTheNetwork) {
+  path.provisioning = std::make_shared<const Provisioning>(Provisioning{
+      .dns_servers = {NamesWorld::at("2001:db8::53")}, .search_domains = {}, .nat64 = {prefix("2001:db8:99::", 96)}});
+  EXPECT_THAT(resolve("old.example")->addresses(kIpv4), ElementsAre("[2001:db8:99::c633:6407]"));
+  EXPECT_EQ(v6.asked("AAAA", "ipv4only.arpa"), 0u);
+}
+
+// RACE-139: where there is no IPv4, IPv4 addresses are asked for only if there is NAT64.
+TEST_F(Nat64Test, Ipv4AddressesAreAskedForWhereTheyAreOfUse) {
+  const auto heard = resolve("old.example", {}, 443, {.ipv6 = true, .ipv4 = false});
+  EXPECT_THAT(v6.log, ElementsAre("AAAA old.example udp", "AAAA ipv4only.arpa udp", "A old.example udp"));
+  EXPECT_THAT(heard->addresses(kIpv4), ElementsAre("[2001:db8:64::c633:6407]"));
+  v6.log.clear();
+  world.run_for(61s);
+  v6.on("AAAA", "ipv4only.arpa").records = {};
+  EXPECT_EQ(resolve("old.example", {}, 443, {.ipv6 = true, .ipv4 = false})->error(kIpv4),
+            "the path does not lead to IPv4 addresses");
+  EXPECT_THAT(v6.log, ElementsAre("AAAA old.example udp", "AAAA ipv4only.arpa udp"));
+}
+
+// RACE-166: addresses of services are translated as well.
+TEST_F(Nat64Test, HintsAreTranslated) {
+  resolve("old.example");
+  v6.on("HTTPS", "web.example").records = {"1 . alpn=h3 hint=198.51.100.20"};
+  EXPECT_THAT(resolve("web.example", "https")->addresses(kService), ElementsAre("[2001:db8:64::c633:6414]"));
+}
+
 class DualStackTest : public NamesWorld {};
+
+// RACE-139
+TEST_F(DualStackTest, AFamilyThatCannotBeReachedIsNotAskedFor) {
+  far.interface("eth0").add_address("198.51.100.7");
+  server.on("A", "a.example").records = {"198.51.100.7"};
+  const auto heard = resolve("a.example", {}, 443, {.ipv6 = false, .ipv4 = true});
+  EXPECT_THAT(server.log, ElementsAre("A a.example udp"));
+  EXPECT_EQ(heard->error(kIpv6), "the path does not lead to IPv6 addresses");
+}
+
+// RACE-167: and the other way round: where there is IPv4, nobody goes through a translator.
+TEST_F(DualStackTest, TranslationsAreTakenBackWhereThereIsIpv4) {
+  far.interface("eth0").add_address("198.51.100.7");
+  path.provisioning = std::make_shared<const Provisioning>(Provisioning{
+      .dns_servers = {NamesWorld::at("192.0.2.53")}, .search_domains = {}, .nat64 = {prefix("2001:db8:64::", 96)}});
+  server.on("AAAA", "a.example").records = {"2001:db8:64::c633:6407"};
+  const auto heard = resolve("a.example");
+  EXPECT_THAT(heard->addresses(kIpv4), ElementsAre("198.51.100.7"));
+  EXPECT_THAT(heard->addresses(kIpv6), testing::IsEmpty());
+}
 
 TEST_F(DualStackTest, NothingIsTranslatedWhereThereIsIpv4) {
   far.interface("eth0").add_address("198.51.100.7");

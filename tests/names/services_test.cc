@@ -133,6 +133,27 @@ TEST_F(ServicesTest, NoneIsAnAnswerToo) {
   EXPECT_EQ(heard->when[kService] / 1ms, 10);
 }
 
+// RACE-154, RACE-155, RACE-156: where DNS is protected, nothing is attempted before the answer about HTTPS records is
+// there, and nothing at all when it is kept away.
+TEST_F(ServicesTest, AreInsistedOnWhereDnsIsProtected) {
+  option("protected", "true");
+  server.on("HTTPS", "a.example") = {.records = {"1 . alpn=h2"}, .after = 300ms};
+  const auto late = resolve("a.example", "https");
+  EXPECT_EQ(late->first / 1ms, 310) << "addresses were there after 10 ms";
+  EXPECT_THAT(late->addresses(kIpv4), ElementsAre("198.51.100.1"));
+  world.run_for(61s);
+  server.on("HTTPS", "a.example") = {};
+  EXPECT_THAT(resolve("a.example", "https")->addresses(kIpv4), ElementsAre("198.51.100.1")) << "none is an answer";
+  world.run_for(61s);
+  server.on("HTTPS", "a.example").code = ARES_RCODE_SERVFAIL;
+  const auto kept_away = resolve("a.example", "https");
+  EXPECT_THAT(kept_away->addresses(kIpv4), IsEmpty());
+  for (const auto kind : {kIpv6, kIpv4, kService})
+    EXPECT_THAT(kept_away->error(kind),
+                testing::StartsWith("without an answer about HTTPS records nothing is attempted"));
+  EXPECT_THAT(resolve("a.example")->addresses(kIpv4), ElementsAre("198.51.100.1")) << "not HTTP";
+}
+
 TEST_F(ServicesTest, SrvRecordsSayWhereAServiceIs) {
   server.on("SRV", "_chat._tcp.a.example").records = {"10 0 5222 one.example.", "5 0 5223 two.example."};
   server.on("A", "one.example").records = {"203.0.113.1"};

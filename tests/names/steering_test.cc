@@ -62,6 +62,8 @@ class SteeringTest : public NamesWorld {
     to.remote(std::move(remote)).security(security).on_race([&](const RaceReport& report) {
       reordered = std::ranges::count(report.steps, RaceStep::Kind::moved, &RaceStep::kind);
       replays(report);
+      tree.clear();
+      for (const RaceNode& node : report.nodes) tree.push_back(node.id + " " + node.text());
       for (const RaceStep& step : report.steps) {
         const RaceNode& node = report.nodes[step.node];
         steps.push_back(node.id + " " + std::string(to_string(step.kind)) + " " + step.text());
@@ -86,7 +88,7 @@ class SteeringTest : public NamesWorld {
   }
   std::unique_ptr<Framework> framework;
   Connection connection;
-  std::vector<std::string> steps;
+  std::vector<std::string> steps, tree;
   std::string error;
   Duration first{};              // attempt
   std::ptrdiff_t reordered = 0;  // candidates
@@ -154,6 +156,45 @@ TEST_F(SteeringTest, SrvRecordsMakeTheEndpoints) {
   EXPECT_THAT(race({}, {.host = "a.example", .port = 1, .service = "chat"}),
               ElementsAre("tls 203.0.113.1:5222", "quic 203.0.113.1:5222"));
   EXPECT_THAT(race({}, {.host = "a.example", .port = 9, .service = "other"}).front(), "tls [2001:db8::53]:9");
+}
+
+// RACE-26, RACE-32, RACE-2: a service is derived to hosts, and each of them to addresses of its own.
+TEST_F(SteeringTest, ServicesOfTheLinkBecomeHostsAndThenAddresses) {
+  load();
+  DnsServer neighbour(far.loop(), {.family = Address::Family::ipv4, .port = 5353});
+  neighbour.on("PTR", "_ipp._tcp.local").records = {"Office._ipp._tcp.local", "Hall._ipp._tcp.local"};
+  neighbour.on("SRV", "office._ipp._tcp.local").records = {"0 0 631 one.local"};
+  neighbour.on("SRV", "hall._ipp._tcp.local").records = {"0 0 8631 two.local"};
+  neighbour.on("A", "one.local").records = {"192.0.2.54"};
+  neighbour.on("AAAA", "one.local").records = {"2001:db8::53"};
+  neighbour.on("A", "two.local").records = {"192.0.2.53"};
+  neighbour.on("AAAA", "two.local").records = {"2001:db8::53"};
+  const auto order = race({}, {.host = "local", .service = "ipp", .instance = "*"});
+  EXPECT_THAT(order, testing::IsSupersetOf({"tls [2001:db8::53]:631", "tls 192.0.2.54:631", "tls [2001:db8::53]:8631",
+                                            "tls 192.0.2.53:8631", "quic 192.0.2.54:631"}));
+  EXPECT_THAT(
+      tree, testing::IsSupersetOf({"1 [*._ipp._tcp.local, any, any]", "1.1.1 [*._ipp._tcp.local, any, tls/tcp]",
+                                   "1.1.1.1 [one.local:631, any, tls/tcp]", "1.1.1.2 [two.local:8631, any, tls/tcp]"}));
+  EXPECT_THAT(tree, testing::Contains(testing::MatchesRegex(R"(1\.1\.1\.1\.[12] \[192.0.2.54:631, any, tls/tcp\])")));
+  EXPECT_THAT(tree, testing::Contains(testing::MatchesRegex(R"(1\.1\.1\.2\.[12] \[192.0.2.53:8631, any, tls/tcp\])")));
+  EXPECT_EQ(neighbour.asked("PTR", "_ipp._tcp.local"), 3u) << "for both stacks: at once, and again twice";
+  EXPECT_TRUE(race({}, {.host = "local", .service = "none", .instance = "*"}).empty());
+  EXPECT_EQ(error, "nobody offers *._none._tcp.local: nobody on the link has answered");
+}
+
+// RACE-136, RACE-166: an IPv4 address where routing leads to IPv6 only is translated, without a word about paths.
+TEST_F(SteeringTest, Ipv4AddressesBehindNat64WhereRoutingDecides) {
+  client.interface("eth0").remove_address("192.0.2.1");
+  DnsServer v6(far.loop(), at("2001:db8::53"));
+  v6.on("AAAA", "ipv4only.arpa").records = {"2001:db8:64::c000:aa"};
+  far.interface("eth0").add_address("2001:db8:64::c633:6407");
+  far.interface("eth0").add_address("64:ff9b::");  // there is a way to everywhere
+  load(R"(<resolver name="dns"><option name="servers" value="2001:db8::53"/></resolver>)");
+  EXPECT_EQ(race({}, {.address = at("198.51.100.7", 443)}).front(), "tls [2001:db8:64::c633:6407]:443");
+  client.interface("eth0").add_address("192.0.2.1");
+  const std::size_t asked = v6.log.size();
+  EXPECT_EQ(race({}, {.address = at("192.0.2.54", 443)}).front(), "tls 192.0.2.54:443");
+  EXPECT_EQ(v6.log.size(), asked) << "there is IPv4 now";
 }
 
 // RACE-45, RACE-127: addresses are ordered by RFC 6724, with the table of the policy.

@@ -36,15 +36,17 @@ struct DnsChannel::Question {
   DnsChannel& channel;
   Key key;
   std::vector<Asker*> askers;
+  std::unique_ptr<LinkQuestion> of_link = nullptr;  // null: name servers are asked
+  RecordsRef heard = nullptr;                       // of the link, up to now
 };
 
 DnsChannel::DnsChannel(Executor& executor, const Network& network)
     : executor_(executor), network_(network), sockets_(executor, *this, network.binding) {}
 
 DnsChannel::~DnsChannel() {
+  for (auto& [key, question] : questions_) question->askers.clear();
   if (channel_ == nullptr) return;
   const AresCall call(executor_);
-  for (auto& [key, question] : questions_) question->askers.clear();
   ares_destroy(channel_);  // ends every question
 }
 
@@ -105,10 +107,12 @@ void DnsChannel::ask(const std::string& name, ares_dns_rec_type_t type, Asker& w
   const auto found = questions_.find(key);
   if (found != questions_.end()) {
     found->second->askers.push_back(&who);
+    if (found->second->heard != nullptr) who.heard(type, name, found->second->heard);
     return;
   }
   Question& question =
       *questions_.emplace(key, std::make_unique<Question>(*this, key, std::vector{&who})).first->second;
+  if (network_.multicast && is_of_the_link(key.second)) return ask_the_link(question);
   {
     const AresCall call(executor_);
     // The callback comes in any case, and maybe before this returns.
@@ -135,9 +139,12 @@ void DnsChannel::forget(Asker& who) noexcept {
 }
 
 void DnsChannel::answered(Question& question, ares_status_t status, const ares_dns_record_t* answer) noexcept {
+  conclude(question, std::make_shared<const Records>(read(question, status, answer)));
+}
+
+void DnsChannel::conclude(Question& question, const RecordsRef& records) {
   const Key key = question.key;
   const std::vector<Asker*> askers = std::move(question.askers);
-  const auto records = std::make_shared<const Records>(read(question, status, answer));
   questions_.erase(key);
   keep(key, records);
   for (Asker* asker : askers) asker->heard(key.first, key.second, records);
@@ -172,6 +179,72 @@ Records DnsChannel::read(const Question& question, ares_status_t status, const a
     records.server = server_text(sockets_.last_read_from(), 0, network_.binding.interface_name);
   records.expires = executor_.now() + records.time_to_live;
   return records;
+}
+
+// ---- names of the link
+
+void DnsChannel::ask_the_link(Question& question) {
+  question.of_link =
+      std::make_unique<LinkQuestion>(executor_, network_.binding, static_cast<LinkQuestion::Owner&>(*this));
+  auto asked = question.of_link->ask(question.key.second, question.key.first);
+  if (asked) return rearm();
+  Records failed;
+  failed.why = "the link cannot be asked: " + asked.error().detail;
+  conclude(question, std::make_shared<const Records>(std::move(failed)));
+}
+
+DnsChannel::Question& DnsChannel::question_of(LinkQuestion& asked) noexcept {
+  return *std::ranges::find_if(questions_, [&](const auto& q) { return q.second->of_link.get() == &asked; })->second;
+}
+
+// A name has one owner, who answers for it; a service has as many as there are, so that the time alone ends the question.
+void DnsChannel::link_answered(LinkQuestion& asked, const ares_dns_record_t& message, const Address& from) noexcept {
+  Question& question = question_of(asked);
+  Records records = read_records(message, question.key.second, question.key.first);
+  if (records.outcome != Records::Outcome::found) return;
+  records.server = server_text(from, 0, network_.binding.interface_name);
+  records.expires = executor_.now() + records.time_to_live;
+  learn_more(message, records.server);
+  if (question.key.first != ARES_REC_TYPE_PTR) return conclude(question, std::make_shared<const Records>(records));
+  auto all = std::make_shared<Records>(std::move(records));
+  all->more = true;
+  if (question.heard != nullptr) {
+    for (const std::string& known : question.heard->instances) {
+      if (all->instances.size() < kInstancesMost && !std::ranges::contains(all->instances, known))
+        all->instances.push_back(known);
+    }
+    all->expires = std::min(all->expires, question.heard->expires);
+  }
+  question.heard = std::move(all);
+  const auto [type, name] = question.key;
+  const RecordsRef heard = question.heard;
+  for (Asker* asker : std::vector(question.askers)) asker->heard(type, name, heard);
+}
+
+void DnsChannel::link_silent(LinkQuestion& asked) noexcept {
+  Question& question = question_of(asked);
+  auto records = std::make_shared<Records>();
+  if (question.heard != nullptr) *records = *question.heard;
+  records->more = false;
+  if (question.heard == nullptr) records->why = "nobody on the link has answered";
+  conclude(question, records);
+}
+
+// What comes along with an answer of the link need not be asked for (RFC 6763 section 12).
+void DnsChannel::learn_more(const ares_dns_record_t& message, const std::string& server) {
+  const std::size_t count = ares_dns_record_rr_cnt(&message, ARES_SECTION_ADDITIONAL);
+  for (std::size_t i = 0; i < count; ++i) {
+    const ares_dns_rr_t* record = ares_dns_record_rr_get_const(&message, ARES_SECTION_ADDITIONAL, i);
+    if (record == nullptr) continue;
+    const ares_dns_rec_type_t type = ares_dns_rr_get_type(record);
+    const Key key{type, canonical_name(ares_dns_rr_get_name(record))};
+    const bool of_use = type == ARES_REC_TYPE_A || type == ARES_REC_TYPE_AAAA || type == ARES_REC_TYPE_SRV;
+    if (!of_use || !is_of_the_link(key.second) || kept(key) != nullptr) continue;
+    Records records = read_records(message, key.second, type, ARES_SECTION_ADDITIONAL);
+    records.server = server;
+    records.expires = executor_.now() + records.time_to_live;
+    if (records.outcome == Records::Outcome::found) keep(key, std::make_shared<const Records>(std::move(records)));
+  }
 }
 
 // ---- what is kept
@@ -219,9 +292,10 @@ void DnsChannel::socket_ready(ares_socket_t socket, bool readable, bool writable
 void DnsChannel::on_alarm() noexcept {
   {
     const AresCall call(executor_);
-    if (executor_.now() >= drain_until_)
+    if (executor_.now() >= drain_until_) {
       ares_cancel(channel_);  // nobody listens any more
-    else
+      questions_.clear();     // of the link
+    } else
       ares_process_fds(channel_, nullptr, 0, ARES_PROCESS_FLAG_NONE);
   }
   rearm();
@@ -237,6 +311,7 @@ void DnsChannel::rearm() noexcept {
     const Duration wait = std::chrono::seconds(left.tv_sec) + std::chrono::microseconds(left.tv_usec);
     next = std::min(next, executor_.now() + wait + std::chrono::milliseconds(1));
   }
+  if (next == TimePoint::max()) return disarm();  // questions of the link have times of their own
   arm(executor_, next);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ares_sockets.h"
+#include "link_question.h"
 #include "records.h"
 #include "trellis/executor.h"
 
@@ -23,10 +24,11 @@ struct Network {
   std::uint32_t timeout_ms = 2000;
   std::uint32_t tries = 3;
   std::uint32_t cache_entries = 512;
+  bool multicast = true;  ///< names of the link are asked for there (RFC 6762)
   bool operator==(const Network& o) const noexcept {
     return servers == o.servers && binding.interface_name == o.binding.interface_name &&
            binding.local == o.binding.local && timeout_ms == o.timeout_ms && tries == o.tries &&
-           cache_entries == o.cache_entries;
+           cache_entries == o.cache_entries && multicast == o.multicast;
   }
 };
 
@@ -35,7 +37,7 @@ using RecordsRef = std::shared_ptr<const Records>;
 /// Who asks. Destroying it forgets its questions.
 class Asker {
  public:
-  /// An answer; maybe inside DnsChannel::ask(): note it, nothing else.
+  /// An answer; maybe inside DnsChannel::ask(): note it, nothing else. Records::more: others follow.
   virtual void heard(ares_dns_rec_type_t type, const std::string& name, RecordsRef records) noexcept = 0;
 
  protected:
@@ -45,13 +47,15 @@ class Asker {
 /// A server as c-ares reads it: "192.0.2.53:53", "[2001:db8::53]:53", "[fe80::1%eth0]:53". `port`: where it has none.
 std::string server_text(const Address& address, std::uint16_t port, const std::string& interface_name);
 
-class DnsChannel final : SocketOwner, Alarm {
+class DnsChannel final : SocketOwner, Alarm, LinkQuestion::Owner {
  public:
   /// Errors: the servers make no sense, or c-ares cannot be set up.
   static Result<std::unique_ptr<DnsChannel>> make(Executor& executor, const Network& network);
   ~DnsChannel();
   /// Asks, or joins whoever has asked that already. What is known still is told at once.
   void ask(const std::string& name, ares_dns_rec_type_t type, Asker& who);
+  /// What was answered before and may be kept still; null: nothing.
+  RecordsRef known(const std::string& name, ares_dns_rec_type_t type) noexcept { return kept({type, name}); }
   /// The asker hears nothing more. Its questions go on for kDrain, for the cache (RACE-120).
   void forget(Asker& who) noexcept;
 
@@ -79,6 +83,12 @@ class DnsChannel final : SocketOwner, Alarm {
   void on_alarm() noexcept override;
   void rearm() noexcept;
   void answered(Question& question, ares_status_t status, const ares_dns_record_t* answer) noexcept;
+  void ask_the_link(Question& question);
+  void link_answered(LinkQuestion& asked, const ares_dns_record_t& message, const Address& from) noexcept override;
+  void link_silent(LinkQuestion& asked) noexcept override;
+  Question& question_of(LinkQuestion& asked) noexcept;
+  void learn_more(const ares_dns_record_t& message, const std::string& server);
+  void conclude(Question& question, const RecordsRef& records);
   Records read(const Question& question, ares_status_t status, const ares_dns_record_t* answer) const;
   void keep(const Key& key, const RecordsRef& records);
   RecordsRef kept(const Key& key) noexcept;

@@ -1,9 +1,9 @@
 #include "dns_lookup.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
-
-#include "nat64.h"
+#include <utility>
 
 namespace trellis::dns {
 namespace {
@@ -12,6 +12,7 @@ constexpr std::size_t kNamesMost = 8;    // search domains in use
 constexpr unsigned kAliasModeMost = 8;   // AliasMode records in a row (RFC 9460 section 2.4.2 asks for a limit)
 constexpr std::size_t kTargetsMost = 4;  // whose addresses are asked for
 constexpr std::uint16_t kHttpsPort = 443;
+constexpr const char* kNoIpv4 = "the path does not lead to IPv4 addresses";
 
 using Outcome = Records::Outcome;
 
@@ -63,24 +64,22 @@ void DnsLookup::begin() {
   Address literal{.family = Address::Family::ipv4};
   if (ares_inet_pton(AF_INET, host_.c_str(), literal.ip.data()) == 1) return begin_with(literal);
   names_ = names_to_try(host_, settings_.search_domains, settings_.ndots);
+  if (!settings_.ipv6 && !settings_.ipv4) names_ = {host_};  // where services are is not searched for
   ask_name();
 }
 
 // An address needs no question but that for the NAT64 prefix, where there is no IPv4 (RFC 8305 section 7.1).
 void DnsLookup::begin_with(const Address& literal) {
-  Records nothing, itself;
-  nothing.outcome = Outcome::no_records;
-  nothing.why = "it is an IPv4 address";
+  Records itself;
   itself.outcome = Outcome::found;
   itself.addresses = {literal};
-  const auto none = std::make_shared<const Records>(std::move(nothing));
   names_ = {host_};
   if (!service_.empty()) {
     services_told_ = false;
     service_name_ = host_;
-    heard(ARES_REC_TYPE_HTTPS, host_, none);
+    not_asked_for(ARES_REC_TYPE_HTTPS, "it is an IPv4 address");
   }
-  heard(ARES_REC_TYPE_AAAA, host_, none);
+  not_asked_for(ARES_REC_TYPE_AAAA, "it is an IPv4 address");
   heard(ARES_REC_TYPE_A, host_, std::make_shared<const Records>(std::move(itself)));
 }
 
@@ -89,6 +88,7 @@ void DnsLookup::ask_name() {
   const std::string& name = names_[trying_];
   ipv6_ = ipv4_ = {};
   const bool wanted = !service_.empty() && (is_https(service_) ? settings_.https : settings_.srv);
+  is_held_ = wanted && is_https(service_);
   if (wanted) {
     services_told_ = services_over_ = false;
     aliases_ = 0;
@@ -96,8 +96,21 @@ void DnsLookup::ask_name() {
     service_name_ = canonical_name(name_of_service(name, service_, port_));
     channel_.ask(service_name_, is_https(service_) ? ARES_REC_TYPE_HTTPS : ARES_REC_TYPE_SRV, *this);
   }
-  channel_.ask(name, ARES_REC_TYPE_AAAA, *this);
-  channel_.ask(name, ARES_REC_TYPE_A, *this);
+  // RACE-139: IPv4 addresses are of use where there is IPv4, or NAT64, which a network without IPv4 is asked for first.
+  if (settings_.ipv6)
+    channel_.ask(name, ARES_REC_TYPE_AAAA, *this);
+  else
+    not_asked_for(ARES_REC_TYPE_AAAA, "the path does not lead to IPv6 addresses");
+  if (settings_.ipv4 || !settings_.prefixes.empty()) return channel_.ask(name, ARES_REC_TYPE_A, *this);
+  if (!settings_.ipv6 || !settings_.nat64) return not_asked_for(ARES_REC_TYPE_A, kNoIpv4);
+  if (!std::exchange(learning_, true)) channel_.ask(kIpv4OnlyName, ARES_REC_TYPE_AAAA, *this);
+}
+
+void DnsLookup::not_asked_for(ares_dns_rec_type_t type, const char* why) {
+  Records nothing;
+  nothing.outcome = Outcome::no_records;
+  nothing.why = why;
+  heard(type, names_[trying_], std::make_shared<const Records>(std::move(nothing)));
 }
 
 void DnsLookup::heard(ares_dns_rec_type_t type, const std::string& name, RecordsRef records) noexcept {
@@ -120,7 +133,7 @@ void DnsLookup::take(const Heard& one) {
     return;
   }
   const std::shared_ptr<bool> alive = alive_;
-  if (translating_ && one.name == kIpv4OnlyName) return take_prefix(one.records);
+  if (learning_ && one.type == ARES_REC_TYPE_AAAA && one.name == kIpv4OnlyName) return take_prefix(one.records);
   const bool ours = one.name == canonical_name(names_[trying_]);
   if (ours && family(one.type).records == nullptr) take_addresses(one.type, one.records);
   if (*alive && std::ranges::contains(targets_, one.name)) take_target(one);
@@ -129,9 +142,11 @@ void DnsLookup::take(const Heard& one) {
 // ---- addresses
 
 void DnsLookup::take_addresses(ares_dns_rec_type_t type, const RecordsRef& records) {
-  family(type).records = records;
-  if (try_next_name()) return;
   const std::shared_ptr<bool> alive = alive_;
+  RecordsRef ours = type == ARES_REC_TYPE_AAAA ? take_translations_out(records) : records;
+  if (!*alive) return;
+  family(type).records = std::move(ours);
+  if (try_next_name()) return;
   if (ipv6_.records) settle(ipv6_, Kind::ipv6);
   if (*alive && ipv4_.records) settle(ipv4_, Kind::ipv4);
   if (*alive && services_over_) end_services();
@@ -157,25 +172,29 @@ void DnsLookup::settle(Family& family, Kind kind) {
     const Family& other = kind == Kind::ipv6 ? ipv4_ : ipv6_;
     if (!other.records) return;
   }
-  if (found && kind == Kind::ipv4 && !translating_ && needs_translation()) {
-    translating_ = true;
+  if (kind == Kind::ipv4 && learning_) return;
+  if (found && kind == Kind::ipv4 && settings_.prefixes.empty() && needs_translation(records.addresses.front())) {
+    learning_ = true;
     return channel_.ask(kIpv4OnlyName, ARES_REC_TYPE_AAAA, *this);
   }
-  if (translating_ && kind == Kind::ipv4) return;
   family.told = true;
   const std::shared_ptr<bool> alive = alive_;
-  if (found) tell_addresses(kind, records);
+  if (found) tell_addresses(kind, usable(records.addresses), records);
   if (!*alive) return;
   if (found && records.why.empty()) return done(kind, {});
   done(kind, fail(found ? Reason::too_large : Reason::unresolved, records.why, 0, "dns"));
 }
 
-void DnsLookup::tell_addresses(Kind kind, const Records& records) {
-  Answer answer{.kind = kind, .endpoints = {}, .alpn = {}, .time_to_live = records.time_to_live};
-  answer.source = source_text(records);
-  for (Address address : records.addresses) {
+void DnsLookup::tell_addresses(Kind kind, const Usable& usable, const Records& from) {
+  Answer answer{.kind = kind, .endpoints = {}, .alpn = {}, .time_to_live = from.time_to_live};
+  answer.source = source_text(from);
+  for (Address address : usable.addresses) {
     address.port = port_;
     answer.endpoints.push_back({.host = host_, .port = port_, .address = address});
+  }
+  if (std::ranges::any_of(usable.originals, &Address::operator bool)) {
+    answer.source += answer.source.empty() ? "NAT64" : " and NAT64";
+    answer.originals = usable.originals;
   }
   tell(std::move(answer));
 }
@@ -183,42 +202,69 @@ void DnsLookup::tell_addresses(Kind kind, const Records& records) {
 // ---- IPv4 addresses on a network without IPv4
 
 // A connected socket asks the routes and sends nothing.
-bool DnsLookup::needs_translation() noexcept {
-  if (!settings_.nat64) return false;
-  const auto reachable = [&](const Address& to) {
-    SocketSpec spec;
-    spec.kind = SocketSpec::Kind::datagram;
-    spec.family = to.family;
-    spec.interface_name = channel_.network().binding.interface_name;
-    if (channel_.network().binding.local.family == to.family) spec.local = channel_.network().binding.local;
-    const auto socket = channel_.executor().sockets().open(spec);
-    return socket && (*socket)->connect(to).has_value();
-  };
-  Address ipv4 = ipv4_.records->addresses.front();
-  ipv4.port = 53;
-  if (ipv4.ip[0] == 127 || reachable(ipv4)) return false;
-  const Address ipv6{
-      .family = Address::Family::ipv6, .port = 53, .ip = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
-  return reachable(ipv6);
+bool DnsLookup::reachable(const Address& address) const noexcept {
+  SocketSpec spec;
+  spec.kind = SocketSpec::Kind::datagram;
+  spec.family = address.family;
+  spec.interface_name = channel_.network().binding.interface_name;
+  if (channel_.network().binding.local.family == address.family) spec.local = channel_.network().binding.local;
+  const auto socket = channel_.executor().sockets().open(spec);
+  Address to = address;
+  to.port = 53;
+  return socket && (*socket)->connect(to).has_value();
+}
+
+bool DnsLookup::needs_translation(const Address& ipv4) noexcept {
+  constexpr Address kFarIpv6{.family = Address::Family::ipv6,
+                             .ip = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
+  if (!settings_.nat64 || ipv4.ip[0] == 127) return false;
+  if (!translates_) translates_ = !settings_.ipv4 || (!reachable(ipv4) && reachable(kFarIpv6));
+  return *translates_;
+}
+
+DnsLookup::Usable DnsLookup::usable(const std::vector<Address>& found) {
+  Usable out;
+  for (const Address& address : found) {
+    const auto original = original_of(settings_.prefixes, address);
+    const Address& meant = original ? *original : address;
+    if (meant.family == Address::Family::ipv6 || settings_.prefixes.empty() || !needs_translation(meant)) {
+      out.add(meant);
+      continue;
+    }
+    bool translated = false;
+    for (const Nat64Prefix& prefix : settings_.prefixes) {
+      const auto shown = synthesize(prefix, meant);
+      if (shown) out.add(*shown, meant);
+      translated = translated || shown;
+    }
+    if (!translated) out.add(meant);
+  }
+  return out;
+}
+
+// What DNS64 has made of IPv4 addresses is told as such, and at once: the answer for the others may be late (RACE-167).
+RecordsRef DnsLookup::take_translations_out(const RecordsRef& records) {
+  const auto made = [&](const Address& address) { return bool(original_of(settings_.prefixes, address)); };
+  if (std::ranges::none_of(records->addresses, made)) return records;
+  auto rest = std::make_shared<Records>(*records);
+  std::vector<Address> translations;
+  std::ranges::copy_if(records->addresses, std::back_inserter(translations), made);
+  std::erase_if(rest->addresses, made);
+  if (rest->addresses.empty()) {
+    rest->outcome = Outcome::no_records;
+    rest->why = "the name has IPv4 addresses only, which NAT64 translates";
+  }
+  tell_addresses(Kind::ipv4, usable(translations), *records);
+  return rest;
 }
 
 void DnsLookup::take_prefix(const RecordsRef& records) {
-  translating_ = false;
-  settings_.nat64 = false;  // asked once
-  const auto prefixes = find_prefixes(records->addresses);
-  if (!prefixes.empty()) {
-    auto translated = std::make_shared<Records>(*ipv4_.records);
-    translated->addresses.clear();
-    for (const Address& ipv4 : ipv4_.records->addresses) {
-      for (const Nat64Prefix& prefix : prefixes) {
-        const auto address = synthesize(prefix, ipv4);
-        if (address && translated->addresses.size() < kAddressesMost) translated->addresses.push_back(*address);
-      }
-    }
-    translated->server += translated->server.empty() ? "NAT64" : " and NAT64";
-    if (!translated->addresses.empty()) ipv4_.records = std::move(translated);
-  }
-  settle(ipv4_, Kind::ipv4);
+  learning_ = false;
+  settings_.prefixes = find_prefixes(records->addresses);
+  if (settings_.prefixes.empty()) settings_.nat64 = false;  // asked once
+  if (ipv4_.records) return settle(ipv4_, Kind::ipv4);
+  if (!settings_.ipv4 && settings_.prefixes.empty()) return not_asked_for(ARES_REC_TYPE_A, kNoIpv4);
+  channel_.ask(names_[trying_], ARES_REC_TYPE_A, *this);
 }
 
 // ---- services
@@ -227,6 +273,12 @@ void DnsLookup::take_services(const Heard& one) {
   const Records& records = *one.records;
   service_name_.clear();
   services_from_ = one.records;
+  if (holds_back()) {
+    if (records.outcome == Outcome::failed) return abandon(records.why);
+    const std::shared_ptr<bool> alive = alive_;
+    let_go();
+    if (!*alive) return;
+  }
   if (records.outcome != Outcome::found) {
     service_error_.detail = records.outcome == Outcome::failed ? records.why : "the name has no such records";
     if (aliases_ > 0 && records.outcome != Outcome::failed) {  // an alias of a name without services: its addresses
@@ -284,10 +336,13 @@ void DnsLookup::ask_targets() {
     tell_service(service, service.hints, true, *services_from_);
     if (!*alive) return;
   }
-  for (const std::string& target : targets) targets_.insert(targets_.end(), {target, target});
-  for (const std::string& target : targets) {
-    channel_.ask(target, ARES_REC_TYPE_AAAA, *this);
-    channel_.ask(target, ARES_REC_TYPE_A, *this);
+  for (const auto& [type, wanted] : {std::pair{ARES_REC_TYPE_AAAA, settings_.ipv6},
+                                     {ARES_REC_TYPE_A, settings_.ipv4 || !settings_.prefixes.empty()}}) {
+    for (const std::string& target : targets) {
+      if (!wanted) continue;
+      targets_.push_back(target);
+      channel_.ask(target, type, *this);
+    }
   }
   if (targets_.empty()) end_services();
 }
@@ -316,10 +371,12 @@ void DnsLookup::tell_service(const ServiceRecord& service, const std::vector<Add
                 .source = source_text(from)};
   if (service.default_alpn) answer.alpn.emplace_back();
   const std::uint16_t port = service.port != 0 ? service.port : port_;
-  for (Address address : addresses) {
+  Usable all = usable(addresses);
+  for (Address& address : all.addresses) {
     address.port = port;
     answer.endpoints.push_back({.host = host_, .port = port, .address = address});
   }
+  answer.originals = std::move(all.originals);
   tell(std::move(answer));
 }
 
@@ -348,11 +405,44 @@ void DnsLookup::order_by_weight(std::vector<ServiceRecord>& services) const {
 // ---- what is told
 
 void DnsLookup::tell(Answer answer) {
-  if (sink_ != nullptr) sink_->answer(std::move(answer));
+  if (holds_back())
+    held_.push_back(std::move(answer));
+  else if (sink_ != nullptr)
+    sink_->answer(std::move(answer));
 }
 
 void DnsLookup::done(Kind kind, Result<void> how) {
-  if (sink_ != nullptr) sink_->done(kind, std::move(how));
+  if (holds_back())
+    held_ends_.emplace_back(kind, std::move(how));
+  else if (sink_ != nullptr)
+    sink_->done(kind, std::move(how));
+}
+
+void DnsLookup::let_go() {
+  is_held_ = false;
+  const std::shared_ptr<bool> alive = alive_;
+  for (Answer& answer : std::exchange(held_, {})) {
+    tell(std::move(answer));
+    if (!*alive) return;
+  }
+  for (auto& [kind, how] : std::exchange(held_ends_, {})) {
+    done(kind, std::move(how));
+    if (!*alive) return;
+  }
+}
+
+// Whoever keeps the answer away must not get what it would have forbidden (RACE-155, RACE-156).
+void DnsLookup::abandon(const std::string& why) {
+  is_held_ = false;
+  held_.clear();
+  held_ends_.clear();
+  AnswerSink* const sink = std::exchange(sink_, nullptr);
+  const std::shared_ptr<bool> alive = alive_;
+  for (const Kind kind : {Kind::ipv6, Kind::ipv4, Kind::service}) {
+    const std::string what = "without an answer about HTTPS records nothing is attempted: " + why;
+    sink->done(kind, fail(Reason::unresolved, what, 0, "dns"));
+    if (!*alive) return;
+  }
 }
 
 }  // namespace trellis::dns

@@ -2,10 +2,13 @@
 #pragma once
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dns_channel.h"
+#include "nat64.h"
 #include "trellis/resolver.h"
 
 namespace trellis::dns {
@@ -15,6 +18,9 @@ struct LookupSettings {
   std::vector<std::string> search_domains;
   unsigned ndots = 1;
   bool https = true, srv = true, nat64 = true;
+  bool insists = false;               // without an answer about HTTPS records nothing is told (RFC 9460 section 3.1)
+  std::vector<Nat64Prefix> prefixes;  // of the path's NAT64, as far as they are known
+  bool ipv6 = true, ipv4 = true;      // Query::ipv6, ipv4; neither: services alone are asked for
 };
 
 class DnsLookup final : public Resolver::Lookup, Asker, Job {
@@ -35,6 +41,16 @@ class DnsLookup final : public Resolver::Lookup, Asker, Job {
     bool told = false;  // done() was called
     RecordsRef records;
   };
+  /// Addresses as the path can use them: behind its NAT64 IPv4 addresses are IPv6 ones, and the other way round where
+  /// the path has IPv4 (RACE-166, RACE-167).
+  struct Usable {
+    std::vector<Address> addresses, originals;  // side by side; an original that is unset: the address is itself
+    void add(const Address& address, const Address& original = {}) {
+      if (addresses.size() == kAddressesMost) return;
+      addresses.push_back(address);
+      originals.push_back(original);
+    }
+  };
   void heard(ares_dns_rec_type_t type, const std::string& name, RecordsRef records) noexcept override;
   void run() noexcept override;
   void take(const Heard& one);
@@ -44,7 +60,10 @@ class DnsLookup final : public Resolver::Lookup, Asker, Job {
   void take_addresses(ares_dns_rec_type_t type, const RecordsRef& records);
   bool try_next_name();
   void settle(Family& family, Kind kind);
-  void tell_addresses(Kind kind, const Records& records);
+  void tell_addresses(Kind kind, const Usable& usable, const Records& from);
+  Usable usable(const std::vector<Address>& found);
+  RecordsRef take_translations_out(const RecordsRef& records);
+  void not_asked_for(ares_dns_rec_type_t type, const char* why);
   void take_services(const Heard& one);
   void follow_alias(const std::string& target);
   void ask_targets();
@@ -53,8 +72,12 @@ class DnsLookup final : public Resolver::Lookup, Asker, Job {
                     const Records& from);
   void end_services();
   void order_by_weight(std::vector<ServiceRecord>& services) const;
-  bool needs_translation() noexcept;
+  bool reachable(const Address& address) const noexcept;
+  bool needs_translation(const Address& ipv4) noexcept;
   void take_prefix(const RecordsRef& records);
+  bool holds_back() const noexcept { return settings_.insists && is_held_; }
+  void let_go();
+  void abandon(const std::string& why);
   void tell(Answer answer);
   void done(Kind kind, Result<void> how);
 
@@ -78,7 +101,11 @@ class DnsLookup final : public Resolver::Lookup, Asker, Job {
   std::vector<ServiceRecord> services_;
   std::vector<std::string> targets_;  // whose addresses are awaited, once for each family
   Error service_error_{Reason::unresolved, 0, "dns", {}};
-  bool translating_ = false;  // IPv4 addresses wait for the NAT64 prefix
+  bool is_held_ = false;      // what is found waits for the answer about HTTPS records
+  std::vector<Answer> held_;  // to be told
+  std::vector<std::pair<Kind, Result<void>>> held_ends_;
+  bool learning_ = false;           // the NAT64 prefix is asked for, IPv4 addresses wait for it
+  std::optional<bool> translates_;  // IPv4 addresses can be reached behind NAT64 only
 };
 
 /// The names that a host may stand for, in order (resolv.conf(5): search and ndots).

@@ -6,6 +6,7 @@
 #include <ranges>
 
 #include "dns_lookup.h"
+#include "service_lookup.h"
 
 namespace trellis::dns {
 namespace {
@@ -21,7 +22,11 @@ constexpr OptionSpec kOptions[] = {
     {"search-domains", "", "appended to names with few dots where the path has none, separated by spaces"},
     {"ask-https-records", true, "HTTPS records steer protocols, ports and addresses of HTTP services (RFC 9460)"},
     {"ask-srv", true, "SRV records say where a service is (RFC 2782)"},
+    {"protected", false,
+     "the way to the name servers is encrypted and authenticated, as to a forwarder on this host: without an answer "
+     "about HTTPS records nothing is attempted (RFC 9460 section 3.1)"},
     {"nat64", true, "on a network without IPv4, IPv4 addresses become IPv6 ones of its NAT64 (RFC 7050)"},
+    {"multicast", true, "names that end in .local are asked for on the link itself (RFC 6762)"},
     {"cache-entries", std::int64_t{512}, "answers that are kept for each path; 0: none", 0, 65'536},
 };
 
@@ -41,12 +46,23 @@ std::string csv_entry(const std::string& given, std::uint16_t port) {
   return (colons > 1 ? "[" + given + "]" : given) + ":" + std::to_string(port);
 }
 
+// Questions go over IPv6 first; where there are too many servers each family keeps one (RFC 8305 section 3.1).
+void prefer_ipv6(std::vector<std::string>& servers) {
+  const auto is_ipv6 = [](const std::string& server) { return server.starts_with('['); };
+  const auto ipv4 = std::ranges::stable_partition(servers, is_ipv6).begin();
+  if (servers.size() <= kServersMost) return;
+  const auto kept = servers.begin() + static_cast<std::ptrdiff_t>(kServersMost);
+  if (ipv4 >= kept && ipv4 != servers.end()) std::iter_swap(kept - 1, ipv4);
+  servers.erase(kept, servers.end());
+}
+
 // A path's names are asked of its own servers alone; only a path of which no servers are known uses the others.
 Network network_of(const Options& options, const Path* path) {
   Network network;
   network.timeout_ms = static_cast<std::uint32_t>(options.number("timeout-ms"));
   network.tries = static_cast<std::uint32_t>(options.number("tries"));
   network.cache_entries = static_cast<std::uint32_t>(options.number("cache-entries"));
+  network.multicast = options.flag("multicast");
   const auto port = static_cast<std::uint16_t>(options.number("port"));
   std::vector<std::string> servers;
   if (path != nullptr) {
@@ -59,9 +75,16 @@ Network network_of(const Options& options, const Path* path) {
   if (servers.empty()) {
     for (const std::string& given : words(options.text("servers"))) servers.push_back(csv_entry(given, port));
   }
-  if (servers.size() > kServersMost) servers.resize(kServersMost);
+  prefer_ipv6(servers);
   for (const std::string& server : servers) network.servers += (network.servers.empty() ? "" : ",") + server;
   return network;
+}
+
+// RACE-162: what the network has told, else what its name servers have said a moment ago.
+std::vector<Nat64Prefix> prefixes_of(DnsChannel& channel, const Path* path) {
+  if (path != nullptr && !path->provisioned().nat64.empty()) return path->provisioned().nat64;
+  const RecordsRef known = channel.known(kIpv4OnlyName, ARES_REC_TYPE_AAAA);
+  return known == nullptr ? std::vector<Nat64Prefix>() : find_prefixes(known->addresses);
 }
 
 }  // namespace
@@ -103,10 +126,20 @@ Result<std::unique_ptr<Resolver::Lookup>> DnsResolver::resolve(Executor& executo
                           .ndots = (*channel)->ndots(),
                           .https = options.flag("ask-https-records"),
                           .srv = options.flag("ask-srv"),
-                          .nat64 = options.flag("nat64")};
+                          .nat64 = options.flag("nat64"),
+                          .insists = options.flag("protected"),
+                          .prefixes = {},
+                          .ipv6 = query.ipv6,
+                          .ipv4 = query.ipv4};
+  if (settings.nat64) settings.prefixes = prefixes_of(**channel, query.path);
   if (query.path != nullptr) settings.search_domains = query.path->provisioned().search_domains;
   if (settings.search_domains.empty()) settings.search_domains = words(options.text("search-domains"));
   if (settings.search_domains.empty()) settings.search_domains = (*channel)->search_domains();
+  if (!query.instance.empty()) {
+    auto services = std::make_unique<ServiceLookup>(*channel, query, sink);
+    services->begin();
+    return services;
+  }
   auto lookup = std::make_unique<DnsLookup>(*channel, std::move(settings), query, sink);
   lookup->begin();
   return lookup;

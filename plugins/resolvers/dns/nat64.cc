@@ -50,6 +50,13 @@ std::optional<Address> extract(const Nat64Prefix& prefix, const Address& ipv6) n
   return address;
 }
 
+std::optional<Address> original_of(std::span<const Nat64Prefix> prefixes, const Address& address) noexcept {
+  for (const Nat64Prefix& prefix : prefixes) {
+    if (const auto inside = extract(prefix, address)) return inside;
+  }
+  return std::nullopt;
+}
+
 std::vector<Nat64Prefix> find_prefixes(std::span<const Address> answers) {
   std::vector<Nat64Prefix> found;
   for (const Address& answer : answers) {

@@ -5,16 +5,9 @@
 #include <span>
 #include <vector>
 
-#include "trellis/address.h"
+#include "trellis/path.h"
 
 namespace trellis::dns {
-
-/// The prefix of a network's NAT64.
-struct Nat64Prefix {
-  std::array<std::uint8_t, 16> prefix{};  ///< behind `bits` all are zero
-  std::uint8_t bits = 96;                 ///< 32, 40, 48, 56, 64 or 96
-  bool operator==(const Nat64Prefix&) const = default;
-};
 
 /// The name whose IPv4 addresses everybody knows: 192.0.0.170 and 192.0.0.171.
 inline constexpr const char* kIpv4OnlyName = "ipv4only.arpa";
@@ -24,6 +17,8 @@ inline constexpr const char* kIpv4OnlyName = "ipv4only.arpa";
 std::optional<Address> synthesize(const Nat64Prefix& prefix, const Address& ipv4) noexcept;
 /// The IPv4 address inside an IPv6 address of the prefix; none: it is not of the prefix.
 std::optional<Address> extract(const Nat64Prefix& prefix, const Address& ipv6) noexcept;
+/// The IPv4 address inside an IPv6 address of one of the prefixes; none: it is of none of them.
+std::optional<Address> original_of(std::span<const Nat64Prefix> prefixes, const Address& address) noexcept;
 /// The prefixes behind the AAAA answers for kIpv4OnlyName, each once, in their order.
 std::vector<Nat64Prefix> find_prefixes(std::span<const Address> answers);
 

@@ -22,12 +22,18 @@ std::string_view owner(const ares_dns_rr_t& record) noexcept {
 
 bool same(std::string_view a, std::string_view b) { return canonical_name(a) == canonical_name(b); }
 
+/// One section of a message.
+struct Section {
+  const ares_dns_record_t& message;
+  ares_dns_section_t which;
+};
+
 /// The records of one type that belong to a name.
 template <class F>
-void for_each(const ares_dns_record_t& answer, std::string_view name, ares_dns_rec_type_t type, const F& f) {
-  const std::size_t count = ares_dns_record_rr_cnt(&answer, ARES_SECTION_ANSWER);
+void for_each(const Section& section, std::string_view name, ares_dns_rec_type_t type, const F& f) {
+  const std::size_t count = ares_dns_record_rr_cnt(&section.message, section.which);
   for (std::size_t i = 0; i < count; ++i) {
-    const ares_dns_rr_t* record = ares_dns_record_rr_get_const(&answer, ARES_SECTION_ANSWER, i);
+    const ares_dns_rr_t* record = ares_dns_record_rr_get_const(&section.message, section.which, i);
     if (record == nullptr || ares_dns_rr_get_type(record) != type || !same(owner(*record), name)) continue;
     if (ares_dns_rr_get_class(record) == ARES_CLASS_IN) f(*record);
   }
@@ -39,7 +45,7 @@ void shorten(Records& records, const ares_dns_rr_t& record) noexcept {
 }
 
 /// Where the aliases of a name end; empty: they have no end.
-std::string follow(const ares_dns_record_t& answer, std::string_view from, Records& records) {
+std::string follow(const Section& answer, std::string_view from, Records& records) {
   std::string name(from);
   for (std::size_t hops = 0; hops <= kAliasesMost; ++hops) {
     std::optional<std::string> next;
@@ -71,8 +77,7 @@ Address address_of(const ares_dns_rr_t& record, ares_dns_rec_type_t type) noexce
   return address;
 }
 
-void read_addresses(const ares_dns_record_t& answer, std::string_view name, ares_dns_rec_type_t type,
-                    Records& records) {
+void read_addresses(const Section& answer, std::string_view name, ares_dns_rec_type_t type, Records& records) {
   std::size_t dropped = 0;
   for_each(answer, name, type, [&](const ares_dns_rr_t& record) {
     const Address address = address_of(record, type);
@@ -118,7 +123,21 @@ std::string https_of(const ares_dns_rr_t& record, std::string_view name, Service
   return read_parameters(parameters, service);
 }
 
-void read_services(const ares_dns_record_t& answer, std::string_view name, ares_dns_rec_type_t type, Records& records) {
+void read_instances(const Section& answer, std::string_view name, Records& records) {
+  for_each(answer, name, ARES_REC_TYPE_PTR, [&](const ares_dns_rr_t& record) {
+    const char* instance = ares_dns_rr_get_str(&record, ARES_RR_PTR_DNAME);
+    if (instance == nullptr || *instance == '\0') return;
+    if (std::ranges::any_of(records.instances, [&](const auto& known) { return same(known, instance); })) return;
+    if (records.instances.size() == kInstancesMost) {
+      records.why = "more than " + std::to_string(kInstancesMost) + " offer the service, the others are dropped";
+      return;
+    }
+    records.instances.emplace_back(instance);
+    shorten(records, record);
+  });
+}
+
+void read_services(const Section& answer, std::string_view name, ares_dns_rec_type_t type, Records& records) {
   std::string broken;
   for_each(answer, name, type, [&](const ares_dns_rr_t& record) {
     if (records.services.size() == kServicesMost) {
@@ -150,14 +169,12 @@ std::string canonical_name(std::string_view name) {
   return text;
 }
 
-Records read_records(const ares_dns_record_t& answer, std::string_view name, ares_dns_rec_type_t type) {
-  Records records{.outcome = Records::Outcome::found,
-                  .why = {},
-                  .addresses = {},
-                  .services = {},
-                  .time_to_live = kTimeMost,
-                  .expires = {},
-                  .server = {}};
+Records read_records(const ares_dns_record_t& message, std::string_view name, ares_dns_rec_type_t type,
+                     ares_dns_section_t section) {
+  Records records;
+  records.outcome = Records::Outcome::found;
+  records.time_to_live = kTimeMost;
+  const Section answer{message, section};
   const std::string end = follow(answer, name, records);
   if (end.empty()) {
     records.outcome = Records::Outcome::failed;
@@ -166,11 +183,14 @@ Records read_records(const ares_dns_record_t& answer, std::string_view name, are
   }
   if (type == ARES_REC_TYPE_A || type == ARES_REC_TYPE_AAAA)
     read_addresses(answer, end, type, records);
+  else if (type == ARES_REC_TYPE_PTR)
+    read_instances(answer, end, records);
   else
     read_services(answer, end, type, records);
-  if (records.outcome == Records::Outcome::found && records.addresses.empty() && records.services.empty()) {
+  const bool nothing = records.addresses.empty() && records.services.empty() && records.instances.empty();
+  if (records.outcome == Records::Outcome::found && nothing) {
     records.outcome = Records::Outcome::no_records;
-    records.time_to_live = std::min(records.time_to_live, negative_time(answer));
+    records.time_to_live = std::min(records.time_to_live, negative_time(message));
   }
   return records;
 }

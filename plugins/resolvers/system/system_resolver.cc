@@ -119,6 +119,13 @@ Result<std::unique_ptr<Resolver::Lookup>> SystemResolver::resolve(Executor& exec
   shared->port = query.port;
   auto lookup = std::make_unique<SystemLookup>(shared);
   for (const Answer::Kind kind : {Answer::Kind::ipv6, Answer::Kind::ipv4}) {
+    const bool ipv6 = kind == Answer::Kind::ipv6;
+    if (!(ipv6 ? query.ipv6 : query.ipv4)) {  // RACE-139
+      const std::string none = std::string("the path does not lead to IPv") + (ipv6 ? "6" : "4") + " addresses";
+      post(shared,
+           {.answer = {.kind = kind, .endpoints = {}, .alpn = {}}, .how = fail(Reason::unresolved, none, 0, "system")});
+      continue;
+    }
     const bool queued = threads_.run([shared, kind] {
       if (!canceled(*shared)) post(shared, look_up(*shared, kind));
     });

@@ -124,6 +124,17 @@ TEST_F(SystemResolverTest, BothKindsEndOnceAndSayWhy) {
   }
 }
 
+// RACE-139
+TEST_F(SystemResolverTest, AFamilyThatCannotBeReachedIsNotAskedFor) {
+  Query query{.host = "localhost", .service = {}, .port = 7000, .path = nullptr};
+  query.ipv6 = false;
+  const auto lookup = resolver.resolve(loop, NoOptions(), query, heard).value();
+  EXPECT_TRUE(heard.ended.empty()) << "nothing is answered inside the call";
+  ASSERT_TRUE(loop.run_until([&] { return heard.all_done(); }));
+  EXPECT_TRUE(std::ranges::all_of(heard.answers, [](const Answer& a) { return a.kind == Answer::Kind::ipv4; }));
+  EXPECT_EQ(heard.ended[Answer::Kind::ipv6].error().detail, "the path does not lead to IPv6 addresses");
+}
+
 TEST_F(SystemResolverTest, NothingIsHeardAfterCancelling) {
   for (int i = 0; i < 200; ++i) {
     Recorder forgotten;
