@@ -1,8 +1,8 @@
 // The path provider "interfaces" and a real kernel, in a network of the test's own.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <linux/if.h>
 #include <linux/if_tun.h>
+#include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -10,10 +10,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <map>
 
-#include "../support/no_options.h"
 #include "../support/process.h"
 #include "interfaces_provider.h"
 #include "loop/socket_address.h"
@@ -77,8 +77,8 @@ class KernelPaths : public testing::Test {
     process.close_input();
     EXPECT_EQ(process.wait(), 0) << words << ": " << process.error();
   }
-  void begin() {
-    auto begun = provider.watch(*loop, tests::NoOptions(), log);
+  void begin(SystemDnsPlaces places = {.resolved = {}, .networkd = {}}) {
+    auto begun = watch_interfaces(*loop, std::move(places), log);
     ASSERT_TRUE(begun) << begun.error().detail;
     watch = std::move(*begun);
     ASSERT_TRUE(until([&] { return log.listings == 1; }));
@@ -93,7 +93,10 @@ class KernelPaths : public testing::Test {
   }
 
   std::unique_ptr<Loop> loop;
-  InterfacesProvider provider;
+  /// A packet that comes in by the interface.
+  void inject(const std::string& packet) const {
+    EXPECT_EQ(write(tunnel_, packet.data(), packet.size()), static_cast<ssize_t>(packet.size())) << strerror(errno);
+  }
   Log log;
   std::unique_ptr<PathProvider::Watch> watch;
 
@@ -142,6 +145,76 @@ TEST_F(KernelPaths, AreFollowed) {
   ip("addr add 2001:db8::7/64 dev test0 nodad");
   ASSERT_TRUE(until([&] { return log.find("[2001:db8::7]:0") != nullptr; }));
   EXPECT_EQ(log.listings, 1);
+}
+
+/// A router's advertisement with options (RFC 4861 section 4.2), as a packet from fe80::1 to all hosts of the link.
+std::string advertisement(const std::string& options) {
+  std::string icmp{'\x86', 0, 0, 0, 64, 0, 0, 60, 0, 0, 0, 0, 0, 0, 0, 0};
+  icmp += options;
+  std::string addresses(32, '\0');
+  addresses[0] = addresses[16] = '\xfe';
+  addresses[1] = '\x80', addresses[15] = 1;
+  addresses[16] = '\xff', addresses[17] = 2, addresses[31] = 1;
+  const auto size = static_cast<char>(icmp.size());
+  const std::string summed = addresses + std::string{0, 0, 0, size, 0, 0, 0, 58} + icmp;
+  unsigned sum = 0;
+  for (std::size_t i = 0; i + 1 < summed.size(); i += 2)
+    sum +=
+        static_cast<unsigned>(static_cast<unsigned char>(summed[i]) << 8 | static_cast<unsigned char>(summed[i + 1]));
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  icmp[2] = static_cast<char>(~sum >> 8), icmp[3] = static_cast<char>(~sum);
+  return std::string{0x60, 0, 0, 0, 0, size, 58, '\xff'} + addresses + icmp;
+}
+
+// RACE-162, RACE-163: what routers tell of NAT64 and name servers reaches the paths of their link.
+TEST_F(KernelPaths, OfferWhatRoutersTell) {
+  ip("link set test0 up");
+  ip("addr add 2001:db8::7/64 dev test0 nodad");
+  begin();
+  ASSERT_TRUE(until([&] { return log.find("[2001:db8::7]:0") != nullptr; }));
+  const std::uint32_t id = log.find("[2001:db8::7]:0")->id;
+  const std::string pref64{38, 2, 0x02, 0x58, 0, 0x64, '\xff', '\x9b', 0, 0, 0, 0, 0, 0, 0, 0};
+  const std::string servers{25, 3, 0, 0, 0, 0, 0, 60, 0x20, 1, 0x0d, '\xb8', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x53};
+  inject(advertisement(pref64 + servers));
+  ASSERT_TRUE(until([&] { return !log.paths.at(id).provisioned().dns_servers.empty(); }));
+  const Provisioning& told = log.paths.at(id).provisioned();
+  EXPECT_EQ(describe(told.dns_servers.front()), "[2001:db8::53]:0");
+  ASSERT_EQ(told.nat64.size(), 1u);
+  EXPECT_EQ(told.nat64.front(), (Nat64Prefix{.prefix = {0, 0x64, 0xff, 0x9b}, .bits = 96}));
+  EXPECT_EQ(log.find("127.0.0.1:0")->provisioning, nullptr);
+}
+
+// A path whose address ages stays; nothing but its facts change (RFC 4862 section 5.5.4).
+TEST_F(KernelPaths, AddressesAgeWithoutGoing) {
+  ip("link set test0 up");
+  ip("addr add 2001:db8::7/64 dev test0 nodad valid_lft 3600 preferred_lft 1800");
+  begin();
+  ASSERT_TRUE(until([&] { return log.find("[2001:db8::7]:0") != nullptr; }));
+  const std::uint32_t id = log.find("[2001:db8::7]:0")->id;
+  const auto left = [&] { return log.paths.at(id).valid_until - loop->now(); };
+  EXPECT_GT(left(), std::chrono::seconds(3500));
+  EXPECT_LE(left(), std::chrono::seconds(3600));
+  EXPECT_FALSE(log.paths.at(id).deprecated);
+  ip("addr change 2001:db8::7/64 dev test0 valid_lft 3600 preferred_lft 0");
+  ASSERT_TRUE(until([&] { return log.paths.at(id).deprecated; }));
+  EXPECT_EQ(log.removed, 0);
+}
+
+// The servers that systemd-resolved keeps for an interface are those of its paths, and so are their changes.
+TEST_F(KernelPaths, HaveTheNameServersOfTheSystem) {
+  const test::TemporaryDirectory folder;
+  ip("link set test0 up");
+  ip("addr add 192.0.2.1/24 dev test0");
+  folder.write(std::to_string(if_nametoindex("test0")), "SERVERS=192.0.2.53\n");
+  begin({.resolved = folder.path(), .networkd = {}});
+  ASSERT_NE(log.find("192.0.2.1:0"), nullptr);
+  const std::uint32_t id = log.find("192.0.2.1:0")->id;
+  ASSERT_EQ(log.paths.at(id).provisioned().dns_servers.size(), 1u);
+  EXPECT_EQ(describe(log.paths.at(id).provisioned().dns_servers.front()), "192.0.2.53:0");
+  EXPECT_EQ(log.find("127.0.0.1:0")->provisioning, nullptr);
+  std::filesystem::rename(folder.write("new", "SERVERS=192.0.2.54 192.0.2.55\n"),
+                          folder.path() + "/" + std::to_string(if_nametoindex("test0")));
+  ASSERT_TRUE(until([&] { return log.paths.at(id).provisioned().dns_servers.size() == 2; }));
 }
 
 TEST_F(KernelPaths, AreManyIfNeedBe) {  // how fast is a row of the benchmark

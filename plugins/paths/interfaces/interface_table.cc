@@ -3,6 +3,15 @@
 #include <algorithm>
 
 namespace trellis {
+namespace {
+
+constexpr Duration kNothingNew = std::chrono::seconds(2);
+
+TimePoint end_of(std::uint32_t seconds, TimePoint now) {
+  return seconds == UINT32_MAX ? TimePoint::max() : now + std::chrono::seconds(seconds);
+}
+
+}  // namespace
 
 void InterfaceTable::learn(const LinkFact& fact) {
   const auto known = interfaces_.find(fact.index);
@@ -10,6 +19,7 @@ void InterfaceTable::learn(const LinkFact& fact) {
     if (known == interfaces_.end()) return;
     addresses_ -= known->second.addresses.size();
     routes_ -= known->second.routes.size();
+    offers_.erase(fact.index);
     interfaces_.erase(known);
     return;
   }
@@ -21,7 +31,7 @@ void InterfaceTable::learn(const LinkFact& fact) {
   interface.routes.clear();
 }
 
-void InterfaceTable::learn(const AddressFact& fact) {
+void InterfaceTable::learn(const AddressFact& fact, TimePoint now) {
   const auto interface = interfaces_.find(fact.index);
   if (interface == interfaces_.end()) return;
   auto& addresses = interface->second.addresses;
@@ -29,7 +39,8 @@ void InterfaceTable::learn(const AddressFact& fact) {
   if (fact.gone) {
     addresses_ -= addresses.erase(key);
   } else if (addresses.contains(key) || addresses_ < kAddressesMost) {
-    addresses_ += addresses.insert_or_assign(key, fact).second ? 1 : 0;
+    const KnownAddress known{fact, end_of(fact.preferred_seconds, now), end_of(fact.valid_seconds, now)};
+    addresses_ += addresses.insert_or_assign(key, known).second ? 1 : 0;
   }
 }
 
@@ -56,54 +67,89 @@ InterfaceTable::Routes InterfaceTable::routes_of(const Interface& interface, Add
   if (interface.link.type == InterfaceType::loopback) {
     // This host's own addresses: nothing for them leaves it.
     for (const auto& [index, other] : interfaces_) {
-      for (const auto& [key, fact] : other.addresses) {
+      for (const auto& [key, known] : other.addresses) {
         if (key.first != family) continue;
         const bool whole = index == interface.link.index;  // all of 127.0.0.0/8
         const auto all = static_cast<std::uint8_t>(family == Address::Family::ipv4 ? 32 : 128);
-        routes->push_back({fact.address, whole ? fact.prefix_length : all, 0});
+        routes->push_back({known.fact.address, whole ? known.fact.prefix_length : all, 0});
       }
     }
   }
   return routes;
 }
 
-void InterfaceTable::add_paths(const Interface& interface, Address::Family family, std::vector<Path>& out) const {
-  std::vector<const AddressFact*> usable;
-  bool fresh = false;
-  for (const auto& [key, fact] : interface.addresses) {
-    if (key.first != family || !fact.usable) continue;
-    usable.push_back(&fact);
-    fresh = fresh || !fact.deprecated;
+void InterfaceTable::learn(const RouterFact& fact, TimePoint now) {
+  if (!interfaces_.contains(fact.index)) return;
+  for (const RouterOption& option : fact.options) offers_[fact.index].learn(option, now);
+}
+
+void InterfaceTable::forget_offers(TimePoint now) {
+  for (auto& [index, offers] : offers_) offers.forget(now);
+  std::erase_if(offers_, [](const auto& entry) { return entry.second.empty(); });
+}
+
+TimePoint InterfaceTable::first_offer_end() const noexcept {
+  TimePoint first = TimePoint::max();
+  for (const auto& [index, offers] : offers_) first = std::min(first, offers.first_end());
+  return first;
+}
+
+void InterfaceTable::take_offers(InterfaceTable& other) { offers_ = std::move(other.offers_); }
+
+InterfaceTable::Offered InterfaceTable::offered(unsigned index, const SystemDnsPlaces& places) const {
+  Provisioning found;
+  add_system_dns(places, index, found);
+  if (const auto offers = offers_.find(index); offers != offers_.end()) offers->second.add_to(found);
+  return found == Provisioning{} ? nullptr : std::make_shared<const Provisioning>(std::move(found));
+}
+
+void InterfaceTable::add_paths(const Interface& interface, Address::Family family, const Offered& offered,
+                               std::vector<Path>& out) const {
+  std::vector<const KnownAddress*> usable;
+  for (const auto& [key, known] : interface.addresses) {
+    if (key.first == family && known.fact.usable) usable.push_back(&known);
   }
-  if (fresh) std::erase_if(usable, [](const AddressFact* fact) { return fact->deprecated; });
   if (usable.empty()) return;
-  std::ranges::stable_sort(usable, std::greater(), &AddressFact::temporary);
+  std::ranges::stable_sort(
+      usable, {}, [](const KnownAddress* known) { return std::pair(known->fact.deprecated, !known->fact.temporary); });
   const Routes routes = routes_of(interface, family);
-  for (const AddressFact* fact : usable) {
+  for (const KnownAddress* known : usable) {
     Path& path = out.emplace_back();
     path.interface_name = interface.link.name;
-    path.local = fact->address;
+    path.local = known->fact.address;
     path.type = interface.link.type;
     path.mtu = interface.link.mtu;
-    path.temporary = fact->temporary;
+    path.temporary = known->fact.temporary;
+    path.deprecated = known->fact.deprecated;
+    path.preferred_until = known->preferred_until;
+    path.valid_until = known->valid_until;
     path.routes = routes;
+    path.provisioning = offered;
   }
 }
 
-std::vector<Path> InterfaceTable::paths() const {
+std::vector<Path> InterfaceTable::paths() const { return paths({.resolved = {}, .networkd = {}}); }
+
+std::vector<Path> InterfaceTable::paths(const SystemDnsPlaces& places) const {
   std::vector<Path> paths;
   paths.reserve(addresses_);
   for (const auto& [index, interface] : interfaces_) {
     if (!interface.link.running) continue;
-    add_paths(interface, Address::Family::ipv6, paths);
-    add_paths(interface, Address::Family::ipv4, paths);
+    const Offered of_link = offered(index, places);
+    add_paths(interface, Address::Family::ipv6, of_link, paths);
+    add_paths(interface, Address::Family::ipv4, of_link, paths);
   }
   return paths;
 }
 
 bool same_facts(const Path& a, const Path& b) noexcept {
+  const auto near = [](TimePoint x, TimePoint y) {
+    return x == y || (std::max(x, y) != TimePoint::max() && std::max(x, y) - std::min(x, y) < kNothingNew);
+  };
   return a.interface_name == b.interface_name && a.mtu == b.mtu && a.type == b.type && a.temporary == b.temporary &&
-         (a.routes == b.routes || *a.routes == *b.routes);
+         a.deprecated == b.deprecated && near(a.preferred_until, b.preferred_until) &&
+         near(a.valid_until, b.valid_until) && (a.routes == b.routes || *a.routes == *b.routes) &&
+         a.provisioned() == b.provisioned();
 }
 
 }  // namespace trellis

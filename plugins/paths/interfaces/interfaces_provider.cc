@@ -19,8 +19,21 @@ using namespace std::chrono_literals;
 constexpr std::size_t kReadAtOnce = 256 * 1024;  // bytes, before others get their turn
 constexpr Duration kListAgainAfter = 20ms;       // changes that never end must not keep the loop busy
 constexpr std::array<std::uint16_t, 3> kListings = {RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE};
-constexpr std::array<int, 5> kGroups = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
-                                        RTNLGRP_IPV6_ROUTE};
+constexpr std::array<int, 6> kGroups = {RTNLGRP_LINK,       RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+                                        RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,  RTNLGRP_ND_USEROPT};
+constexpr Duration kLookAgainAfter = 3s;  // at the system's files: nobody tells of a change
+
+constexpr OptionSpec kOptions[] = {
+    {.name = "system-dns",
+     .fallback = true,
+     .meaning = "each interface has the name servers that systemd-resolved or systemd-networkd keeps for it"},
+    {.name = "resolved-links",
+     .fallback = std::string_view("/run/systemd/resolve/netif"),
+     .meaning = "where systemd-resolved keeps them"},
+    {.name = "networkd-links",
+     .fallback = std::string_view("/run/systemd/netif/links"),
+     .meaning = "where systemd-networkd keeps them"},
+};
 
 /// Wireless links look like Ethernet to rtnetlink; sysfs tells.
 InterfaceType finer_type(const LinkFact& fact) {
@@ -38,7 +51,8 @@ InterfaceType finer_type(const LinkFact& fact) {
 /// between, in the kernel's order. When something was lost all is listed again, and compared with what was told.
 class Watching final : public PathProvider::Watch, SocketEvents, RtnetlinkSink, Alarm, Job {
  public:
-  Watching(Executor& executor, PathObserver& observer) : executor_(executor), observer_(observer) {}
+  Watching(Executor& executor, SystemDnsPlaces places, PathObserver& observer)
+      : executor_(executor), places_(std::move(places)), observer_(observer) {}
 
   Result<void> begin() {
     auto opened = executor_.sockets().open(
@@ -57,7 +71,9 @@ class Watching final : public PathProvider::Watch, SocketEvents, RtnetlinkSink, 
   static constexpr int kSolNetlink = 270;
 
   Result<void> list() {
-    table_ = {};
+    InterfaceTable anew;
+    anew.take_offers(table_);
+    table_ = std::move(anew);
     listing_ = 0;
     return ask();
   }
@@ -99,7 +115,8 @@ class Watching final : public PathProvider::Watch, SocketEvents, RtnetlinkSink, 
     if (!fact.gone) known.type = finer_type(fact);
     table_.learn(known);
   }
-  void address(const AddressFact& fact) noexcept override { table_.learn(fact); }
+  void address(const AddressFact& fact) noexcept override { table_.learn(fact, executor_.now()); }
+  void router(const RouterFact& fact) noexcept override { table_.learn(fact, executor_.now()); }
   void route(const RouteFact& fact) noexcept override { table_.learn(fact); }
   void listed(std::uint32_t sequence, int error, bool torn) noexcept override {
     if (sequence != sequence_ || listing_ >= kListings.size()) return;
@@ -114,7 +131,9 @@ class Watching final : public PathProvider::Watch, SocketEvents, RtnetlinkSink, 
     if (!complete()) return;
     std::map<std::uint32_t, Path> now;
     std::vector<std::uint32_t> order;
-    for (Path& path : table_.paths()) {
+    table_.forget_offers(executor_.now());
+    version_ = system_dns_version(places_);
+    for (Path& path : table_.paths(places_)) {
       path.id = id_of(path);
       order.push_back(path.id);
       now.emplace(path.id, std::move(path));
@@ -134,7 +153,19 @@ class Watching final : public PathProvider::Watch, SocketEvents, RtnetlinkSink, 
         observer_.path_changed(told_.at(id));
     }
     if (!std::exchange(settled_, true)) observer_.settled();
+    look_again_.arm(executor_, executor_.now() + kLookAgainAfter);
   }
+  /// What routers offer ends, and the system's files change, without a message of the kernel.
+  void look_again() {
+    const bool over = table_.first_offer_end() <= executor_.now();
+    if ((over || system_dns_version(places_) != version_) && complete() && !queued()) executor_.queue(*this);
+    look_again_.arm(executor_, executor_.now() + kLookAgainAfter);
+  }
+  struct LookAgain final : Alarm {
+    explicit LookAgain(Watching& of) : watching(of) {}
+    void on_alarm() noexcept override { watching.look_again(); }
+    Watching& watching;
+  };
   std::uint32_t id_of(const Path& path) {
     const auto [entry, added] = ids_.try_emplace({path.interface_name, path.local.family, path.local.ip}, next_id_);
     if (added) ++next_id_;
@@ -142,7 +173,10 @@ class Watching final : public PathProvider::Watch, SocketEvents, RtnetlinkSink, 
   }
 
   Executor& executor_;
+  SystemDnsPlaces places_;
+  std::int64_t version_ = 0;  // of what is in them
   PathObserver& observer_;
+  LookAgain look_again_{*this};
   std::unique_ptr<Socket> socket_;
   InterfaceTable table_;
   std::size_t listing_ = 0;  // which of kListings is asked for; their number: all are known
@@ -154,14 +188,24 @@ class Watching final : public PathProvider::Watch, SocketEvents, RtnetlinkSink, 
 
 }  // namespace
 
-Result<std::unique_ptr<PathProvider::Watch>> InterfacesProvider::watch(Executor& executor, const Options&,
-                                                                       PathObserver& observer) noexcept {
-  auto watching = std::make_unique<Watching>(executor, observer);
+Result<std::unique_ptr<PathProvider::Watch>> watch_interfaces(Executor& executor, SystemDnsPlaces places,
+                                                              PathObserver& observer) noexcept {
+  auto watching = std::make_unique<Watching>(executor, std::move(places), observer);
   if (auto begun = watching->begin(); !begun) {
     begun.error().layer = "interfaces";
     return fail(std::move(begun));
   }
   return watching;
+}
+
+std::span<const OptionSpec> InterfacesProvider::options() const noexcept { return kOptions; }
+
+Result<std::unique_ptr<PathProvider::Watch>> InterfacesProvider::watch(Executor& executor, const Options& options,
+                                                                       PathObserver& observer) noexcept {
+  SystemDnsPlaces places{.resolved = {}, .networkd = {}};
+  if (options.flag("system-dns"))
+    places = {std::string(options.text("resolved-links")), std::string(options.text("networkd-links"))};
+  return watch_interfaces(executor, std::move(places), observer);
 }
 
 }  // namespace trellis

@@ -9,6 +9,8 @@
 
 #include <chrono>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 
 #include "interface_table.h"
 
@@ -57,9 +59,16 @@ Text route(int family, std::uint8_t length, const Text& attributes, unsigned typ
 }
 Text out_by(std::uint32_t index) { return attribute(RTA_OIF, raw(index)); }
 
+Text router(int index, const Text& options, std::uint8_t icmp_type = 134) {
+  const nduseroptmsg header{AF_INET6, 0, static_cast<std::uint16_t>(options.size()), index, icmp_type, 0, 0, 0};
+  return message(RTM_NEWNDUSEROPT, raw(header) + options);
+}
+constexpr TimePoint kNow{std::chrono::seconds(1000)};
+
 struct Heard final : RtnetlinkSink {
   void link(const LinkFact& fact) noexcept override { links.push_back(fact), table.learn(fact); }
-  void address(const AddressFact& fact) noexcept override { addresses.push_back(fact), table.learn(fact); }
+  void address(const AddressFact& fact) noexcept override { addresses.push_back(fact), table.learn(fact, kNow); }
+  void router(const RouterFact& fact) noexcept override { routers.push_back(fact), table.learn(fact, kNow); }
   void route(const RouteFact& fact) noexcept override { routes.push_back(fact), table.learn(fact); }
   void listed(std::uint32_t sequence, int error, bool torn) noexcept override {
     ends.emplace_back(sequence, error, torn);
@@ -68,6 +77,7 @@ struct Heard final : RtnetlinkSink {
   std::vector<LinkFact> links;
   std::vector<AddressFact> addresses;
   std::vector<RouteFact> routes;
+  std::vector<RouterFact> routers;
   std::vector<std::tuple<std::uint32_t, int, bool>> ends;
   InterfaceTable table;
 };
@@ -156,9 +166,9 @@ TEST(InterfaceTable, MakesPathsOfWhatCanBeUsed) {
              address(AF_INET, 2, attribute(IFA_LOCAL, kV4)) + address(AF_INET, 3, attribute(IFA_LOCAL, kV4Peer)) +
              address(AF_INET6, 2, attribute(IFA_ADDRESS, v6(1)), 0, 64) +
              address(AF_INET6, 2, attribute(IFA_ADDRESS, v6(2)), IFA_F_TEMPORARY, 64) +
-             address(AF_INET6, 2, attribute(IFA_ADDRESS, v6(3)), IFA_F_DEPRECATED, 64) + route(AF_INET, 0, out_by(2)));
+             address(AF_INET6, 2, attribute(IFA_ADDRESS, v6(0)), IFA_F_DEPRECATED, 64) + route(AF_INET, 0, out_by(2)));
   auto paths = heard.table.paths();
-  ASSERT_EQ(paths.size(), 4u) << "eth1 has no carrier, one address is deprecated";
+  ASSERT_EQ(paths.size(), 5u) << "eth1 has no carrier";
   EXPECT_EQ(paths[0].interface_name, "lo");
   ASSERT_EQ(paths[0].routes->size(), 3u);
   EXPECT_EQ((*paths[0].routes)[0].prefix_length, 8);
@@ -166,19 +176,187 @@ TEST(InterfaceTable, MakesPathsOfWhatCanBeUsed) {
   EXPECT_TRUE(paths[1].temporary);
   EXPECT_EQ(paths[1].local.ip[15], 2);
   EXPECT_TRUE(paths[1].routes->empty());
-  ASSERT_EQ(paths[3].routes->size(), 1u);
-  EXPECT_EQ((*paths[3].routes)[0].prefix_length, 0);
-  EXPECT_EQ(paths[3].mtu, 1400u);
+  EXPECT_TRUE(paths[3].deprecated && !paths[2].deprecated) << "nothing new begins from it, what has begun goes on";
+  EXPECT_EQ(paths[3].local.ip[15], 0);
+  ASSERT_EQ(paths[4].routes->size(), 1u);
+  EXPECT_EQ((*paths[4].routes)[0].prefix_length, 0);
+  EXPECT_EQ(paths[4].mtu, 1400u);
 
   heard.hear(address(AF_INET6, 2, attribute(IFA_ADDRESS, v6(1)), 0, 64, RTM_DELADDR) +
              address(AF_INET6, 2, attribute(IFA_ADDRESS, v6(2)), 0, 64, RTM_DELADDR) + link(3, "eth1", kUp));
   paths = heard.table.paths();
   ASSERT_EQ(paths.size(), 4u);
-  EXPECT_EQ(paths[1].local.ip[15], 3) << "deprecated, but there is no other";
+  EXPECT_EQ(paths[1].local.ip[15], 0) << "deprecated, but there is no other";
   heard.hear(link(2, "eth0", 0));
   heard.hear(link(2, "eth0", kUp));
   paths = heard.table.paths();
   EXPECT_TRUE(paths[2].routes->empty()) << "IPv4 routes go with the interface, and the kernel does not say so";
+}
+
+// RFC 4862 section 5.5.4: lifetimes are known, and renewing them is no news.
+TEST(InterfaceTable, KnowsHowLongAddressesLast) {
+  using namespace std::chrono_literals;
+  Heard heard;
+  const auto lasts = [](std::uint32_t preferred, std::uint32_t valid) {
+    return attribute(IFA_CACHEINFO,
+                     raw(ifa_cacheinfo{.ifa_prefered = preferred, .ifa_valid = valid, .cstamp = 0, .tstamp = 0}));
+  };
+  heard.hear(link(2, "eth0", kUp) + address(AF_INET, 2, attribute(IFA_LOCAL, kV4) + lasts(UINT32_MAX, UINT32_MAX)) +
+             address(AF_INET6, 2, attribute(IFA_ADDRESS, v6(1)) + lasts(600, 3600), 0, 64));
+  const auto paths = heard.table.paths();
+  ASSERT_EQ(paths.size(), 2u);
+  EXPECT_EQ(paths[0].preferred_until, kNow + 600s);
+  EXPECT_EQ(paths[0].valid_until, kNow + 3600s);
+  EXPECT_EQ(paths[1].valid_until, TimePoint::max());
+  Path renewed = paths[0];
+  renewed.valid_until += 1s;
+  EXPECT_TRUE(same_facts(paths[0], renewed));
+  renewed.valid_until += 600s;
+  EXPECT_FALSE(same_facts(paths[0], renewed));
+  renewed = paths[0];
+  renewed.deprecated = true;
+  EXPECT_FALSE(same_facts(paths[0], renewed));
+}
+
+// ---- what routers tell
+
+Text pref64(unsigned scaled, const Text& prefix, std::uint8_t units = 2) {
+  Text option{38, static_cast<char>(units), static_cast<char>(scaled >> 8), static_cast<char>(scaled)};
+  option += prefix;
+  option.resize(std::size_t{units} * 8);
+  return option;
+}
+const Text kPrefix{0x20, 0x01, 0x0d, '\xb8', 0, 0x64, 1, 2, 3, 4, 5, 6};
+
+// RACE-163: PREF64 (RFC 8781 section 4).
+TEST(RouterOptions, TellThePrefixOfNat64) {
+  constexpr std::uint8_t kBits[] = {96, 64, 56, 48, 40, 32};
+  for (unsigned code = 0; code < 8; ++code) {
+    const Text option = pref64(75 << 3 | code, kPrefix);
+    const auto read = read_router_options(std::as_bytes(std::span(option)));
+    ASSERT_TRUE(read);
+    ASSERT_EQ(read->size(), code < 6 ? 1u : 0u) << "other codes are ignored";
+    if (code >= 6) continue;
+    const RouterOption& told = read->front();
+    EXPECT_EQ(told.seconds, 600u) << "in units of eight";
+    ASSERT_EQ(told.nat64.size(), 1u);
+    EXPECT_EQ(told.nat64.front().bits, kBits[code]);
+    for (std::size_t i = 0; i < 16; ++i)
+      EXPECT_EQ(told.nat64.front().prefix[i], i < kBits[code] / 8u ? static_cast<std::uint8_t>(kPrefix[i]) : 0) << code;
+  }
+  const Text longer = pref64(8, kPrefix, 3), shorter = pref64(8, {}, 1);
+  EXPECT_TRUE(read_router_options(std::as_bytes(std::span(longer)))->empty()) << "another length is ignored";
+  EXPECT_TRUE(read_router_options(std::as_bytes(std::span(shorter)))->empty());
+}
+
+Text lasting(std::uint8_t type, std::uint8_t units, char seconds, const Text& rest) {
+  Text option{static_cast<char>(type), static_cast<char>(units), 0, 0, 0, 0, 0, seconds};
+  option += rest;
+  option.resize(std::size_t{units} * 8);
+  return option;
+}
+
+// RFC 8106
+TEST(RouterOptions, TellNameServersAndSearchDomains) {
+  const Text options = lasting(25, 5, 60, v6(1) + v6(2)) + lasting(31, 4, 60, Text("\4corp\7example\0\2b2\0", 17)) +
+                       Text{1, 1, 0, 0, 0, 0, 0, 0};
+  const auto read = read_router_options(std::as_bytes(std::span(options)));
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->size(), 2u);
+  ASSERT_EQ((*read)[0].dns_servers.size(), 2u);
+  EXPECT_EQ((*read)[0].dns_servers[1].ip[15], 2);
+  EXPECT_EQ((*read)[1].search_domains, (std::vector<std::string>{"corp.example", "b2"}));
+  const Text even = lasting(25, 4, 60, v6(1)), letters = lasting(31, 2, 60, Text("\3a/b\0", 5)),
+             endless = lasting(31, 2, 60, Text("\7abcdefg", 8)), torn{25, 9, 0, 0}, zero{25, 0, 0, 0, 0, 0, 0, 0};
+  for (const Text* wrong : {&even, &letters, &endless})
+    EXPECT_TRUE(read_router_options(std::as_bytes(std::span(*wrong)))->empty());
+  EXPECT_FALSE(read_router_options(std::as_bytes(std::span(torn))));
+  EXPECT_FALSE(read_router_options(std::as_bytes(std::span(zero))));
+}
+
+// RACE-162, RACE-6: what the routers of a link tell is what its paths offer, as long as it lasts.
+TEST(InterfaceTable, OffersWhatRoutersTell) {
+  using namespace std::chrono_literals;
+  Heard heard;
+  ASSERT_TRUE(heard.hear(link(2, "eth0", kUp) + link(3, "eth1", kUp) +
+                         address(AF_INET6, 2, attribute(IFA_ADDRESS, v6(1)), 0, 64) +
+                         address(AF_INET6, 3, attribute(IFA_ADDRESS, v6(2)), 0, 64) +
+                         router(2, pref64(75 << 3, kPrefix) + lasting(25, 3, 60, v6(9))) +
+                         router(2, lasting(25, 3, 60, v6(8)), 137) + router(7, pref64(75 << 3, kPrefix))));
+  auto paths = heard.table.paths();
+  ASSERT_EQ(paths.size(), 2u);
+  ASSERT_EQ(paths[0].provisioned().nat64.size(), 1u);
+  ASSERT_EQ(paths[0].provisioned().dns_servers.size(), 1u) << "a redirect tells no servers";
+  EXPECT_EQ(paths[0].provisioned().dns_servers[0].ip[15], 9);
+  EXPECT_EQ(paths[1].provisioning, nullptr) << "another link";
+  EXPECT_EQ(heard.table.first_offer_end(), kNow + 60s);
+  heard.table.forget_offers(kNow + 60s);
+  EXPECT_TRUE(heard.table.paths()[0].provisioned().dns_servers.empty());
+  heard.hear(router(2, pref64(0, kPrefix)));
+  EXPECT_EQ(heard.table.paths()[0].provisioning, nullptr) << "it was taken back";
+  EXPECT_FALSE(heard.hear(router(2, Text{38, 2, 0, 0})));
+  EXPECT_FALSE(heard.hear(router(0, pref64(8, kPrefix))));
+}
+
+// ---- what the host's services keep
+
+struct SystemDns : testing::Test {
+  SystemDns() {
+    std::filesystem::create_directories(places.resolved);
+    std::filesystem::create_directories(places.networkd);
+  }
+  ~SystemDns() override { std::filesystem::remove_all(folder); }
+  static void write(const std::string& place, unsigned index, const std::string& text) {
+    std::ofstream(place + "/" + std::to_string(index)) << text;
+  }
+  Provisioning of(unsigned index) const {
+    Provisioning found;
+    add_system_dns(places, index, found);
+    return found;
+  }
+  std::string folder = std::filesystem::temp_directory_path() / ("system-dns-" + std::to_string(getpid()));
+  SystemDnsPlaces places{.resolved = folder + "/resolve", .networkd = folder + "/links"};
+};
+
+// Each interface has servers of its own: names are resolved on each path by those.
+TEST_F(SystemDns, IsReadForEachInterface) {
+  write(places.resolved, 2,
+        "# This is private data. Do not parse.\nLLMNR=yes\nSERVERS=192.0.2.53 [2001:db8::53]:5353%eth0#dns.example\n"
+        "DOMAINS=corp.example ~routed.example\n");
+  write(places.networkd, 2, "DNS=203.0.113.1\n");
+  write(places.networkd, 3, "ADMIN_STATE=configured\nDNS=198.51.100.53 nonsense 300.1.1.1\nDOMAINS=home.example.\n");
+  const Provisioning both = of(2), networkd = of(3);
+  ASSERT_EQ(both.dns_servers.size(), 2u) << "systemd-resolved knows best";
+  EXPECT_EQ(both.dns_servers[0].ip[3], 53);
+  EXPECT_EQ(both.dns_servers[1].port, 5353);
+  EXPECT_EQ(both.search_domains, std::vector<std::string>{"corp.example"});
+  ASSERT_EQ(networkd.dns_servers.size(), 1u) << "what is wrong is passed over";
+  EXPECT_EQ(networkd.search_domains, std::vector<std::string>{"home.example"});
+  EXPECT_EQ(of(4), Provisioning{}) << "no file";
+  write(
+      places.resolved, 5, std::string(20'000, 'x') + "=1\nSERVERS=" + [] {
+        std::string many;
+        for (int i = 1; i < 100; ++i) many += "192.0.2." + std::to_string(i) + " ";
+        return many;
+      }());
+  EXPECT_EQ(of(5).dns_servers.size(), 16u) << "bounded";
+
+  Heard heard;
+  heard.hear(link(2, "eth0", kUp) + link(3, "eth1", kUp) + address(AF_INET, 2, attribute(IFA_LOCAL, kV4)) +
+             address(AF_INET, 3, attribute(IFA_LOCAL, kV4Peer)));
+  const auto paths = heard.table.paths(places);
+  EXPECT_EQ(paths[0].provisioned().dns_servers, both.dns_servers);
+  EXPECT_EQ(paths[1].provisioned().dns_servers, networkd.dns_servers);
+}
+
+TEST_F(SystemDns, ChangesAreSeen) {
+  const auto before = system_dns_version(places);
+  EXPECT_EQ(system_dns_version(places), before);
+  write(places.resolved, 2, "SERVERS=192.0.2.53\n");
+  std::filesystem::last_write_time(places.resolved,
+                                   std::filesystem::last_write_time(places.resolved) + std::chrono::seconds(1));
+  EXPECT_NE(system_dns_version(places), before);
+  EXPECT_EQ(system_dns_version({.resolved = {}, .networkd = {}}), 0);
 }
 
 // A thousand addresses, each with a prefix of its own, are read and made paths of in less than 20 ms.
@@ -207,7 +385,7 @@ TEST(InterfaceTable, IsFastAndBounded) {
     AddressFact fact{.index = 2};
     fact.address.family = Address::Family::ipv6;
     std::memcpy(fact.address.ip.data(), &i, sizeof i);
-    table.learn(fact);
+    table.learn(fact, kNow);
   }
   EXPECT_EQ(table.paths().size(), InterfaceTable::kAddressesMost);
 }

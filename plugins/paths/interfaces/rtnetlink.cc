@@ -183,6 +183,20 @@ bool read_route(Bytes body, bool gone, RtnetlinkSink& sink) {
   return true;
 }
 
+bool read_router_message(Bytes body, RtnetlinkSink& sink) {
+  const auto header = value_of<nduseroptmsg>(body);
+  if (!header || header->nduseropt_ifindex <= 0) return false;
+  const Bytes options = body.subspan(aligned(sizeof *header));
+  if (header->nduseropt_opts_len > options.size()) return false;
+  constexpr unsigned kRouterAdvertisement = 134;
+  if (header->nduseropt_family != AF_INET6 || header->nduseropt_icmp_type != kRouterAdvertisement) return true;
+  auto read = read_router_options(options.first(header->nduseropt_opts_len));
+  if (!read) return false;
+  const RouterFact fact{static_cast<unsigned>(header->nduseropt_ifindex), std::move(*read)};
+  if (!fact.options.empty()) sink.router(fact);
+  return true;
+}
+
 bool read_end(const nlmsghdr& header, Bytes body, RtnetlinkSink& sink) {
   const auto error = value_of<std::int32_t>(body);
   if (header.nlmsg_type == NLMSG_ERROR && !error) return false;
@@ -201,6 +215,7 @@ bool read_message(const nlmsghdr& header, Bytes body, RtnetlinkSink& sink) {
     case RTM_DELADDR: return read_address_message(body, header.nlmsg_type == RTM_DELADDR, sink);
     case RTM_NEWROUTE:
     case RTM_DELROUTE: return read_route(body, header.nlmsg_type == RTM_DELROUTE, sink);
+    case RTM_NEWNDUSEROPT: return read_router_message(body, sink);
     default: return true;
   }
 }

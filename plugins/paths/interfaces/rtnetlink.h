@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "router_options.h"
 #include "trellis/path.h"
 
 namespace trellis {
@@ -40,12 +41,19 @@ struct RouteFact {
   PathRoute route{};
 };
 
+/// RTM_NEWNDUSEROPT: options of a router for which the kernel has no use itself (RFC 4861 section 4.2).
+struct RouterFact {
+  unsigned index = 0;
+  std::vector<RouterOption> options = {};
+};
+
 /// Who hears what a message says.
 class RtnetlinkSink {
  public:
   virtual void link(const LinkFact& fact) noexcept = 0;
   virtual void address(const AddressFact& fact) noexcept = 0;
   virtual void route(const RouteFact& fact) noexcept = 0;
+  virtual void router(const RouterFact& fact) noexcept = 0;
   /// The listing with this number is complete. `error`: the errno with which it was refused, or 0. `torn`: something
   /// changed meanwhile and the parts do not fit together.
   virtual void listed(std::uint32_t sequence, int error, bool torn) noexcept = 0;

@@ -18,7 +18,15 @@ struct Learner final : RtnetlinkSink {
   }
   void address(const AddressFact& fact) noexcept override {
     require(fact.address && fact.prefix_length <= (fact.address.family == Address::Family::ipv4 ? 32 : 128));
-    table.learn(fact);
+    table.learn(fact, {});
+  }
+  void router(const RouterFact& fact) noexcept override {
+    require(fact.index != 0 && !fact.options.empty());
+    for (const RouterOption& option : fact.options) {
+      require(!option.nat64.empty() || !option.dns_servers.empty() || !option.search_domains.empty());
+      for (const std::string& domain : option.search_domains) require(!domain.empty() && domain.size() < 254);
+    }
+    table.learn(fact, {});
   }
   void route(const RouteFact& fact) noexcept override {
     require(bool(fact.route.destination));

@@ -17,10 +17,20 @@ bool DomainPaths::has(const Path& path) const noexcept {
 Path DomainPaths::provisioned(const Path& path) const {
   Path ours = path;
   ours.provisioning_domain = domain_.name;
-  ours.provisioning = provisioning_;
+  ours.provisioning = offered(path);
   ours.metered = domain_.metered;
   if (domain_.expected_rtt > Duration{}) ours.smoothed_rtt = domain_.expected_rtt;
   return ours;
+}
+
+// Of what the policy does not say the interface's own counts: its name servers, what its routers tell.
+std::shared_ptr<const Provisioning> DomainPaths::offered(const Path& path) const {
+  if (!path.provisioning) return provisioning_;
+  Provisioning all = *provisioning_;
+  if (all.dns_servers.empty()) all.dns_servers = path.provisioning->dns_servers;
+  if (all.search_domains.empty()) all.search_domains = path.provisioning->search_domains;
+  if (all.nat64.empty()) all.nat64 = path.provisioning->nat64;
+  return std::make_shared<const Provisioning>(std::move(all));
 }
 
 void DomainPaths::path_added(const Path& path) noexcept {

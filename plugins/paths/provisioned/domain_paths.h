@@ -19,6 +19,7 @@ class DomainPaths final : public PathObserver {
  private:
   bool has(const Path& path) const noexcept;
   Path provisioned(const Path& path) const;
+  std::shared_ptr<const Provisioning> offered(const Path& path) const;
 
   Domain domain_;
   std::shared_ptr<const Provisioning> provisioning_;

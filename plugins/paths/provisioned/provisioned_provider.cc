@@ -22,6 +22,10 @@ constexpr OptionSpec kOptions[] = {
     {.name = "proxies",
      .fallback = std::string_view(),
      .meaning = "its proxies, the best first, separated by spaces: socks5://HOST:PORT http://HOST:PORT"},
+    {.name = "nat64-prefix",
+     .fallback = std::string_view(),
+     .meaning =
+         "what its NAT64 puts in front of IPv4 addresses: 64:ff9b::/96; empty: routers or its name servers tell"},
     {.name = "metered", .fallback = false, .meaning = "it costs by volume"},
     {.name = "expected-rtt-ms",
      .fallback = std::int64_t{0},
@@ -51,7 +55,7 @@ Result<std::unique_ptr<PathProvider::Watch>> ProvisionedProvider::watch(Executor
   auto domain = read_domain(options);
   if (!domain) return fail(std::move(domain));
   auto watching = std::make_unique<Watching>(std::move(*domain), observer);
-  auto interfaces = interfaces_.watch(executor, options, watching->paths);
+  auto interfaces = watch_interfaces(executor, {}, watching->paths);
   if (!interfaces) return fail(std::move(interfaces));
   watching->interfaces = std::move(*interfaces);
   return watching;

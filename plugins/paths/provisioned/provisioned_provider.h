@@ -13,9 +13,6 @@ class ProvisionedProvider final : public PathProvider {
   Result<void> check(const Options& options) const noexcept override;
   Result<std::unique_ptr<Watch>> watch(Executor& executor, const Options& options,
                                        PathObserver& observer) noexcept override;
-
- private:
-  InterfacesProvider interfaces_;
 };
 
 }  // namespace trellis

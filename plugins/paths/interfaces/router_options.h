@@ -1,0 +1,26 @@
+// router_options.h: what routers tell hosts about names (RFC 8106) and NAT64 (RFC 8781), read from the options of their
+// advertisements.
+#pragma once
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "trellis/path.h"
+
+namespace trellis {
+
+/// One option: what it offers, and for how long. Zero seconds take it back.
+struct RouterOption {
+  std::uint32_t seconds = 0;  ///< UINT32_MAX: for ever
+  std::vector<Nat64Prefix> nat64 = {};
+  std::vector<Address> dns_servers = {};
+  std::vector<std::string> search_domains = {};
+};
+
+/// Options as they follow each other in an advertisement. Those of other types are passed over, and so are those that
+/// are wrong in themselves, as their standards ask for. None: their lengths do not fit together.
+std::optional<std::vector<RouterOption>> read_router_options(std::span<const std::byte> options);
+
+}  // namespace trellis
