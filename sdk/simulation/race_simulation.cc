@@ -8,25 +8,70 @@
 #include "loop/sim_paths.h"
 #include "simulation/simulated_world.h"
 #include "simulation/world_authority.h"
+#include "trellis/address_text.h"
 #include "trellis/preconnection.h"
 
 namespace trellis::simulation {
 
-/// The paths of whichever world is raced in.
+/// The paths of whichever world is raced in, each with its name servers.
 class WorldPaths final : public PathProvider {
  public:
   std::string_view name() const noexcept override { return "simulated"; }
   Result<std::unique_ptr<Watch>> watch(Executor& executor, const Options& options,
                                        PathObserver& observer) noexcept override {
-    return now_->watch(executor, options, observer);
+    auto watching = std::make_unique<Provisioned>(*world_, observer);
+    auto inner = paths_->watch(executor, options, *watching);
+    if (!inner) return inner;
+    watching->inner = std::move(*inner);
+    return watching;
   }
-  void be(SimPaths& paths) noexcept { now_ = &paths; }
+  void be(SimPaths& paths, SimulatedWorld& world) noexcept { paths_ = &paths, world_ = &world; }
 
  private:
-  SimPaths* now_ = nullptr;
+  struct Provisioned final : Watch, PathObserver {
+    Provisioned(SimulatedWorld& where, PathObserver& hears) : world(where), observer(hears) {}
+    Path with_servers(const Path& path) const {
+      auto servers = world.name_servers(path.interface_name);
+      if (servers.empty()) return path;
+      Path with = path;
+      with.provisioning = std::make_shared<const Provisioning>(
+          Provisioning{.dns_servers = std::move(servers), .search_domains = {}, .proxies = {}});
+      return with;
+    }
+    void path_added(const Path& path) noexcept override { observer.path_added(with_servers(path)); }
+    void path_changed(const Path& path) noexcept override { observer.path_changed(with_servers(path)); }
+    void path_removed(std::uint32_t id) noexcept override { observer.path_removed(id); }
+    void settled() noexcept override { observer.settled(); }
+    SimulatedWorld& world;
+    PathObserver& observer;
+    std::unique_ptr<Watch> inner;
+  };
+  SimPaths* paths_ = nullptr;
+  SimulatedWorld* world_ = nullptr;
 };
 
 namespace {
+
+/// The policy's resolver `dns`. Where no path has servers it asks those of all paths, as a host does whose networks have
+/// written them down.
+PluginUse real_resolver(const Policy& policy, const WorldFile& world) {
+  PluginUse dns{.name = "dns", .options = {}, .where = {}};
+  const auto given = std::ranges::find(policy.resolvers, dns.name, &PluginUse::name);
+  if (given != policy.resolvers.end()) dns = *given;
+  std::string servers;
+  for (std::size_t i = 0; i < world.paths.size(); ++i) {
+    for (const auto& [family, has] :
+         {std::pair{Address::Family::ipv6, world.paths[i].ipv6}, {Address::Family::ipv4, world.paths[i].ipv4}}) {
+      if (!has) continue;
+      const std::string text = to_text(name_server_address(i, family));  // with port 0
+      const std::string ip = text.substr(0, text.rfind(':'));
+      servers += (servers.empty() ? "" : " ") + ip;
+    }
+  }
+  std::erase_if(dns.options, [](const auto& option) { return option.name == "servers"; });
+  dns.options.push_back({.name = "servers", .value = servers, .where = {}});
+  return dns;
+}
 
 constexpr std::uint64_t kStepsMost = 5'000'000;  // of one race: a plugin that spins shall not hang the simulation
 
@@ -35,7 +80,7 @@ class Course {
  public:
   Course(Framework& framework, const RaceSetting& setting, std::uint64_t seed, WorldPaths& paths)
       : framework_(framework), setting_(setting), world_(setting.world, seed), paths_(world_.network()) {
-    paths.be(paths_);
+    paths.be(paths_, world_);
   }
   ~Course() {
     connection_ = {};
@@ -137,8 +182,9 @@ Result<void> RaceSimulation::load() {
   auto policy = load_policy(setting_.policy);
   if (!policy) return fail(std::move(policy));
   policy_name_ = policy->name;
-  policy->resolvers = {PluginUse{.name = "simulated", .options = {}, .where = {}}};  // names and paths are of the world
-  if (!policy->path_providers.empty()) policy->path_providers = policy->resolvers;
+  const PluginUse simulated{.name = "simulated", .options = {}, .where = {}};  // names and paths are of the world
+  policy->resolvers = {setting_.world.name_servers ? real_resolver(*policy, setting_.world) : simulated};
+  if (!policy->path_providers.empty()) policy->path_providers = {simulated};
   std::vector<PluginRules> rules{policy->plugins};
   std::vector<Policy> policies{*policy};
   std::set<std::string> bottoms;  // one stack listens on a port

@@ -25,6 +25,7 @@ SimulatedWorld::SimulatedWorld(const WorldFile& file, std::uint64_t seed)
   for (const WorldHost& host : file.hosts) {
     for (const WorldAddress& address : host.addresses) add_address(address, addresses_.size());
   }
+  for (std::size_t i = 0; i < file.paths.size() && file.name_servers; ++i) add_name_servers(i);
 }
 
 // Each thing draws from a stream of its own, so that a knob turned at one place changes nothing elsewhere.
@@ -44,6 +45,27 @@ void SimulatedWorld::add_path(const WorldPath& path, std::size_t index) {
   conditions.rate = std::uint64_t{path.rate_kbps} * 1000;
   conditions.mtu = path.mtu;
   ways_.push_back({&near, &network_.link(near, router_.add_interface(path.interface_name), conditions), {}});
+}
+
+// They are at the other end of the path's link.
+void SimulatedWorld::add_name_servers(std::size_t path) {
+  SimInterface& far = router_.interface(file_.paths[path].interface_name);
+  for (const Address& server : name_servers(file_.paths[path].interface_name)) {
+    far.add_address(server);
+    name_servers_.push_back(std::make_unique<WorldNameServer>(
+        router_.loop(), server, [this, path](const std::string& host) { return told(path, host); }));
+  }
+}
+
+std::vector<Address> SimulatedWorld::name_servers(std::string_view interface_name) const {
+  std::vector<Address> servers;
+  for (std::size_t i = 0; i < file_.paths.size() && file_.name_servers; ++i) {
+    const WorldPath& path = file_.paths[i];
+    if (path.interface_name != interface_name) continue;
+    if (path.ipv6) servers.push_back(name_server_address(i, Address::Family::ipv6));
+    if (path.ipv4) servers.push_back(name_server_address(i, Address::Family::ipv4));
+  }
+  return servers;
 }
 
 void SimulatedWorld::add_address(const WorldAddress& address, std::size_t index) {
@@ -149,12 +171,18 @@ SimAnswers SimulatedWorld::answers(const Query& query) {
   const auto way = std::ranges::find_if(ways_, usable);
   if (way == ways_.end()) return {nothing, nothing};
   const auto index = static_cast<std::size_t>(way - ways_.begin());
-  const SeededRandom draw = random("lookup", index).fork(query.host);
-  const Duration lookup = file_.paths[index].lookup.draw_ms(draw);
-  const auto host = std::ranges::find(file_.hosts, query.host, &WorldHost::name);
-  if (host == file_.hosts.end()) return {{.after = lookup}, {.after = lookup}};
-  return {records(*host, Address::Family::ipv6, lookup, draw.fork("ipv6")),
-          records(*host, Address::Family::ipv4, lookup, draw.fork("ipv4"))};
+  if (auto said = told(index, query.host)) return std::move(*said);
+  const Duration lookup = file_.paths[index].lookup.draw_ms(random("lookup", index).fork(query.host));
+  return {{.after = lookup}, {.after = lookup}};
+}
+
+std::optional<SimAnswers> SimulatedWorld::told(std::size_t path, const std::string& name) const {
+  const SeededRandom draw = random("lookup", path).fork(name);
+  const Duration lookup = file_.paths[path].lookup.draw_ms(draw);
+  const auto host = std::ranges::find(file_.hosts, name, &WorldHost::name);
+  if (host == file_.hosts.end()) return std::nullopt;
+  return SimAnswers{records(*host, Address::Family::ipv6, lookup, draw.fork("ipv6")),
+                    records(*host, Address::Family::ipv4, lookup, draw.fork("ipv4"))};
 }
 
 std::string SimulatedWorld::interface_of(const Address& local) const {

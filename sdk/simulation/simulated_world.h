@@ -1,12 +1,16 @@
 // simulated_world.h: the network of a world file, come true for one seed: a client with its paths, and behind a router
 // a server that has the addresses of all hosts.
 #pragma once
+#include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "loop/sim_network.h"
 #include "loop/sim_resolver.h"
 #include "simulation/world_file.h"
+#include "simulation/world_name_server.h"
 
 namespace trellis::simulation {
 
@@ -26,6 +30,8 @@ class SimulatedWorld {
   void begin();
   /// What the name servers say on a path; a query without an interface goes the default route.
   SimAnswers answers(const Query& query);
+  /// The name servers of a path; empty: the world has none.
+  std::vector<Address> name_servers(std::string_view interface_name) const;
   /// The client's interface that has this address; empty: none.
   std::string interface_of(const Address& local) const;
 
@@ -48,6 +54,8 @@ class SimulatedWorld {
     }
   };
   void add_path(const WorldPath& path, std::size_t index);
+  void add_name_servers(std::size_t path);
+  std::optional<SimAnswers> told(std::size_t path, const std::string& host) const;
   void add_address(const WorldAddress& address, std::size_t index);
   void begin_blocks(Way& way, const std::vector<WorldBlock>& blocks, const SeededRandom& random);
   void begin_outages(const WorldPath& path, Way& way, const SeededRandom& random);
@@ -64,6 +72,7 @@ class SimulatedWorld {
   SimHost& server_;
   std::vector<Way> ways_;       // by path
   std::vector<Way> addresses_;  // in the order of the file
+  std::vector<std::unique_ptr<WorldNameServer>> name_servers_;
 };
 
 }  // namespace trellis::simulation

@@ -87,6 +87,7 @@ void read_window(const XmlElement& element, Range& from, std::optional<Range>& u
   }
 }
 
+constexpr std::string_view kNameResolvers[] = {"dns"};
 constexpr std::string_view kProtocols[] = {"any", "tcp", "udp"};
 constexpr int kProtocolNumbers[] = {0, IPPROTO_TCP, IPPROTO_UDP};
 constexpr std::string_view kFamilies[] = {"any", "ipv4", "ipv6"};
@@ -287,6 +288,14 @@ void read_world(const XmlElement& element, WorldFile& out) {
          connect = child;
        },
        1},
+      {"names",
+       [&](const XmlElement& child) {
+         child.attributes({"resolver"});
+         child.no_children();
+         child.word("resolver", kNameResolvers);
+         out.name_servers = true;
+       },
+       1},
       {"path", [&](const XmlElement& child) { read_path(child, out); }, kPathsMax},
       {"host", [&](const XmlElement& child) { read_host(child, out); }, kHostsMax},
   });
@@ -301,6 +310,12 @@ Address client_address(std::size_t path, Address::Family family) noexcept {
   // Global scope in both families: from a unique local address RFC 6724 rule 5 would prefer IPv4.
   Address address = family == Address::Family::ipv4 ? ip("100.64.0.2") : ip("2001:2::2");
   address.ip[family == Address::Family::ipv4 ? 2 : 7] = static_cast<std::uint8_t>(path + 1);
+  return address;
+}
+
+Address name_server_address(std::size_t path, Address::Family family) noexcept {
+  Address address = client_address(path, family);
+  address.ip[family == Address::Family::ipv4 ? 3 : 15] = 53;
   return address;
 }
 

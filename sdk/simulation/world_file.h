@@ -99,6 +99,9 @@ struct WorldFile {
   std::string summary;
   std::string connect_host;  ///< <connect>: whom the client wants to reach; a host of this world
   std::uint16_t connect_port = 443;
+  /// <names>: each path has a name server, which the policy's resolver `dns` asks with packets. Without it answers come
+  /// by themselves.
+  bool name_servers = false;
   std::vector<WorldPath> paths;  ///< the first one that is up is the default route
   std::vector<WorldHost> hosts;
 };
@@ -113,5 +116,7 @@ Result<std::string> find_world(const std::string& word);
 
 /// The addresses that the client has on its n-th path: they are taken.
 Address client_address(std::size_t path, Address::Family family) noexcept;
+/// That of the name server of the n-th path.
+Address name_server_address(std::size_t path, Address::Family family) noexcept;
 
 }  // namespace trellis::simulation

@@ -77,5 +77,43 @@ TEST(Worlds, AreWhatTheyAreCalled) {
   EXPECT_EQ(runs("default", "captive-network").families().size(), 1u) << "it has no IPv6";
 }
 
+// Names are resolved by the plugin `dns` itself: with packets, to a server on each path.
+TEST(Names, AreResolvedByTheRealPlugin) {
+  const auto run = [](const std::string& policy, const std::string& names, const std::string& path) {
+    RaceSetting setting;
+    setting.policy = TRELLIS_SOURCE_DIR "/policies/" + policy + ".xml";
+    setting.world =
+        parse_world(R"(<world xmlns="urn:trellis:world:1" name="w"><connect host="www.example.net" port="80"/>)" +
+                        names + R"(<path interface="eth0" delay-ms="10" lookup-ms="30">)" + path +
+                        R"(</path><host name="www.example.net"><records family="ipv6" after-ms="20"/>)" +
+                        R"(<address ip="2001:db8::80"/><address ip="192.0.2.80"/></host></world>)",
+                    "w.xml")
+            .value();
+    setting.plugin_directories = {TRELLIS_BUILD_DIR "/plugins"};
+    std::vector<std::string> packets;
+    setting.observe = [&](const TraceEvent& event) {
+      if (event.to.port == 53 && event.who == "router") packets.emplace_back(event.what);
+    };
+    auto simulation = RaceSimulation::open(std::move(setting)).value();
+    auto first = simulation->run(1, 1).value(), again = simulation->run(1, 1).value();
+    EXPECT_EQ(first.time, again.time) << "the same seed gives the same race";
+    EXPECT_EQ(packets.empty(), names.empty());
+    return first;
+  };
+  constexpr auto kRtt = std::chrono::milliseconds(20);
+  for (const std::string policy : {"default", "roaming"}) {
+    const RaceRun told = run(policy, "", ""), asked = run(policy, R"(<names resolver="dns"/>)", "");
+    EXPECT_FALSE(told.failure || asked.failure);
+    EXPECT_EQ(asked.family, Address::Family::ipv6) << "which comes 20 ms after IPv4";
+    EXPECT_NEAR(std::chrono::duration<double>(asked.time - told.time).count(),
+                std::chrono::duration<double>(kRtt).count(), 0.001)
+        << "questions travel";
+  }
+  const RaceRun lost =
+      run("default", R"(<names resolver="dns"/>)", R"(<block does="drop" protocol="udp" until-ms="900"/>)");
+  EXPECT_FALSE(lost.failure);
+  EXPECT_GT(lost.time, std::chrono::seconds(1)) << "lost questions are asked again";
+}
+
 }  // namespace
 }  // namespace trellis::simulation
