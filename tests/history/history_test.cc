@@ -112,6 +112,29 @@ TEST(History, AProtocolThatGetsNowhereIsTriedLast) {
   EXPECT_FALSE(next.node("1.1.2").failed_before);
 }
 
+// RACE-40: where the policy wants it, what failed is left out as long as something else may come through, and no longer.
+TEST(History, PrunesWhereThePolicySaysSo) {
+  constexpr const char* kThenSlow = R"(<address ip="2001:db8::1"><block does="drop"/></address>)"
+                                    R"(<address ip="192.0.2.1"><block does="drop" from-ms="1000" until-ms="3000"/>)"
+                                    R"(<block does="refuse" from-ms="20000"/></address>)";
+  const auto racing = [](const char* prune) {
+    return std::format(R"(<racing><branch on="endpoint" policy="staggered"><option name="prune" value="{}"/>)"
+                       R"(</branch></racing>)",
+                       prune);
+  };
+  HistoryWorld ranks(one_path(kThenSlow), kTcp, racing("false")), prunes(one_path(kThenSlow), kTcp, racing("true"));
+  for (HistoryWorld* w : {&ranks, &prunes}) {
+    w->dial();
+    w->later(1s);
+  }
+  EXPECT_EQ(ranks.dial().attempts(), 2u) << "it gets its turn after a while";
+  const Dialled pruned = prunes.dial();
+  EXPECT_EQ(pruned.attempts(), 1u);
+  EXPECT_FALSE(pruned.failure);
+  prunes.later(20s);
+  EXPECT_EQ(prunes.dial(prunes.to().connect_timeout(2s)).attempts(), 2u) << "nothing else is left";
+}
+
 // RACE-40: ... but never skipped for ever: when TCP gives no answer, it gets its turn after the delay.
 TEST(History, WhatIsTriedLastIsStillTried) {
   HistoryWorld w(one_path(R"(<address ip="192.0.2.1"><block does="drop" protocol="tcp" from-ms="5000"/></address>)",

@@ -31,6 +31,7 @@ constexpr OptionSpec kOptions[] = {
      "after the last start, before addresses that NAT64 made stand in for IPv6 addresses that do not answer", 0,
      60'000},
     {"first-family-count", std::int64_t{1}, "addresses of the first family before families alternate", 1, 32},
+    {"prune", false, "what failed last time is left out, unless everything else fails"},
     {"adapt", true, "delays follow the round-trip times that earlier connections measured"},
 };
 
@@ -66,6 +67,7 @@ std::unique_ptr<Race> Staggered::begin(Branch branch, const Options& options) co
   t.last_resort = milliseconds(options.number("last-resort-delay-ms"));
   t.first_family = static_cast<unsigned>(options.number("first-family-count"));
   t.adapt = options.flag("adapt");
+  t.prune = options.flag("prune");
   return std::make_unique<StaggeredRace>(t);
 }
 
@@ -82,13 +84,22 @@ bool StaggeredRace::may_begin(const RaceView& view) const noexcept {
   return first_answer_ && view.now >= *first_answer_ + times_.resolution;
 }
 
+// Then what failed last time waits for its turn: behind those that wait; where it is pruned, also for those that run or
+// may still be found (RFC 9623 section 4.1.1.3).
+bool StaggeredRace::others_have_hope(const RaceView& view) const noexcept {
+  if (times_.prune && (view.ipv6_pending || view.ipv4_pending || view.service_pending)) return true;
+  return std::ranges::any_of(view.children, [this](const Child& c) {
+    return !c.failed_before && (c.state == Child::State::waiting || (times_.prune && runs(c)));
+  });
+}
+
 // RFC 8305 section 4: a few of the first family, then one of each in turn. What was started counts, so that addresses
 // that come late stand where they would have stood.
 const Child* StaggeredRace::next(const RaceView& view) const noexcept {
   const Child* best[2] = {nullptr, nullptr};  // by family
   unsigned started[2] = {0, 0};
   const auto hopeful = [](const Child& c) { return c.state == Child::State::waiting && !c.failed_before; };
-  const bool hope = std::ranges::any_of(view.children, hopeful);  // then what failed last time waits for its turn
+  const bool hope = others_have_hope(view);
   const auto native = [&](const Child& c) { return hopeful(c) && !c.last_resort; };
   const bool natives = std::ranges::any_of(view.children, native);
   const auto turn_has_come = [&](const Child& c) {

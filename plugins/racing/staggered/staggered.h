@@ -17,6 +17,7 @@ struct StaggeredTimes {
   Duration last_resort{};     // after the last start, before what NAT64 made is tried
   unsigned first_family = 1;  // children of the first family before families alternate
   bool adapt = true;          // delays follow what is known of the round-trip time
+  bool prune = false;         // what failed last time waits until all else has failed
 };
 
 /// The race of one node.
@@ -28,6 +29,7 @@ class StaggeredRace final : public Race {
  private:
   bool may_begin(const RaceView& view) const noexcept;
   const Child* next(const RaceView& view) const noexcept;
+  bool others_have_hope(const RaceView& view) const noexcept;
   Duration delay_after(const Child& child) const noexcept;
   TimePoint next_start(const Child& next, const RaceView& view) const noexcept;
   void start(const Child& child, const RaceView& view, RacePlan& plan) noexcept;
