@@ -1,6 +1,7 @@
 // Races of the real engine on the real kernel, over paths that fail and names that are slow: one loop serves both ends.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <net/if.h>
 
 #include <format>
 #include <memory>
@@ -143,6 +144,59 @@ TEST_F(PathRaces, LateAaaaJoinsTheRace) {
   finish();
   EXPECT_EQ(to_text(connection.remote()), "[" + ClientServer::address(Family::ipv6) + "]:7000");
   EXPECT_EQ(std::ranges::count_if(report.nodes, [](const RaceNode& n) { return n.attempt; }), 2);
+}
+
+// Each path asks the name servers that the host's own services keep for its interface, and no path those of another one.
+TEST_F(PathRaces, EachPathHasItsOwnNameServers) {
+  begin({kNear, kNear}, policy(R"(<paths provider="interfaces"><option name="resolved-links" value=")" + files.path() +
+                                   R"("/></paths>)",
+                               R"(<branch on="path" policy="staggered"><option name="attempt-delay-ms" value="100"/>)"
+                               R"(</branch>)",
+                               R"(<names><resolver name="dns"/></names>)"));
+  names.reset();
+  std::vector<std::unique_ptr<tests::DnsServer>> servers;
+  {
+    const Inside inside(lab->server);
+    for (const std::size_t n : {0, 1})
+      servers.push_back(std::make_unique<tests::DnsServer>(
+          *loop, parse_address(lab->path(n).address(End::second), kDnsPort).value()));
+  }
+  servers[0]->on("A", "a.example").ignore = servers[0]->on("AAAA", "a.example").ignore = 1000;
+  servers[1]->on("A", "a.example").records = {lab->path(1).address(End::second)};
+  const Inside inside(lab->client);
+  for (const std::size_t n : {0, 1})
+    files.write(std::to_string(if_nametoindex(std::format("net{}", n).c_str())),
+                std::format("SERVERS={}:{}\n", lab->path(n).address(End::second), kDnsPort));
+  connect("a.example");
+  finish();
+  EXPECT_EQ(connection.interface_name(), "net1");
+  EXPECT_EQ(to_text(connection.remote()), lab->path(1).address(End::second) + ":7000");
+  for (const std::size_t n : {0, 1}) EXPECT_EQ(servers[n]->asked("A", "a.example"), 1u) << "the servers of net" << n;
+}
+
+// Multicast DNS and DNS-SD over a real link: whoever offers the service is found, and connected to.
+TEST_F(PathRaces, ServicesOfTheLink) {
+  begin({kNear},
+        policy(R"(<paths provider="interfaces"/>)", kOneAfterTheOther, R"(<names><resolver name="dns"/></names>)"));
+  names.reset();
+  std::unique_ptr<tests::DnsServer> neighbour;
+  {
+    const Inside inside(lab->server);
+    neighbour = std::make_unique<tests::DnsServer>(
+        *loop, Address{.family = Address::Family::ipv4, .port = kDnsPort});  // the port of multicast DNS
+    neighbour->join(if_nametoindex("net0"));
+  }
+  neighbour->on("PTR", "_lab._tcp.local").records = {"First._lab._tcp.local"};
+  neighbour->on("SRV", "first._lab._tcp.local").records = {std::format("0 0 {} host.local", kPort)};
+  neighbour->on("A", "host.local").records = {lab->path(0).address(End::second)};
+  const Inside inside(lab->client);
+  Preconnection to(*framework);
+  to.remote({.host = "local", .service = "lab", .instance = "*"}).connect_timeout(50s);
+  to.on_race([this](const RaceReport& told) { report = told; });
+  connection = to.initiate(*loop, [this](Result<void> result) { how = std::move(result); });
+  finish();
+  EXPECT_EQ(to_text(connection.remote()), lab->path(0).address(End::second) + ":7000");
+  EXPECT_EQ(node(report.winner).id, "1.1.1.1.1") << "path, stack, host, address";
 }
 
 // The shipped policy for hosts with several ways out: the first one swallows everything.
