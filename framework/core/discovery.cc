@@ -27,6 +27,9 @@ void Discovery::begin() {
     return;
   }
   resolvers_ = std::move(*opened);
+  if (std::ranges::none_of(resolvers_, [](const auto& use) { return use.resolver->has_services(use.options); }))
+    error_ = {Reason::unresolved, 0, "core",
+              "no resolver of the policy looks for services, expected one in <names>: dns"};
   ask_next();
 }
 

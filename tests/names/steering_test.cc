@@ -180,6 +180,13 @@ TEST_F(SteeringTest, ServicesOfTheLinkBecomeHostsAndThenAddresses) {
   EXPECT_EQ(neighbour.asked("PTR", "_ipp._tcp.local"), 3u) << "for both stacks: at once, and again twice";
   EXPECT_TRUE(race({}, {.host = "local", .service = "none", .instance = "*"}).empty());
   EXPECT_EQ(error, "nobody offers *._none._tcp.local: nobody on the link has answered");
+  connection = {};
+  framework->core().forget(client.loop());
+  load(R"(<resolver name="hosts"/>)");
+  race({}, {.host = "local", .service = "ipp", .instance = "*"});
+  EXPECT_EQ(
+      error,
+      "nobody offers *._ipp._tcp.local: no resolver of the policy looks for services, expected one in <names>: dns");
 }
 
 // RACE-136, RACE-166: an IPv4 address where routing leads to IPv6 only is translated, without a word about paths.
@@ -204,6 +211,26 @@ TEST_F(SteeringTest, AddressesAreOrderedWithThePolicysTable) {
        R"(<prefix address="::ffff:0:0/96" precedence="100" label="4"/>)");
   server.on("AAAA", "a.example").after = 20ms;  // the first answer does not wait, the second one does
   EXPECT_EQ(race({}).front(), "tls 192.0.2.54:443");
+}
+
+// RACE-138, RACE-167: what NAT64 shows is an IPv4 address to the order of addresses and to the policy.
+TEST_F(SteeringTest, TranslatedAddressesAreOrderedAsIpv4) {
+  client.interface("eth0").remove_address("192.0.2.1");
+  DnsServer v6(far.loop(), at("2001:db8::53"));
+  v6.on("AAAA", "ipv4only.arpa").records = {"2001:db8:64::c000:aa"};
+  v6.on("AAAA", "old.example").records = {};
+  v6.on("A", "old.example").records = {"198.51.100.7"};
+  v6.on("AAAA", "both.example").records = {"2001:db8:64::c633:6408", "2001:db8::54"};
+  v6.on("A", "both.example").records = {"198.51.100.8"};
+  for (const char* there : {"2001:db8:64::c633:6407", "2001:db8:64::c633:6408", "2001:db8::54", "64:ff9b::"})
+    far.interface("eth0").add_address(there);
+  load(R"(<resolver name="dns"><option name="servers" value="2001:db8::53"/></resolver>)"
+       R"(<prefix address="2001:db8::/32" precedence="40" label="1"/>)"
+       R"(<prefix address="::ffff:0:0/96" precedence="35" label="4"/>)");
+  race({}, {.host = "old.example", .port = 80});  // the prefix is known from now on
+  const auto order = race({}, {.host = "both.example", .port = 80});
+  EXPECT_EQ(order.front(), "tls [2001:db8::54]:80") << "although the answer has it last";
+  EXPECT_THAT(order, testing::Contains("tls [2001:db8:64::c633:6408]:80"));
 }
 
 // RACE-178, RACE-190: addresses without a source go last; a connected socket says what the source is.
