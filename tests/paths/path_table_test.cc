@@ -267,5 +267,25 @@ TEST_F(Ways, FollowTheApplication) {
   EXPECT_EQ(found("example.net"), "wlan0:1");
 }
 
+// RACE-139: a family needs an address and a route that are more than link-local.
+TEST(WayFamilies, AreThoseThatItLeadsTo) {
+  const auto families = [](std::vector<Path> paths) {
+    const Families found = families_of({.paths = std::move(paths), .name = {}});
+    return std::string(found.ipv6 ? "6" : "") + (found.ipv4 ? "4" : "");
+  };
+  const Path v4 = path(1, "eth0", "192.0.2.1"), v6 = path(2, "eth0", "2001:db8::1");
+  const auto linked = [](const Path& of, const char* prefix, std::uint8_t bits) {
+    return with_route(of, prefix, bits, 0);
+  };
+  EXPECT_EQ(families({v4}), "4");
+  EXPECT_EQ(families({v6, v4}), "64");
+  EXPECT_EQ(families({linked(v6, "fe80::", 64), linked(v4, "0.0.0.0", 0)}), "4") << "no route beyond the link";
+  EXPECT_EQ(families({linked(v6, "2001:db8:5::", 48), linked(v4, "0.0.0.0", 0)}), "64") << "no default route is needed";
+  EXPECT_EQ(families({linked(path(3, "eth0", "fe80::1"), "::", 0), linked(v4, "0.0.0.0", 0)}), "4");
+  EXPECT_EQ(families({path(3, "eth0", "169.254.0.9"), linked(v6, "::", 0)}), "6");
+  EXPECT_EQ(families({path(3, "eth0", "169.254.0.9")}), "64") << "neither: nothing is known";
+  EXPECT_EQ(families({Path{.id = 1}}), "64") << "routing decides";
+}
+
 }  // namespace
 }  // namespace trellis

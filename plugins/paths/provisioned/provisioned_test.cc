@@ -69,6 +69,31 @@ TEST(Provisioned, TellsWhatTheDomainOffers) {
   EXPECT_EQ(told.provisioned().proxies.size(), 2u);
 }
 
+// RACE-162: the prefix of NAT64 may be written; what is not written is what the interface itself has.
+TEST(Provisioned, InheritsWhatIsNotWritten) {
+  Given given = with("dns-servers", "10.0.0.53");
+  given.texts["nat64-prefix"] = "64:ff9b::/96";
+  Path with_offers = path(3, "eth0");
+  Provisioning offered;
+  offered.dns_servers = {{.family = Address::Family::ipv4, .ip = {192, 0, 2, 53}}};
+  offered.search_domains = {"home.example"};
+  with_offers.provisioning = std::make_shared<const Provisioning>(offered);
+  Log log;
+  DomainPaths paths(read_domain(given).value(), log);
+  paths.path_added(with_offers);
+  const Provisioning& told = log.paths.at(3).provisioned();
+  ASSERT_EQ(told.dns_servers.size(), 1u);
+  EXPECT_EQ(told.dns_servers[0].ip[0], 10);
+  EXPECT_EQ(told.search_domains, std::vector<std::string>{"home.example"});
+  ASSERT_EQ(told.nat64.size(), 1u);
+  EXPECT_EQ(told.nat64[0], (Nat64Prefix{.prefix = {0, 0x64, 0xff, 0x9b}, .bits = 96}));
+  for (const char* prefix : {"64:ff9b::/95", "64:ff9b::", "10.0.0.0/32", "prefix"})
+    EXPECT_FALSE(read_domain(with("nat64-prefix", prefix))) << prefix;
+  EXPECT_EQ(read_domain(with("nat64-prefix", "::/33")).error().detail,
+            "found \"::/33\" in option nat64-prefix, expected a prefix of 32, 40, 48, 56, 64 or 96 bits, like "
+            "64:ff9b::/96");
+}
+
 TEST(Provisioned, HasThePathsThatBelongToIt) {
   Given given = with("interface", "tun*");
   given.texts["addresses"] = "10.0.0.0/8";
