@@ -112,7 +112,7 @@ TEST(History, AProtocolThatGetsNowhereIsTriedLast) {
   EXPECT_FALSE(next.node("1.1.2").failed_before);
 }
 
-// RACE-40: where the policy wants it, what failed is left out as long as something else may come through, and no longer.
+// RACE-40: where the policy wants it, what failed is left out as long as something else may come through.
 TEST(History, PrunesWhereThePolicySaysSo) {
   constexpr const char* kThenSlow = R"(<address ip="2001:db8::1"><block does="drop"/></address>)"
                                     R"(<address ip="192.0.2.1"><block does="drop" from-ms="1000" until-ms="3000"/>)"

@@ -146,7 +146,7 @@ TEST_F(PathRaces, LateAaaaJoinsTheRace) {
   EXPECT_EQ(std::ranges::count_if(report.nodes, [](const RaceNode& n) { return n.attempt; }), 2);
 }
 
-// Each path asks the name servers that the host's own services keep for its interface, and no path those of another one.
+// Each path asks the name servers that the host's services keep for its interface, and no path those of another one.
 TEST_F(PathRaces, EachPathHasItsOwnNameServers) {
   begin({kNear, kNear}, policy(R"(<paths provider="interfaces"><option name="resolved-links" value=")" + files.path() +
                                    R"("/></paths>)",
