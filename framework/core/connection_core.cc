@@ -28,8 +28,8 @@ struct ConnectionCore::Rare final : Alarm {
   Connection::Noticed noticed;
   std::move_only_function<void(const Error&)> failed;
   Connection::Done closed;
-  Connection::Done room;  // of send_when_writable
-  std::unique_ptr<RaceReport> report;
+  Connection::Done room;                             // of send_when_writable
+  std::vector<std::unique_ptr<RaceReport>> reports;  // more than one: what was secured has failed before
   std::shared_ptr<Preconnection::RaceOver> race_over;
   std::vector<News> news;
   MessageRef early;                            // of the message that may travel early
@@ -108,7 +108,7 @@ void ConnectionCore::establish_failed(Error error) noexcept {
 }
 
 void ConnectionCore::race_over(std::unique_ptr<RaceReport> report, std::shared_ptr<Preconnection::RaceOver> hear) {
-  rare().report = std::move(report);
+  rare().reports.push_back(std::move(report));
   rare().race_over = std::move(hear);
   turn_.deliver(*this);
 }
@@ -400,10 +400,11 @@ bool ConnectionCore::deliver_ready() noexcept {
     tell_ready_ = false;
     return !gone_;
   }
-  if (rare_ && rare_->report) {
-    const auto report = std::move(rare_->report);
-    (*rare_->race_over)(*report);
-    if (gone_) return false;
+  if (rare_) {
+    for (const auto& report : std::exchange(rare_->reports, {})) {
+      (*rare_->race_over)(*report);
+      if (gone_) return false;
+    }
   }
   if (ready_ && (tell_ready_ || ended_)) {
     auto hear = std::exchange(ready_, {});

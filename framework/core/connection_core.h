@@ -49,6 +49,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   void bind(Stack& stack, std::string_view node, MessageRef early_copy) noexcept override;
   std::optional<Chunk> share_early() override;
   void establish_failed(Error) noexcept override;
+  void establishing_with(Establishment& other) noexcept override { establishment_ = &other; }
   void race_over(std::unique_ptr<RaceReport> report, std::shared_ptr<Preconnection::RaceOver> hear) override;
   void ready_callback(Connection::Done ready) noexcept { ready_ = std::move(ready); }
   void accepted_by(ConnectionTaker& taker, Stack& stack, std::uint32_t place) noexcept;

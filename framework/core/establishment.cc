@@ -68,9 +68,9 @@ Establishment::Establishment(FrameworkCore& framework, Turn& turn, std::shared_p
 }
 Establishment::~Establishment() = default;
 
-void Establishment::begin() noexcept {
+void Establishment::begin(TimePoint deadline) noexcept {
   begun_at_ = now();
-  deadline_ = begun_at_ + plan_.connect_timeout;
+  deadline_ = std::min(begun_at_ + plan_.connect_timeout, deadline);
   if (auto misfit = gathering_.misfit()) {
     failure_ = std::make_unique<Error>(std::move(*misfit));
     return turn_.advance(*this);
@@ -106,7 +106,9 @@ void Establishment::begin_race() noexcept {
 }
 
 void Establishment::advance() noexcept {
-  if (failure_ && owner_ != nullptr) fail(*failure_);
+  if (!failure_ || owner_ == nullptr) return;
+  if (lost_ && plan_.in_clear) return go_on_in_clear();
+  fail(*failure_);
 }
 
 // ---- attempts
@@ -146,6 +148,7 @@ void Establishment::let_grow(Trunk& trunk, std::size_t stack) {
     plan->stacks = {plan_.stacks[stack]};
     plan->wishes.properties.clear();
     plan->report.reset();
+    plan->in_clear.reset();
     growth_ = std::make_shared<const Growth>(Growth{framework_, std::move(plan)});
   }
   trunk.lowers().grow_from(growth_);
@@ -260,6 +263,7 @@ void Establishment::won(NodeIndex leaf) noexcept {
 void Establishment::deliver() noexcept { finish(); }
 
 void Establishment::lost(const Error& error) noexcept {
+  lost_ = true;
   failure_ = std::make_unique<Error>(explained(error));
   turn_.advance(*this);
 }
@@ -285,6 +289,20 @@ void Establishment::fail(const Error& error) noexcept {
   if (plan_.report) owner.race_over(report({}, &error), plan_.report);
   owner.establish_failed(error);
   finish();
+}
+
+// The application has said that it takes what is not secured as well: then, and only when nothing secured is left
+// (API-240, RACE-94).
+void Establishment::go_on_in_clear() noexcept {
+  EstablishmentOwner& owner = *std::exchange(owner_, nullptr);
+  auto& other = turn_.make<Establishment>(framework_, turn_, plan_.in_clear, owner);
+  owner.stack_noticed(Notice::soft_error,
+                      {failure_->reason, failure_->code, failure_->layer,
+                       "nothing secured could be established, going on in clear: " + failure_->detail});
+  if (plan_.report) owner.race_over(report({}, failure_.get()), plan_.report);
+  finish();
+  owner.establishing_with(other);
+  other.begin(deadline_);
 }
 
 void Establishment::finish() noexcept {

@@ -22,7 +22,8 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
  public:
   Establishment(FrameworkCore& framework, Turn& turn, std::shared_ptr<const Plan> plan, EstablishmentOwner& owner);
   ~Establishment() override;
-  void begin() noexcept;
+  /// `deadline`: until when, if its plan allows more time.
+  void begin(TimePoint deadline = TimePoint::max()) noexcept;
   void cancel() noexcept;  // its owner wants it no more; retires
 
   void on_alarm() noexcept override;  // the race decides again, or the time is over
@@ -48,6 +49,7 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
   Error too_late() const;
   Error explained(const Error& error) const;
   void fail(const Error& error) noexcept;
+  void go_on_in_clear() noexcept;
   bool ask_store() noexcept;
   void begin_race() noexcept;
   void finish() noexcept;
@@ -71,6 +73,7 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
   std::unique_ptr<StateVisit> visit_;  // null: there is no store
   bool waits_for_store_ = false;
   bool late_ = false;  // the time to connect is over
+  bool lost_ = false;  // every attempt has failed
 };
 
 }  // namespace trellis

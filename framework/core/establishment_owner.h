@@ -9,6 +9,8 @@
 
 namespace trellis {
 
+class Establishment;
+
 class EstablishmentOwner : public StackOwner {
  public:
   /// What a candidate is made of; without layers yet.
@@ -21,6 +23,8 @@ class EstablishmentOwner : public StackOwner {
   /// The winner, ready. From now on it has this owner.
   virtual void bind(Stack& stack, std::string_view node, MessageRef early_copy) noexcept = 0;
   virtual void establish_failed(Error) noexcept = 0;
+  /// Another establishment goes on for it; only where its plan has something to go on with.
+  virtual void establishing_with(Establishment&) noexcept {}
   virtual void race_over(std::unique_ptr<RaceReport>, std::shared_ptr<Preconnection::RaceOver>) = 0;
 
  protected:

@@ -8,6 +8,7 @@
 #include "core/gathering.h"
 #include "core/path_table.h"
 #include "core/plugin_path.h"
+#include "core/security_mode.h"
 #include "core/text.h"
 
 namespace trellis {
@@ -206,9 +207,17 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
   } else {
     plan.stacks = (*chosen)->stacks;
   }
-  std::string why;
+  StackList clear;
+  if (wishes.stack.empty() && wishes.security && wishes.security->mode != SecurityMode::required) {
+    clear = in_clear(registry, **chosen, requirements);
+    const bool only = wishes.security->mode == SecurityMode::disabled ||
+                      std::ranges::none_of(plan.stacks, [](const auto& stack) { return secures(stack->traits); });
+    if (only) plan.stacks = std::exchange(clear, {});
+  }
+  std::string why = plan.stacks.empty() ? "none of them may be used in clear" : "";
   std::erase_if(plan.stacks, [&](const auto& stack) {
-    const auto fits = satisfies(stack->traits, requirements);
+    auto fits = satisfies(stack->traits, requirements);
+    if (fits) fits = suits(stack->traits, wishes.security.get());
     if (fits) return false;
     plan.unfit.push_back(stack->text + ": " + fits.error().detail);
     why += (why.empty() ? "" : "; ") + plan.unfit.back();
@@ -250,6 +259,12 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
     plan.state = std::make_shared<const StateRules>(std::move(own));
   }
   plan.profile = std::move(*chosen);
+  std::erase_if(clear, [&](const auto& stack) { return stack->traits.face != plan.face; });
+  if (!clear.empty()) {
+    auto other = std::make_shared<Plan>(plan);
+    other->stacks = std::move(clear);
+    plan.in_clear = std::move(other);
+  }
   return plan;
 }
 

@@ -36,6 +36,7 @@ struct Plan {
   Preconnection::Wishes wishes;
   std::string peer;                // wishes.remote, as what is remembered names it: state_endpoint()
   StackList stacks;                // usable and equivalent, best first; at least one
+  std::shared_ptr<Plan> in_clear;  // when all of them have failed (SecurityMode::opportunistic); null: nothing
   std::vector<std::string> unfit;  // the others, "udp: lacks what is required: reliability"
   Face face = Face::none;          // of all of them
   Duration connect_timeout{};

@@ -167,6 +167,7 @@ Result<std::shared_ptr<const Plan>> Preconnection::plan() {
     auto made = framework.plan(wishes_);
     if (!made) return fail(std::move(made));
     made->report = race_over_;
+    if (made->in_clear) made->in_clear->report = race_over_;
     plan_ = std::make_shared<const Plan>(std::move(*made));
   }
   return plan_;

@@ -234,8 +234,8 @@ State& Stack::state(unsigned index) noexcept {
                .endpoint = state_endpoint(base().remotes_ ? base().remotes_->of[index] : remote()),
                .protocol = composed_->layers[index].name,
                .detail = {}};
-  memories_->of[index] =
-      std::make_unique<LayerState>(partition ? memory_ : nullptr, rules_, std::move(key), turn_.executor());
+  memories_->of[index] = std::make_unique<LayerState>(partition ? memory_ : nullptr, rules_, std::move(key),
+                                                      security_.get(), turn_.executor());
   return *memories_->of[index];
 }
 

@@ -25,9 +25,15 @@ void add_all(std::string& text, const std::vector<T>& fields) {
   for (const T& field : fields) add(text, field);
 }
 
-std::string text_of(const StateKey& key) {
+// What the texts of all keys of one kind and partition begin with.
+std::string family_of(const StateKey& key) {
   std::string text = std::to_string(static_cast<unsigned>(key.kind));
-  for (const std::string* field : {&key.partition, &key.network, &key.endpoint, &key.protocol, &key.detail}) {
+  add(text, key.partition);
+  return text;
+}
+std::string text_of(const StateKey& key) {
+  std::string text = family_of(key);
+  for (const std::string* field : {&key.network, &key.endpoint, &key.protocol, &key.detail}) {
     add(text, *field);
   }
   return text;
@@ -59,6 +65,7 @@ std::optional<std::string> state_partition(std::string_view partition, const Sec
   }
   add(text, security->server_name);
   add(text, std::to_string(security->version_floor));
+  if (!security->must_authenticate()) add(text, "whoever it is");
   return "layers of " + std::string(partition) + ";" + sha256(text);
 }
 
@@ -96,9 +103,17 @@ StateValue StateMemory::peek(const StateKey& key, TimePoint now) {
   return places == nullptr ? StateValue{} : places->back()->value;
 }
 
-void StateMemory::put(const StateKey& key, StateValue value, TimePoint expires) {
-  if (value.size() > kValueMost) return;
+void StateMemory::make_room(const StateKey& key, std::size_t most) {
+  const std::string family = family_of(key);
+  const auto is_family = [&](const Entry& entry) { return entry.key.starts_with(family); };
+  auto count = static_cast<std::size_t>(std::ranges::count_if(entries_, is_family));
+  for (; count >= most; --count) forget(std::ranges::find_if(entries_, is_family));
+}
+
+void StateMemory::put(const StateKey& key, StateValue value, TimePoint expires, std::size_t most) {
+  if (value.size() > kValueMost || most == 0) return;
   const std::lock_guard lock(mutex_);
+  if (most < kEntriesMost) make_room(key, most);
   std::string text = text_of(key);
   if (const auto old = places_.find(text); old != places_.end() && !single_use(key.kind)) forget(old->second.front());
   entries_.push_back({std::move(text), std::move(value), expires});
@@ -129,6 +144,14 @@ std::size_t StateMemory::size() const {
   return entries_.size();
 }
 
+LayerState::LayerState(StateMemory* memory, std::shared_ptr<const StateRules> rules, StateKey key,
+                       const Security* security, Executor& executor)
+    : memory_(memory), rules_(std::move(rules)), key_(std::move(key)), executor_(executor) {
+  if (security == nullptr) return;
+  tickets_most_ = security->max_cached_sessions;
+  if (security->cached_session_lifetime) tickets_keep_ = *security->cached_session_lifetime;
+}
+
 StateKey LayerState::key(StateKind kind, std::string_view detail) const {
   StateKey whole = key_;
   whole.kind = kind;
@@ -144,8 +167,12 @@ StateValue LayerState::peek(StateKind kind, std::string_view detail) noexcept {
 void LayerState::put(StateKind kind, std::string_view detail, StateValue value, Duration keep) noexcept {
   if (memory_ == nullptr || value.empty()) return;
   keep = std::min(keep, rules_->keep_of(kind));
+  if (kind == StateKind::session_ticket) keep = std::min(keep, tickets_keep_);
   if (keep <= Duration{}) return;
   StateKey where = key(kind, detail);
+  // Nobody counts what other processes put into a store: what is limited stays here.
+  if (kind == StateKind::session_ticket && tickets_most_)
+    return memory_->put(where, std::move(value), executor_.now() + keep, *tickets_most_);
   // What may be used once is in one place only: where other processes can get it, if there is such a place.
   const bool stored = rules_->store && rules_->store->usable();
   if (!stored || !single_use(kind)) memory_->put(where, value, executor_.now() + keep);

@@ -26,8 +26,9 @@ class StateMemory {
   StateValue take(const StateKey& key, TimePoint now);
   /// The newest value of a key; it stays.
   StateValue peek(const StateKey& key, TimePoint now);
-  /// Beside other values of its key if it is for single use, else in their place.
-  void put(const StateKey& key, StateValue value, TimePoint expires);
+  /// Beside other values of its key if it is for single use, else in their place. `most`: of its kind and partition;
+  /// more, and the oldest of these is forgotten.
+  void put(const StateKey& key, StateValue value, TimePoint expires, std::size_t most = kEntriesMost);
   bool remove(const StateKey& key, const StateValue& value);  ///< false: it is not there any more
   void clear();
   std::size_t size() const;
@@ -41,6 +42,7 @@ class StateMemory {
   using Place = std::list<Entry>::iterator;
   std::vector<Place>* find(const std::string& key, TimePoint now);
   void forget(Place place);
+  void make_room(const StateKey& key, std::size_t most);
 
   mutable std::mutex mutex_;
   std::list<Entry> entries_;                          // oldest first
@@ -71,9 +73,9 @@ std::optional<std::string> state_partition(std::string_view partition, const Sec
 /// What one layer of a Connection sees.
 class LayerState final : public State {
  public:
-  /// `key` without kind and detail; null memory: nothing is remembered.
-  LayerState(StateMemory* memory, std::shared_ptr<const StateRules> rules, StateKey key, Executor& executor)
-      : memory_(memory), rules_(std::move(rules)), key_(std::move(key)), executor_(executor) {}
+  /// `key` without kind and detail; null memory: nothing is remembered. `security`, which may be null, limits tickets.
+  LayerState(StateMemory* memory, std::shared_ptr<const StateRules> rules, StateKey key, const Security* security,
+             Executor& executor);
   StateValue take(StateKind kind, std::string_view detail) noexcept override;
   StateValue peek(StateKind kind, std::string_view detail) noexcept override;
   void put(StateKind kind, std::string_view detail, StateValue value, Duration keep) noexcept override;
@@ -83,6 +85,8 @@ class LayerState final : public State {
   StateMemory* memory_;
   std::shared_ptr<const StateRules> rules_;
   StateKey key_;
+  std::optional<std::size_t> tickets_most_;  // none: as many as fit
+  Duration tickets_keep_ = Duration::max();
   Executor& executor_;
 };
 

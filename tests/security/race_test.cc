@@ -1,50 +1,11 @@
 // What a failed authentication does to a race: it ends the candidate; only one of equal security may still win, and
 // where none does, the application hears why the peer was refused.
-#include "security/secure_pair.h"
-#include "support/process.h"
+#include "security/secure_race.h"
 
 namespace trellis::test {
 namespace {
 
 using testing::HasSubstr;
-
-class SecureRace : public SecureEnds {
- protected:
-  /// Connects by a policy with these stacks.
-  void race(const std::string& stacks) {
-    const std::string policy = directory.write(
-        "race.xml", R"(<policy xmlns="urn:trellis:policy:1" name="race"><stacks>)" + stacks + "</stacks></policy>");
-    FrameworkOptions options;
-    options.policies = {policy};
-    options.plugin_directories = {TRELLIS_BUILD_DIR "/plugins"};
-    auto made = Framework::create(std::move(options));
-    if (!made) {
-      refused_policy = made.error().detail;
-      return;
-    }
-    racing = std::move(*made);
-    Preconnection to(*racing);
-    to.on_race([this](const RaceReport& report) {
-      for (const RaceNode& node : report.nodes) attempts += node.attempt && node.started_at != TimePoint{};
-    });
-    client_ready.reset();
-    client = to.security(client_security)
-                 .remote({.host = host, .port = listener->local().port, .address = listener->local()})
-                 .initiate(*world.loop, [this](Result<void> how) { client_ready = std::move(how); });
-    ASSERT_TRUE(world.run_until([&] { return client_ready.has_value(); }));
-  }
-  static std::string tls(const std::string& name, const std::string& options = {}) {
-    return "<stack name='" + name + "'><layer protocol='tls'>" + options + "</layer><layer protocol='tcp'/></stack>";
-  }
-  static std::string expecting(const std::string& server) {
-    return "<option name='server-name' value='" + server + "'/>";
-  }
-  ~SecureRace() override { client = {}; }  // before its framework
-  const TemporaryDirectory directory;
-  std::unique_ptr<Framework> racing;
-  std::string refused_policy;
-  int attempts = 0;
-};
 
 // RACE-94: both are of equal security, so the second may win.
 TEST_F(SecureRace, AnotherCandidateOfEqualSecurityMayWin) {
@@ -78,22 +39,7 @@ TEST_F(SecureRace, NothingWeakerIsInTheRace) {
 
 // QUIC-8: the reason tells "no secure way" from "no way".
 TEST_F(SecureRace, AServerWithoutTlsIsNotSpokenToInClear) {
-  std::string heard;
-  Listener plain = world.preconnection("tcp")
-                       .local({.host = "127.0.0.1"})
-                       .listen(*world.loop, {.listening = {},
-                                             .received =
-                                                 [&](Connection c) {
-                                                   world.accepted.push_back(std::make_unique<Connection>(std::move(c)));
-                                                   Connection& peer = *world.accepted.back();
-                                                   peer.receive(1, 65536, [&](Result<Message> message) {
-                                                     if (message) heard += tests::text(message->data);
-                                                     peer.send(tests::slice(peer, "400 in clear, please\r\n"));
-                                                   });
-                                                 },
-                                             .failed = {}});
-  ASSERT_TRUE(world.run_until([&] { return plain.local().port != 0; }));
-  listener = std::move(plain);
+  listen_in_clear();
   race(tls("one") + tls("two", expecting("peer.example")));
   EXPECT_EQ(failure().reason, Reason::protocol_violation) << failure().detail;
   EXPECT_EQ(heard.substr(0, 3), std::string("\x16\x03\x01", 3)) << "the first thing said was no ClientHello";

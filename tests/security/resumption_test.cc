@@ -63,6 +63,23 @@ TEST_P(Resumption, AnotherServerIsAskedInFull) {
   EXPECT_FALSE(resumed());
 }
 
+// API-236: the server gives two tickets, and one is kept.
+TEST_P(Resumption, AsManyTicketsAreKeptAsTheApplicationAllows) {
+  client_security->max_cached_sessions = 1;
+  EXPECT_FALSE(resumed());
+  meet();
+  EXPECT_EQ(property(client, "tls.resumed"), "true");
+  const Connection first = std::move(client);
+  meet("resumption=true");
+  // The first has not been asked for its new tickets yet.
+  EXPECT_EQ(property(client, "tls.resumed"), "false");
+}
+
+TEST_P(Resumption, NoTicketIsKeptWhereTheApplicationAllowsNone) {
+  client_security->max_cached_sessions = 0;
+  for (int i = 0; i < 2; ++i) EXPECT_FALSE(resumed()) << i;
+}
+
 INSTANTIATE_TEST_SUITE_P(Stacks, Resumption, kSecureStacks, stack_name);
 
 }  // namespace

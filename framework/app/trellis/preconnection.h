@@ -39,10 +39,11 @@ class Preconnection {
   Preconnection& prohibit(Feature feature);       ///< narrows the policy
   Preconnection& prefer(Feature feature);         ///< ranks what the policy allows
   Preconnection& avoid(Feature feature);          ///< ranks what the policy allows
-  Preconnection& security(std::shared_ptr<const Security> parameters);  ///< certificates, trust, ALPN
+  /// Certificates, trust, ALPN, and whether Connections are secured at all. None given: as the policy's stacks are.
+  Preconnection& security(std::shared_ptr<const Security> parameters);
   Preconnection& set(std::string_view property,
                      PropertyValue value);  ///< set on each new Connection before it is ready
-  /// Hears how establishing went, on success and on failure, just before `ready`.
+  /// Hears how establishing went, on success and on failure, just before `ready`; of each race, if it took two.
   using RaceOver = std::move_only_function<void(const RaceReport&)>;
   Preconnection& on_race(RaceOver hear);             ///< of every Connection initiated from here
   Preconnection& connect_timeout(Duration timeout);  ///< until ready; default: the policy's

@@ -183,7 +183,7 @@ int TlsSession::judge() {
   }
   peer_shown_ = true;
   peer_valid_ = !refusal;
-  if (peer_valid_ || host_.security().verify) return 0;
+  if (peer_valid_ || host_.security().verify || !host_.security().must_authenticate()) return 0;
   refusal_ = std::move(refusal);
   return GNUTLS_E_CERTIFICATE_ERROR;
 }

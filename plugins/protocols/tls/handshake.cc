@@ -264,7 +264,7 @@ security::PeerCheck Handshake::check() const {
 void Handshake::judge(std::optional<Error> refusal) {
   peer_shown_ = true;
   peer_valid_ = !refusal;
-  if (peer_valid_ || host_.security().verify) return;
+  if (peer_valid_ || host_.security().verify || !host_.security().must_authenticate()) return;
   refusal_ = std::move(refusal);
   throw Botan::TLS::TLS_Exception(security::alert_for(*refusal_), refusal_->detail);
 }
