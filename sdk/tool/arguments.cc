@@ -1,14 +1,11 @@
-// arguments.cc: see arguments.h. Poco parses and formats; its exceptions end here.
+// arguments.cc: see arguments.h. Parsed by hand, because a command shall not wait for the loading of a library for it.
 #include "arguments.h"
 
-#include <Poco/Util/HelpFormatter.h>
-#include <Poco/Util/OptionException.h>
-#include <Poco/Util/OptionProcessor.h>
-#include <Poco/Util/OptionSet.h>
-
+#include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <sstream>
+#include <ranges>
+#include <utility>
 
 #include "core/text.h"
 
@@ -16,19 +13,25 @@ namespace trellis::tool {
 
 namespace {
 
-constexpr int kHelpWidth = 110;
+constexpr std::size_t kHelpWidth = 110;
+constexpr std::size_t kGap = 2;  // between the columns of the help
 
-template <class Options>
-Poco::Util::OptionSet to_poco(const Options& options) {
-  Poco::Util::OptionSet set;
-  for (const auto& option : options) {
-    Poco::Util::Option made(option.name, option.letter, option.meaning);
-    if (!option.value.empty()) made.argument(option.value);
-    if (!option.group.empty()) made.group(option.group);
-    made.repeatable(option.repeatable);
-    set.addOption(made);
+/// Appends text that begins at column `indent`, in lines of kHelpWidth.
+void append_wrapped(std::string& out, std::string_view text, std::size_t indent) {
+  const std::string next_line = "\n" + std::string(indent, ' ');
+  std::string_view before;
+  for (const auto line : std::views::split(text, '\n')) {
+    out += std::exchange(before, next_line);
+    std::size_t column = indent;
+    for (const auto word : std::views::split(line, ' ')) {
+      const std::size_t size = std::ranges::size(word);
+      const bool fits = column + 1 + size <= kHelpWidth;
+      if (column > indent) out += fits ? " " : next_line;
+      column = (column == indent || !fits ? indent : column + 1) + size;
+      out.append(word.begin(), word.end());
+    }
   }
-  return set;
+  out += '\n';
 }
 
 }  // namespace
@@ -60,27 +63,47 @@ Arguments& Arguments::footer(std::string_view text) {
   return *this;
 }
 
+const Arguments::Option* Arguments::find(std::string_view word) const {
+  const bool spelled = word.starts_with("--");
+  const std::string_view name = word.substr(spelled ? 2 : 1);
+  const auto found = std::ranges::find(options_, name, spelled ? &Option::name : &Option::letter);
+  return found == options_.end() || name.empty() ? nullptr : &*found;
+}
+
+Result<void> Arguments::take(const Option& option, std::string_view value) {
+  const bool contradicts = std::ranges::any_of(options_, [&](const Option& other) {
+    const bool excludes = &other == &option ? !option.repeatable : !option.group.empty() && other.group == option.group;
+    return excludes && has(other.name);
+  });
+  if (contradicts)
+    return fail(Reason::invalid_argument, "--" + option.name + " contradicts or repeats an earlier option");
+  given_[option.name].emplace_back(value);
+  return {};
+}
+
 Result<void> Arguments::parse(std::span<char* const> words) {
-  const Poco::Util::OptionSet set = to_poco(options_);
-  Poco::Util::OptionProcessor processor(set);
-  processor.setUnixStyle(true);
-  std::string waiting;  // an option whose value is the next word
-  for (const char* word : words) try {
-      std::string name, value;
-      const bool is_option = processor.process(word, name, value);
-      waiting = is_option && name.empty() && std::string_view(word) != "--" ? word : "";
-      if (!is_option)
-        operands_.emplace_back(word);
-      else if (!name.empty())
-        given_[name].push_back(value);
-    } catch (const Poco::Util::IncompatibleOptionsException& thrown) {
-      return fail(Reason::invalid_argument, "--" + thrown.message() + " contradicts or repeats an earlier option");
-    } catch (const Poco::Util::UnknownOptionException&) {
-      return fail(Reason::invalid_argument, std::string("there is no option ") + word);
-    } catch (const Poco::Exception& thrown) {
-      return fail(Reason::invalid_argument, std::string(word) + ": " + thrown.displayText());
+  bool only_operands = false;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string_view word = words[i];
+    if (only_operands || !word.starts_with('-') || word == "-") {
+      operands_.emplace_back(word);
+      continue;
     }
-  if (!waiting.empty()) return fail(Reason::invalid_argument, waiting + " needs a value");
+    if (word == "--") {
+      only_operands = true;
+      continue;
+    }
+    const std::size_t sign = word.find('=');
+    const std::string_view name = word.substr(0, sign);
+    const Option* const option = find(name);
+    if (option == nullptr) return fail(Reason::invalid_argument, "there is no option " + std::string(word));
+    const bool wants = !option->value.empty(), has_one = sign != std::string_view::npos;
+    if (has_one && !wants) return fail(Reason::invalid_argument, std::string(name) + " takes no value");
+    if (wants && !has_one && i + 1 == words.size())
+      return fail(Reason::invalid_argument, std::string(name) + " needs a value");
+    const std::string_view value = has_one ? word.substr(sign + 1) : wants ? words[++i] : std::string_view();
+    if (auto taken = take(*option, value); !taken) return taken;
+  }
   return {};
 }
 
@@ -96,18 +119,26 @@ const std::vector<std::string>& Arguments::texts(std::string_view name) const {
 }
 
 std::string Arguments::help() const {
-  const Poco::Util::OptionSet set = to_poco(options_);
-  Poco::Util::HelpFormatter formatter(set);
-  formatter.setUnixStyle(true);
-  formatter.setWidth(kHelpWidth);
-  formatter.setAutoIndent();
-  formatter.setCommand("trellis " + command_);
-  formatter.setUsage("[options] " + operand_names_);
-  formatter.setHeader(about_);
-  formatter.setFooter(footer_);
-  std::ostringstream out;
-  formatter.format(out);
-  return out.str();
+  std::vector<std::string> names;
+  std::size_t widest = 0;
+  for (const Option& option : options_) {
+    std::string& name = names.emplace_back(option.letter.empty() ? "" : "-" + option.letter + ", ");
+    name += "--" + option.name;
+    if (!option.value.empty()) name += "=" + option.value;
+    widest = std::max(widest, name.size());
+  }
+  std::string out = "usage: trellis " + command_ + " [options] " + operand_names_ + "\n";
+  append_wrapped(out, about_, 0);
+  out += '\n';
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    names[i].resize(widest + kGap, ' ');
+    out += names[i];
+    append_wrapped(out, options_[i].meaning, widest + kGap);
+  }
+  if (footer_.empty()) return out;
+  out += '\n';
+  append_wrapped(out, footer_, 0);
+  return out;
 }
 
 Result<double> parse_seconds(std::string_view option, std::string_view text) {

@@ -1,0 +1,17 @@
+// locked_pool.cc: how much memory Botan locks, where it is linked statically (framework/decisions/0022).
+//
+// Botan locks its pool for secrets page by page when it is loaded: 128 pages, some 800 system calls and 3 ms. Each
+// program and plugin has a Botan of its own, and what does not fit goes to the heap, where it is wiped as well.
+#include <algorithm>
+#include <cstddef>
+
+// The linker gives these names to Botan::OS::get_memory_locking_limit(): ours and the library's.
+extern "C" {
+std::size_t __real__ZN5Botan2OS24get_memory_locking_limitEv();
+std::size_t __wrap__ZN5Botan2OS24get_memory_locking_limitEv();
+}
+
+std::size_t __wrap__ZN5Botan2OS24get_memory_locking_limitEv() {
+  constexpr std::size_t kMost = 16 << 10;
+  return std::min(__real__ZN5Botan2OS24get_memory_locking_limitEv(), kMost);
+}
