@@ -16,6 +16,7 @@ constexpr OptionSpec kOptions[] = {
 
 constexpr std::uint64_t kTidyEvery = 256;    // puts
 constexpr std::int64_t kPagesMost = 16'384;  // 64 MiB
+constexpr int kLogPages = 64;                // what a process leaves in the log that is killed, the next one reads
 
 constexpr const char* kSchema = R"(
   CREATE TABLE entry(id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, partition TEXT NOT NULL, network TEXT NOT NULL,
@@ -100,7 +101,8 @@ Result<void> SqliteBackend::open_file() {
                 0, "sqlite");
   if (auto set = file_.run("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=FAST"); !set)
     return set;
-  if (auto set = file_.run(std::format("PRAGMA max_page_count={}", kPagesMost).c_str()); !set) return set;
+  const auto limits = std::format("PRAGMA max_page_count={}; PRAGMA wal_autocheckpoint={}", kPagesMost, kLogPages);
+  if (auto set = file_.run(limits.c_str()); !set) return set;
   if (*version < kSchemaVersion) {
     Transaction making(file_);  // another process may be making it too
     if (auto begun = making.begun(); !begun) return begun;
