@@ -196,6 +196,21 @@ TEST_F(OpenSsl, OurClientDoesNotKnowTheAuthority) {
   EXPECT_TRUE(theirs->wait_error("alert unknown ca")) << theirs->error();
 }
 
+// No client of ours can check such a signature, and none pretends to.
+TEST_F(OpenSsl, OurClientHasNoUseForAnEd25519Certificate) {
+  const std::string key = directory.path() + "/ed25519.key", certificate = directory.path() + "/ed25519.pem";
+  Process make({"openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=peer.example", "-keyout", key,
+                "-out", certificate});
+  ASSERT_EQ(make.wait(), 0) << make.error();
+  port = free_port();
+  Process theirs({"openssl", "s_server", "-accept", "127.0.0.1:" + port, "-cert", certificate, "-key", key});
+  ASSERT_TRUE(theirs.wait_output("ACCEPT")) << theirs.error();
+  const Outcome outcome = connect(port, "hello\n");
+  EXPECT_EQ(outcome.code, 2) << outcome.error;
+  EXPECT_THAT(outcome.error, HasSubstr("handshake_failure (40): nothing is in common, be it a version, a group, a "
+                                       "suite, or a certificate of an RSA or ECDSA key"));
+}
+
 // API-228, API-243
 TEST_F(OpenSsl, OurClientDoesNotSpeakOlderVersions) {
   auto theirs = server({"-tls1_2"});

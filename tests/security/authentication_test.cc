@@ -49,6 +49,21 @@ TEST_P(Authentication, OtherKindsOfKeys) {
   }
 }
 
+// The server sends the certificates between its own and the anchor.
+TEST_P(Authentication, AChainOverAnotherAuthority) {
+  Pki between("Authority in between", pki);
+  server_security = new_security();
+  server_security->server_identities = {between.issue()};
+  meet();
+  expect_conversation();
+  server_security = new_security();
+  server_security->server_identities = {between.issue()};
+  server_security->server_identities[0].chain.resize(1);
+  listener.reset();
+  meet();
+  expect_refused(Code::unknown_issuer, "the last issuer is CN=\"Authority in between\"");
+}
+
 TEST_P(Authentication, Expired) {
   show({.from = std::chrono::hours(-48), .until = std::chrono::hours(-1)});
   meet();

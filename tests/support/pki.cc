@@ -72,6 +72,23 @@ Pki::Pki(const std::string& name) : random_(std::make_shared<Botan::AutoSeeded_R
   authority_ = std::make_unique<Botan::X509_CA>(*certificate_, *key_, "SHA-256", *random_);
 }
 
+Pki::Pki(const std::string& name, Pki& issuer) : random_(issuer.random_) {
+  key_ = make_key("ECDSA", *random_);
+  Botan::X509_DN subject;
+  subject.add_attribute("X520.CommonName", name);
+  Botan::Extensions extensions;
+  extensions.add(std::make_unique<Botan::Cert_Extension::Basic_Constraints>(true, 0), true);
+  extensions.add(std::make_unique<Botan::Cert_Extension::Key_Usage>(
+                     Botan::Key_Constraints(Botan::Key_Constraints::KeyCertSign | Botan::Key_Constraints::CrlSign)),
+                 true);
+  const auto now = std::chrono::system_clock::now();
+  const auto request = Botan::PKCS10_Request::create(*key_, subject, extensions, "SHA-256", *random_);
+  certificate_ = std::make_unique<Botan::X509_Certificate>(
+      issuer.authority_->sign_request(request, *random_, Botan::X509_Time(now - std::chrono::hours(1)),
+                                      Botan::X509_Time(now + std::chrono::hours(24 * 30))));
+  authority_ = std::make_unique<Botan::X509_CA>(*certificate_, *key_, "SHA-256", *random_);
+}
+
 Identity Pki::issue(const CertificateWish& wish) {
   const auto key = make_key(wish.key, *random_);
   Botan::AlternativeName names;

@@ -34,6 +34,8 @@ struct StapleWish {
 class Pki {
  public:
   explicit Pki(const std::string& name = "Test Authority");
+  /// An authority for which another one vouches.
+  Pki(const std::string& name, Pki& issuer);
   /// A key and a certificate of this authority, with the authority's own in the chain.
   Identity issue(const CertificateWish& wish = {});
   /// The authority's certificate, as a trust anchor.

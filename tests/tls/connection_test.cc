@@ -1,5 +1,6 @@
 // The life of a TLS connection behind its handshake, and the ways in which it does not come to be.
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 
 #include "security/secure_pair.h"
@@ -141,6 +142,40 @@ TEST_F(TlsConnection, KeyLogOnlyWhereTheOptionSaysSo) {
   const std::string text{std::istreambuf_iterator<char>(in), {}};
   EXPECT_THAT(text, HasSubstr("CLIENT_TRAFFIC_SECRET_0 "));
   EXPECT_THAT(text, HasSubstr("SERVER_HANDSHAKE_TRAFFIC_SECRET "));
+}
+
+// There is no early data: what an application gives early is sent when the handshake is complete, once.
+TEST_F(TlsConnection, EarlyDataWaitsForTheHandshake) {
+  listen();
+  for (int i = 0; i < 2; ++i) {  // the second resumes
+    Slice hello = world.loop->pool().allocate(0, 5, 0);
+    std::memcpy(hello.edit().data(), "early", 5);
+    Message early{.data = std::move(hello)};
+    early.properties.replayable = true;
+    client_ready.reset();
+    std::optional<bool> accepted;
+    client = world.preconnection(stack({}))
+                 .security(client_security)
+                 .remote({.host = host, .port = listener->local().port, .address = listener->local()})
+                 .initiate(*world.loop, [this](Result<void> how) { client_ready = std::move(how); }, std::move(early));
+    client.on_notice([&](Notice notice, const Error&) {
+      if (notice == Notice::early_accepted || notice == Notice::early_refused) accepted = true;
+    });
+    ASSERT_TRUE(world.run_until([&] { return client_ready && !world.accepted.empty(); }));
+    ASSERT_TRUE(*client_ready) << failure().detail;
+    server = std::move(*world.accepted.back());
+    world.accepted.pop_back();
+    tests::Reader at_server(server);
+    EXPECT_TRUE(world.run_until([&] { return at_server.all.size() >= 5; }));
+    EXPECT_EQ(at_server.all, "early");
+    EXPECT_FALSE(accepted) << "nothing was early";
+    EXPECT_EQ(property(client, "tls.resumed"), i == 0 ? "false" : "true");
+    server.cancel_receive();
+    server.send(tests::slice(server, "x"));
+    tests::Reader at_client(client);
+    EXPECT_TRUE(world.run_until([&] { return at_client.all == "x"; }));
+    client.cancel_receive();
+  }
 }
 
 // ---- options

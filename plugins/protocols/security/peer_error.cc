@@ -34,6 +34,10 @@ Reason reason_of(AlertDescription alert) noexcept {
   }
 }
 
+// What a peer means that says no more than this; it may have no key but Ed25519's, which nobody here can check.
+constexpr const char* kNothingShared =
+    ": nothing is in common, be it a version, a group, a suite, or a certificate of an RSA or ECDSA key";
+
 auto milliseconds(Duration limit) { return std::chrono::duration_cast<std::chrono::milliseconds>(limit).count(); }
 
 }  // namespace
@@ -45,7 +49,8 @@ Error make_error(const char* layer, Reason reason, Code code, std::string detail
 Error alert_error(const char* layer, AlertDescription alert, std::string_view peer) {
   const auto number = static_cast<std::uint8_t>(alert);
   return {reason_of(alert), static_cast<std::uint64_t>(Code::alert_received) + number, layer,
-          std::format("{} ended the connection with the alert {} ({})", peer, to_string(alert), number)};
+          std::format("{} ended the connection with the alert {} ({}){}", peer, to_string(alert), number,
+                      alert == AlertDescription::handshake_failure ? kNothingShared : "")};
 }
 
 Error timeout_error(const char* layer, std::string_view peer, Duration limit) {
