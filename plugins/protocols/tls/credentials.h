@@ -12,6 +12,7 @@
 
 #include "security/credentials_cache.h"
 #include "security/peer_trust.h"
+#include "ticket_seal.h"
 #include "tls_settings.h"
 
 namespace trellis::tls {
@@ -34,6 +35,8 @@ class Credentials final : public Botan::Credentials_Manager {
   const std::shared_ptr<Botan::TLS::Policy>& policy() const noexcept { return policy_; }
   /// Whom the peer must prove to be.
   const security::PeerTrust& trust() const noexcept { return trust_; }
+  /// A server's tickets.
+  const std::shared_ptr<TicketSeal>& ticket_seal() const noexcept { return ticket_seal_; }
   /// Who signs for this key; null: the library does.
   const Own* signer(const Botan::Private_Key& key) const;
   /// Tells sessions that were authenticated by different rules apart.
@@ -51,19 +54,20 @@ class Credentials final : public Botan::Credentials_Manager {
                                                       const std::string& type, const std::string& context) override;
   std::shared_ptr<Botan::Private_Key> private_key_for(const Botan::Public_Key& key, const std::string& type,
                                                       const std::string& context) override;
-  Botan::secure_vector<std::uint8_t> session_ticket_key() override { return settings_.ticket_key; }
   std::vector<Botan::TLS::ExternalPSK> find_preshared_keys(std::string_view host, Botan::TLS::Connection_Side side,
                                                            const std::vector<std::string>& identities,
                                                            const std::optional<std::string>& hash) override;
 
  private:
-  Credentials(const Settings& settings, bool server) : settings_(settings), server_(server) {}
+  Credentials(const Settings& settings, bool server)
+      : settings_(settings), server_(server), ticket_seal_(std::make_shared<TicketSeal>(settings.ticket_key)) {}
   Result<void> add(const Identity& identity);
   Result<void> read_algorithms(const Security& security);
   void mark(const Security& security);
 
   const Settings& settings_;
   bool server_;
+  std::shared_ptr<TicketSeal> ticket_seal_;
   std::vector<Own> own_;
   security::PeerTrust trust_;
   std::vector<PresharedKey> preshared_keys_;

@@ -9,7 +9,6 @@
 #include <botan/tls_server.h>
 #include <botan/tls_session.h>
 #include <botan/tls_session_manager_noop.h>
-#include <botan/tls_session_manager_stateless.h>
 
 #include <algorithm>
 #include <format>
@@ -101,7 +100,7 @@ Result<void> Handshake::begin(const OpenArgs& args) try {
   const std::shared_ptr<Botan::RandomNumberGenerator> random(std::shared_ptr<void>(), &random_);
   if (server_) {
     std::shared_ptr<Botan::TLS::Session_Manager> sessions =
-        std::make_shared<Botan::TLS::Session_Manager_Stateless>(credentials_, random);
+        std::make_shared<SealedSessions>(credentials_->ticket_seal(), random);
     if (settings_.tickets == 0) sessions = std::make_shared<Botan::TLS::Session_Manager_Noop>();
     channel_ = std::make_unique<Botan::TLS::Server>(self, sessions, credentials_, credentials_->policy(), random, false,
                                                     std::size_t{0});

@@ -17,6 +17,7 @@
 #include "loop_random.h"
 #include "record/record_sealer.h"
 #include "security/peer_check.h"
+#include "ticket_seal.h"
 #include "ticket_store.h"
 #include "trellis/protocol.h"
 
