@@ -103,15 +103,19 @@ void FrameWriter::put(const ConnectionReset& reset) noexcept {
   byte(kConnectionReset);
   number(reset.connection, 4);
 }
-void FrameWriter::put(std::uint32_t stream, std::uint64_t offset, std::span<const std::byte> data, bool fin) noexcept {
+void FrameWriter::put_header(std::uint32_t stream, std::uint64_t offset, std::uint32_t size, bool fin) noexcept {
   byte(fin ? kStreamFin : kStream);
   number(stream, 4);
   number(offset, 8);
-  number(data.size(), 2);
+  number(size, 2);
+}
+void FrameWriter::put(std::uint32_t stream, std::uint64_t offset, std::span<const std::byte> data, bool fin) noexcept {
+  put_header(stream, offset, static_cast<std::uint32_t>(data.size()), fin);
   bytes(data);
 }
 void FrameWriter::pad(std::uint32_t bytes) noexcept {
-  while (bytes-- > 0) byte(kPadding);
+  std::memset(room_.data() + at_, kPadding, bytes);
+  at_ += bytes;
 }
 
 }  // namespace trellis::tcpls

@@ -75,6 +75,9 @@ class FrameWriter {
   void put(const NewToken&) noexcept;
   void put(const ConnectionReset&) noexcept;
   void put(std::uint32_t stream, std::uint64_t offset, std::span<const std::byte> data, bool fin) noexcept;
+  /// Of a Stream frame; `size` bytes of data follow it.
+  void put_header(std::uint32_t stream, std::uint64_t offset, std::uint32_t size, bool fin) noexcept;
+  void bytes(std::span<const std::byte> from) noexcept;
   void pad(std::uint32_t bytes) noexcept;
   std::uint32_t written() const noexcept { return at_; }
   std::uint32_t left() const noexcept { return static_cast<std::uint32_t>(room_.size()) - at_; }
@@ -82,7 +85,6 @@ class FrameWriter {
  private:
   void byte(std::uint8_t value) noexcept { room_[at_++] = static_cast<std::byte>(value); }
   void number(std::uint64_t value, unsigned bytes) noexcept;
-  void bytes(std::span<const std::byte> from) noexcept;
   std::span<std::byte> room_;
   std::uint32_t at_ = 0;
 };

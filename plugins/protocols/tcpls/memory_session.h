@@ -12,7 +12,8 @@ struct Tampering {
     Connection& c = *session.connections_.front();
     Slice content = session.pool().allocate(tls::kHeadroom, static_cast<std::uint32_t>(frames.size()), tls::kTailroom);
     std::ranges::copy(frames, content.edit().begin());
-    session.seal(c, std::move(content), {});
+    if (c.sealer->seal(tls::ContentType::application_data, std::move(content), session.sealed_, session.pool()))
+      c.port.push(session.sealed_);
   }
   static void send_handshake(Session& session, std::span<const std::byte> message) {
     Connection& c = *session.connections_.front();

@@ -103,6 +103,7 @@ Result<void> Session::take_over() noexcept {
   auto open = tls::RecordKey::derive(*receiving, tls::Direction::open);
   if (!seal) return fail(std::move(seal));
   if (!open) return fail(std::move(open));
+  sending_ = std::move(*sending);
   seal_key_ = std::move(*seal);
   open_key_ = std::move(*open);
   Connection& first = *connections_.front();

@@ -13,6 +13,7 @@
 #include "extensions.h"
 #include "handshake.h"
 #include "join.h"
+#include "outgoing_record.h"
 #include "post_handshake.h"
 #include "settings.h"
 #include "stream.h"
@@ -87,7 +88,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   bool take_frame(Connection& c, Frame& frame, bool& at_once) noexcept;
   void take_stream_data(StreamData&& frame, bool& at_once) noexcept;
   void take_ack(const Ack& ack) noexcept;
-  void data_acked(const StreamData& data) noexcept;
+  void data_acked(const Unacked::Part& data) noexcept;
   void take_token(const NewToken& token) noexcept;
   void take_reset(const ConnectionReset& reset) noexcept;
   void take_plain(Slice payload) noexcept;
@@ -101,12 +102,23 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   Connection* pick() noexcept;
   bool pack(Connection& c, bool data) noexcept;
   bool pack_plain(Connection& c) noexcept;
-  std::uint32_t size_of_next(bool data) const noexcept;
-  void put_acks(FrameWriter& writer) noexcept;
-  void put_orphans(Connection& c, FrameWriter& writer) noexcept;
-  void put_streams(Connection& c, FrameWriter& writer, MessageRef& info) noexcept;
-  void put_chunk(Connection& c, Stream& s, FrameWriter& writer, MessageRef& info) noexcept;
-  void seal(Connection& c, Slice content, MessageRef info) noexcept;
+  struct Portion {
+    std::uint32_t size = 0, own = 0;  // bytes; those of them that the record's own block takes
+    bool fin = false;
+  };
+  static Portion portion(const Stream& s, std::uint32_t room) noexcept;
+  std::uint32_t own_size(bool data) const noexcept;
+  void put_acks(OutgoingRecord& record) noexcept;
+  void put_orphans(Connection& c, OutgoingRecord& record) noexcept;
+  void put_data(Connection& c, StreamData&& frame, OutgoingRecord& record) noexcept;
+  void put_streams(Connection& c, OutgoingRecord& record, MessageRef& info) noexcept;
+  void put_stream(Connection& c, Stream& s, OutgoingRecord& record, MessageRef& info) noexcept;
+  enum class Keep : std::uint8_t {
+    nothing,   // it asks for no acknowledgement
+    sequence,  // nothing in it is worth repeating
+    all,
+  };
+  void seal(Connection& c, OutgoingRecord& record, Keep keep, MessageRef info) noexcept;
   void send_acks() noexcept;
   void queue(Stream& s) noexcept;
   void say_goodbye() noexcept;
@@ -127,6 +139,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void left(Connection& c) noexcept;
   void peer_ended(Connection& c) noexcept;
   void release(Connection& c, std::size_t at_most = SIZE_MAX) noexcept;
+  void reopen(Connection& c, std::uint64_t sequence, Slice record) noexcept;
   void keep_connected() noexcept;
   void set_user_timeout(Connection& c) noexcept;
   void invite() noexcept;
@@ -168,6 +181,8 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   std::optional<Result<void>> answer_;  // of the application about the peer
   std::vector<std::uint8_t> output_;    // of the handshake
   std::shared_ptr<tls::RecordKey> seal_key_, open_key_;
+  std::optional<tls::TrafficSecret> sending_;   // to read again what we have sealed
+  std::shared_ptr<tls::RecordKey> reopen_key_;  // once that was necessary
   tls::TicketFilter tickets_;
   tls::Agreed agreed_;
   std::string peer_name_ = "the peer";
@@ -176,8 +191,8 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   std::size_t turn_ = 0;                                  // round robin
   std::unordered_map<std::uint32_t, std::unique_ptr<Stream>> streams_;
   std::deque<Stream*> sendable_;
-  std::deque<Kept> orphans_;   // of connections that are gone
-  Batch sealed_, ready_data_;  // only inside a call; keep their memory
+  std::deque<Frame> orphans_;           // of connections that are gone
+  Batch pieces_, sealed_, ready_data_;  // only inside a call; keep their memory
   ClientTokens tokens_;
   std::uint32_t next_own_ = 0, next_of_peer_ = 0, next_token_ = 1;
   unsigned invited_ = 0;         // tokens that were given and not used

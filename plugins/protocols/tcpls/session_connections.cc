@@ -162,12 +162,10 @@ void Session::set_user_timeout(Connection& c) noexcept {
 // Looks to others like the rest of a handshake, and proves that we have the
 // keys (TCPLS-65, TCPLS-66).
 void Session::send_cover(Connection& c, std::uint32_t bytes) noexcept {
-  Slice content = pool().allocate(tls::kHeadroom, bytes, tls::kTailroom);
-  FrameWriter writer(content.edit());
-  writer.put(Ping{});
-  writer.pad(bytes - writer.written());
-  c.unacked.add(c.sealer->sequence(), now(), std::monostate{});
-  seal(c, std::move(content), {});
+  OutgoingRecord record(pool(), bytes, pieces_);
+  record.put(Ping{});
+  record.pad(bytes - Ping::kSize);
+  seal(c, record, Keep::sequence, {});
 }
 
 void Session::join_with_hello(Connection& c, const Slice& record) noexcept {
@@ -324,13 +322,27 @@ void Session::left(Connection& c) noexcept {
 
 void Session::release(Connection& c, std::size_t at_most) noexcept {
   c.give_up = TimePoint::max();
-  std::deque<Kept> late;
-  c.unacked.give_up(late, at_most);
-  for (Kept& frame : late) {
-    unacked_bytes_ -= bytes_of(frame);
-    orphans_.push_back(std::move(frame));
-  }
+  c.unacked.give_up(pool(), at_most, [&](const Unacked::Record& kept, Slice record) {
+    unacked_bytes_ -= kept.bytes;
+    if (record.size() > 0) reopen(c, kept.sequence, std::move(record));
+  });
   host_.wake();
+}
+
+// The frames of a record of ours that are sent again; the others are made anew, or serve only once (TCPLS-83).
+void Session::reopen(Connection& c, std::uint64_t sequence, Slice record) noexcept {
+  if (reopen_key_ == nullptr) {
+    auto key = tls::RecordKey::derive(*sending_, tls::Direction::open);
+    if (!key) return fail_with(std::move(key.error()));
+    reopen_key_ = std::move(*key);
+  }
+  auto opened = tls::RecordOpener(reopen_key_, c.id, sequence).open(std::move(record));
+  if (!opened) return fail_with(std::move(opened.error()));
+  FrameReader reader(std::move(opened->payload));
+  for (auto frame = reader.next(); frame && *frame; frame = reader.next()) {
+    if (!std::holds_alternative<Ack>(**frame) && !std::holds_alternative<Ping>(**frame))
+      orphans_.push_back(std::move(**frame));
+  }
 }
 
 // Who only receives does not notice a black hole by itself, and a server cannot come back: so a client asks after a

@@ -224,11 +224,13 @@ void Session::take_ack(const Ack& ack) noexcept {
                       .error());
   }
   TimePoint sent{};
-  c->unacked.acknowledge(ack.sequence, [&](Unacked::Sent& done) {
-    sent = done.at;
-    unacked_bytes_ -= bytes_of(done.frame);
-    if (const auto* const data = std::get_if<StreamData>(&done.frame)) data_acked(*data);
-  });
+  c->unacked.acknowledge(
+      ack.sequence,
+      [&](const Unacked::Record& record) {
+        sent = record.at;
+        unacked_bytes_ -= record.bytes;
+      },
+      [&](const Unacked::Part& part) { data_acked(part); });
   if (sent != TimePoint{}) {
     const Duration sample = now() - sent;
     c->rtt = c->rtt == Duration{} ? sample : c->rtt + (sample - c->rtt) / 8;
@@ -238,11 +240,11 @@ void Session::take_ack(const Ack& ack) noexcept {
   if (c->state == State::gone) release(*c);
 }
 
-void Session::data_acked(const StreamData& data) noexcept {
+void Session::data_acked(const Unacked::Part& data) noexcept {
   const auto found = streams_.find(data.stream);
   if (found == streams_.end()) return;
   Stream& s = *found->second;
-  s.acked += data.data.size();
+  s.acked += data.size;
   s.fin_acked = s.fin_acked || data.fin;
   if (s.fin_acked) end_if_over(s);
 }

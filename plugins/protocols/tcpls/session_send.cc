@@ -1,6 +1,4 @@
-// session_send.cc: records of a session that go out. Data are copied once, into
-// the record; the slices of the application are kept until the peer has
-// acknowledged them.
+// session_send.cc: records of a session that go out, and are kept as they are until the peer has acknowledged them.
 #include <algorithm>
 
 #include "session.h"
@@ -46,44 +44,72 @@ Connection* Session::pick() noexcept {
 
 // ---- packing
 
-// Bytes of frames that wait, up to what fits a record.
-std::uint32_t Session::size_of_next(bool data) const noexcept {
-  std::size_t size = 0;
-  for (const auto& c : connections_) size += c->received && c->ack_due > 0 ? Ack::kSize : 0;
-  if (!data) return static_cast<std::uint32_t>(size);
-  for (const Kept& frame : orphans_) {
-    size += std::max<std::size_t>(NewToken::kSize, kStreamHeader + bytes_of(frame));
-    if (size >= tls::kPlaintextMax) break;
+// What the next record takes of a stream, where it has room for so many bytes of data. A record carries the fate of one
+// message at most.
+Session::Portion Session::portion(const Stream& s, std::uint32_t room) noexcept {
+  Portion part;
+  std::size_t chunks = 0;
+  for (const Chunk& chunk : s.unsent) {
+    const std::uint32_t size = std::min(chunk.data.size(), room - part.size);
+    part.size += size;
+    part.own += OutgoingRecord::own_bytes(chunk.data, size);
+    if (size < chunk.data.size()) break;
+    ++chunks;
+    if (chunk.info || part.size == room) break;
   }
+  part.fin = s.fin_due && chunks == s.unsent.size();
+  return part;
+}
+
+// Bytes that the next record needs of its own, without what stays where it is; 0: there is nothing to send.
+std::uint32_t Session::own_size(bool data) const noexcept {
+  std::uint32_t own = 0;
+  for (const auto& c : connections_) own += c->received && c->ack_due > 0 ? Ack::kSize : 0;
+  if (!data) return own;
+  std::uint32_t left = tls::kPlaintextMax - own;
+  for (const Frame& frame : orphans_) {
+    const auto* const moved = std::get_if<StreamData>(&frame);
+    const std::uint32_t size = moved != nullptr ? moved->data.size() : 0;
+    const std::uint32_t fixed = moved != nullptr                          ? kStreamHeader
+                                : std::holds_alternative<NewToken>(frame) ? NewToken::kSize
+                                                                          : ConnectionReset::kSize;
+    if (left < fixed + std::min(size, 1u)) return own;
+    const std::uint32_t taken = std::min(size, left - fixed);
+    own += fixed + (moved != nullptr ? OutgoingRecord::own_bytes(moved->data, taken) : 0);
+    left -= fixed + taken;
+  }
+  if (!orphans_.empty() || unacked_bytes_ >= settings_.unacked_max) return own;
   for (const Stream* s : sendable_) {
-    if (size >= tls::kPlaintextMax) break;
-    size += kStreamHeader + s->unsent_bytes;
-    size += kStreamHeader * std::min<std::size_t>(s->unsent.size(), 64);
+    if (left < kStreamHeader + (s->unsent.empty() ? 0u : 1u)) break;
+    const Portion part = portion(*s, left - kStreamHeader);
+    own += kStreamHeader + part.own;
+    left -= kStreamHeader + part.size;
   }
-  return static_cast<std::uint32_t>(std::min<std::size_t>(size, tls::kPlaintextMax));
+  return own;
 }
 
 // One record. False: there was nothing to put in.
 bool Session::pack(Connection& c, bool data) noexcept {
-  const std::uint32_t size = size_of_next(data);
-  if (size == 0) return false;
-  Slice content = pool().allocate(tls::kHeadroom, size, tls::kTailroom);
-  FrameWriter writer(content.edit());
+  const std::uint32_t own = own_size(data);
+  if (own == 0) return false;
+  OutgoingRecord record(pool(), own, pieces_);
   MessageRef info;
-  put_acks(writer);
-  if (data) put_orphans(c, writer);
-  if (data && orphans_.empty() && unacked_bytes_ < settings_.unacked_max) put_streams(c, writer, info);
-  if (writer.written() == 0) return false;
-  content.drop_back(writer.left());
-  seal(c, std::move(content), std::move(info));
+  put_acks(record);
+  const std::uint32_t acks = record.size();
+  if (data && !orphans_.empty())
+    put_orphans(c, record);
+  else if (data && unacked_bytes_ < settings_.unacked_max)
+    put_streams(c, record, info);
+  if (record.size() == 0) return pieces_.clear(), false;
+  seal(c, record, record.size() > acks ? Keep::all : Keep::nothing, std::move(info));
   return true;
 }
 
 // For all connections: an acknowledgement may travel on any of them.
-void Session::put_acks(FrameWriter& writer) noexcept {
+void Session::put_acks(OutgoingRecord& record) noexcept {
   for (const auto& c : connections_) {
-    if (!c->received || c->ack_due == 0 || writer.left() < Ack::kSize) continue;
-    writer.put(Ack{c->id, *c->received});
+    if (!c->received || c->ack_due == 0) continue;
+    record.put(Ack{c->id, *c->received});
     c->ack_due = 0;
     c->ack_now = false;
     c->ack_at = TimePoint::max();
@@ -91,86 +117,85 @@ void Session::put_acks(FrameWriter& writer) noexcept {
 }
 
 // What connections that are gone may have taken along: first of all.
-void Session::put_orphans(Connection& c, FrameWriter& writer) noexcept {
-  const std::uint64_t sequence = c.sealer->sequence();
+void Session::put_orphans(Connection& c, OutgoingRecord& record) noexcept {
   while (!orphans_.empty()) {
-    Kept& frame = orphans_.front();
-    if (auto* const data = std::get_if<StreamData>(&frame)) {
-      if (writer.left() < kStreamHeader + std::min(data->data.size(), 1u)) return;
-      const std::uint32_t room = writer.left() - kStreamHeader;
-      if (data->data.size() > room) {
-        StreamData part{.stream = data->stream, .offset = data->offset, .data = data->data.split_front(room)};
-        data->offset += room;
-        writer.put(part.stream, part.offset, part.data.bytes(), false);
-        unacked_bytes_ += part.data.size();
-        c.unacked.add(sequence, now(), std::move(part));
-        return;
-      }
-      writer.put(data->stream, data->offset, data->data.bytes(), data->fin);
-      unacked_bytes_ += data->data.size();
+    Frame& frame = orphans_.front();
+    if (auto* const moved = std::get_if<StreamData>(&frame)) {
+      if (record.left() < kStreamHeader + std::min(moved->data.size(), 1u)) return;
+      const std::uint32_t size = std::min(moved->data.size(), record.left() - kStreamHeader);
+      const bool whole = size == moved->data.size();
+      put_data(c, {moved->stream, moved->offset, moved->data.split_front(size), moved->fin && whole}, record);
+      moved->offset += size;
+      if (!whole) return;
     } else if (const auto* const token = std::get_if<NewToken>(&frame)) {
-      if (writer.left() < NewToken::kSize) return;
-      writer.put(*token);
+      if (record.left() < NewToken::kSize) return;
+      record.put(*token);
     } else if (const auto* const reset = std::get_if<ConnectionReset>(&frame)) {
-      if (writer.left() < ConnectionReset::kSize) return;
-      writer.put(*reset);
+      if (record.left() < ConnectionReset::kSize) return;
+      record.put(*reset);
     }
-    c.unacked.add(sequence, now(), std::move(frame));
     orphans_.pop_front();
   }
 }
+void Session::put_data(Connection& c, StreamData&& frame, OutgoingRecord& record) noexcept {
+  const std::uint32_t size = frame.data.size();
+  record.put_header(frame.stream, frame.offset, size, frame.fin);
+  record.put_data(std::move(frame.data));
+  c.unacked.add({.stream = frame.stream, .size = size, .fin = frame.fin});
+  unacked_bytes_ += size;
+}
 
 // Streams take turns, a record each if they have that much.
-void Session::put_streams(Connection& c, FrameWriter& writer, MessageRef& info) noexcept {
-  while (!sendable_.empty() && writer.left() >= kStreamHeader && !info) {
+void Session::put_streams(Connection& c, OutgoingRecord& record, MessageRef& info) noexcept {
+  while (!sendable_.empty() && !info) {
     Stream& s = *sendable_.front();
-    while (s.has_something() && !info && writer.left() >= kStreamHeader + (s.unsent.empty() ? 0u : 1u))
-      put_chunk(c, s, writer, info);
-    if (s.has_something()) {
-      sendable_.pop_front();
-      sendable_.push_back(&s);
-      return;
-    }
+    if (record.left() < kStreamHeader + (s.unsent.empty() ? 0u : 1u)) return;
+    put_stream(c, s, record, info);
     sendable_.pop_front();
+    if (s.has_something()) return sendable_.push_back(&s);
     s.queued = false;
     end_if_over(s);
   }
 }
 
-void Session::put_chunk(Connection& c, Stream& s, FrameWriter& writer, MessageRef& info) noexcept {
-  StreamData frame{.stream = s.id, .offset = s.offset};
-  if (!s.unsent.empty()) {
+void Session::put_stream(Connection& c, Stream& s, OutgoingRecord& record, MessageRef& info) noexcept {
+  const Portion part = portion(s, record.left() - kStreamHeader);
+  record.put_header(s.id, s.offset, part.size, part.fin);
+  c.unacked.add({.stream = s.id, .size = part.size, .fin = part.fin});
+  unacked_bytes_ += part.size;
+  s.offset += part.size;
+  s.unsent_bytes -= part.size;
+  for (std::uint32_t left = part.size; !s.unsent.empty() && !info;) {
     Chunk& front = s.unsent.front();
-    const std::uint32_t room = writer.left() - kStreamHeader;
-    if (front.data.size() > room) {
-      frame.data = front.data.split_front(room);
-    } else {
-      Chunk whole = s.unsent.pop();
-      frame.data = std::move(whole.data);
-      info = std::move(whole.info);
+    if (front.data.size() > left) {
+      if (left > 0) record.put_data(front.data.split_front(left));
+      break;
     }
+    Chunk whole = s.unsent.pop();
+    left -= whole.data.size();
+    record.put_data(std::move(whole.data));
+    info = std::move(whole.info);
+    if (left == 0 && !part.fin) break;
   }
-  const std::uint32_t size = frame.data.size();
-  frame.fin = s.fin_due && s.unsent.empty();
-  s.out_done = frame.fin;
-  s.offset += size;
-  s.unsent_bytes -= size;
-  unacked_bytes_ += size;
-  writer.put(frame.stream, frame.offset, frame.data.bytes(), frame.fin);
-  c.unacked.add(c.sealer->sequence(), now(), std::move(frame));
+  s.out_done = part.fin;
   if (s.port && s.port.granted() * 2 <= window_ && !s.fin_due)
     s.port.grant_to(window_ - std::min(window_, s.unsent_bytes));
 }
 
-void Session::seal(Connection& c, Slice content, MessageRef info) noexcept {
-  auto done = c.sealer->seal(tls::ContentType::application_data, std::move(content), sealed_, pool());
-  if (!done) {
+void Session::seal(Connection& c, OutgoingRecord& record, Keep keep, MessageRef info) noexcept {
+  record.finish();
+  const std::uint64_t sequence = c.sealer->sequence();
+  if (auto done = c.sealer->seal_pieces(pieces_, sealed_); !done) {
+    pieces_.clear();
     done.error().layer = kLayer;
     return fail_with(std::move(done.error()));
   }
-  Chunk& record = sealed_.back();
-  record.info = std::move(info);
-  c.bytes_sent += record.data.size();
+  for (Chunk& piece : sealed_) {
+    c.bytes_sent += piece.data.size();
+    if (keep == Keep::all) c.unacked.add(piece.data.share());
+  }
+  if (keep != Keep::nothing) c.unacked.end(sequence, now());
+  sealed_.back().info = std::move(info);
   c.port.push(sealed_);
 }
 

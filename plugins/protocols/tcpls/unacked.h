@@ -1,54 +1,90 @@
-// unacked.h: frames that were sent on one connection and may have to be sent
-// again on another one (TCPLS-77, TCPLS-83).
+// unacked.h: records that were sent on one connection and not acknowledged: their frames may have to be sent again on
+// another one (TCPLS-77). They are kept as they were sent, sealed, so that keeping them copies nothing.
 #pragma once
 #include <cstdint>
-#include <deque>
-#include <variant>
+#include <cstring>
 
-#include "frame.h"
+#include "fifo.h"
+#include "trellis/buffer.h"
 #include "trellis/clock.h"
 
 namespace trellis::tcpls {
 
-/// A frame that survives its connection. Stream data are the application's own
-/// slices: records are copies.
-using Kept = std::variant<std::monostate, StreamData, NewToken, ConnectionReset>;
-
-inline std::size_t bytes_of(const Kept& frame) noexcept {
-  const auto* const data = std::get_if<StreamData>(&frame);
-  return data != nullptr ? data->data.size() : 0;
-}
-
 class Unacked {
  public:
-  struct Sent {
-    std::uint64_t sequence;  // of its record
-    TimePoint at;
-    Kept frame;
+  /// What an acknowledgement of a record means for one stream.
+  struct Part {
+    std::uint32_t stream = 0;
+    std::uint32_t size = 0;
+    bool fin = false;
   };
-  void add(std::uint64_t sequence, TimePoint at, Kept frame) { sent_.push_back({sequence, at, std::move(frame)}); }
-  bool empty() const noexcept { return sent_.empty(); }
+  struct Record {
+    std::uint64_t sequence = 0;
+    TimePoint at{};           ///< when it was sent
+    std::uint32_t bytes = 0;  ///< of stream data
+    std::uint32_t parts = 0, pieces = 0;
+  };
+
+  /// A frame of the record that is being made.
+  void add(const Part& part) {
+    parts_.add(part);
+    next_.bytes += part.size;
+    ++next_.parts;
+  }
+  /// A piece of that record, sealed. None at all: nothing in it is worth repeating.
+  void add(Slice&& piece) {
+    pieces_.add(std::move(piece));
+    ++next_.pieces;
+  }
+  /// That record is complete.
+  void end(std::uint64_t sequence, TimePoint at) {
+    next_.sequence = sequence;
+    next_.at = at;
+    records_.add(std::exchange(next_, {}));
+  }
+
+  bool empty() const noexcept { return records_.empty(); }
   /// Precondition: not empty.
-  const Sent& oldest() const noexcept { return sent_.front(); }
-  /// Forgets what is acknowledged; done(Sent&) for each.
-  template <class Done>
-  void acknowledge(std::uint64_t sequence, const Done& done) {
-    while (!sent_.empty() && sent_.front().sequence <= sequence) {
-      done(sent_.front());
-      sent_.pop_front();
+  const Record& oldest() const noexcept { return records_.front(); }
+  /// Forgets what is acknowledged: acked(Record), and part(Part) for each of its frames.
+  template <class Acked, class Acknowledged>
+  void acknowledge(std::uint64_t sequence, const Acked& acked, const Acknowledged& part) {
+    while (!records_.empty() && records_.front().sequence <= sequence) {
+      const Record record = records_.pop();
+      for (std::uint32_t i = 0; i < record.pieces; ++i) pieces_.pop();
+      acked(record);
+      for (std::uint32_t i = 0; i < record.parts; ++i) part(parts_.pop());
     }
   }
-  /// Moves frames, in order, to `orphans`, until they have more than so many bytes of data.
-  void give_up(std::deque<Kept>& orphans, std::size_t at_most = SIZE_MAX) {
-    for (std::size_t bytes = 0; !sent_.empty() && bytes <= at_most; sent_.pop_front()) {
-      Kept& frame = sent_.front().frame;
-      bytes += bytes_of(frame);
-      if (!std::holds_alternative<std::monostate>(frame)) orphans.push_back(std::move(frame));
+  /// Gives up records, oldest first, until they have had more than so many bytes of data: lost(Record, Slice) with the
+  /// whole record; empty if there is nothing to repeat.
+  template <class Lost>
+  void give_up(BlockPool& pool, std::size_t at_most, const Lost& lost) {
+    for (std::size_t bytes = 0; !records_.empty() && bytes <= at_most;) {
+      const Record record = records_.pop();
+      for (std::uint32_t i = 0; i < record.parts; ++i) parts_.pop();
+      bytes += record.bytes;
+      lost(record, whole(record.pieces, pool));
     }
   }
 
  private:
-  std::deque<Sent> sent_;
+  Slice whole(std::uint32_t pieces, BlockPool& pool) {
+    if (pieces == 0) return {};
+    std::size_t size = 0, at = 0;
+    for (std::uint32_t i = 0; i < pieces; ++i) size += pieces_[i].size();
+    Slice record = pool.allocate(0, static_cast<std::uint32_t>(size), 0);
+    for (; pieces > 0; --pieces) {
+      const Slice piece = pieces_.pop();
+      std::memcpy(record.edit().data() + at, piece.bytes().data(), piece.size());
+      at += piece.size();
+    }
+    return record;
+  }
+  Fifo<Record> records_;
+  Fifo<Part> parts_;
+  Fifo<Slice> pieces_;
+  Record next_;
 };
 
 }  // namespace trellis::tcpls

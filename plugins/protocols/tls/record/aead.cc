@@ -26,9 +26,10 @@ class BotanAead final : public Aead {
  public:
   explicit BotanAead(std::unique_ptr<Botan::AEAD_Mode> mode) : mode_(std::move(mode)) { tail_.reserve(kTag); }
 
-  void seal(Nonce nonce, std::span<const std::byte> additional, std::span<std::byte> text,
+  void seal(Nonce nonce, std::span<const std::byte> additional, std::span<const std::span<std::byte>> pieces,
             std::span<std::byte, kTag> tag) noexcept override {
-    begin(nonce, additional, text);
+    begin(nonce, additional);
+    for (const std::span<std::byte> piece : pieces) mode_->process(octets(piece));
     tail_.clear();
     mode_->finish(tail_);
     std::ranges::copy(std::as_bytes(std::span(tail_)), tag.begin());
@@ -36,7 +37,8 @@ class BotanAead final : public Aead {
 
   bool open(Nonce nonce, std::span<const std::byte> additional, std::span<std::byte> text,
             std::span<const std::byte, kTag> tag) noexcept override {
-    begin(nonce, additional, text);
+    begin(nonce, additional);
+    mode_->process(octets(text));
     const auto expected = octets(tag);
     tail_.assign(expected.begin(), expected.end());
     try {
@@ -50,10 +52,9 @@ class BotanAead final : public Aead {
   }
 
  private:
-  void begin(Nonce nonce, std::span<const std::byte> additional, std::span<std::byte> text) {
+  void begin(Nonce nonce, std::span<const std::byte> additional) {
     mode_->set_associated_data(octets(additional));
     mode_->start(octets(nonce));
-    mode_->process(octets(text));
   }
 
   std::unique_ptr<Botan::AEAD_Mode> mode_;

@@ -18,10 +18,15 @@ using Nonce = std::span<const std::byte, kNonce>;
 class Aead {
  public:
   virtual ~Aead() = default;
-  /// Encrypts `text` in place and writes its tag, which may lie right behind it. A nonce serves once.
-  /// Precondition: made for Direction::seal.
-  virtual void seal(Nonce nonce, std::span<const std::byte> additional, std::span<std::byte> text,
+  /// Encrypts a text that lies in several pieces, each in place, and writes its tag, which may lie right behind it.
+  /// A nonce serves once. Precondition: made for Direction::seal.
+  virtual void seal(Nonce nonce, std::span<const std::byte> additional, std::span<const std::span<std::byte>> pieces,
                     std::span<std::byte, kTag> tag) noexcept = 0;
+  /// The same in one piece.
+  void seal(Nonce nonce, std::span<const std::byte> additional, std::span<std::byte> text,
+            std::span<std::byte, kTag> tag) noexcept {
+    seal(nonce, additional, std::span<const std::span<std::byte>>(&text, 1), tag);
+  }
   /// Decrypts `text` in place. False: the tag does not belong to it, and `text` was wiped.
   /// Precondition: made for Direction::open.
   [[nodiscard]] virtual bool open(Nonce nonce, std::span<const std::byte> additional, std::span<std::byte> text,

@@ -1,6 +1,7 @@
 #include "record/record_sealer.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cstring>
 #include <format>
@@ -104,18 +105,45 @@ Result<void> RecordSealer::seal_front(ContentType type, Batch& plain, Batch& sea
 void RecordSealer::seal_one(ContentType type, Chunk&& chunk, Batch& sealed, BlockPool& pool) noexcept {
   Slice& record = chunk.data;
   if (record.headroom() < kHeadroom || record.tailroom() < kTailroom) record = with_room(record.bytes(), pool);
-  const std::uint32_t size = record.size();
-  const std::uint32_t length = size + kTailroom;
   record.append(kTailroom)[0] = static_cast<std::byte>(type);
-  const std::byte header[] = {static_cast<std::byte>(ContentType::application_data), std::byte{3}, std::byte{3},
-                              static_cast<std::byte>(length >> 8), static_cast<std::byte>(length)};
-  copy(header, record.prepend(kRecordHeader));
-  const auto bytes = record.edit();
-  key_->aead().seal(key_->nonce(connection_id_, sequence_), header, bytes.subspan(kRecordHeader, size + 1),
-                    bytes.last<kTag>());
+  const auto header = record.prepend(kRecordHeader);
+  const auto bytes = record.edit().subspan(kRecordHeader);
+  const std::span<std::byte> text[] = {bytes.first(bytes.size() - kTag)};
+  protect(static_cast<std::uint32_t>(bytes.size()), header, text, bytes.last<kTag>());
+  sealed.add(std::move(chunk));
+}
+
+Result<void> RecordSealer::seal_pieces(Batch& pieces, Batch& sealed) noexcept {
+  assert(!pieces.empty() && pieces.size() <= kPiecesMax);
+  if (auto may = may_seal(); !may) return may;
+  std::array<std::span<std::byte>, kPiecesMax> text;
+  std::size_t count = 0, length = 0;
+  for (Chunk& piece : pieces) {
+    text[count++] = piece.data.edit();
+    length += piece.data.size();
+  }
+  length -= kRecordHeader;
+  assert(length <= kPlaintextMax + kTailroom);
+  const auto header = text[0].first(kRecordHeader);
+  text[0] = text[0].subspan(kRecordHeader);
+  std::span<std::byte>& last = text[count - 1];
+  const auto tag = last.last<kTag>();
+  last = last.first(last.size() - kTag);
+  last.back() = static_cast<std::byte>(ContentType::application_data);
+  protect(static_cast<std::uint32_t>(length), header, std::span(text).first(count), tag);
+  while (!pieces.empty()) sealed.add(pieces.pop());
+  return {};
+}
+
+// Writes the header of a record of so many bytes, and encrypts what follows it.
+void RecordSealer::protect(std::uint32_t length, std::span<std::byte> header,
+                           std::span<const std::span<std::byte>> text, std::span<std::byte, kTag> tag) noexcept {
+  const std::byte content[] = {static_cast<std::byte>(ContentType::application_data), std::byte{3}, std::byte{3},
+                               static_cast<std::byte>(length >> 8), static_cast<std::byte>(length)};
+  copy(content, header);
+  key_->aead().seal(key_->nonce(connection_id_, sequence_), header, text, tag);
   key_->count();
   ++sequence_;
-  sealed.add(std::move(chunk));
 }
 
 Result<void> RecordSealer::may_seal() const noexcept {

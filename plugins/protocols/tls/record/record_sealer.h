@@ -21,6 +21,12 @@ class RecordSealer {
   /// One record: a handshake message, the frames of TCPLS. May be empty for application data: such a record is cover
   /// traffic. Precondition: at most kPlaintextMax bytes.
   Result<void> seal(ContentType type, Slice&& plain, Batch& sealed, BlockPool& pool) noexcept;
+  /// One record of application data that lies in several pieces, each encrypted where it is. The first one begins with
+  /// kRecordHeader bytes for the header, the last one ends with kTailroom bytes for type and tag; the pieces are added to
+  /// `sealed`, and `pieces` is left empty. Precondition: 1 to kPiecesMax pieces, all editable, with at most kPlaintextMax
+  /// bytes between header and tail.
+  Result<void> seal_pieces(Batch& pieces, Batch& sealed) noexcept;
+  static constexpr std::size_t kPiecesMax = 64;
   /// An alert record; its level is the one that TLS 1.3 prescribes.
   Result<void> seal(AlertDescription alert, Batch& sealed, BlockPool& pool) noexcept;
 
@@ -37,6 +43,8 @@ class RecordSealer {
   Result<void> seal_front(ContentType type, Batch& plain, Batch& sealed, BlockPool& pool) noexcept;
   void seal_one(ContentType type, Chunk&& chunk, Batch& sealed, BlockPool& pool) noexcept;
   Result<void> may_seal() const noexcept;
+  void protect(std::uint32_t length, std::span<std::byte> header, std::span<const std::span<std::byte>> text,
+               std::span<std::byte, kTag> tag) noexcept;
 
   std::shared_ptr<RecordKey> key_;
   std::uint64_t sequence_;
