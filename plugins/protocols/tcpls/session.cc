@@ -125,7 +125,7 @@ void Session::established() noexcept {
     next_of_peer_ = 2;
   }
   for (auto& [id, s] : streams_) {
-    if (s->port) s->port.grant_to(window_);
+    if (s->port) s->port.grant_to(stream_window());
   }
   host_.ready();
   if (plain_) return;
@@ -232,7 +232,7 @@ Stream& Session::adopt(UpperPort port, std::uint32_t id) {
     return *s;
   }
   port.mark(s.get());
-  if (stage_ == Stage::open) port.grant_to(window_);
+  if (stage_ == Stage::open) port.grant_to(stream_window());
   return *s;
 }
 

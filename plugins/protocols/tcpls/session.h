@@ -98,6 +98,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void grant_below(Connection& c, std::size_t waiting) noexcept;
 
   // Records out
+  std::size_t stream_window() const noexcept;
   bool something_waits() const noexcept;
   Connection* pick() noexcept;
   bool pack(Connection& c, bool data) noexcept;

@@ -4,6 +4,18 @@
 #include "session.h"
 
 namespace trellis::tcpls {
+namespace {
+
+constexpr std::size_t kWaitingMost = 4 << 20;    // of all streams of a session together
+constexpr std::size_t kWaitingLeast = 32 << 10;  // of each of them
+
+}  // namespace
+
+// Bytes of one stream that may wait here. Many streams wait for each other, so more of each would only fill memory.
+std::size_t Session::stream_window() const noexcept {
+  return std::clamp(kWaitingMost / std::max<std::size_t>(streams_.size(), 1), std::min(kWaitingLeast, window_),
+                    window_);
+}
 
 void Session::queue(Stream& s) noexcept {
   if (s.queued || !s.has_something()) return;
@@ -178,8 +190,9 @@ void Session::put_stream(Connection& c, Stream& s, OutgoingRecord& record, Messa
     if (left == 0 && !part.fin) break;
   }
   s.out_done = part.fin;
-  if (s.port && s.port.granted() * 2 <= window_ && !s.fin_due)
-    s.port.grant_to(window_ - std::min(window_, s.unsent_bytes));
+  const std::size_t window = stream_window();
+  if (s.port && s.port.granted() * 2 <= window && !s.fin_due)
+    s.port.grant_to(window - std::min(window, s.unsent_bytes));
 }
 
 void Session::seal(Connection& c, OutgoingRecord& record, Keep keep, MessageRef info) noexcept {
