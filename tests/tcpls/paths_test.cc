@@ -92,6 +92,36 @@ TEST_F(RoamingTcpls, MultipathActive) {
   EXPECT_THAT(connections(), testing::HasSubstr("wwan0"));
 }
 
+// TCPLS-95: what is more than a scheduler needs leaves by a FIN without close_notify, and nothing is lost.
+TEST_F(RoamingTcpls, ASurplusConnectionLeaves) {
+  SimLink& far = network.link(client.add_interface("eth0", {"10.3.0.2"}), router.add_interface("eth1", {"10.3.0.1"}),
+                              {.delay = 40ms});
+  connect(to_server().set("multipathPolicy", std::string("Aggregate")));
+  world.run_for(2s);
+  const auto count = [this] { return 1 + std::ranges::count(connections(), ';'); };
+  ASSERT_EQ(count(), 3) << connections();
+  constexpr std::size_t kCloseNotify = 5 + 2 + 17;
+  std::map<std::uint16_t, std::size_t> last;  // segment with something in it, by the port of the client
+  std::vector<std::size_t> before_fins;
+  const auto watch = [&](SimPacket& packet) {
+    if (!packet.payload.empty()) last[packet.from.port] = packet.payload.size();
+    if (packet.tcp.fin) before_fins.push_back(last[packet.from.port]);
+    return Verdict::pass;
+  };
+  for (SimLink* link : {&wlan, &wwan, &far}) link->forth().tap = watch;
+  talker->send(std::string(400'000, 'd'));
+  world.run_for(20ms);
+  ASSERT_TRUE(talker->connection.set("multipathPolicy", std::string("Handover")));
+  EXPECT_TRUE(world.run_until([&] { return peers[0]->reader->all.size() == 400'005; }, 20s)) << connections();
+  ASSERT_TRUE(world.run_until([&] { return !before_fins.empty(); }, 5s)) << connections();
+  EXPECT_THAT(before_fins, testing::Each(testing::Ne(kCloseNotify)));
+  EXPECT_EQ(count(), 2) << connections();
+  arrives(std::string(50'000, 'e'));
+  EXPECT_FALSE(talker->failed);
+  EXPECT_FALSE(peers[0]->failed);
+  for (SimLink* link : {&wlan, &wwan, &far}) link->forth().tap = {};
+}
+
 TEST_F(RoamingTcpls, MultipathHasThreeWords) {
   talker = std::make_unique<Talker>();
   talker->connection = to_server().set("multipath", std::string("Always")).initiate(client.loop(), talker->on_ready());

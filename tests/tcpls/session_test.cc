@@ -84,7 +84,7 @@ TEST(Session, OtherCodePoints) {
   EXPECT_FALSE(std::get<bool>(*t.connection.get("tcpls.agreed"))) << "they simply do not agree on it";
 }
 
-// TCPLS-4, TCPLS-55, TCPLS-57, TCPLS-58
+// TCPLS-4, TCPLS-50, TCPLS-55, TCPLS-57, TCPLS-58
 TEST(Session, AStandbyConnectionJoins) {
   TcplsWorld w;
   Talker& t = w.connect("standby=1");
@@ -270,6 +270,93 @@ TEST(Session, CloseIsCleanOnBothSides) {
   w.world.run_for(100s);
   EXPECT_EQ(w.framework->core().turn(w.client.loop()).members(), 0u);
   EXPECT_EQ(w.framework->core().turn(w.server.loop()).members(), 2u) << "the listener, and the acceptor below it";
+}
+
+// TCPLS-96: a close_notify that dies with its connection is on another one as well, and the peer does not wait for ever.
+TEST(Session, AGoodbyeOutlivesItsConnection) {
+  for (const Verdict verdict : {Verdict::reset, Verdict::drop}) {
+    TcplsWorld w;
+    Talker& t = w.connect("standby=1");
+    w.world.run_for(1s);
+    w.break_connection(0, verdict);
+    t.close();
+    ASSERT_TRUE(w.until([&] { return t.closed && w.peers[0]->reader->ended; }));
+    EXPECT_TRUE(*t.closed) << t.closed->error().detail;
+    EXPECT_FALSE(w.peers[0]->failed);
+  }
+}
+
+// TCPLS-98: by default a server says nothing by itself; with keepAliveTimeout it asks.
+TEST(Session, KeepAlive) {
+  TcplsWorld w;
+  w.connect();
+  w.world.run_for(2s);
+  std::size_t said = 0;
+  w.change = [&](SimPacket& packet) { said += packet.from.port == 4433 && !packet.payload.empty() ? 1 : 0; };
+  const auto count = [&] {
+    said = 0;
+    w.world.run_for(20s);
+    return said;
+  };
+  const std::size_t quiet = count();
+  EXPECT_LE(quiet, 8u) << "the client asks more and more seldom, and is answered";
+  ASSERT_TRUE(w.peers[0]->connection.set("keepAliveTimeout", Duration(1s)));
+  EXPECT_GE(count(), quiet + 15);
+}
+
+// TCPLS-11, TCPLS-112: the peer is judged as in TLS.
+TEST(Session, AServerWithAnotherName) {
+  TcplsWorld w;
+  w.listen(TcplsWorld::stack());
+  std::string wrong = TcplsWorld::stack();
+  wrong.replace(wrong.find("peer.example"), 12, "else.example");
+  Talker& t = w.dial(wrong);
+  ASSERT_TRUE(w.until([&] { return t.ready.has_value(); }));
+  ASSERT_FALSE(*t.ready);
+  EXPECT_EQ(t.ready->error().reason, Reason::authentication);
+}
+
+// TCPLS-11, TCPLS-116: a session is resumed as one of TLS, and is another session: its connections count from 0.
+TEST(Session, Resumption) {
+  TcplsWorld w;
+  Talker& first = w.connect("standby=1");
+  w.world.run_for(1s);
+  EXPECT_FALSE(std::get<bool>(*first.connection.get("tls.resumed")));
+  first.close();
+  ASSERT_TRUE(w.until([&] { return first.closed.has_value(); }));
+  Talker& second = w.dial(TcplsWorld::stack("standby=1"));
+  ASSERT_TRUE(w.until([&] { return second.ready.has_value(); }));
+  ASSERT_TRUE(*second.ready) << second.ready->error().detail;
+  EXPECT_TRUE(std::get<bool>(*second.connection.get("tls.resumed")));
+  EXPECT_TRUE(TcplsWorld::connections(second).starts_with("0:"));
+  ASSERT_TRUE(w.until([&] { return TcplsWorld::connections(second).contains("; 1:"); }));
+}
+
+// TCPLS-43, TCPLS-44: even numbers for the client's streams, odd ones for the server's, and no word about a stream until
+// something is sent on it.
+TEST(Session, NumbersOfStreams) {
+  TcplsWorld w;
+  Talker& first = w.connect();
+  std::vector<std::unique_ptr<Talker>> arrived;
+  first.connection.on_received([&](Connection c) { arrived.push_back(std::make_unique<Talker>(std::move(c))); });
+  const auto number = [](Talker& t) { return std::get<std::uint64_t>(*t.connection.get("_trellis.streamId")); };
+  EXPECT_EQ(number(first), 0u);
+  Talker& second = w.clone(first);
+  Talker& third = w.clone(first);
+  Talker& back = w.clone(*w.peers[0]);
+  Talker& back_too = w.clone(*w.peers[0]);
+  w.world.run_for(1s);
+  EXPECT_EQ(number(second), 2u);
+  EXPECT_EQ(number(third), 4u);
+  EXPECT_EQ(number(back), 1u);
+  EXPECT_EQ(number(back_too), 3u);
+  EXPECT_EQ(w.peers.size(), 1u);
+  EXPECT_TRUE(arrived.empty());
+  second.send("x");
+  back.send("y");
+  ASSERT_TRUE(w.until([&] { return w.peers.size() == 2 && arrived.size() == 1; }));
+  EXPECT_EQ(number(*w.peers[1]), 2u);
+  EXPECT_EQ(number(*arrived[0]), 1u);
 }
 
 // TCPLS-97

@@ -25,6 +25,7 @@ struct Connection {
   bool preferred = false;  ///< joined to take over from the others
   bool confirmed = false;  ///< the peer has shown that it has the session's keys
                            ///< (decision D4)
+  bool leaving = false;    ///< nothing new is sent on it: it ends once the peer has acknowledged what was
   bool fin_seen = false;   ///< the peer's close_notify came
   bool fin_sent = false;   ///< ours was sent
   tls::RecordCutter cutter;
@@ -54,7 +55,7 @@ struct Connection {
     silence = std::max(least, rtt * 3);
   }
   bool open() const noexcept { return state == State::open; }
-  bool usable() const noexcept { return open() && confirmed && !fin_sent; }
+  bool usable() const noexcept { return open() && confirmed && !fin_sent && !leaving; }
 };
 
 }  // namespace trellis::tcpls

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -57,7 +58,7 @@ std::string written(const Put& put) {
   return to_hex(std::span(room).first(writer.written()));
 }
 
-// TCPLS-21 to TCPLS-26, TCPLS-29, TCPLS-33, TCPLS-143
+// TCPLS-21, TCPLS-22, TCPLS-23, TCPLS-24, TCPLS-25, TCPLS-26, TCPLS-29, TCPLS-33, TCPLS-143
 TEST(Frames, Vectors) {
   EXPECT_EQ(written([](FrameWriter& w) { w.pad(1); }), "00");
   EXPECT_EQ(written([](FrameWriter& w) { w.put(Ping{}); }), "01");
@@ -163,6 +164,20 @@ TEST(Frames, SealedVectors) {
   tls::RecordSealer sealer(client, 1, 1);
   ASSERT_TRUE(sealer.seal(tls::AlertDescription::close_notify, out, pool));
   EXPECT_EQ(to_hex(out.front().data.bytes()), "1703030013b810fb7399d3f953a16a680133c70b319783e5");
+}
+
+// TCPLS-113: no connection that a session can have shares a nonce with another one.
+TEST(Frames, NoncesAreUnique) {
+  const auto key = *tls::RecordKey::make(tls::CipherSuite::aes_128_gcm_sha256, std::vector<std::byte>(16),
+                                         from_hex("5b78923dee08579033e523d9"), tls::Direction::seal);
+  std::set<std::array<std::byte, tls::kNonce>> seen;
+  std::size_t made = 0;
+  for (std::uint32_t connection = 0; connection < 256; ++connection) {
+    for (const std::uint64_t base : {std::uint64_t{0}, std::uint64_t{0xffffff80}, UINT64_MAX - 128}) {
+      for (std::uint64_t i = 0; i < 128; ++i, ++made) seen.insert(key->nonce(connection, base + i));
+    }
+  }
+  EXPECT_EQ(seen.size(), made);
 }
 
 }  // namespace

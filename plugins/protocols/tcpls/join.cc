@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <format>
+#include <utility>
 
 namespace trellis::tcpls {
 namespace {
@@ -100,8 +101,11 @@ Result<Hello> read_client_hello(Bytes record, const CodePoints& codes) noexcept 
   for (const std::byte b : session_id) hello.session_id.push_back(std::to_integer<std::uint8_t>(b));
   if (hello.session_id.size() > 32) return cut_off("ClientHello");
   Reader list(extensions);
+  bool announced = false;
   for (std::size_t type = 0; !list.empty();) {
     if (!list.number(2, type) || !list.vector(2, value)) return cut_off("ClientHello");
+    if (type == codes.announce && std::exchange(announced, true))
+      return tls::fail(AlertDescription::illegal_parameter, "the peer sent the extension tcpls twice");
     if (type != codes.join) continue;
     if (hello.join) {
       return tls::fail(AlertDescription::illegal_parameter, "the peer sent the extension tcpls_join twice");

@@ -59,7 +59,15 @@ TEST(Join, BothFormsOfTheToken) {
   EXPECT_FALSE(other->join) << "another code point is another extension";
 }
 
+// TCPLS-10: tcpls twice. TCPLS-57: so with tcpls_join. TCPLS-142: a token of another length.
 TEST(Join, WhatIsWrong) {
+  EXPECT_EQ(read_client_hello(hello([](Bytes& to) {
+                                for (int i = 0; i < 2; ++i) put(to, 0xFF64, 2), put(to, 0, 2);
+                              }),
+                              kPrivateUse)
+                .error()
+                .code,
+            47u);
   EXPECT_EQ(read_client_hello(hello([](Bytes& to) {
                                 join(to, 0xFF65, true);
                                 join(to, 0xFF65, true);

@@ -8,12 +8,34 @@ namespace trellis::tcpls {
 
 /// Speaks for a session that does not know of it.
 struct Tampering {
-  static void send(Session& session, std::span<const std::byte> frames) {
+  /// Returns the number of the record.
+  static std::uint64_t send(Session& session, std::span<const std::byte> frames) {
     Connection& c = *session.connections_.front();
     Slice content = session.pool().allocate(tls::kHeadroom, static_cast<std::uint32_t>(frames.size()), tls::kTailroom);
     std::ranges::copy(frames, content.edit().begin());
     if (c.sealer->seal(tls::ContentType::application_data, std::move(content), session.sealed_, session.pool()))
       c.port.push(session.sealed_);
+    return c.sealer->sequence() - 1;
+  }
+  /// The frames in records for this session, which it does not get.
+  static std::vector<Frame> read(Session& session, std::span<const std::byte> records) {
+    tls::RecordOpener opener(session.open_key_, 0, session.connections_.front()->opener->sequence());
+    std::vector<Frame> frames;
+    while (!records.empty()) {
+      const std::size_t size = tls::kRecordHeader + (std::to_integer<std::size_t>(records[3]) << 8 |
+                                                     std::to_integer<std::size_t>(records[4]));
+      Slice record = session.pool().allocate(0, static_cast<std::uint32_t>(size), 0);
+      std::ranges::copy(records.first(size), record.edit().begin());
+      records = records.subspan(size);
+      FrameReader reader(std::move(opener.open(std::move(record)).value().payload));
+      for (auto frame = reader.next(); frame && *frame; frame = reader.next()) frames.push_back(std::move(**frame));
+    }
+    return frames;
+  }
+  /// Its key may seal so many records more; `reserve` before that a new one is due.
+  static void limit(Session& session, std::uint64_t more, std::uint64_t reserve) {
+    const std::uint64_t last = session.connections_.front()->sealer->sequence() + more;
+    session.seal_key_->limit({.update = last - reserve, .last = last});
   }
   static void send_handshake(Session& session, std::span<const std::byte> message) {
     Connection& c = *session.connections_.front();
@@ -46,6 +68,21 @@ class Side final : public LayerHost, public StreamHost, public LowerHost {
     below_.up.batch.add(Chunk{.data = std::move(slice)});
     session->on_up(LowerPort(below_), below_.up.batch);
     if (!over()) session->flush();
+  }
+  /// The application sends on its stream.
+  void send(std::span<const std::byte> bytes, std::size_t stream = 0) {
+    Link& link = *streams_above.at(stream);
+    Slice slice = loop.pool().allocate(0, static_cast<std::uint32_t>(bytes.size()), 0);
+    std::ranges::copy(bytes, slice.edit().begin());
+    link.down.batch.add(Chunk{.data = std::move(slice)});
+    session->on_down(UpperPort(link), link.down.batch);
+    session->flush();
+  }
+  /// Time passes.
+  void pass(Duration time) {
+    loop.time += time;
+    session->on_deadline();
+    session->flush();
   }
   std::vector<std::byte> take() {
     std::vector<std::byte> bytes;
@@ -113,15 +150,19 @@ class Side final : public LayerHost, public StreamHost, public LowerHost {
 
 /// Both sides of a session, with keys made once for all tests of the program.
 struct MemorySession {
-  static const Shared& shared() {
+  static Shared shared_with(std::map<std::string, OptionValue> options) {
     static const std::string anchor = TLS_TEST_PKI "/ca.pem", certificate = TLS_TEST_PKI "/server.pem",
                              key = TLS_TEST_PKI "/server.key";
-    static const Shared both(*Settings::from(tls::Given({{"trust", std::string_view(anchor)},
-                                                         {"certificate", std::string_view(certificate)},
-                                                         {"key", std::string_view(key)},
-                                                         {"groups", std::string_view("x25519")},
-                                                         {"reorder-bytes", std::int64_t{64 << 10}}},
-                                                        tcpls_options())));
+    options.insert({{"trust", std::string_view(anchor)},
+                    {"certificate", std::string_view(certificate)},
+                    {"key", std::string_view(key)},
+                    {"groups", std::string_view("x25519")},
+                    {"unacknowledged-bytes", std::int64_t{64 << 10}},
+                    {"reorder-bytes", std::int64_t{64 << 10}}});
+    return Shared(*Settings::from(tls::Given(std::move(options), tcpls_options())));
+  }
+  static const Shared& shared() {
+    static const Shared both = shared_with({});
     return both;
   }
   MemorySession() { converse(); }

@@ -13,6 +13,13 @@ using namespace std::chrono_literals;
 constexpr Duration kCloseTimeout = 10s;  // for the last acknowledgements
 constexpr std::uint16_t kTls13 = 0x0304;
 
+// Records of all connections under one key (TCPLS-108). There is no KeyUpdate: well before the end the streams are ended.
+tls::UsageLimit session_limit(const tls::TrafficSecret& secret) noexcept {
+  constexpr std::uint64_t kGcm = 1 << 24, kReserve = 1 << 14;
+  if (secret.suite() == tls::CipherSuite::chacha20_poly1305_sha256) return tls::usage_limit(secret.suite());
+  return {.update = kGcm - kReserve, .last = kGcm};
+}
+
 }  // namespace
 
 Session::Session(const Seat& seat, const Shared& shared, TokenTable* table)
@@ -105,6 +112,7 @@ Result<void> Session::take_over() noexcept {
   if (!open) return fail(std::move(open));
   sending_ = std::move(*sending);
   seal_key_ = std::move(*seal);
+  if (!plain_) seal_key_->limit(session_limit(*sending_));
   open_key_ = std::move(*open);
   Connection& first = *connections_.front();
   first.sealer.emplace(seal_key_, 0, handshake_->records_sent());
@@ -180,7 +188,7 @@ void Session::flush() noexcept {
     Connection* const c = pick();
     if (c == nullptr || !(plain_ ? pack_plain(*c) : pack(*c, true)) || stage_ != Stage::open) break;
   }
-  if (stage_ == Stage::open && !plain_) send_acks();
+  if (stage_ == Stage::open && !plain_) send_acks(), end_leaving(), watch_key();
   if (stage_ == Stage::open && closing_) try_close();
   if (stage_ == Stage::open && peer_ended_ && streams_.empty()) end_cleanly();
   if (stage_ == Stage::open) arm();
@@ -205,7 +213,7 @@ void Session::on_deadline() noexcept {
 }
 
 void Session::arm() noexcept {
-  TimePoint next = std::min({handshake_by_, reconnect_by_, close_by_, invite_at_});
+  TimePoint next = std::min({handshake_by_, reconnect_by_, close_by_, goodbye_by_, invite_at_});
   if (wish_after_ > now()) next = std::min(next, wish_after_);
   const bool several = usable() > 1;
   for (const auto& c : connections_) {
@@ -297,6 +305,22 @@ void Session::close(const CloseArgs& args) noexcept {
   }
   closing_ = true;  // flush() goes on
   close_by_ = now() + kCloseTimeout;
+}
+
+// Before the key is used up the session ends cleanly: what the application has given goes out and is acknowledged, then
+// comes close_notify (decision D19).
+void Session::watch_key() noexcept {
+  if (stage_ != Stage::open || !seal_key_->wants_update()) return;
+  if (!std::exchange(spent_, true)) {
+    host_.notify(Notice::soft_error, {Reason::exhausted, 0, kLayer,
+                                      "the session has protected nearly as many records as its key may: it ends when "
+                                      "what was sent has arrived; go on with a new one"});
+  }
+  const bool all_arrived =
+      std::ranges::all_of(connections_, [](const auto& c) { return c->unacked.empty(); }) && !something_waits();
+  if (!all_arrived || closing_) return;
+  say_goodbye();
+  fail_with({Reason::exhausted, 0, kLayer, "the session's key has protected as many records as it may"});
 }
 
 // What was sent is on the other side, so no connection can take it along when

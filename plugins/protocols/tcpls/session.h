@@ -95,6 +95,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   Stream* stream_of_peer(std::uint32_t id) noexcept;
   void deliver(Stream& s) noexcept;
   void peer_said_goodbye(Connection& c) noexcept;
+  bool all_said_goodbye() const noexcept;
   void grant_below(Connection& c, std::size_t waiting) noexcept;
 
   // Records out
@@ -124,6 +125,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void queue(Stream& s) noexcept;
   void say_goodbye() noexcept;
   void try_close() noexcept;
+  void watch_key() noexcept;
   void end_cleanly() noexcept;
 
   // Connections
@@ -142,6 +144,9 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void release(Connection& c, std::size_t at_most = SIZE_MAX) noexcept;
   void reopen(Connection& c, std::uint64_t sequence, Slice record) noexcept;
   void keep_connected() noexcept;
+  std::size_t wanted_connections() const noexcept;
+  void let_surplus_go() noexcept;
+  void end_leaving() noexcept;
   void set_user_timeout(Connection& c) noexcept;
   void invite() noexcept;
   void watch_connections() noexcept;
@@ -208,12 +213,13 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   Scheduler scheduler_;
   Duration keep_alive_ = Duration::max();
   Duration reconnect_;  // how long the session lives without a connection
-  TimePoint handshake_by_ = TimePoint::max(), reconnect_by_ = TimePoint::max(), close_by_ = TimePoint::max(),
+  TimePoint handshake_by_ = TimePoint::max(), reconnect_by_ = TimePoint::max(), close_by_ = TimePoint::max(), goodbye_by_ = TimePoint::max(),
             wish_after_{};
   Stage stage_ = Stage::handshake;
   bool server_ = false;
   bool plain_ = false;  // the peer has no TCPLS: TLS with one stream
   bool peer_ended_ = false, closing_ = false;
+  bool spent_ = false;  // the key has protected nearly as much as it may
 };
 
 }  // namespace trellis::tcpls

@@ -98,14 +98,44 @@ Result<void> Session::migrate(std::uint64_t path) noexcept {
   return {};
 }
 
+std::size_t Session::wanted_connections() const noexcept {
+  const std::size_t paths = std::min<std::size_t>(usable_paths_, scheduler_ == Scheduler::pinned ? 2 : 8);
+  return std::max<std::size_t>(1 + settings_.standby, paths);
+}
+
+// More than there should be, after a move or under another scheduler: the farthest ones leave (TCPLS-95).
+void Session::let_surplus_go() noexcept {
+  if (server_ || plain_ || stage_ != Stage::open || closing_ || peer_ended_) return;
+  while (usable() > wanted_connections()) {
+    Connection* farthest = nullptr;
+    for (const auto& c : connections_) {
+      if (c->usable() && c.get() != in_use_ && (farthest == nullptr || c->rtt > farthest->rtt)) farthest = c.get();
+    }
+    farthest->leaving = true;
+  }
+  host_.wake();
+}
+
+// Its end goes without close_notify, which would be the end of the session's data.
+void Session::end_leaving() noexcept {
+  for (const auto& c : connections_) {
+    if (!c->leaving || !c->open() || !c->unacked.empty() || c->ack_due > 0) continue;
+    c->state = State::gone;
+    LowerPort port = std::exchange(c->port, {});
+    port.mark(nullptr);
+    host_.lowers().drop_lower(port, {});
+    host_.notify(Notice::path_change, {Reason::canceled, 0, kLayer, std::format("connection {} has left", c->id)});
+  }
+}
+
 // Asks for connections until there are as many as there should be.
 void Session::keep_connected() noexcept {
   if (server_ || plain_ || stage_ != Stage::open || (closing_ && usable() != 0) || peer_ended_) return;
   if (wish_after_ > now()) return;
-  const auto open = static_cast<std::size_t>(std::ranges::count_if(
-      connections_, [](const auto& c) { return c->state == State::answer || (c->open() && !c->fin_seen); }));
-  std::size_t target = 1 + settings_.standby;
-  target = std::max(target, std::min<std::size_t>(usable_paths_, scheduler_ == Scheduler::pinned ? 2 : 8));
+  const auto open = static_cast<std::size_t>(std::ranges::count_if(connections_, [](const auto& c) {
+    return c->state == State::answer || (c->open() && !c->fin_seen && !c->leaving);
+  }));
+  const std::size_t target = wanted_connections();
   const auto purpose = open == 0                         ? LowerWish::Purpose::replace
                        : scheduler_ == Scheduler::pinned ? LowerWish::Purpose::standby
                                                          : LowerWish::Purpose::aggregate;
@@ -213,6 +243,7 @@ void Session::confirm(Connection& c) noexcept {
   host_.notify(Notice::path_change, std::move(news));
   watch_connections();
   keep_connected();
+  let_surplus_go();
 }
 
 // A client always holds invitations, so that no loss is its last (TCPLS-53), but not to more connections than a session
@@ -292,6 +323,7 @@ void Session::lost(Connection& c, const Error& why, bool still_there) noexcept {
   host_.notify(Notice::path_change,
                {why.reason, why.code, kLayer, std::format("connection {} was lost: {}", c.id, why.detail)});
   invite();
+  if (!peer_ended_ && all_said_goodbye()) everyone_left();
   if (usable() == 0 && !peer_ended_ && reconnect_by_ == TimePoint::max()) {
     reconnect_by_ = now() + reconnect_;
   }
@@ -368,6 +400,9 @@ void Session::watch_connections() noexcept {
   for (Connection* c : all) {
     if (stage_ != Stage::open) return;
     if (c->give_up <= now()) release(*c);
+    if (goodbye_by_ <= now() && c->usable() && !c->fin_seen)
+      lost(*c, {Reason::timed_out, 0, kLayer, std::format("the peer said goodbye, but not on connection {}", c->id)},
+           true);
     if (c->confirm_by <= now())
       lost(*c, {Reason::timed_out, 0, kLayer, std::format("connection {} did not join in time", c->id)}, true);
     if (ask_at(*c) <= now()) ask_peer(*c);

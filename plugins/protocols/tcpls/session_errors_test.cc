@@ -40,7 +40,8 @@ void PrintTo(const Offence& one, std::ostream* out) { *out << one.name; }
 
 class SessionErrors : public testing::TestWithParam<Offence> {};
 
-// TCPLS-33, TCPLS-76, TCPLS-86, TCPLS-99 to TCPLS-104, TCPLS-106
+// TCPLS-25, TCPLS-33, TCPLS-76, TCPLS-86, TCPLS-99, TCPLS-100, TCPLS-101, TCPLS-102, TCPLS-103, TCPLS-104, TCPLS-106,
+// TCPLS-129, TCPLS-130, TCPLS-138
 TEST_P(SessionErrors, EndTheSession) {
   const Offence& offence = GetParam();
   MemorySession s;

@@ -67,7 +67,8 @@ Result<void> Session::set(UpperPort, std::string_view name, const PropertyValue&
 
 void Session::schedule_by(Scheduler scheduler) noexcept {
   scheduler_ = scheduler;
-  keep_connected();  // there may be use for more paths
+  keep_connected();  // there may be use for more paths, or for fewer
+  let_surplus_go();
   host_.wake();
 }
 

@@ -14,6 +14,7 @@ using tls::ContentType;
 constexpr std::size_t kPeerStreamsMax = 65536;  // open at once (decision D24)
 constexpr unsigned kAckEvery = 16;              // records (decision D6)
 constexpr Duration kAckDelay = std::chrono::milliseconds(25);
+constexpr Duration kGoodbyeWait = std::chrono::seconds(10);  // from the first close_notify to the last one
 
 }  // namespace
 
@@ -101,10 +102,14 @@ void Session::alert(Connection& c, AlertDescription what) noexcept {
 // What is on its way on the other connections comes first (decision D16).
 void Session::peer_said_goodbye(Connection& c) noexcept {
   c.fin_seen = true;
-  for (const auto& other : connections_) {
-    if (other->usable() && !other->fin_seen) return;
-  }
-  everyone_left();
+  if (all_said_goodbye()) return everyone_left();
+  goodbye_by_ = now() + kGoodbyeWait;
+}
+
+// On all connections that are left, and at least on one.
+bool Session::all_said_goodbye() const noexcept {
+  return std::ranges::any_of(connections_, [](const auto& c) { return c->fin_seen; }) &&
+         std::ranges::none_of(connections_, [](const auto& c) { return c->usable() && !c->fin_seen; });
 }
 
 void Session::everyone_left() noexcept {
@@ -119,7 +124,7 @@ void Session::everyone_left() noexcept {
     }
     end_if_over(*s);
   }
-  reconnect_by_ = TimePoint::max();
+  reconnect_by_ = goodbye_by_ = TimePoint::max();
   host_.wake();  // flush() ends the session when no stream is left
 }
 

@@ -191,7 +191,7 @@ void Session::put_stream(Connection& c, Stream& s, OutgoingRecord& record, Messa
   }
   s.out_done = part.fin;
   const std::size_t window = stream_window();
-  if (s.port && s.port.granted() * 2 <= window && !s.fin_due)
+  if (s.port && s.port.granted() * 2 <= window && !s.fin_due && !spent_)
     s.port.grant_to(window - std::min(window, s.unsent_bytes));
 }
 
