@@ -143,7 +143,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   void forget_groups() noexcept;
   bool waits_for_group() const noexcept;
   Result<void> begin_clone(ConnectionCore& made, CloneOptions options);
-  Result<void> begin_stream(Trunk& trunk);
+  Result<void> begin_stream(Trunk& trunk, bool receives);
   Result<void> begin_stack(Stack& like);
   void clone_failed(Error why) noexcept;
   void own_properties(const std::vector<std::pair<std::string, PropertyValue>>& properties);

@@ -293,8 +293,9 @@ Result<void> ConnectionCore::begin_clone(ConnectionCore& made, CloneOptions opti
     return fail(Reason::unsupported, "a clone over " + stack_->composed().text + " has the same face", 0, "core");
   join(trunk != nullptr ? trunk->group() : membership().group ? membership().group : std::make_shared<Group>());
   made.membership().properties = membership_->properties;
-  auto begun = trunk != nullptr ? made.begin_stream(*trunk) : made.begin_stack(*stack_);
+  auto begun = trunk != nullptr ? made.begin_stream(*trunk, options.receives) : made.begin_stack(*stack_);
   if (!begun) return begun;
+  made.one_way({.can_receive = options.receives});
   made.join(membership_->group);
   made.membership().parent = this;
   made.membership().arm(turn_.executor(),
@@ -303,11 +304,11 @@ Result<void> ConnectionCore::begin_clone(ConnectionCore& made, CloneOptions opti
   return {};
 }
 
-Result<void> ConnectionCore::begin_stream(Trunk& trunk) {
+Result<void> ConnectionCore::begin_stream(Trunk& trunk, bool receives) {
   Stack& branch = trunk.add_branch(
       trunk.stack().depth() == trunk.stack().composed().layers.size() ? face_ : trunk.stack().top_link().face);
   auto begun = branch.make_layers(trunk.stack().depth());
-  if (begun) begun = trunk.open_stream(branch, StreamArgs{.face = branch.stream_face()});
+  if (begun) begun = trunk.open_stream(branch, StreamArgs{.face = branch.stream_face(), .can_receive = receives});
   if (!begun) {
     branch.leave();
     return begun;

@@ -41,6 +41,29 @@ TEST_F(Quic, TheServerOpensStreams) {
   EXPECT_EQ(fact<std::string>(opened[0]->connection, "quic.streamInitiator"), "server");
 }
 
+// QUIC-27, QUIC-35, API-128: a stream on which only its opener sends, from either side.
+TEST_F(Quic, StreamsOfOneDirection) {
+  pair.listen(quic());
+  Talker& first = pair.dial_ready(quic());
+  first.send("both ways");
+  ASSERT_TRUE(pair.until([&] { return peer_with("both ways") != nullptr; }));
+  Talker& only = pair.clone(first, {.receives = false});
+  ASSERT_TRUE(pair.until([&] { return only.ready.has_value(); }));
+  ASSERT_TRUE(*only.ready) << only.ready->error().detail;
+  only.send("one way");
+  ASSERT_TRUE(pair.until([&] { return peer_with("one way") != nullptr; }));
+  EXPECT_EQ(fact<std::uint64_t>(only.connection, "_trellis.streamId"), 2u);
+  EXPECT_EQ(fact<std::string>(only.connection, "quic.streamKind"), "unidirectional");
+  EXPECT_FALSE(fact<bool>(only.connection, "canReceive"));
+  EXPECT_TRUE(fact<bool>(only.connection, "canSend"));
+  EXPECT_FALSE(fact<bool>(peer_with("one way")->connection, "canSend"));
+  only.close();
+  ASSERT_TRUE(pair.until([&] { return only.closed.has_value() && peer_with("one way")->reader->ended; }));
+  EXPECT_TRUE(*only.closed) << only.closed->error().detail;
+  first.send(", still");
+  EXPECT_TRUE(pair.until([&] { return peer_with("both ways, still") != nullptr; })) << "the others go on";
+}
+
 // A server may speak first, as over TCP: a stream is announced although nothing was sent on it.
 TEST_F(Quic, TheServerSpeaksFirst) {
   pair.listen(quic());

@@ -40,6 +40,9 @@ struct CloneOptions {
   std::vector<std::pair<std::string, PropertyValue>> properties = {};
   /// What it carries; none: the same. Another one is possible on a stack whose topmost layer has streams.
   Face face = Face::none;
+  /// False: only this end sends (RFC 9622 section 6.2.16, direction Unidirectional Send). A layer with streams of one
+  /// direction opens one; elsewhere the other direction lies idle.
+  bool receives = true;
 };
 
 class ConnectionCore;  // core/connection_core.h
