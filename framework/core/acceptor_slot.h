@@ -21,7 +21,6 @@ class AcceptorSlot : public TurnMember, public Slot, public AcceptHost, public S
   }
   void deadline(TimePoint at) noexcept override { request_deadline(at); }
   void wake() noexcept override { request_wake(); }
-  void forward(unsigned, const Chunk&) noexcept override {}
 
   // Slot
   Layer& layer() noexcept override { return *acceptor_; }

@@ -12,6 +12,7 @@
 #include "core/profile.h"
 #include "core/race_engine.h"
 #include "core/registry.h"
+#include "core/sibling_acceptors.h"
 #include "core/state_keeper.h"
 #include "core/state_memory.h"
 #include "core/turn.h"
@@ -77,6 +78,7 @@ struct FrameworkCore {
   Registry registry;
   StateMemory state;  // what layers remember between Connections
   History history;    // how attempts went
+  SiblingAcceptors siblings;
   ProfileList profiles() const;
 
  private:

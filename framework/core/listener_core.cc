@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "trellis/address_text.h"
+
 namespace trellis {
 namespace {
 
@@ -169,6 +171,18 @@ void ListenerCore::refuse(LowerPort offered) noexcept {
   offering_->refuse(link);
 }
 
+// ---- what belongs to another loop
+
+void ListenerCore::forward(unsigned loop, const Chunk& datagram) noexcept {
+  if (siblings_) siblings_->forward(loop, datagram);
+}
+
+void ListenerCore::forwarded(Chunk&& datagram) noexcept {
+  if (!active() || below == nullptr) return;
+  UpperPort from(*below);
+  if (from.credit() > 0) from.push(std::move(datagram));
+}
+
 void ListenerCore::unseated(Stack& stack) noexcept {
   --instances_;
   sessions_.erase(stack.instance());
@@ -196,6 +210,7 @@ void ListenerCore::leave_below() noexcept {
     many->below.clear();
     offering->stop();
   }
+  siblings_.reset();
   if (below_ == nullptr) return;
   below->upper = nullptr;
   below = nullptr;
@@ -227,6 +242,8 @@ void ListenerCore::failed(Error error) noexcept {
 }
 void ListenerCore::listening(const Address& local) noexcept {
   local_ = local;
+  if (executor().loops() > 1 && below_ != nullptr)
+    siblings_.emplace(framework_.siblings, *this, executor(), composed_->text + " " + to_text(local));
   if (!std::exchange(ready, true)) begin_followers();
   tell_listening_ = true;
   turn_->deliver(*this);
@@ -397,6 +414,10 @@ void ListenerCore::forget(ConnectionCore& connection) noexcept { forget_pending(
 
 void ListenerCore::established(ConnectionCore& connection) noexcept {
   forget(connection);
+  if (composed_->multiplexer >= 0) {  // one of its group may have asked for all streams since this one was opened
+    if (const auto group = connection.membership().group; group && group->hears())
+      return group->established(connection);
+  }
   head().arrived(connection);
 }
 

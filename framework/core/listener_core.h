@@ -14,11 +14,16 @@
 #include "core/framework_core.h"
 #include "core/group.h"
 #include "core/offering_acceptor.h"
+#include "core/sibling_acceptors.h"
 #include "trellis/listener.h"
 
 namespace trellis {
 
-class ListenerCore final : public AcceptorSlot, public ConnectionTaker, public StreamTaker, public OfferTaker {
+class ListenerCore final : public AcceptorSlot,
+                           public ConnectionTaker,
+                           public StreamTaker,
+                           public OfferTaker,
+                           public ForwardTaker {
  public:
   /// Leaves those stacks in the plan that are listened with (IMPL-44): all that can, but one for each kind of port,
   /// because two acceptors cannot share one. If there is none the first stack stays, and begin() says why.
@@ -56,6 +61,10 @@ class ListenerCore final : public AcceptorSlot, public ConnectionTaker, public S
   void seated(Seat*, std::unique_ptr<ProtocolInstance>) noexcept override;
   void attach(ProtocolInstance& instance, LowerPort offered) noexcept override;
   void refuse(LowerPort offered) noexcept override;
+  void forward(unsigned loop, const Chunk& datagram) noexcept override;
+
+  // ForwardTaker
+  void forwarded(Chunk&& datagram) noexcept override;
 
   // SeatKeeper
   void unseated(Stack& stack) noexcept override;
@@ -115,8 +124,9 @@ class ListenerCore final : public AcceptorSlot, public ConnectionTaker, public S
   std::shared_ptr<const ComposedStack> acceptor_stack_;
   ListenerEvents events_;
   Base base_{*this};
-  Stack* below_ = nullptr;                // what the acceptor stands on, opened once; null: on the host
-  OfferingAcceptor* offering_ = nullptr;  // or its connections are offered to the acceptor
+  Stack* below_ = nullptr;                                // what the acceptor stands on, opened once; null: on the host
+  OfferingAcceptor* offering_ = nullptr;                  // or its connections are offered to the acceptor
+  std::optional<SiblingAcceptors::Membership> siblings_;  // on other loops
   std::unordered_map<const ProtocolInstance*, Stack*> sessions_;  // of peers that share what is below
   std::unique_ptr<Admission> admission_;                          // null: peers may come on any path
   std::unique_ptr<Admission> next_;  // of policies that were loaded anew, until it knows the paths

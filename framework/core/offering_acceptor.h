@@ -45,6 +45,7 @@ class OfferingAcceptor final : public AcceptorSlot {
   void seated(Seat*, std::unique_ptr<ProtocolInstance>) noexcept override;
   void attach(ProtocolInstance&, LowerPort) noexcept override {}  // it stands on the host: nothing is offered to it
   void refuse(LowerPort) noexcept override {}
+  void forward(unsigned, const Chunk&) noexcept override {}  // it accepts connections, not datagrams
 
   // SeatKeeper
   void unseated(Stack&) noexcept override { --instances_; }

@@ -20,6 +20,26 @@ void derive(SecretKey& out, std::span<const std::uint8_t> from, std::string_view
 Secrets::Secrets(std::span<const std::uint8_t> ticket_key) {
   derive(reset, ticket_key, "reset");
   derive(token, ticket_key, "token");
+  derive(loop, ticket_key, "loop");
 }
+
+LoopNames::LoopNames(const SecretKey& key) : hash_(Botan::MessageAuthenticationCode::create_or_throw("SipHash(2,4)")) {
+  hash_->set_key(std::span(key).first(16));
+}
+
+LoopNames::~LoopNames() = default;
+
+std::uint8_t LoopNames::mask(std::span<const std::uint8_t, kIdBytes> id) noexcept {
+  std::array<std::uint8_t, 8> out;
+  hash_->update(id.first<kIdBytes - 1>());
+  hash_->final(std::span(out));
+  return out[0];
+}
+
+void LoopNames::write(std::span<std::uint8_t, kIdBytes> id, unsigned loop) noexcept {
+  id.back() = static_cast<std::uint8_t>(mask(id) ^ loop);
+}
+
+unsigned LoopNames::read(std::span<const std::uint8_t, kIdBytes> id) noexcept { return id.back() ^ mask(id); }
 
 }  // namespace trellis::quic

@@ -6,7 +6,12 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <span>
+
+namespace Botan {
+class MessageAuthenticationCode;
+}
 
 namespace trellis::quic {
 
@@ -42,11 +47,27 @@ struct ConnectionIdHash {
 
 using SecretKey = std::array<std::uint8_t, 32>;
 
-/// Keys of one layer of one policy, for stateless resets and address tokens. They come from the key of the tickets, so
-/// a server that is started anew, or another one, can go on where this one was (RFC 9000 section 10.3.2).
+/// Keys of one layer of one policy, for stateless resets, address tokens and ids. They come from the key of the
+/// tickets, so a server that is started anew, or another one, can go on where this one was (RFC 9000 section 10.3.2).
 struct Secrets {
   explicit Secrets(std::span<const std::uint8_t> ticket_key);
-  SecretKey reset{}, token{};
+  SecretKey reset{}, token{}, loop{};
+};
+
+/// Ids that name the loop of their connection, so that packets find it when the client's address has changed and the
+/// kernel hands them to another loop. Only we can read it: the last byte is masked with a keyed hash of the others
+/// (QUIC-84, QUIC-85). Belongs to one loop.
+class LoopNames {
+ public:
+  explicit LoopNames(const SecretKey& key);
+  ~LoopNames();
+  /// Puts the loop into an id of kIdBytes random bytes.
+  void write(std::span<std::uint8_t, kIdBytes> id, unsigned loop) noexcept;
+  unsigned read(std::span<const std::uint8_t, kIdBytes> id) noexcept;  ///< of an id of ours; a guess of any other
+
+ private:
+  std::uint8_t mask(std::span<const std::uint8_t, kIdBytes> id) noexcept;
+  std::unique_ptr<Botan::MessageAuthenticationCode> hash_;
 };
 
 }  // namespace trellis::quic

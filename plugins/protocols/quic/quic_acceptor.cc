@@ -12,7 +12,11 @@ constexpr std::size_t kFarewellsMost = 10'000;
 }  // namespace
 
 QuicAcceptor::QuicAcceptor(AcceptHost& host, LowerPort lower, const Shared& shared)
-    : host_(host), lower_(lower), shared_(shared), replies_(host, lower, shared.settings, shared.secrets) {
+    : host_(host),
+      lower_(lower),
+      shared_(shared),
+      replies_(host, lower, shared.settings, shared.secrets),
+      loops_(shared.secrets.loop) {
   ConnectionIdHash hash;
   host.executor().secret(std::as_writable_bytes(std::span(hash.keys)));
   by_id_ = decltype(by_id_)(64, hash);
@@ -46,10 +50,22 @@ void QuicAcceptor::take(Chunk&& chunk) noexcept {
   const ConnectionId id(header.dcid, header.dcidlen);
   if (const auto found = by_id_.find(id); found != by_id_.end()) return found->second->input(std::move(chunk));
   if (const auto found = parted_.find(id); found != parted_.end()) return repeat(*found->second, chunk);
+  if (header.version == 0 && of_another_loop(header, chunk)) return;
   if (header.version == 0) return replies_.reset(header, packet, chunk);  // a short header: nothing begins with it
   if (!std::ranges::contains(shared_.settings.versions, header.version))
     return replies_.negotiate_version(header, chunk);
   admit(std::move(chunk));
+}
+
+// The kernel spreads packets by addresses, and this client's has changed. Clients do not move before the handshake is
+// over, so only short headers are looked at.
+bool QuicAcceptor::of_another_loop(const ngtcp2_version_cid& header, const Chunk& chunk) noexcept {
+  Executor& here = host_.executor();
+  if (here.loops() == 1 || header.dcidlen != kIdBytes) return false;
+  const unsigned loop = loops_.read(std::span<const std::uint8_t, kIdBytes>(header.dcid, kIdBytes));
+  if (loop == here.loop() || loop >= here.loops()) return false;
+  host_.forward(loop, chunk);
+  return true;
 }
 
 void QuicAcceptor::admit(Chunk&& chunk) noexcept {
@@ -119,6 +135,11 @@ void QuicAcceptor::forget_farewells(std::size_t most) noexcept {
 }
 
 // ---- for the instances
+
+void QuicAcceptor::name_loop(ngtcp2_cid& id) noexcept {
+  Executor& here = host_.executor();
+  if (here.loops() > 1) loops_.write(std::span<std::uint8_t, kIdBytes>(id.data, kIdBytes), here.loop());
+}
 
 void QuicAcceptor::enroll(const ngtcp2_cid& id, QuicInstance& instance) {
   if (by_id_.try_emplace(ConnectionId(id), &instance).second) instance.ids.emplace_back(id);

@@ -27,10 +27,12 @@ class QuicAcceptor final : public Acceptor {
   void retire(const ngtcp2_cid& id, QuicInstance& instance) noexcept;
   void wants_room(QuicInstance& instance);           ///< room() follows
   void knows_peer(QuicInstance& instance) noexcept;  ///< its handshake is over
+  void name_loop(ngtcp2_cid& id) noexcept;           ///< in an id of random bytes, where there are several loops
 
  private:
   void take(Chunk&& chunk) noexcept;
   void admit(Chunk&& chunk) noexcept;
+  bool of_another_loop(const ngtcp2_version_cid& header, const Chunk& chunk) noexcept;
   bool asks_for_address() const noexcept;
   void send_away(const ngtcp2_pkt_hd& first, const Chunk& chunk) noexcept;
   /// A connection that we have ended: what still comes is answered by the same words (RFC 9000 section 10.2.1).
@@ -52,6 +54,7 @@ class QuicAcceptor final : public Acceptor {
   std::unordered_map<ConnectionId, Farewell*, ConnectionIdHash> parted_;
   std::deque<std::unique_ptr<Farewell>> farewells_;  // the oldest first
   StatelessReplies replies_;
+  LoopNames loops_;
   std::size_t handshakes_ = 0;
   bool stopping_ = false;
 };

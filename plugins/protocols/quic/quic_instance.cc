@@ -172,6 +172,7 @@ ngtcp2_cid QuicInstance::new_id() noexcept {
   ngtcp2_cid id;
   id.datalen = kIdBytes;
   host_.executor().secret(std::as_writable_bytes(std::span(id.data, kIdBytes)));
+  if (acceptor_ != nullptr) acceptor_->name_loop(id);
   return id;
 }
 
