@@ -41,6 +41,31 @@ TEST_F(Quic, TheServerOpensStreams) {
   EXPECT_EQ(fact<std::string>(opened[0]->connection, "quic.streamInitiator"), "server");
 }
 
+// Several streams that one packet opens: the first asks for those of its group, and gets what is still on its way.
+TEST_F(Quic, StreamsOfAGroupGoToWhoAsked) {
+  std::vector<std::unique_ptr<Talker>> others;
+  pair.listener = Preconnection(*pair.framework)
+                      .stack(quic())
+                      .local({.host = "10.0.0.2", .port = 4433})
+                      .listen(pair.server.loop(), {.received = [&](Connection c) {
+                                pair.take(std::move(c));
+                                pair.peers.back()->connection.on_received([&](Connection other) {
+                                  others.push_back(std::make_unique<Talker>(std::move(other)));
+                                  others.back()->read();
+                                });
+                              }});
+  bool lost = true;  // all that follows the client's first packet, so that it is said again at once
+  link.forth().tap = [&, packets = 0](SimPacket&) mutable {
+    return packets++ > 0 && lost ? Verdict::drop : Verdict::pass;
+  };
+  Talker& first = pair.dial_ready(quic());
+  for (int i = 0; i < 3; ++i) pair.clone(first).send("another");
+  pair.world.run_for(1ms);
+  lost = false;
+  ASSERT_TRUE(pair.until([&] { return others.size() + pair.peers.size() == 4; }));
+  EXPECT_EQ(pair.peers.size(), 1u);
+}
+
 // QUIC-27, QUIC-35, API-128: a stream on which only its opener sends, from either side.
 TEST_F(Quic, StreamsOfOneDirection) {
   pair.listen(quic());
