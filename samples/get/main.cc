@@ -3,12 +3,14 @@
 //   get [--policy FILE | --stack LAYERS] [--bytes N] HOST:PORT    sends N bytes, checks that they come back
 //   get [--policy FILE | --stack LAYERS] http[s]://HOST[:PORT]/PATH  writes the page to standard output
 //
-// Of https it says what it needs, not how: a stack that encrypts and authenticates.
+// Of https it says what it needs, not how: a stack that encrypts and authenticates. What the server then speaks, HTTP/3
+// or HTTP/1.1, is agreed in the handshake.
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 
 #include "echo_check.h"
+#include "http3_get.h"
 #include "http_get.h"
 #include "trellis/address_text.h"
 #include "trellis/endpoint_text.h"
@@ -51,13 +53,14 @@ bool read(int argc, char** argv, Arguments& arguments) {
 // Gives up on a peer that does not answer: datagrams can be lost.
 class Deadline final : public Alarm {
  public:
-  explicit Deadline(Connection& connection) : connection_(connection) {
-    arm(connection.executor(), connection.executor().now() + kPatience);
+  explicit Deadline(Loop& loop) : loop_(loop) { arm(loop, loop.now() + kPatience); }
+  void on_alarm() noexcept override {
+    std::fputs("get: the server has not answered in time\n", stderr);
+    loop_.stop();
   }
-  void on_alarm() noexcept override { connection_.abort(); }
 
  private:
-  Connection& connection_;
+  Loop& loop_;
 };
 
 void describe(const Framework& framework, const Connection& connection) {
@@ -68,6 +71,12 @@ void describe(const Framework& framework, const Connection& connection) {
                to_text(connection.remote()).c_str());
 }
 
+bool speaks_http3(const Connection& connection) {
+  const auto agreed = connection.get("tls.alpn");
+  const auto* const name = agreed ? std::get_if<std::string>(&*agreed) : nullptr;
+  return name != nullptr && *name == "h3";
+}
+
 Task<void> fetch(const Arguments& arguments, Framework& framework, Loop& loop, int& code) {
   const auto url = parse_url(arguments.target);
   Preconnection preconnection(framework);
@@ -76,7 +85,7 @@ Task<void> fetch(const Arguments& arguments, Framework& framework, Loop& loop, i
   if (url && url->secure) {
     preconnection.require(Feature::confidentiality).require(Feature::peer_authentication);
     auto security = std::make_shared<Security>();
-    security->alpn = {"http/1.1"};
+    security->alpn = {"h3", "http/1.1"};
     preconnection.security(security);
   }
 
@@ -86,8 +95,10 @@ Task<void> fetch(const Arguments& arguments, Framework& framework, Loop& loop, i
     how = fail(std::move(connection));
   } else {
     describe(framework, *connection);
-    const Deadline deadline(*connection);
-    if (url)
+    const Deadline deadline(loop);
+    if (url && speaks_http3(*connection))
+      how = co_await http3_get(std::move(*connection), *url);
+    else if (url)
       how = co_await http_get(*connection, *url);
     else
       how = co_await echo_check(*connection, arguments.bytes);
