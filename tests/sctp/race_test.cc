@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "history/policy_race.h"
+#include "stacks/virtual_pair.h"
 
 namespace trellis::tests {
 namespace {
@@ -30,6 +31,21 @@ TEST_F(SctpOrTcpWithoutUdp, TcpTakesOver) {
   EXPECT_EQ(raced.stack, "length-prefix/tcp");
   EXPECT_GE(raced.time, kProtocolDelay);
   EXPECT_LE(raced.time, kProtocolDelay + kRtt + 3ms);
+}
+
+// IMPL-44: who comes by either of them finds the same Listener.
+TEST(SctpListener, IsReachedByTcpToo) {
+  VirtualPair pair;
+  auto policy = load_policy(TRELLIS_SOURCE_DIR "/policies/sctp-or-tcp.xml");
+  ASSERT_TRUE(policy) << policy.error().detail;
+  ASSERT_TRUE(pair.framework->core().load({std::move(*policy)}));
+  pair.listen("");
+  EXPECT_EQ(pair.listener.stack(), "sctp/udp");
+  for (const char* stack : {"sctp/udp", "length-prefix/tcp"}) {
+    pair.dial_ready(stack).send(stack);
+    ASSERT_TRUE(pair.until([&] { return !pair.peers.empty() && pair.peers.back()->reader->all == stack; })) << stack;
+    EXPECT_EQ(pair.peers.back()->connection.stack(), stack);
+  }
 }
 
 // RACE-39, RACE-40: that UDP got nowhere is remembered: the next connection begins with TCP.
