@@ -4,6 +4,7 @@
 
 #include "core/option_values.h"
 #include "core/registry.h"
+#include "core/trait_words.h"
 #include "golden.h"
 
 namespace trellis {
@@ -68,6 +69,16 @@ std::pair<std::string, std::string> declared(Registry& registry, const std::stri
   }
   if (features.has(Feature::multistreaming)) return {"Multiplexing Connected", unit};
   return {rtts > 0 ? "Connected" : "Connectionless", unit};
+}
+
+// API-22: what an application asks for names no protocol.
+TEST(Mapping, FeaturesNameNoProtocol) {
+  std::string words;
+  for (unsigned i = 0; i <= static_cast<unsigned>(Feature::soft_errors); ++i)
+    words += to_string(FeatureSet{static_cast<Feature>(i)}) + "\n";
+  EXPECT_TRUE(words.contains("multistreaming"));
+  for (const char* protocol : {"tcp", "udp", "sctp", "tls", "quic", "socks", "http", "dns"})
+    EXPECT_FALSE(words.contains(protocol)) << protocol;
 }
 
 // IMPL-103, IMPL-104, IMPL-105
