@@ -154,7 +154,7 @@ TEST_F(Properties, NothingIsReceivedAfterTheFinalMessage) {
   EXPECT_EQ(peer.state(), ConnectionState::established) << "the other direction goes on";
 }
 
-// API-13, API-173, API-180..API-182: a message may ask for less than the Connection does where that can be had.
+// API-173, API-180..API-182: a message may ask for less than the Connection does where that can be had.
 TEST_F(Properties, MessagesThatContradictTheirConnectionAreRefused) {
   pair.listen("length-prefix/tcp");
   Talker& t = pair.dial("length-prefix/tcp");
