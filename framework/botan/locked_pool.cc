@@ -5,13 +5,11 @@
 #include <algorithm>
 #include <cstddef>
 
-// The linker gives these names to Botan::OS::get_memory_locking_limit(): ours and the library's.
-extern "C" {
-std::size_t __real__ZN5Botan2OS24get_memory_locking_limitEv();
-std::size_t __wrap__ZN5Botan2OS24get_memory_locking_limitEv();
-}
+// Names that the linker gives to Botan::OS::get_memory_locking_limit(): the library's function, and ours in its place.
+std::size_t librarys_limit() asm("__real__ZN5Botan2OS24get_memory_locking_limitEv");
+std::size_t our_limit() asm("__wrap__ZN5Botan2OS24get_memory_locking_limitEv");
 
-std::size_t __wrap__ZN5Botan2OS24get_memory_locking_limitEv() {
+std::size_t our_limit() {
   constexpr std::size_t kMost = 16 << 10;
-  return std::min(__real__ZN5Botan2OS24get_memory_locking_limitEv(), kMost);
+  return std::min(librarys_limit(), kMost);
 }

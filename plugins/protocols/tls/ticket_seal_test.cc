@@ -9,12 +9,12 @@ namespace {
 
 using Secret = TicketSeal::Secret;
 
-const Secret kKey(32, 1), kOther(32, 2), kSession{1, 2, 3, 4, 5};
+const Secret kTicketKey(32, 1), kOtherKey(32, 2), kSession{1, 2, 3, 4, 5};
 
 class TicketSeals : public testing::Test {
  protected:
   Botan::System_RNG random;
-  TicketSeal one{kKey}, two{kKey}, stranger{kOther};
+  TicketSeal one{kTicketKey}, two{kTicketKey}, stranger{kOtherKey};
 };
 
 TEST_F(TicketSeals, WhatWasSealedIsOpened) {
@@ -22,7 +22,7 @@ TEST_F(TicketSeals, WhatWasSealedIsOpened) {
   EXPECT_NE(first, second) << "a nonce was used twice";
   EXPECT_EQ(one.open(first), kSession);
   EXPECT_EQ(one.open(second), kSession);
-  EXPECT_EQ(one.open(one.seal({}, random)), Secret());
+  EXPECT_EQ(one.open(one.seal(Secret(), random)), Secret());
 }
 
 // As processes of a fleet do, in any order.
