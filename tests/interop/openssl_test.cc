@@ -176,6 +176,17 @@ TEST_F(OpenSsl, OurClientAndGroups) {
   }
 }
 
+// The ticket goes from one process to the next through the state file.
+TEST_F(OpenSsl, OurClientResumes) {
+  auto theirs = server();
+  const std::vector<std::string> words{"--state", directory.path() + "/state.sqlite", "-v"};
+  const Outcome first = connect(port, "hello\n", {}, words), second = connect(port, "hello\n", {}, words);
+  expect_reversed(first);
+  expect_reversed(second);
+  EXPECT_THAT(first.error, testing::Not(HasSubstr("resumed=yes")));
+  EXPECT_THAT(second.error, HasSubstr("resumed=yes"));
+}
+
 TEST_F(OpenSsl, OurClientShowsItsCertificate) {
   auto theirs = server({"-Verify", "1", "-CAfile", ca, "-verify_return_error"});
   expect_reversed(connect(port, "hello\n", {}, {"--cert", client_pem, "--key", client_key}));
