@@ -51,6 +51,7 @@ void Group::leave(ConnectionCore& connection) noexcept {
 
 void Group::entangle(ConnectionCore& by, std::string_view name, const PropertyValue& value) noexcept {
   if (is(name, kConnPriority.name) || is(name, kStreamId.name)) return;
+  if (const auto dot = name.find('.'); name.substr(dot + 1).starts_with("stream")) return;  // a layer's, of one stream
   for (ConnectionCore* member : std::vector(members_)) {
     if (member != &by) member->follow(name, value);
   }

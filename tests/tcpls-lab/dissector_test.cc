@@ -36,7 +36,7 @@ struct Dissector : Transfer {
     Process tshark(lab->client.command(
         {"tshark", "-q", "-i", lab->path(0).interface(), "-i", lab->path(1).interface(), "-w", packets()}));
     ASSERT_TRUE(tshark.wait_error("Capturing on")) << tshark.error();
-    run(bytes, ",ciphers=TLS_AES_128_GCM_SHA256,key-log=true,unacknowledged-bytes=65536,user-timeout-ms=2000" + options,
+    run(bytes, ",ciphers=" + cipher + ",key-log=true,unacknowledged-bytes=65536,user-timeout-ms=2000" + options,
         trouble);
     std::this_thread::sleep_for(1s);  // the kernel hands packets over in batches
     tshark.signal(SIGINT);
@@ -110,9 +110,10 @@ struct Dissector : Transfer {
                                                  "tcpls.token",         "tcpls.reset",       "tcpls.ack.connection",
                                                  "tcpls.extension",     "tcpls.unread"};
   std::vector<std::vector<std::string>> lines;
+  std::string cipher = "TLS_AES_128_GCM_SHA256";
 };
 
-// TCPLS-3, TCPLS-4, TCPLS-14, TCPLS-36, TCPLS-55, TCPLS-60, TCPLS-63: two connections of one session.
+// TCPLS-3, TCPLS-4, TCPLS-14, TCPLS-32, TCPLS-36, TCPLS-55, TCPLS-60, TCPLS-63: two connections of one session.
 TEST_F(Dissector, ReadsAJoinedConnection) {
   capture(250'000, ",scheduler=aggregate", [](Process&) {});
   dissect();
@@ -136,6 +137,43 @@ TEST_F(Dissector, ReadsAFailover) {
                                                       .protocol = Rule::Protocol::tcp,
                                                       .port = 7000,
                                                       .more = "iifname \"" + lab->path(0).interface() + "\""});
+  });
+  dissect();
+  EXPECT_TRUE(stream() == content_of(250'000));
+  EXPECT_THAT(all("tcpls.reset"), Contains("0"));
+  EXPECT_THAT(carriers(), ElementsAre("0", "1"));
+}
+
+// TCPLS-13, TCPLS-36: the same under the other cipher suites.
+struct DissectorOfCipher : Dissector, testing::WithParamInterface<const char*> {};
+TEST_P(DissectorOfCipher, ReadsAJoinedConnection) {
+  cipher = GetParam();
+  capture(100'000, ",scheduler=aggregate", [](Process&) {});
+  dissect();
+  EXPECT_TRUE(stream() == content_of(100'000));
+  EXPECT_THAT(carriers(), ElementsAre("0", "1"));
+}
+INSTANTIATE_TEST_SUITE_P(Suites, DissectorOfCipher,
+                         testing::Values("TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"),
+                         [](const auto& info) { return std::string(info.param); });
+
+// TCPLS-79, TCPLS-80: all connections are gone, and a token brings the session back.
+TEST_F(Dissector, ReadsAReconnection) {
+  capture(250'000, "", [&](Process& sender) {
+    wait_for(30'000, sender);
+    Process kill(lab->client.command({"ss", "--kill", "--tcp", "dport", "=", ":7000"}));
+    EXPECT_EQ(kill.wait(), 0) << kill.error();
+  });
+  dissect();
+  EXPECT_TRUE(stream() == content_of(250'000));
+  EXPECT_GE(all("tcpls.join.token").size(), 2u);
+}
+
+// TCPLS-85: a path that swallows everything.
+TEST_F(Dissector, ReadsABlackHole) {
+  capture(250'000, "", [&](Process&) {
+    while (lab->path(1).counters(Way::back).packets < 5) std::this_thread::sleep_for(1ms);  // it has joined
+    lab->path(0).black_hole();
   });
   dissect();
   EXPECT_TRUE(stream() == content_of(250'000));

@@ -286,6 +286,33 @@ TEST(Session, AGoodbyeOutlivesItsConnection) {
   }
 }
 
+// TCPLS-48: streams that the application has spread over connections do not hold each other up, and outlive them.
+TEST(Session, AStreamIsTiedToAConnection) {
+  TcplsWorld w;
+  Talker& first = w.connect("standby=1");
+  w.world.run_for(1s);
+  Talker& second = w.clone(first);
+  second.send("2");
+  ASSERT_TRUE(w.until([&] { return w.peers.size() == 2; }));
+  const auto carrier = [](Talker& t) { return std::get<std::uint64_t>(*t.connection.get("tcpls.streamConnection")); };
+  EXPECT_EQ(carrier(second), 0u);
+  EXPECT_FALSE(second.connection.set("tcpls.streamConnection", std::uint64_t{7}));
+  ASSERT_TRUE(second.connection.set("tcpls.streamConnection", std::uint64_t{1}));
+  EXPECT_EQ(carrier(second), 1u);
+  EXPECT_EQ(carrier(first), 0u);
+  const auto before = w.bytes;
+  second.send(pattern(100'000));
+  ASSERT_TRUE(w.until([&] { return w.peers[1]->reader->all.size() == 100'001; }));
+  EXPECT_GT(w.bytes[w.ports[1]], before.at(w.ports[1]) + 100'000);
+  EXPECT_LT(w.bytes[w.ports[0]], before.at(w.ports[0]) + 10'000);
+  second.send(pattern(100'000));
+  w.world.run_for(5ms);
+  w.break_connection(1, Verdict::reset);
+  first.send("1");
+  EXPECT_TRUE(w.until([&] { return w.peers[1]->reader->all.size() == 200'001; })) << "by the other one";
+  EXPECT_EQ(w.peers[0]->reader->all, "hello1");
+}
+
 // TCPLS-98: by default a server says nothing by itself; with keepAliveTimeout it asks.
 TEST(Session, KeepAlive) {
   TcplsWorld w;

@@ -1,6 +1,7 @@
 // connection.h: one TCP connection of a session.
 #pragma once
 #include <algorithm>
+#include <deque>
 #include <optional>
 
 #include "record/record_cutter.h"
@@ -10,6 +11,8 @@
 #include "unacked.h"
 
 namespace trellis::tcpls {
+
+struct Stream;
 
 struct Connection {
   enum class State : std::uint8_t {
@@ -31,6 +34,7 @@ struct Connection {
   tls::RecordCutter cutter;
   std::optional<tls::RecordSealer> sealer;
   std::optional<tls::RecordOpener> opener;
+  std::deque<Stream*> sendable;  ///< streams that wait for their turn on this connection alone
   // What we sent
   Unacked unacked;
   std::uint64_t records_sent = 0;        ///< under application keys

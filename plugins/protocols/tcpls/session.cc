@@ -188,7 +188,7 @@ void Session::flush() noexcept {
     Connection* const c = pick();
     if (c == nullptr || !(plain_ ? pack_plain(*c) : pack(*c, true)) || stage_ != Stage::open) break;
   }
-  if (stage_ == Stage::open && !plain_) send_acks(), end_leaving(), watch_key();
+  if (stage_ == Stage::open && !plain_) send_tied(), send_acks(), end_leaving(), watch_key();
   if (stage_ == Stage::open && closing_) try_close();
   if (stage_ == Stage::open && peer_ended_ && streams_.empty()) end_cleanly();
   if (stage_ == Stage::open) arm();
@@ -281,7 +281,7 @@ void Session::abort_stream(UpperPort port, Direction direction, std::uint64_t) n
 void Session::end_if_over(Stream& s) noexcept {
   if (!s.in_done || !s.out_done || !s.waiting.empty()) return;
   if (!s.all_acked() && !plain_ && !peer_ended_) return;  // closed means that the peer has everything
-  if (s.queued) std::erase(sendable_, &s);
+  unqueue(s);
   held_bytes_ -= s.order.held();
   const UpperPort port = s.port;
   streams_.erase(s.id);
@@ -328,9 +328,10 @@ void Session::watch_key() noexcept {
 void Session::try_close() noexcept {
   const bool none = usable() == 0 && !plain_;
   if (none && !peer_ended_) return;  // one comes back, or the time is over
+  const bool tied = std::ranges::any_of(connections_, [](const auto& c) { return !c->sendable.empty(); });
   if (none && something_waits())
     return fail_with({Reason::reset, 0, kLayer, std::format("{} closed before it took everything", peer_name_)});
-  if (something_waits()) return;
+  if (something_waits() || tied) return;
   for (const auto& c : connections_) {
     if (!plain_ && !peer_ended_ && !c->unacked.empty()) return;
     if (c->usable() && c->port.credit() == 0) return;

@@ -109,7 +109,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
     bool fin = false;
   };
   static Portion portion(const Stream& s, std::uint32_t room) noexcept;
-  std::uint32_t own_size(bool data) const noexcept;
+  std::uint32_t own_size(const Connection& c, bool data) const noexcept;
   void put_acks(OutgoingRecord& record) noexcept;
   void put_orphans(Connection& c, OutgoingRecord& record) noexcept;
   void put_data(Connection& c, StreamData&& frame, OutgoingRecord& record) noexcept;
@@ -123,6 +123,10 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void seal(Connection& c, OutgoingRecord& record, Keep keep, MessageRef info) noexcept;
   void send_acks() noexcept;
   void queue(Stream& s) noexcept;
+  void unqueue(Stream& s) noexcept;
+  std::deque<Stream*>& queue_of(const Stream& s) noexcept;
+  void untie(Connection& c) noexcept;
+  void send_tied() noexcept;
   void say_goodbye() noexcept;
   void try_close() noexcept;
   void watch_key() noexcept;
@@ -164,6 +168,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
 
   // Properties
   void schedule_by(Scheduler scheduler) noexcept;
+  Result<void> tie(Stream& s, std::uint64_t connection) noexcept;
   Result<void> set_time(std::string_view name, const PropertyValue& value) noexcept;
   Duration reconnect_window() const noexcept;
 
@@ -213,8 +218,8 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   Scheduler scheduler_;
   Duration keep_alive_ = Duration::max();
   Duration reconnect_;  // how long the session lives without a connection
-  TimePoint handshake_by_ = TimePoint::max(), reconnect_by_ = TimePoint::max(), close_by_ = TimePoint::max(), goodbye_by_ = TimePoint::max(),
-            wish_after_{};
+  TimePoint handshake_by_ = TimePoint::max(), reconnect_by_ = TimePoint::max(), close_by_ = TimePoint::max(),
+            goodbye_by_ = TimePoint::max(), wish_after_{};
   Stage stage_ = Stage::handshake;
   bool server_ = false;
   bool plain_ = false;  // the peer has no TCPLS: TLS with one stream

@@ -112,6 +112,7 @@ void Session::let_surplus_go() noexcept {
       if (c->usable() && c.get() != in_use_ && (farthest == nullptr || c->rtt > farthest->rtt)) farthest = c.get();
     }
     farthest->leaving = true;
+    untie(*farthest);
   }
   host_.wake();
 }
@@ -312,6 +313,7 @@ void Session::lost(Connection& c, const Error& why, bool still_there) noexcept {
   if (c.state == State::gone || stage_ == Stage::over) return;
   const bool had_records = c.open(), joining = c.state == State::answer;
   c.state = State::gone;
+  untie(c);
   c.confirm_by = TimePoint::max();
   if (in_use_ == &c) in_use_ = nullptr;
   LowerPort port = std::exchange(c.port, {});

@@ -19,6 +19,12 @@ std::optional<Scheduler> scheduler_of_policy(std::string_view word) noexcept {
 Result<PropertyValue> Session::get(UpperPort port, std::string_view name) noexcept {
   if (name == kStreamId.name && port) return std::uint64_t{port.mark<Stream>()->id};
   if (stage_ != Stage::open) return fail(Reason::unsupported);
+  if (name == "tcpls.streamConnection" && port) {
+    const auto& tied = port.mark<Stream>()->connection;
+    if (tied && by_id(*tied) != nullptr && by_id(*tied)->usable()) return std::uint64_t{*tied};
+    if (scheduler_ == Scheduler::pinned && in_use_ != nullptr) return std::uint64_t{in_use_->id};
+    return fail(Reason::unsupported, "the stream goes over all connections", 0, kLayer);
+  }
   if (name == kMultipathPolicy.name || name == "tcpls.scheduler") {
     if (name == "tcpls.scheduler") return std::string(name_of(scheduler_));
     if (scheduler_ == Scheduler::pinned) return std::string("Handover");
@@ -49,8 +55,10 @@ Result<PropertyValue> Session::get(UpperPort port, std::string_view name) noexce
   return fail(Reason::unsupported);
 }
 
-Result<void> Session::set(UpperPort, std::string_view name, const PropertyValue& value) noexcept {
+Result<void> Session::set(UpperPort port, std::string_view name, const PropertyValue& value) noexcept {
   const auto* const word = std::get_if<std::string>(&value);
+  if (const auto* const id = std::get_if<std::uint64_t>(&value); name == "tcpls.streamConnection" && port && id)
+    return tie(*port.mark<Stream>(), *id);
   if (name == kMultipathPolicy.name) {
     const auto known = word != nullptr ? scheduler_of_policy(*word) : std::nullopt;
     if (known) return schedule_by(*known), Result<void>();
@@ -63,6 +71,18 @@ Result<void> Session::set(UpperPort, std::string_view name, const PropertyValue&
   const auto known = word != nullptr ? scheduler_of(*word) : std::nullopt;
   if (known) return schedule_by(*known), Result<void>();
   return fail(Reason::invalid_argument, "tcpls.scheduler is pinned, round-robin, lowest-rtt or aggregate", 0, kLayer);
+}
+
+// The application spreads its streams over connections as it likes, so that a loss on one holds up no other (TCPLS-48).
+Result<void> Session::tie(Stream& s, std::uint64_t connection) noexcept {
+  Connection* const c = connection <= UINT32_MAX ? by_id(static_cast<std::uint32_t>(connection)) : nullptr;
+  if (plain_ || c == nullptr || !c->usable())
+    return fail(Reason::invalid_argument, "tcpls.streamConnection is the number of an open connection", 0, kLayer);
+  unqueue(s);
+  s.connection = c->id;
+  queue(s);
+  host_.wake();
+  return {};
 }
 
 void Session::schedule_by(Scheduler scheduler) noexcept {

@@ -20,7 +20,23 @@ std::size_t Session::stream_window() const noexcept {
 void Session::queue(Stream& s) noexcept {
   if (s.queued || !s.has_something()) return;
   s.queued = true;
-  sendable_.push_back(&s);
+  queue_of(s).push_back(&s);
+}
+
+// That of the connection to which the application has tied the stream, or that of the session.
+std::deque<Stream*>& Session::queue_of(const Stream& s) noexcept {
+  Connection* const c = s.connection ? by_id(*s.connection) : nullptr;
+  return c != nullptr && c->usable() ? c->sendable : sendable_;
+}
+void Session::unqueue(Stream& s) noexcept {
+  if (!std::exchange(s.queued, false)) return;
+  std::erase(sendable_, &s);
+  for (const auto& c : connections_) std::erase(c->sendable, &s);
+}
+// What was tied to a connection that carries nothing more goes by any other.
+void Session::untie(Connection& c) noexcept {
+  for (Stream* s : c.sendable) sendable_.push_back(s);
+  c.sendable.clear();
 }
 
 bool Session::something_waits() const noexcept {
@@ -54,6 +70,18 @@ Connection* Session::pick() noexcept {
   return best;
 }
 
+// Streams that are tied to a connection, as far as that takes something.
+void Session::send_tied() noexcept {
+  for (std::size_t i = 0; i < connections_.size() && stage_ == Stage::open; ++i) {
+    Connection& c = *connections_[i];
+    if (!c.sendable.empty() && !c.usable()) untie(c);
+    while (stage_ == Stage::open && !c.sendable.empty() && c.usable() && c.port.credit() > 0 &&
+           unacked_bytes_ < settings_.unacked_max && orphans_.empty()) {
+      if (!pack(c, true)) break;
+    }
+  }
+}
+
 // ---- packing
 
 // What the next record takes of a stream, where it has room for so many bytes of data. A record carries the fate of one
@@ -74,9 +102,9 @@ Session::Portion Session::portion(const Stream& s, std::uint32_t room) noexcept 
 }
 
 // Bytes that the next record needs of its own, without what stays where it is; 0: there is nothing to send.
-std::uint32_t Session::own_size(bool data) const noexcept {
+std::uint32_t Session::own_size(const Connection& c, bool data) const noexcept {
   std::uint32_t own = 0;
-  for (const auto& c : connections_) own += c->received && c->ack_due > 0 ? Ack::kSize : 0;
+  for (const auto& any : connections_) own += any->received && any->ack_due > 0 ? Ack::kSize : 0;
   if (!data) return own;
   std::uint32_t left = tls::kPlaintextMax - own;
   for (const Frame& frame : orphans_) {
@@ -91,7 +119,7 @@ std::uint32_t Session::own_size(bool data) const noexcept {
     left -= fixed + taken;
   }
   if (!orphans_.empty() || unacked_bytes_ >= settings_.unacked_max) return own;
-  for (const Stream* s : sendable_) {
+  for (const Stream* s : c.sendable.empty() ? sendable_ : c.sendable) {
     if (left < kStreamHeader + (s->unsent.empty() ? 0u : 1u)) break;
     const Portion part = portion(*s, left - kStreamHeader);
     own += kStreamHeader + part.own;
@@ -102,7 +130,7 @@ std::uint32_t Session::own_size(bool data) const noexcept {
 
 // One record. False: there was nothing to put in.
 bool Session::pack(Connection& c, bool data) noexcept {
-  const std::uint32_t own = own_size(data);
+  const std::uint32_t own = own_size(c, data);
   if (own == 0) return false;
   OutgoingRecord record(pool(), own, pieces_);
   MessageRef info;
@@ -159,12 +187,13 @@ void Session::put_data(Connection& c, StreamData&& frame, OutgoingRecord& record
 
 // Streams take turns, a record each if they have that much.
 void Session::put_streams(Connection& c, OutgoingRecord& record, MessageRef& info) noexcept {
-  while (!sendable_.empty() && !info) {
-    Stream& s = *sendable_.front();
+  std::deque<Stream*>& queue = c.sendable.empty() ? sendable_ : c.sendable;
+  while (!queue.empty() && !info) {
+    Stream& s = *queue.front();
     if (record.left() < kStreamHeader + (s.unsent.empty() ? 0u : 1u)) return;
     put_stream(c, s, record, info);
-    sendable_.pop_front();
-    if (s.has_something()) return sendable_.push_back(&s);
+    queue.pop_front();
+    if (s.has_something()) return queue.push_back(&s);
     s.queued = false;
     end_if_over(s);
   }
@@ -240,16 +269,20 @@ bool Session::pack_plain(Connection& c) noexcept {
   return true;
 }
 
-// Acknowledgements that are due and found no data to travel with.
+// Acknowledgements that are due and found no data to travel with: on their own connection if that takes something, where
+// they may share a packet, else on any (TCPLS-73).
 void Session::send_acks() noexcept {
-  const auto due = [this](const auto& c) { return c->ack_due > 0 && (c->ack_now || c->ack_at <= now()); };
-  if (!std::ranges::any_of(connections_, due)) return;
-  Connection* way = in_use_ != nullptr && in_use_->usable() && in_use_->port.credit() > 0 ? in_use_ : nullptr;
+  const auto due = [this](const Connection& c) { return c.ack_due > 0 && (c.ack_now || c.ack_at <= now()); };
+  bool any = false;
+  Connection *own = nullptr, *other = nullptr;
   for (const auto& c : connections_) {
-    const bool can = c->open() && !c->fin_sent && c->port.credit() > 0;
-    if (can && (way == nullptr || due(c))) way = c.get();  // its own, if that can take it
+    const bool wants = due(*c);
+    any = any || wants;
+    if (!c->open() || c->fin_sent || c->port.credit() == 0) continue;
+    if (wants && own == nullptr) own = c.get();
+    if (other == nullptr || c.get() == in_use_) other = c.get();
   }
-  if (way != nullptr) (void)pack(*way, false);
+  if (Connection* const way = own != nullptr ? own : other; any && way != nullptr) (void)pack(*way, false);
 }
 
 }  // namespace trellis::tcpls

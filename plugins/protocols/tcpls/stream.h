@@ -1,6 +1,8 @@
 // stream.h: one stream of a session: what waits to be sent, and what was
 // received.
 #pragma once
+#include <optional>
+
 #include "receive_order.h"
 #include "trellis/port.h"
 
@@ -12,12 +14,13 @@ struct Stream {
   // Sending
   Batch unsent;
   std::size_t unsent_bytes = 0;
-  std::uint64_t offset = 0;  ///< of the next byte to send
-  bool fin_due = false;      ///< the end follows what is unsent
-  bool out_done = false;     ///< the end was sent
-  bool fin_acked = false;    ///< and the peer has it
-  std::uint64_t acked = 0;   ///< bytes that the peer has
-  bool queued = false;       ///< waits for its turn to send
+  std::uint64_t offset = 0;                      ///< of the next byte to send
+  bool fin_due = false;                          ///< the end follows what is unsent
+  bool out_done = false;                         ///< the end was sent
+  bool fin_acked = false;                        ///< and the peer has it
+  std::uint64_t acked = 0;                       ///< bytes that the peer has
+  bool queued = false;                           ///< waits for its turn to send
+  std::optional<std::uint32_t> connection = {};  ///< the only one that carries it, for as long as that works
   // Receiving
   ReceiveOrder order;
   Batch waiting;         ///< in order, and nobody has taken it yet

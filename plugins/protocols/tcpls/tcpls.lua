@@ -4,7 +4,7 @@
 --
 -- The key log is that of the option `key-log` of the client or of the server. Wireshark's own dissector of TLS cannot
 -- open records of joined connections, whose nonces hold the connection's number; so this one has its own cryptography,
--- for TLS_AES_128_GCM_SHA256 only. It shares no code with the plugin, which makes it a judge of what that sends.
+-- for all cipher suites of TLS 1.3 that the plugin speaks. It shares no code with the plugin, which makes it a judge of what that sends.
 
 local tcpls = Proto("tcpls", "TCPLS")
 
@@ -37,7 +37,7 @@ end
 local function hex(s) return (s:gsub(".", function(c) return string.format("%02x", c:byte()) end)) end
 local function unhex(s) return (s:gsub("%x%x", function(h) return string.char(tonumber(h, 16)) end)) end
 
--- ---- SHA-256 (FIPS 180-4), HMAC, HKDF-Expand-Label (RFC 8446 section 7.1)
+-- ---- SHA-256 (FIPS 180-4), and below HMAC, HKDF-Expand-Label (RFC 8446 section 7.1)
 
 local K, H0 = {}, {}
 do
@@ -84,19 +84,100 @@ local function sha256(message)
   return table.concat(out)
 end
 
-local function hmac(key, message)
-  key = key .. string.rep("\0", 64 - #key)
+-- ---- SHA-384 (FIPS 180-4), whose words have 64 bits: pairs of halves here
+
+local K64 = unhex(
+  "428a2f98d728ae227137449123ef65cdb5c0fbcfec4d3b2fe9b5dba58189dbbc3956c25bf348b53859f111f1b605d019923f82a4af194f9b"
+  .. "ab1c5ed5da6d8118d807aa98a303024212835b0145706fbe243185be4ee4b28c550c7dc3d5ffb4e272be5d74f27b896f80deb1fe3b1696b1"
+  .. "9bdc06a725c71235c19bf174cf692694e49b69c19ef14ad2efbe4786384f25e30fc19dc68b8cd5b5240ca1cc77ac9c652de92c6f592b0275"
+  .. "4a7484aa6ea6e4835cb0a9dcbd41fbd476f988da831153b5983e5152ee66dfaba831c66d2db43210b00327c898fb213fbf597fc7beef0ee4"
+  .. "c6e00bf33da88fc2d5a79147930aa72506ca6351e003826f142929670a0e6e7027b70a8546d22ffc2e1b21385c26c9264d2c6dfc5ac42aed"
+  .. "53380d139d95b3df650a73548baf63de766a0abb3c77b2a881c2c92e47edaee692722c851482353ba2bfe8a14cf10364a81a664bbc423001"
+  .. "c24b8b70d0f89791c76c51a30654be30d192e819d6ef5218d69906245565a910f40e35855771202a106aa07032bbd1b819a4c116b8d2d0c8"
+  .. "1e376c085141ab532748774cdf8eeb9934b0bcb5e19b48a8391c0cb3c5c95a634ed8aa4ae3418acb5b9cca4f7763e373682e6ff3d6b2b8a3"
+  .. "748f82ee5defb2fc78a5636f43172f6084c87814a1f0ab728cc702081a6439ec90befffa23631e28a4506cebde82bde9bef9a3f7b2c67915"
+  .. "c67178f2e372532bca273eceea26619cd186b8c721c0c207eada7dd6cde0eb1ef57d4f7fee6ed17806f067aa72176fba0a637dc5a2c898a6"
+  .. "113f9804bef90dae1b710b35131c471b28db77f523047d8432caab7b40c724933c9ebe0a15c9bebc431d67c49c100d4c4cc5d4becb3e42b6"
+  .. "597f299cfc657e2a5fcb6fab3ad6faec6c44198c4a475817")
+local H384 = unhex(
+  "cbbb9d5dc1059ed8629a292a367cd5079159015a3070dd17152fecd8f70e593967332667ffc00b318eb44a8768581511db0c2e0d64f98fa7"
+  .. "47b5481dbefa4fa4")
+
+local function add64(ah, al, bh, bl)
+  local low = al + bl
+  return (ah + bh + (low >= 2 ^ 32 and 1 or 0)) % 2 ^ 32, low % 2 ^ 32
+end
+local function ror64(h, l, n)
+  if n >= 32 then h, l, n = l, h, n - 32 end
+  if n == 0 then return h, l end
+  return bor(rshift(h, n), lshift(l, 32 - n)), bor(rshift(l, n), lshift(h, 32 - n))
+end
+local function sigma64(h, l, n1, n2, n3, shifted)
+  local ah, al = ror64(h, l, n1)
+  local bh, bl = ror64(h, l, n2)
+  local ch, cl
+  if shifted then
+    ch, cl = rshift(h, n3), bor(rshift(l, n3), lshift(h, 32 - n3))
+  else
+    ch, cl = ror64(h, l, n3)
+  end
+  return bxor(ah, bh, ch), bxor(al, bl, cl)
+end
+
+local function sha384(message)
+  local bits = #message * 8
+  message = message .. "\128" .. string.rep("\0", (111 - #message) % 128) .. string.rep("\0", 12) .. bytes_of_word(bits)
+  local h = {}
+  for i = 1, 16 do h[i] = word(H384, i * 4 - 3) end
+  for block = 1, #message, 128 do
+    local w = {}
+    for i = 1, 32 do w[i] = word(message, block + i * 4 - 4) end
+    for i = 33, 159, 2 do
+      local sh, sl = sigma64(w[i - 30], w[i - 29], 1, 8, 7, true)
+      local th, tl = sigma64(w[i - 4], w[i - 3], 19, 61, 6, true)
+      sh, sl = add64(sh, sl, w[i - 32], w[i - 31])
+      sh, sl = add64(sh, sl, th, tl)
+      w[i], w[i + 1] = add64(sh, sl, w[i - 14], w[i - 13])
+    end
+    local v = {}
+    for i = 1, 16 do v[i] = h[i] end
+    for i = 1, 159, 2 do
+      local th, tl = sigma64(v[9], v[10], 14, 18, 41)
+      th, tl = add64(th, tl, v[15], v[16])
+      th, tl = add64(th, tl, bxor(band(v[9], v[11]), band(bnot(v[9]), v[13])),
+        bxor(band(v[10], v[12]), band(bnot(v[10]), v[14])))
+      th, tl = add64(th, tl, word(K64, i * 4 - 3), word(K64, i * 4 + 1))
+      th, tl = add64(th, tl, w[i], w[i + 1])
+      local uh, ul = sigma64(v[1], v[2], 28, 34, 39)
+      uh, ul = add64(uh, ul, bxor(band(v[1], v[3]), band(v[1], v[5]), band(v[3], v[5])),
+        bxor(band(v[2], v[4]), band(v[2], v[6]), band(v[4], v[6])))
+      for n = 16, 3, -1 do v[n] = v[n - 2] end
+      v[9], v[10] = add64(v[9], v[10], th, tl)
+      v[1], v[2] = add64(th, tl, uh, ul)
+    end
+    for i = 1, 15, 2 do h[i], h[i + 1] = add64(h[i], h[i + 1], v[i], v[i + 1]) end
+  end
+  local out = {}
+  for i = 1, 12 do out[i] = bytes_of_word(h[i]) end
+  return table.concat(out)
+end
+
+-- `block`: bytes that the hash works on at a time.
+local function hmac(hash, block, key, message)
+  key = key .. string.rep("\0", block - #key)
   local function pad(x) return (key:gsub(".", function(c) return string.char(bxor(c:byte(), x)) end)) end
-  return sha256(pad(0x5c) .. sha256(pad(0x36) .. message))
+  return hash(pad(0x5c) .. hash(pad(0x36) .. message))
 end
 
--- One block is enough: keys have 16 bytes, IVs 12.
-local function expand_label(secret, label, size)
+-- One block is enough: keys have 32 bytes at most, IVs 12.
+local function expand_label(suite, secret, label, size)
   label = "tls13 " .. label
-  return hmac(secret, string.char(0, size, #label) .. label .. "\0\1"):sub(1, size)
+  local info = string.char(0, size, #label) .. label .. "\0\1"
+  if suite.sha384 then return hmac(sha384, 128, secret, info):sub(1, size) end
+  return hmac(sha256, 64, secret, info):sub(1, size)
 end
 
--- ---- AES-128 (FIPS 197), forward only
+-- ---- AES-128 and AES-256 (FIPS 197), forward only
 
 local SBOX, T = {}, { {}, {}, {}, {} }
 do
@@ -126,15 +207,18 @@ local function sub_word(w)
 end
 
 local function aes_key(key)
-  local w, rcon = {}, 1
-  for i = 0, 3 do w[i] = word(key, i * 4 + 1) end
-  for i = 4, 43 do
+  local w, rcon, words = {}, 1, #key / 4
+  w.last = math.floor(4 * (words + 6))  -- of the last round
+  for i = 0, words - 1 do w[i] = word(key, i * 4 + 1) end
+  for i = words, w.last + 3 do
     local t = w[i - 1]
-    if i % 4 == 0 then
+    if i % words == 0 then
       t = bxor(sub_word(ror(t, 24)), lshift(rcon, 24))
       rcon = band(bxor(lshift(rcon, 1), rcon >= 128 and 0x11b or 0), 255)
+    elseif words > 6 and i % words == 4 then
+      t = sub_word(t)
     end
-    w[i] = bxor(w[i - 4], t)
+    w[i] = bxor(w[i - words], t)
   end
   return w
 end
@@ -145,7 +229,8 @@ local function aes(w, a, b, c, d)
   local function mixed(p, q, r, s, k)
     return bxor(bxor(T1[rshift(p, 24)], T2[band(rshift(q, 16), 255)], T3[band(rshift(r, 8), 255)]), T4[band(s, 255)], k)
   end
-  for r = 4, 36, 4 do
+  local z = w.last
+  for r = 4, z - 4, 4 do
     a, b, c, d = mixed(a, b, c, d, w[r]), mixed(b, c, d, a, w[r + 1]), mixed(c, d, a, b, w[r + 2]),
       mixed(d, a, b, c, w[r + 3])
   end
@@ -153,7 +238,7 @@ local function aes(w, a, b, c, d)
     return bxor(SBOX[rshift(p, 24)] * 0x1000000 + SBOX[band(rshift(q, 16), 255)] * 0x10000
       + SBOX[band(rshift(r, 8), 255)] * 0x100 + SBOX[band(s, 255)], k)
   end
-  return last(a, b, c, d, w[40]), last(b, c, d, a, w[41]), last(c, d, a, b, w[42]), last(d, a, b, c, w[43])
+  return last(a, b, c, d, w[z]), last(b, c, d, a, w[z + 1]), last(c, d, a, b, w[z + 2]), last(d, a, b, c, w[z + 3])
 end
 
 -- ---- GCM (NIST SP 800-38D)
@@ -249,6 +334,152 @@ local function gcm_open(key, nonce, aad, sealed)
   return table.concat(out):sub(1, size)
 end
 
+-- ---- ChaCha20 and Poly1305 (RFC 8439)
+
+local function little_word(s, at)
+  local a, b, c, d = s:byte(at, at + 3)
+  return a + b * 0x100 + c * 0x10000 + d * 0x1000000
+end
+local function bytes_of_little_word(w)
+  return string.char(band(w, 255), band(rshift(w, 8), 255), band(rshift(w, 16), 255), rshift(w, 24))
+end
+
+-- 64 bytes of the key stream.
+local function chacha20(key, nonce, counter)
+  local first = { 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574 }
+  for i = 0, 7 do first[#first + 1] = little_word(key, i * 4 + 1) end
+  first[#first + 1] = counter
+  for i = 0, 2 do first[#first + 1] = little_word(nonce, i * 4 + 1) end
+  local x = {}
+  for i = 1, 16 do x[i] = first[i] end
+  local function rol(w, n) return bor(lshift(w, n), rshift(w, 32 - n)) end
+  local function quarter(a, b, c, d)
+    x[a] = (x[a] + x[b]) % 2 ^ 32
+    x[d] = rol(bxor(x[d], x[a]), 16)
+    x[c] = (x[c] + x[d]) % 2 ^ 32
+    x[b] = rol(bxor(x[b], x[c]), 12)
+    x[a] = (x[a] + x[b]) % 2 ^ 32
+    x[d] = rol(bxor(x[d], x[a]), 8)
+    x[c] = (x[c] + x[d]) % 2 ^ 32
+    x[b] = rol(bxor(x[b], x[c]), 7)
+  end
+  for _ = 1, 10 do
+    quarter(1, 5, 9, 13)
+    quarter(2, 6, 10, 14)
+    quarter(3, 7, 11, 15)
+    quarter(4, 8, 12, 16)
+    quarter(1, 6, 11, 16)
+    quarter(2, 7, 12, 13)
+    quarter(3, 8, 9, 14)
+    quarter(4, 5, 10, 15)
+  end
+  local out = {}
+  for i = 1, 16 do out[i] = bytes_of_little_word((x[i] + first[i]) % 2 ^ 32) end
+  return table.concat(out)
+end
+
+-- Numbers of 130 bits are ten limbs of 13 bits, the least first.
+local function limbs(s)
+  local list, bits, n = {}, 0, 0
+  for i = 1, #s do
+    bits = bits + s:byte(i) * 2 ^ n
+    n = n + 8
+    if n >= 13 then
+      list[#list + 1] = bits % 8192
+      bits, n = math.floor(bits / 8192), n - 13
+    end
+  end
+  list[#list + 1] = bits
+  while #list < 10 do list[#list + 1] = 0 end
+  return list
+end
+
+local function carry(h)
+  local over = 0
+  for i = 1, 10 do
+    local sum = h[i] + over
+    h[i], over = sum % 8192, math.floor(sum / 8192)
+  end
+  h[1] = h[1] + over * 5  -- 2^130 is 5, modulo 2^130 - 5
+end
+
+local function poly1305(key, message)
+  local clamped = {}
+  for i = 1, 16 do
+    local mask = (i % 4 == 0 and 15) or (i % 4 == 1 and i > 1 and 252) or 255
+    clamped[i] = string.char(band(key:byte(i), mask))
+  end
+  local r, h = limbs(table.concat(clamped)), limbs("")
+  for at = 1, #message, 16 do
+    local m = limbs(message:sub(at, at + 15) .. "\1")
+    for i = 1, 10 do h[i] = h[i] + m[i] end
+    local product = {}
+    for k = 1, 10 do
+      local sum = 0
+      for i = 1, 10 do
+        local j = k - i + 1
+        if j >= 1 then
+          sum = sum + h[i] * r[j]
+        else
+          sum = sum + h[i] * r[j + 10] * 5
+        end
+      end
+      product[k] = sum
+    end
+    h = product
+    carry(h)
+    carry(h)
+  end
+  carry(h)
+  carry(h)
+  local less = { h[1] + 5 }
+  for i = 2, 10 do less[i] = h[i] end
+  local over = 0
+  for i = 1, 10 do
+    local sum = less[i] + over
+    less[i], over = sum % 8192, math.floor(sum / 8192)
+  end
+  if over > 0 then h = less end  -- it was 2^130 - 5 or more
+  local s, out, bits, n, at, carried = key:sub(17), {}, 0, 0, 1, 0
+  for i = 1, 16 do
+    while n < 8 and at <= 10 do
+      bits, n, at = bits + h[at] * 2 ^ n, n + 13, at + 1
+    end
+    local sum = bits % 256 + s:byte(i) + carried
+    out[i], carried = string.char(math.floor(sum % 256)), math.floor(sum / 256)
+    bits, n = math.floor(bits / 256), n - 8
+  end
+  return table.concat(out)
+end
+
+-- The plaintext; nil when the tag is wrong.
+local function chacha_open(key, nonce, aad, sealed)
+  if #sealed < 16 then return nil end
+  local size = #sealed - 16
+  local cipher, tag = sealed:sub(1, size), sealed:sub(size + 1)
+  local function padded(s) return s .. string.rep("\0", -#s % 16) end
+  local lengths = bytes_of_little_word(#aad) .. "\0\0\0\0" .. bytes_of_little_word(size) .. "\0\0\0\0"
+  if poly1305(chacha20(key, nonce, 0):sub(1, 32), padded(aad) .. padded(cipher) .. lengths) ~= tag then return nil end
+  local out = {}
+  for at = 1, size, 64 do
+    local stream = chacha20(key, nonce, 1 + (at - 1) / 64)
+    local part = cipher:sub(at, at + 63)
+    local bytes = {}
+    for i = 1, #part do bytes[i] = string.char(bxor(part:byte(i), stream:byte(i))) end
+    out[#out + 1] = table.concat(bytes)
+  end
+  return table.concat(out)
+end
+
+-- ---- cipher suites (RFC 8446 appendix B.4)
+
+local function itself(key) return key end
+local suites = {
+  [0x1301] = { key_size = 16, make = gcm_key, open = gcm_open },
+  [0x1302] = { key_size = 32, make = gcm_key, open = gcm_open, sha384 = true },
+  [0x1303] = { key_size = 32, make = itself, open = chacha_open },
+}
+
 -- ---- what is known of sessions and connections
 
 local secrets = {}       -- by client random: { client = secret, server = secret }
@@ -279,14 +510,15 @@ function tcpls.init()
   read_keys()
 end
 
-local function session_of(random)
+local function session_of(random, suite)
   local known = secrets[random]
   if not known or not known.client or not known.server then return nil end
   if not known.session then
     local function side(secret)
-      return { key = gcm_key(expand_label(secret, "key", 16)), iv = expand_label(secret, "iv", 12) }
+      return { key = suite.make(expand_label(suite, secret, "key", suite.key_size)),
+        iv = expand_label(suite, secret, "iv", 12) }
     end
-    known.session = { client = side(known.client), server = side(known.server) }
+    known.session = { suite = suite, client = side(known.client), server = side(known.server) }
   end
   return known.session
 end
@@ -430,17 +662,18 @@ local function open(tvb, connection, pinfo)
     if not invitation then return nil, "a join with a token that was not seen" end
     session, connection.id = invitation.session, invitation.id
   else
-    session = connection.random and session_of(connection.random)
+    local suite = suites[connection.suite]
+    if not suite then return nil, "not a cipher suite of TLS 1.3" end
+    session = connection.random and session_of(connection.random, suite)
     if not session then return nil, "no secrets of this session" end
     connection.id = 0
   end
   connection.session = session
-  if connection.suite ~= 0x1301 then return nil, "only TLS_AES_128_GCM_SHA256 can be read" end
   local side = tostring(pinfo.src) .. ":" .. pinfo.src_port == connection.from and "client" or "server"
   local sequence = connection.next[side]
   local keys = session[side]
   local record = tvb:bytes():raw()
-  local inside = gcm_open(keys.key, nonce_of(keys.iv, connection.id, sequence), record:sub(1, 5), record:sub(6))
+  local inside = session.suite.open(keys.key, nonce_of(keys.iv, connection.id, sequence), record:sub(1, 5), record:sub(6))
   if not inside then
     -- Under the keys of the handshake, which come first on a connection that is not joined.
     if connection.id == 0 and sequence == 0 then return nil, "" end

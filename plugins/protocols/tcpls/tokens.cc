@@ -1,7 +1,5 @@
 #include "tokens.h"
 
-#include <botan/hash.h>
-
 #include <format>
 
 namespace trellis::tcpls {
@@ -25,11 +23,11 @@ std::optional<NewToken> ClientTokens::take() {
   return token;
 }
 
-std::string TokenTable::key(const Token& token) {
-  const auto hash = Botan::HashFunction::create_or_throw("SHA-256");
-  hash->update(reinterpret_cast<const std::uint8_t*>(token.data()), token.size());
-  const auto digest = hash->final();
-  return {digest.begin(), digest.end()};
+std::string TokenTable::key(const Token& token) const {
+  std::string digest(hash_->output_length(), 0);
+  hash_->update(reinterpret_cast<const std::uint8_t*>(token.data()), token.size());
+  hash_->final(reinterpret_cast<std::uint8_t*>(digest.data()));
+  return digest;
 }
 
 std::optional<TokenTable::Entry> TokenTable::find(const Token& token) const {

@@ -2,8 +2,11 @@
 // that servers have given (TCPLS-52 to TCPLS-55, TCPLS-68 to TCPLS-70,
 // decisions D1 and D5).
 #pragma once
+#include <botan/hash.h>
+
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -50,7 +53,8 @@ class TokenTable {
   std::size_t size() const noexcept { return entries_.size(); }
 
  private:
-  static std::string key(const Token& token);
+  std::string key(const Token& token) const;
+  std::unique_ptr<Botan::HashFunction> hash_ = Botan::HashFunction::create_or_throw("SHA-256");
   std::unordered_map<std::string, Entry> entries_;
 };
 
