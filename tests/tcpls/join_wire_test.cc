@@ -117,8 +117,8 @@ struct Recorder : TcplsWorld {
 };
 const std::string kRefused = {21, 3, 3, 0, 2, 2, 47};
 
-// TCPLS-61, TCPLS-63, TCPLS-65, TCPLS-67, TCPLS-123: hello, hello, a ChangeCipherSpec each, and first records as long as
-// those of TLS; the client waits for its answer.
+// TCPLS-61, TCPLS-63, TCPLS-65, TCPLS-67, TCPLS-123: hello, hello, a ChangeCipherSpec each, and first records as long
+// as those of TLS; the client waits for its answer.
 TEST(Join, LooksLikeTls) {
   Recorder w;
   w.connect("standby=1");

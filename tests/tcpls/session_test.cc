@@ -272,7 +272,7 @@ TEST(Session, CloseIsCleanOnBothSides) {
   EXPECT_EQ(w.framework->core().turn(w.server.loop()).members(), 2u) << "the listener, and the acceptor below it";
 }
 
-// TCPLS-96: a close_notify that dies with its connection is on another one as well, and the peer does not wait for ever.
+// TCPLS-96: a close_notify that dies with its connection is on another one too, and the peer does not wait for ever.
 TEST(Session, AGoodbyeOutlivesItsConnection) {
   for (const Verdict verdict : {Verdict::reset, Verdict::drop}) {
     TcplsWorld w;
@@ -359,8 +359,8 @@ TEST(Session, Resumption) {
   ASSERT_TRUE(w.until([&] { return TcplsWorld::connections(second).contains("; 1:"); }));
 }
 
-// TCPLS-43, TCPLS-44: even numbers for the client's streams, odd ones for the server's, and no word about a stream until
-// something is sent on it.
+// TCPLS-43, TCPLS-44: even numbers for the client's streams, odd ones for the server's, and no word about a stream
+// until something is sent on it.
 TEST(Session, NumbersOfStreams) {
   TcplsWorld w;
   Talker& first = w.connect();

@@ -1,4 +1,4 @@
-// The first handshake against peers that speak TLS by the library alone: what they see of TCPLS, and what they do to it.
+// The first handshake against peers that speak TLS by the library alone: what they see of TCPLS, what they do to it.
 #include <botan/certstor.h>
 #include <botan/credentials_manager.h>
 #include <botan/data_src.h>

@@ -1,5 +1,5 @@
-// outgoing_record.h: one record while it is made. Frames and short data go into a block of its own; long data stay where
-// the application put them, and are encrypted there: sending copies no payload.
+// outgoing_record.h: one record while it is made. Frames and short data go into a block of its own; long data stay
+// where the application put them, and are encrypted there: sending copies no payload.
 #pragma once
 #include <algorithm>
 #include <cassert>

@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 constexpr Duration kCloseTimeout = 10s;  // for the last acknowledgements
 constexpr std::uint16_t kTls13 = 0x0304;
 
-// Records of all connections under one key (TCPLS-108). There is no KeyUpdate: well before the end the streams are ended.
+// Records of all connections under one key (TCPLS-108). There is no KeyUpdate: the session ends before that.
 tls::UsageLimit session_limit(const tls::TrafficSecret& secret) noexcept {
   constexpr std::uint64_t kGcm = 1 << 24, kReserve = 1 << 14;
   if (secret.suite() == tls::CipherSuite::chacha20_poly1305_sha256) return tls::usage_limit(secret.suite());

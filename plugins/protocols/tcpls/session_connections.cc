@@ -14,7 +14,7 @@ using tls::AlertDescription;
 constexpr Duration kGiveUpLeast = 200ms;       // before unacknowledged frames are sent again without a sign of the
                                                // peer
 constexpr std::size_t kAtOnceMost = 64 << 10;  // bytes that are cheaper to repeat than to wait for that sign
-constexpr Duration kWishPause = 200ms;         // after a wish has failed; doubles
+constexpr Duration kWishPause = 200ms;         // after a wish has failed; doubles, to 3.2 s
 constexpr unsigned kWishesMax = 2;             // lowers on their way at once
 constexpr unsigned kJoinedMax = 12;            // connections of a session besides the first
 
@@ -276,7 +276,7 @@ bool Session::lower_failed(LowerPort port, const Error& error) noexcept {
   Connection* const c = port.mark<Connection>();
   if (c == nullptr || c == &migration_) {  // a wish; its token is still good
     wishes_ -= std::min(wishes_, 1u);
-    wish_after_ = now() + kWishPause * (1 << std::min(wishes_failed_++, 8u));
+    wish_after_ = now() + kWishPause * (1 << std::min(wishes_failed_++, 4u));
     host_.notify(Notice::soft_error, error);
     arm();
     return true;

@@ -269,8 +269,8 @@ bool Session::pack_plain(Connection& c) noexcept {
   return true;
 }
 
-// Acknowledgements that are due and found no data to travel with: on their own connection if that takes something, where
-// they may share a packet, else on any (TCPLS-73).
+// Acknowledgements that are due and found no data to travel with: on their own connection if that takes something,
+// where they may share a packet, otherwise on any (TCPLS-73).
 void Session::send_acks() noexcept {
   const auto due = [this](const Connection& c) { return c.ack_due > 0 && (c.ack_now || c.ack_at <= now()); };
   bool any = false;

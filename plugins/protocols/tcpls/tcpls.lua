@@ -4,7 +4,8 @@
 --
 -- The key log is that of the option `key-log` of the client or of the server. Wireshark's own dissector of TLS cannot
 -- open records of joined connections, whose nonces hold the connection's number; so this one has its own cryptography,
--- for all cipher suites of TLS 1.3 that the plugin speaks. It shares no code with the plugin, which makes it a judge of what that sends.
+-- for all cipher suites of TLS 1.3 that the plugin speaks. It shares no code with the plugin, which makes it a judge of
+-- what that sends.
 
 local tcpls = Proto("tcpls", "TCPLS")
 
@@ -673,7 +674,8 @@ local function open(tvb, connection, pinfo)
   local sequence = connection.next[side]
   local keys = session[side]
   local record = tvb:bytes():raw()
-  local inside = session.suite.open(keys.key, nonce_of(keys.iv, connection.id, sequence), record:sub(1, 5), record:sub(6))
+  local nonce = nonce_of(keys.iv, connection.id, sequence)
+  local inside = session.suite.open(keys.key, nonce, record:sub(1, 5), record:sub(6))
   if not inside then
     -- Under the keys of the handshake, which come first on a connection that is not joined.
     if connection.id == 0 and sequence == 0 then return nil, "" end

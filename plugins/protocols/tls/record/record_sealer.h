@@ -22,9 +22,9 @@ class RecordSealer {
   /// traffic. Precondition: at most kPlaintextMax bytes.
   Result<void> seal(ContentType type, Slice&& plain, Batch& sealed, BlockPool& pool) noexcept;
   /// One record of application data that lies in several pieces, each encrypted where it is. The first one begins with
-  /// kRecordHeader bytes for the header, the last one ends with kTailroom bytes for type and tag; the pieces are added to
-  /// `sealed`, and `pieces` is left empty. Precondition: 1 to kPiecesMax pieces, all editable, with at most kPlaintextMax
-  /// bytes between header and tail.
+  /// kRecordHeader bytes for the header, the last one ends with kTailroom bytes for type and tag. Adds the pieces to
+  /// `sealed` and leaves `pieces` empty. Precondition: 1 to kPiecesMax pieces, all editable, with at most
+  /// kPlaintextMax bytes between header and tail.
   Result<void> seal_pieces(Batch& pieces, Batch& sealed) noexcept;
   static constexpr std::size_t kPiecesMax = 64;
   /// An alert record; its level is the one that TLS 1.3 prescribes.
