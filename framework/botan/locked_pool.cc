@@ -1,4 +1,4 @@
-// locked_pool.cc: how much memory Botan locks, where it is linked statically (framework/decisions/0022).
+// locked_pool.cc: how much memory Botan locks, where it is linked statically (framework/decisions/0023).
 //
 // Botan locks its pool for secrets page by page when it is loaded: 128 pages, some 800 system calls and 3 ms. Each
 // program and plugin has a Botan of its own, and what does not fit goes to the heap, where it is wiped as well.
