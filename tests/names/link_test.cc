@@ -131,13 +131,16 @@ TEST_F(LinkTest, ForeignAnswersArePassedOver) {
   const auto heard = ask("printer.local");
   EXPECT_TRUE(world.run_until([&] { return heard->ended.size() == 2; }, 60s));
   EXPECT_THAT(heard->addresses(kIpv4), IsEmpty());
+  EXPECT_EQ(heard->error(kIpv4),
+            "nobody on the link has answered: passed over 3 datagrams, the last one for another id");
   neighbour.on("A", "broken.local") = {.records = {"203.0.113.66"}, .damage = [](DnsBytes bytes) {
                                          bytes.resize(bytes.size() - 3);
                                          return bytes;
                                        }};
   const auto broken = ask("broken.local");
   EXPECT_TRUE(world.run_until([&] { return broken->ended.size() == 2; }, 60s));
-  EXPECT_EQ(broken->error(kIpv4), "nobody on the link has answered");
+  EXPECT_EQ(broken->error(kIpv4),
+            "nobody on the link has answered: passed over 3 datagrams, the last one for a malformed message");
 }
 
 TEST_F(LinkTest, ACanceledLookupLeavesNothing) {

@@ -227,6 +227,8 @@ void DnsChannel::link_silent(LinkQuestion& asked) noexcept {
   if (question.heard != nullptr) *records = *question.heard;
   records->more = false;
   if (question.heard == nullptr) records->why = "nobody on the link has answered";
+  if (const std::string faults = asked.faults(); question.heard == nullptr && !faults.empty())
+    records->why += ": " + faults;
   conclude(question, records);
 }
 

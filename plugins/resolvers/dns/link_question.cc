@@ -150,7 +150,7 @@ Result<void> LinkQuestion::send_to(Group& group) {
 void LinkQuestion::on_ready(Socket& socket, Ready) noexcept {
   const std::shared_ptr<bool> alive = alive_;
   Batch come;
-  (void)socket.receive(come, kMessageMost);
+  if (const auto io = socket.receive(come, kMessageMost); !io && come.empty()) return;  // an error of ICMP's
   while (!come.empty() && *alive && read_ < kMessagesMost) {
     const Chunk datagram = come.pop();
     if (!take(datagram)) return;
@@ -166,17 +166,30 @@ bool LinkQuestion::take(const Chunk& datagram) {
   ++read_;
   const auto bytes = datagram.data.bytes();
   const Address from = datagram.info ? datagram.info->remote : Address{};
-  if (from.port != kPort || bytes.size() > kMessageMost) return true;
+  if (from.port != kPort) return pass_over("another port than 5353");
+  if (bytes.size() > kMessageMost) return pass_over("more than 9000 bytes");
   ares_dns_record_t* parsed = nullptr;
   const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
-  if (ares_dns_parse(data, bytes.size(), 0, &parsed) != ARES_SUCCESS) return true;
+  if (ares_dns_parse(data, bytes.size(), 0, &parsed) != ARES_SUCCESS) return pass_over("a malformed message");
   const std::unique_ptr<ares_dns_record_t, decltype(&ares_dns_record_destroy)> message(parsed, ares_dns_record_destroy);
   const bool answers = (ares_dns_record_get_flags(parsed) & ARES_FLAG_QR) != 0;
-  if (!answers || ares_dns_record_get_id(parsed) != id_ || ares_dns_record_get_rcode(parsed) != ARES_RCODE_NOERROR)
-    return true;
+  if (!answers) return pass_over("no answer");
+  if (ares_dns_record_get_id(parsed) != id_) return pass_over("another id");
+  if (ares_dns_record_get_rcode(parsed) != ARES_RCODE_NOERROR) return true;  // RFC 6762 section 18.11
   const std::shared_ptr<bool> alive = alive_;
   owner_.link_answered(*this, *parsed, from);
   return *alive;
+}
+
+bool LinkQuestion::pass_over(const char* why) {
+  ++passed_over_;
+  fault_ = why;
+  return true;
+}
+
+std::string LinkQuestion::faults() const {
+  if (passed_over_ == 0) return {};
+  return "passed over " + std::to_string(passed_over_) + " datagrams, the last one for " + fault_;
 }
 
 void LinkQuestion::on_alarm() noexcept {

@@ -41,6 +41,8 @@ class LinkQuestion final : SocketEvents, Alarm {
   ~LinkQuestion();
   /// Errors: there is no such name, or the link cannot be asked.
   Result<void> ask(std::string_view name, ares_dns_rec_type_t type);
+  /// What was wrong with datagrams that were passed over, the last one first; empty: there were none.
+  std::string faults() const;
 
  private:
   struct Group {
@@ -52,6 +54,7 @@ class LinkQuestion final : SocketEvents, Alarm {
   Result<void> send();
   Result<void> send_to(Group& group);
   bool take(const Chunk& datagram);
+  bool pass_over(const char* why);
 
   Executor& executor_;
   AresSockets::Binding binding_;
@@ -60,7 +63,8 @@ class LinkQuestion final : SocketEvents, Alarm {
   std::uint16_t id_;
   std::vector<std::byte> question_;
   std::vector<Group> groups_;
-  std::size_t sent_ = 0, read_ = 0;
+  std::size_t sent_ = 0, read_ = 0, passed_over_ = 0;
+  const char* fault_ = "";  // of the last one
 };
 
 }  // namespace trellis::dns
