@@ -100,7 +100,7 @@ void Gathering::expand_paths(NodeIndex node) {
   if (this->table()->complete()) update_ways();
 }
 
-// Where routing decides: to an IPv4 address that it does not lead to, where it leads to IPv6, the network may translate.
+// Where routing decides: to an IPv4 address that it does not lead to, if it leads to IPv6, the network may translate.
 bool Gathering::network_translates(const Path& path) const {
   const Address& remote = race_.tree()[kRoot].candidate.remote.address;
   if (remote.family != Address::Family::ipv4 || address_scope(remote) < kGlobalScope) return false;

@@ -20,7 +20,7 @@ struct Endpoint {
   /// Which service of the host (RFC 9622 section 6.1): "https", or one with SRV records, "chat" or "sip/udp"; empty:
   /// the port says it.
   std::string service = {};
-  /// Which of several that offer the service in the domain `host` (DNS-SD, RFC 6763 section 4.1): "Office printer"; "*":
+  /// Which of several who offer the service in the domain `host` (DNS-SD, RFC 6763 section 4): "Office printer"; "*":
   /// any of them; empty: the host itself offers it.
   std::string instance = {};
 };

@@ -12,7 +12,7 @@ struct Query {
   const Path* path;     ///< whose servers to ask; valid during the call
   /// As Endpoint::instance: `service` is then looked for in the domain `host` (RFC 6763).
   std::string instance = {};
-  /// Whether addresses of the family can be reached on the path: else they are not worth a question, unless those of the
+  /// Whether addresses of the family can be reached on the path: else they are worth no question, unless those of the
   /// other family are made from them (NAT64).
   bool ipv6 = true, ipv4 = true;
 };

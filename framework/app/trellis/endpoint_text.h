@@ -12,7 +12,7 @@ namespace trellis {
 /// Reads a peer (RACE-99): name:7000, 192.0.2.1:7000, [2001:db8::1]:7000, [fe80::1%eth0]:7000, with a port from 1 to
 /// 65535, or a URL, of which host and port count: https://name/path. Without a port http means 80 and https 443; https
 /// asks for the service too, so that its HTTPS records steer the race. For programs that are told whom to call; pass
-/// what it gives to Preconnection::remote. Reads a service of DNS-SD too (RFC 6763 section 4.1), which says its own port:
+/// what it gives to Preconnection::remote. Reads a service of DNS-SD too (RFC 6763 section 4), which says its own port:
 /// Office printer._ipp._tcp.local, or *._ipp._tcp.local for whoever offers it; \. is a dot in the name of an instance.
 /// Errors: invalid_argument, which says what was found and expected.
 Result<Endpoint> parse_remote(std::string_view text);

@@ -12,7 +12,7 @@
 
 namespace trellis {
 
-/// Facts in, paths out. A path is an address of an interface that is up and has a carrier. Deprecated addresses come last
+/// Facts in, paths out. A path is an address of an interface that is up and has a carrier. Deprecated ones come last
 /// of their family: what began from them goes on, and nothing new does where there is another (RFC 4862 section 5.5.4).
 class InterfaceTable {
  public:

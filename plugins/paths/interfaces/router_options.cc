@@ -19,7 +19,7 @@ std::uint32_t seconds_at(Bytes bytes, std::size_t at) {
   return byte_at(bytes, at) << 24 | byte_at(bytes, at + 1) << 16 | byte_at(bytes, at + 2) << 8 | byte_at(bytes, at + 3);
 }
 
-// RFC 8781 section 4: 13 bits of lifetime in units of 8 seconds, 3 bits that say how long the prefix is, and its highest
+// RFC 8781 section 4: 13 bits of lifetime in units of 8 seconds, 3 bits for the length of the prefix, and its highest
 // 96 bits (RACE-163).
 std::optional<RouterOption> read_pref64(Bytes option) {
   constexpr std::array<std::uint8_t, 6> kBits{96, 64, 56, 48, 40, 32};

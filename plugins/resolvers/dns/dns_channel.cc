@@ -197,7 +197,7 @@ DnsChannel::Question& DnsChannel::question_of(LinkQuestion& asked) noexcept {
   return *std::ranges::find_if(questions_, [&](const auto& q) { return q.second->of_link.get() == &asked; })->second;
 }
 
-// A name has one owner, who answers for it; a service has as many as there are, so that the time alone ends the question.
+// A name has one owner, who answers for it; a service has as many as there are, so the time alone ends the question.
 void DnsChannel::link_answered(LinkQuestion& asked, const ares_dns_record_t& message, const Address& from) noexcept {
   Question& question = question_of(asked);
   Records records = read_records(message, question.key.second, question.key.first);

@@ -161,7 +161,7 @@ void LinkQuestion::on_ready(Socket& socket, Ready) noexcept {
   }
 }
 
-// Whoever answers does it from the port of multicast DNS, and repeats the id (RFC 6762 section 6.7). False: this is gone.
+// Whoever answers does so from the port of multicast DNS and repeats the id (RFC 6762 section 6.7). False: it is gone.
 bool LinkQuestion::take(const Chunk& datagram) {
   ++read_;
   const auto bytes = datagram.data.bytes();

@@ -52,8 +52,8 @@ struct Records {
 /// Lower case, without a dot at the end: DNS compares so (RFC 4343).
 std::string canonical_name(std::string_view name);
 
-/// Reads the records of `type` (A, AAAA, HTTPS, SRV or PTR) that belong to `name` or to what it is an alias of. A service
-/// record that breaks RFC 9460 section 2.2 makes the whole answer `failed`. `section`: another one than the answer itself.
+/// Reads the records of `type` (A, AAAA, HTTPS, SRV or PTR) that belong to `name` or what it is an alias of. A service
+/// record that breaks RFC 9460 section 2.2 makes the whole answer `failed`. `section`: another one than the answer.
 Records read_records(const ares_dns_record_t& answer, std::string_view name, ares_dns_rec_type_t type,
                      ares_dns_section_t section = ARES_SECTION_ANSWER);
 

@@ -1,4 +1,4 @@
-// service_lookup.h: who offers a service in a domain (DNS-SD, RFC 6763): instances by PTR records, their hosts and ports
+// service_lookup.h: who offers a service in a domain (DNS-SD, RFC 6763): instances by PTR records, hosts and ports
 // by SRV records, told as they come.
 #pragma once
 #include <deque>
