@@ -99,9 +99,11 @@ Result<OptionValues> OptionValues::check(std::string_view owner, std::span<const
 template <class T>
 const T& OptionValues::get(std::string_view name) const noexcept {
   // Mostly it is the very literal of the schema that is asked with, and racing asks for each Connection.
-  auto entry = std::ranges::find_if(entries_, [name](const Entry& it) { return it.spec->name.data() == name.data(); });
-  if (entry == entries_.end() || entry->spec->name != name)
-    entry = std::ranges::find(entries_, name, [](const Entry& it) { return it.spec->name; });
+  const auto literal = [name](const Entry& it) {
+    return it.spec->name.data() == name.data() && it.spec->name.size() == name.size();
+  };
+  auto entry = std::ranges::find_if(entries_, literal);
+  if (entry == entries_.end()) entry = std::ranges::find(entries_, name, [](const Entry& it) { return it.spec->name; });
   const T* const value = entry == entries_.end() ? nullptr : std::get_if<T>(&entry->value);
   if (value == nullptr) {
     std::fprintf(stderr, "trellis: a plugin asked for option '%.*s', which its schema does not have with that type\n",

@@ -244,6 +244,9 @@ std::string Resolution::said(const Pick& pick, const Outlook& outlook) const {
 // Children get the rank that they would have if everything had been known from the start (RACE-46, RACE-135, RACE-159).
 void Resolution::sync(Node& node, const std::vector<Pick>& picked) {
   node.children.reserve(picked.size());
+  Candidate leaf = c_.race.tree()[node.index].candidate;
+  leaf.remote.host = name_.host;
+  leaf.remote.service.clear();
   for (std::size_t i = 0; i < picked.size() && !c_.race.over(); ++i) {
     const Pick& pick = picked[i];
     const auto place = static_cast<std::int64_t>(i);
@@ -253,11 +256,8 @@ void Resolution::sync(Node& node, const std::vector<Pick>& picked) {
       continue;
     }
     if (std::ranges::contains(node.dropped, pick.address)) continue;
-    Candidate leaf = c_.race.tree()[node.index].candidate;
-    leaf.remote.host = name_.host;
     leaf.remote.port = pick.address.port;
     leaf.remote.address = pick.address;
-    leaf.remote.service.clear();
     leaf.path = std::max(0, way_to_(pick.address));
     const Outlook outlook = c_.history.outlook(leaf);
     leaf.expected = outlook.expected > Duration{} ? outlook.expected : path_.smoothed_rtt * leaf.rtts;

@@ -97,7 +97,9 @@ class Replay final : public RaceActions {
         if (step.fact) return engine_.drop(now_, step.node, step.why, step.detail);
         return add(step.node, {.remote = {.address = {.family = Address::Family::ipv6}}, .path = 0, .stack = 0},
                    INT64_MAX);  // it was worth less than all others
-      case Kind::changed: engine_.pending(step.node, step.awaited); return engine_.children_changed(now_, step.node);
+      case Kind::changed:
+        engine_.pending(step.node, step.awaited);
+        return engine_.children_changed(now_, step.node, step.why);
       case Kind::woke: return engine_.wake(now_);
       case Kind::answered: return engine_.leaf_answered(now_, step.node, step.rtts_left);
       case Kind::ready: return engine_.leaf_ready(now_, step.node);

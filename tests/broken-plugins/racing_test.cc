@@ -10,7 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 
 struct RacingFaults : testing::Test {
-  /// Connects under a policy whose paths are raced like that, to a peer whose port is closed.
+  /// Connects under a policy whose two stacks are raced like that, to a peer whose port is closed.
   std::string connect(const std::string& racing) {
     FrameworkOptions options;
     options.plugin_patience = patience;
@@ -18,8 +18,8 @@ struct RacingFaults : testing::Test {
     auto core = std::make_unique<FrameworkCore>(std::move(options), std::vector<PluginRules>{});
     const auto policy = parse_policy(
         "<policy xmlns='urn:trellis:policy:1' name='faulty'><stacks><stack name='tcp'><layer "
-        "protocol='tcp'/></stack></stacks><racing><branch "
-        "on='path' policy='" +
+        "protocol='tcp'/></stack><stack name='small'><layer protocol='tcp'><option name='send-queue-bytes' "
+        "value='65536'/></layer></stack></stacks><racing><branch on='protocol' policy='" +
             racing + "'/></racing><limits connect-timeout-ms='3000'/></policy>",
         "faulty.xml");
     if (!policy) return policy.error().detail;
@@ -43,11 +43,11 @@ struct RacingFaults : testing::Test {
   SimHost& server = network.add_host("server");
 };
 
-constexpr char kRemedy[] = " (node 1): use another one, or repair its plugin";
+constexpr char kRemedy[] = " (node 1.1): use another one, or repair its plugin";
 
 TEST_F(RacingFaults, ImpossibleChildren) {
   EXPECT_EQ(connect("impossible"),
-            "racing policy 'impossible' asked for child 4000000000 where there are 1" + std::string(kRemedy));
+            "racing policy 'impossible' asked for child 4000000000 where there are 2" + std::string(kRemedy));
   EXPECT_EQ(world.elapsed(), Duration{});
 }
 

@@ -527,6 +527,53 @@ struct FakePolicy final : RacingPolicy {
   std::function<RacePlan(RaceEvent, const RaceView&)> act;
 };
 
+// Where there is nobody to race there is nothing to decide.
+TEST_F(RaceTest, NobodyIsAskedAboutAnOnlyChild) {
+  int calls = 0;
+  const FakePolicy counting([&](RaceEvent, const RaceView& v) {
+    ++calls;
+    return RacePlan{.start = {v.children.front().id}, .cancel = {}, .wake = {}};
+  });
+  Racing fake = staggered;
+  fake.policy = &counting;
+  for (const bool more : {false, true}) {
+    calls = 0;
+    RaceWorld w(fake, fake, staggered);
+    w.gathered = more ? kGathered : kAllGathered;
+    resolve_at_once(w, 1, 0);
+    w.outcome = [](const Candidate&) { return Outcome{.ready = kRtt}; };
+    w.run();
+    EXPECT_EQ(w.winner, "1.1.1.1");
+    EXPECT_EQ(w.started(), "6@0");
+    EXPECT_EQ(calls, more ? 2 : 0) << "a path and a protocol";
+  }
+}
+
+// Without a race of its own the node fails all the same, and only once.
+TEST_F(RaceTest, AnOnlyChildThatFailsFailsItsParents) {
+  RaceWorld w(staggered);
+  w.gathered = kAllGathered;
+  resolve_at_once(w, 1, 0);
+  w.outcome = [](const Candidate&) { return Outcome{.failed = milliseconds(5)}; };
+  w.run();
+  ASSERT_TRUE(w.error);
+  EXPECT_EQ(w.error->detail, "refused by 1.1.1.1");
+  EXPECT_EQ(w.ended, milliseconds(5));
+  EXPECT_EQ(w.ends, 1);
+}
+
+// With two of them there is something to decide, although no more will come.
+TEST_F(RaceTest, TwoThatAreAllAreRaced) {
+  RaceWorld w(staggered);
+  w.gathered = kAllGathered;
+  w.stacks = 2;
+  resolve_at_once(w, 1, 0);
+  w.outcome = [](const Candidate& c) { return c.stack == 0 ? Outcome{} : Outcome{.ready = kRtt}; };
+  w.run();
+  EXPECT_EQ(w.started(), "6@0 6@300");
+  EXPECT_EQ(w.winner, "1.1.2.1");
+}
+
 TEST_F(RaceTest, APolicyThatStartsNothingDoesNotStopTheRace) {
   const FakePolicy lazy([](RaceEvent, const RaceView&) { return RacePlan{}; });
   Racing fake = staggered;

@@ -54,6 +54,7 @@ class RaceWorld : public RaceActions {
 
   // What the world is like.
   int paths = 1, stacks = 1;
+  std::string_view gathered = kGathered;  // whether more of them may come
   std::function<Outcome(const Candidate&)> outcome = [](const Candidate&) { return Outcome{}; };
   struct Answer {
     Duration after{};
@@ -178,7 +179,7 @@ class RaceWorld : public RaceActions {
       child.*field = i;
       race.add(now_, node, branch, child, i);
     }
-    race.children_changed(now_, node);
+    race.children_changed(now_, node, gathered);
   }
   void end(NodeIndex leaf, bool failed) {
     if (!std::exchange(running_[leaf], false)) return;
