@@ -35,7 +35,7 @@ class Credentials final : public Botan::Credentials_Manager {
   const std::shared_ptr<Botan::TLS::Policy>& policy() const noexcept { return policy_; }
   /// Whom the peer must prove to be.
   const security::PeerTrust& trust() const noexcept { return trust_; }
-  /// A server's tickets.
+  /// A server's tickets; null: a client's.
   const std::shared_ptr<TicketSeal>& ticket_seal() const noexcept { return ticket_seal_; }
   /// Who signs for this key; null: the library does.
   const Own* signer(const Botan::Private_Key& key) const;
@@ -59,8 +59,9 @@ class Credentials final : public Botan::Credentials_Manager {
                                                            const std::optional<std::string>& hash) override;
 
  private:
-  Credentials(const Settings& settings, bool server)
-      : settings_(settings), server_(server), ticket_seal_(std::make_shared<TicketSeal>(settings.ticket_key)) {}
+  Credentials(const Settings& settings, bool server) : settings_(settings), server_(server) {
+    if (server) ticket_seal_ = std::make_shared<TicketSeal>(settings.ticket_key);
+  }
   Result<void> add(const Identity& identity);
   Result<void> read_algorithms(const Security& security);
   void mark(const Security& security);

@@ -3,6 +3,7 @@
 #include <botan/exceptn.h>
 #include <botan/mac.h>
 #include <botan/rng.h>
+#include <botan/system_rng.h>
 #include <botan/tls_session.h>
 #include <botan/x509cert.h>
 
@@ -30,6 +31,9 @@ std::unique_ptr<Botan::AEAD_Mode> TicketSeal::aead_for(const Seed& seed, Botan::
   return aead;
 }
 
+// As the ticket key, the first seed is not the loop's: what a connection draws shall not depend on who was first.
+TicketSeal::TicketSeal(Secret ticket_key) : ticket_key_(std::move(ticket_key)) { renew(Botan::system_rng()); }
+
 void TicketSeal::renew(Botan::RandomNumberGenerator& random) {
   random.randomize(seed_);
   sealer_ = aead_for(seed_, Botan::Cipher_Dir::Encryption);
@@ -38,7 +42,7 @@ void TicketSeal::renew(Botan::RandomNumberGenerator& random) {
 
 std::vector<std::uint8_t> TicketSeal::seal(Secret session, Botan::RandomNumberGenerator& random) {
   const std::lock_guard lock(mutex_);
-  if (sealer_ == nullptr || sealed_ == kSealsPerKey) renew(random);
+  if (sealed_ == kSealsPerKey) renew(random);
   ++sealed_;
   std::array<std::uint8_t, kNonceBytes> nonce;
   random.randomize(nonce);

@@ -18,7 +18,7 @@ namespace trellis::tls {
 class TicketSeal {
  public:
   using Secret = Botan::secure_vector<std::uint8_t>;
-  explicit TicketSeal(Secret ticket_key) : ticket_key_(std::move(ticket_key)) {}
+  explicit TicketSeal(Secret ticket_key);
 
   std::vector<std::uint8_t> seal(Secret session, Botan::RandomNumberGenerator& random);
   /// None: it is damaged, or of somebody else.
@@ -36,7 +36,7 @@ class TicketSeal {
   const Secret ticket_key_;
   std::mutex mutex_;
   Seed seed_{};
-  std::unique_ptr<Botan::AEAD_Mode> sealer_;  // of seed_; null: nothing was sealed yet
+  std::unique_ptr<Botan::AEAD_Mode> sealer_;  // of seed_
   std::uint32_t sealed_ = 0;                  // with it
   Opener opener_;                             // of the last ticket that was opened
 };
