@@ -121,6 +121,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
     all,
   };
   void seal(Connection& c, OutgoingRecord& record, Keep keep, MessageRef info) noexcept;
+  void join_pieces() noexcept;
   void send_acks() noexcept;
   void queue(Stream& s) noexcept;
   void unqueue(Stream& s) noexcept;

@@ -237,8 +237,21 @@ void Session::seal(Connection& c, OutgoingRecord& record, Keep keep, MessageRef 
     if (keep == Keep::all) c.unacked.add(piece.data.share());
   }
   if (keep != Keep::nothing) c.unacked.end(sequence, now());
+  if (c.port.credit() <= sealed_.bytes() - sealed_.back().data.size()) join_pieces();
   sealed_.back().info = std::move(info);
   c.port.push(sealed_);
+}
+
+// Only the last chunk may overshoot the credit: a record that does not fit goes as one.
+void Session::join_pieces() noexcept {
+  if (sealed_.size() == 1) return;
+  Slice whole = pool().allocate(0, static_cast<std::uint32_t>(sealed_.bytes()), 0);
+  for (std::size_t at = 0; !sealed_.empty();) {
+    const Slice piece = sealed_.pop().data;
+    std::ranges::copy(piece.bytes(), whole.edit().begin() + static_cast<std::ptrdiff_t>(at));
+    at += piece.size();
+  }
+  sealed_.add(Chunk{.data = std::move(whole)});
 }
 
 // A peer without TCPLS: one stream of TLS.
