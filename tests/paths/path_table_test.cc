@@ -269,8 +269,10 @@ TEST_F(Ways, FollowTheApplication) {
 
 // RACE-139: a family needs an address and a route that are more than link-local.
 TEST(WayFamilies, AreThoseThatItLeadsTo) {
-  const auto families = [](std::vector<Path> paths) {
-    const Families found = families_of({.paths = std::move(paths), .name = {}});
+  const auto families = [](const std::vector<Path>& paths) {
+    Way way;
+    way.paths.assign(paths.begin(), paths.end());
+    const Families found = families_of(way);
     return std::string(found.ipv6 ? "6" : "") + (found.ipv4 ? "4" : "");
   };
   const Path v4 = path(1, "eth0", "192.0.2.1"), v6 = path(2, "eth0", "2001:db8::1");
