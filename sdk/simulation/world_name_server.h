@@ -1,5 +1,5 @@
-// world_name_server.h: a name server in a world: it answers the questions that reach it as packets (RFC 1035), with what
-// the world's file says.
+// world_name_server.h: a name server in a world: it answers the questions that reach it as packets (RFC 1035), with
+// what the file of the world says.
 #pragma once
 #include <functional>
 #include <memory>

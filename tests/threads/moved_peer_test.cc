@@ -1,4 +1,5 @@
-// A client of QUIC whose address changes: the kernel then hands its packets to another loop than that of its Connection.
+// A client of QUIC whose address changes: the kernel then hands its packets to another loop than that of its
+// Connection.
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
