@@ -52,8 +52,8 @@ class WorldPaths final : public PathProvider {
 
 namespace {
 
-/// The resolver `dns` of the policy. Where no path has servers it asks those of all paths, as a host does whose networks
-/// have written them down.
+/// The resolver `dns` of the policy. Where no path has servers it asks those of all paths, as a host does whose
+/// networks have written them down.
 PluginUse real_resolver(const Policy& policy, const WorldFile& world) {
   PluginUse dns{.name = "dns", .options = {}, .where = {}};
   const auto given = std::ranges::find(policy.resolvers, dns.name, &PluginUse::name);
