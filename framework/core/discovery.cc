@@ -95,7 +95,7 @@ void Discovery::tell(NodeIndex node, std::size_t from) {
   for (std::size_t i = from; i < hosts_.size(); ++i) {
     Candidate child = c_.race.tree()[node].candidate;
     child.remote = {.host = hosts_[i].name, .port = hosts_[i].port};
-    c_.race.add(c_.now(), node, Branch::endpoint, std::move(child), static_cast<std::int64_t>(i),
+    c_.race.add(c_.now(), node, Branch::endpoint, child, static_cast<std::int64_t>(i),
                 hosts_[i].source.empty() ? std::string() : "by " + hosts_[i].source);
   }
   if (!hosts_.empty() || awaits_) return c_.race.children_changed(c_.now(), node);
