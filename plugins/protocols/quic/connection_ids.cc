@@ -1,7 +1,5 @@
 #include "connection_ids.h"
 
-#include <botan/mac.h>
-
 #include <span>
 #include <string_view>
 

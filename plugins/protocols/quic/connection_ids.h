@@ -1,5 +1,6 @@
 // connection_ids.h: the names by which peers call our connections.
 #pragma once
+#include <botan/mac.h>
 #include <ngtcp2/ngtcp2.h>
 
 #include <algorithm>
@@ -8,10 +9,6 @@
 #include <cstring>
 #include <memory>
 #include <span>
-
-namespace Botan {
-class MessageAuthenticationCode;
-}
 
 namespace trellis::quic {
 

@@ -66,6 +66,7 @@ struct Plain final : Botan::TLS::Callbacks {
   using Seen = std::map<std::uint16_t, Value>;
   static std::shared_ptr<Plain> make(bool server, Seen adds = {}, bool old = false) {
     auto made = std::make_shared<Plain>();
+    const std::shared_ptr<Plain> hears(std::shared_ptr<Plain>(), made.get());  // its channel does not own it
     made->added = std::move(adds);
     made->message = server ? Handshake_Type::EncryptedExtensions : Handshake_Type::ClientHello;
     const auto random = std::make_shared<Botan::System_RNG>();
@@ -73,9 +74,9 @@ struct Plain final : Botan::TLS::Callbacks {
     const auto sessions = std::make_shared<Botan::TLS::Session_Manager_Noop>();
     const auto credentials = std::make_shared<TestCertificate>();
     if (server)
-      made->channel = std::make_unique<Botan::TLS::Server>(made, sessions, credentials, policy, random);
+      made->channel = std::make_unique<Botan::TLS::Server>(hears, sessions, credentials, policy, random);
     else
-      made->channel = std::make_unique<Botan::TLS::Client>(made, sessions, credentials, policy, random,
+      made->channel = std::make_unique<Botan::TLS::Client>(hears, sessions, credentials, policy, random,
                                                            Botan::TLS::Server_Information("peer.example", 443),
                                                            Botan::TLS::Protocol_Version::TLS_V13);
     return made;
