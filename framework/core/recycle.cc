@@ -7,7 +7,7 @@ namespace trellis {
 namespace {
 
 constexpr std::size_t kClasses = 32;    // up to 2 KiB; what is larger goes through malloc()
-constexpr unsigned kKeptPerClass = 64;  // so at most 66 KiB wait for use in each thread that runs connections
+constexpr unsigned kKeptPerClass = 64;  // so at most 2 MiB wait in each thread that runs connections
 
 struct Free {
   Free* next;

@@ -134,7 +134,7 @@ int main(int argc, char** argv) {
   const auto framework = Framework::create({});
   if (!framework) return complain(framework.error().detail);
   std::list<std::unique_ptr<Client>> clients;
-  Listener listener =
+  const Listener listener =
       Preconnection(**framework)
           .stack(stack_of(arguments))
           .local(*local)

@@ -60,7 +60,7 @@ void QuicAcceptor::take(Chunk&& chunk) noexcept {
 // The kernel spreads packets by addresses, and this client's has changed. Clients do not move before the handshake is
 // over, so only short headers are looked at.
 bool QuicAcceptor::of_another_loop(const ngtcp2_version_cid& header, const Chunk& chunk) noexcept {
-  Executor& here = host_.executor();
+  const Executor& here = host_.executor();
   if (here.loops() == 1 || header.dcidlen != kIdBytes) return false;
   const unsigned loop = loops_.read(std::span<const std::uint8_t, kIdBytes>(header.dcid, kIdBytes));
   if (loop == here.loop() || loop >= here.loops()) return false;
@@ -137,7 +137,7 @@ void QuicAcceptor::forget_farewells(std::size_t most) noexcept {
 // ---- for the instances
 
 void QuicAcceptor::name_loop(ngtcp2_cid& id) noexcept {
-  Executor& here = host_.executor();
+  const Executor& here = host_.executor();
   if (here.loops() > 1) loops_.write(std::span<std::uint8_t, kIdBytes>(id.data, kIdBytes), here.loop());
 }
 
