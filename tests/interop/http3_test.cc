@@ -1,7 +1,5 @@
 // HTTP/3 between strangers: curl at samples/http3, samples/get at nginx and at samples/http3.
-#include <filesystem>
-#include <fstream>
-
+#include "interop/nginx_server.h"
 #include "interop/tls_peers.h"
 
 namespace trellis::test {
@@ -9,38 +7,11 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr char kHttp3Configuration[] = R"(
-daemon off;
-master_process off;
-worker_processes 1;
-pid nginx.pid;
-error_log stderr notice;
-events { worker_connections 64; }
-http {
-  access_log off;
-  client_body_temp_path body;
-  proxy_temp_path proxy;
-  fastcgi_temp_path fastcgi;
-  uwsgi_temp_path uwsgi;
-  scgi_temp_path scgi;
-  server {
-    listen 127.0.0.1:PORT quic;
-    quic_retry RETRY;
-    ssl_certificate server.pem;
-    ssl_certificate_key server.key;
-    root pages;
-  }
-}
-)";
-
 class Http3 : public TlsPeers {
  protected:
   void SetUp() override {
-    std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
-    ::setenv("PATH", (path + ":/usr/sbin:/usr/local/sbin").c_str(), 1);
-    std::filesystem::create_directory(pages);
-    for (int i = 0; text.size() < 3'000'000; ++i) text += std::to_string(i) + (i % 20 == 19 ? '\n' : ' ');
-    std::ofstream(pages + "/page.txt") << text;
+    find_servers();
+    text = write_pages(directory);
     std::ofstream(pages + "/empty.txt") << "";
   }
   /// samples/http3; its address.
@@ -54,14 +25,9 @@ class Http3 : public TlsPeers {
   }
   /// nginx; its address.
   std::string serve_by_nginx(const std::string& retry) {
-    std::string configuration = kHttp3Configuration;
     const std::string port = std::to_string(RawSocket::udp().port());
-    configuration.replace(configuration.find("PORT"), 4, port);
-    configuration.replace(configuration.find("RETRY"), 5, retry);
-    server = std::make_unique<Process>(std::vector<std::string>{"nginx", "-e", "stderr", "-p", directory.path() + "/",
-                                                                "-c", directory.write("nginx.conf", configuration)},
-                                       file("/dev/null"));
-    EXPECT_TRUE(server->wait_error("using the \"epoll\" event method")) << server->error();
+    server = start_nginx(directory, "listen 127.0.0.1:" + port + " quic; quic_retry " + retry +
+                                        "; ssl_certificate server.pem; ssl_certificate_key server.key; root pages;");
     return "127.0.0.1:" + port;
   }
   Outcome get(const std::string& address, const std::string& path) const {

@@ -1,7 +1,5 @@
 // Web servers and clients over tls/tcp: nginx through samples/get, curl through `trellis listen`.
-#include <filesystem>
-#include <fstream>
-
+#include "interop/nginx_server.h"
 #include "interop/tls_peers.h"
 
 namespace trellis::test {
@@ -9,52 +7,17 @@ namespace {
 
 using testing::HasSubstr;
 
-// One process with everything in a directory of its own.
-constexpr char kHttpsConfiguration[] = R"(
-daemon off;
-master_process off;
-worker_processes 1;
-pid nginx.pid;
-error_log stderr notice;
-events { worker_connections 64; }
-http {
-  access_log off;
-  client_body_temp_path body;
-  proxy_temp_path proxy;
-  fastcgi_temp_path fastcgi;
-  uwsgi_temp_path uwsgi;
-  scgi_temp_path scgi;
-  server {
-    listen 127.0.0.1:PORT ssl;
-    ssl_certificate server.pem;
-    ssl_certificate_key server.key;
-    ssl_protocols TLSv1.3;
-    root pages;
-  }
-}
-)";
-
 class Https : public TlsPeers {
  protected:
-  void SetUp() override {
-    std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
-    ::setenv("PATH", (path + ":/usr/sbin:/usr/local/sbin").c_str(), 1);
-  }
+  void SetUp() override { find_servers(); }
 };
 
 TEST_F(Https, NginxThroughGet) {
   if (!installed("nginx")) GTEST_SKIP() << "nginx is not installed: run sdk/setup interop";
-  std::filesystem::create_directory(directory.path() + "/pages");
-  std::string text;
-  for (int i = 0; text.size() < 3'000'000; ++i) text += std::to_string(i) + (i % 20 == 19 ? '\n' : ' ');
-  std::ofstream(directory.path() + "/pages/page.txt") << text;
-  std::string configuration = kHttpsConfiguration;
-  const std::string port = free_port();
-  configuration.replace(configuration.find("PORT"), 4, port);
-  Process server(
-      {"nginx", "-e", "stderr", "-p", directory.path() + "/", "-c", directory.write("nginx.conf", configuration)},
-      file("/dev/null"));
-  ASSERT_TRUE(server.wait_error("using the \"epoll\" event method")) << server.error();
+  const std::string text = write_pages(directory), port = free_port();
+  const auto server = start_nginx(directory, "listen 127.0.0.1:" + port +
+                                                 " ssl; ssl_certificate server.pem; ssl_certificate_key server.key; "
+                                                 "ssl_protocols TLSv1.3; root pages;");
   Process get({program("get"), "--stack", stack("trust='" + ca + "'"), "https://127.0.0.1:" + port + "/page.txt"},
               kClosed);
   EXPECT_EQ(get.wait(), 0) << get.error();

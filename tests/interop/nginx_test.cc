@@ -1,9 +1,5 @@
 // nginx as a web server: pages of known length, chunked, and until the end, through samples/get and `trellis connect`.
-#include <filesystem>
-#include <fstream>
-#include <memory>
-
-#include "cli/tool.h"
+#include "interop/nginx_server.h"
 
 namespace trellis::test {
 namespace {
@@ -11,23 +7,7 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-// A server of one process with everything in a directory of its own, so that it is one child with one id.
-constexpr char kConfiguration[] = R"(
-daemon off;
-master_process off;
-worker_processes 1;
-pid nginx.pid;
-error_log stderr notice;
-events { worker_connections 64; }
-http {
-  access_log off;
-  client_body_temp_path body;
-  proxy_temp_path proxy;
-  fastcgi_temp_path fastcgi;
-  uwsgi_temp_path uwsgi;
-  scgi_temp_path scgi;
-  server {
-    listen 127.0.0.1:PORT;
+constexpr char kPages[] = R"(
     root pages;
     location /chunked/ {
       alias pages/;
@@ -42,33 +22,17 @@ http {
       chunked_transfer_encoding off;
     }
     location /empty { return 204; }
-  }
-}
 )";
 
 class Nginx : public testing::Test {
  protected:
   void SetUp() override {
-    std::string path = std::getenv("PATH") != nullptr ? std::getenv("PATH") : "";
-    ::setenv("PATH", (path + ":/usr/sbin:/usr/local/sbin").c_str(), 1);
+    find_servers();
     if (!installed("nginx")) GTEST_SKIP() << "nginx is not installed: run sdk/setup interop";
-    const std::string pages = directory.path() + "/pages";
-    std::filesystem::create_directory(pages);
-    for (int i = 0; text.size() < 3'000'000; ++i) text += std::to_string(i) + (i % 20 == 19 ? '\n' : ' ');
-    std::ofstream(pages + "/page.txt") << text;
-    std::ofstream(pages + "/nothing.txt") << "";
-    start();
-  }
-  // Nginx cannot say which port the system chose for it, so it is given one that was free a moment ago.
-  void start() {
-    std::string configuration = kConfiguration;
+    text = write_pages(directory);
+    std::ofstream(directory.path() + "/pages/nothing.txt") << "";
     port = std::to_string(RawSocket::tcp_listener().port());
-    configuration.replace(configuration.find("PORT"), 4, port);
-    const std::string file = directory.write("nginx.conf", configuration);
-    const std::vector<std::string> words = {"nginx", "-e", "stderr", "-p", directory.path() + "/", "-c", file};
-    server = std::make_unique<Process>(words, test::file("/dev/null"));
-    // It says so after it has begun to listen.
-    ASSERT_TRUE(server->wait_error("using the \"epoll\" event method")) << server->error();
+    server = start_nginx(directory, "listen 127.0.0.1:" + port + ";" + kPages);
   }
   Outcome get(const std::string& path) const {
     Process process({program("get"), "http://127.0.0.1:" + port + path}, kClosed);
