@@ -87,24 +87,8 @@ TEST_F(Quic, KeepAlive) {
 TEST_F(Quic, EarlyData) {
   pair.peers_read = false;
   pair.listen(quic());
-  {
-    Talker& t = pair.dial_ready(quic());
-    t.send("hello");
-    pair.world.run_for(1s);
-    t.close();
-    ASSERT_TRUE(pair.until([&] { return t.closed.has_value(); }));
-  }
-  pair.peers.clear();
+  earn_a_ticket();
   pair.world.run_for(1s);
-  const auto early_dial = [&](bool replayable) -> Talker& {
-    Talker& t = *pair.talkers.emplace_back(std::make_unique<Talker>());
-    Message message{.data = pair.client.loop().pool().allocate(0, 5, 0)};
-    std::memcpy(message.data.edit().data(), "early", 5);
-    message.properties.replayable = replayable;
-    t.connection = pair.to_server(quic()).initiate(pair.client.loop(), t.on_ready(), std::move(message));
-    t.listen_to_all();
-    return t;
-  };
   const auto expect_arrival = [&](Duration after, bool marked) {
     const TimePoint before = pair.world.now();
     ASSERT_TRUE(pair.until([&] { return pair.peers.size() == 1; }));
@@ -119,11 +103,11 @@ TEST_F(Quic, EarlyData) {
         << "pacing";
     pair.peers.clear();
   };
-  Talker& first = early_dial(true);
+  Talker& first = dial_early(true);
   expect_arrival(10ms, true);
   EXPECT_TRUE(pair.until([&] { return first.ready && *first.ready; }));
   EXPECT_TRUE(fact<bool>(first.connection, "tls.resumed"));
-  Talker& second = early_dial(false);  // QUIC-10, QUIC-11: not marked
+  Talker& second = dial_early(false);  // QUIC-10, QUIC-11: not marked
   expect_arrival(30ms, false);
   EXPECT_TRUE(pair.until([&] { return second.ready && *second.ready; }));
 }
@@ -144,24 +128,14 @@ TEST_F(Quic, EveryConnectionLeavesATicket) {
 // QUIC-12, QUIC-15, QUIC-97: who sends a recorded first flight again gets nothing of it to the application.
 TEST_F(Quic, ARecordedFlightIsWorthNothing) {
   pair.listen(quic());
-  Talker& before = pair.dial_ready(quic());
-  before.send("hello");
-  pair.world.run_for(1s);
-  before.close();
-  ASSERT_TRUE(pair.until([&] { return before.closed.has_value(); }));
-  pair.peers.clear();
+  earn_a_ticket();
   pair.world.run_for(60s);
   std::vector<std::string> recorded;
   link.forth().tap = [&](SimPacket& packet) {
     recorded.emplace_back(reinterpret_cast<const char*>(packet.payload.data()), packet.payload.size());
     return Verdict::pass;
   };
-  Talker& t = *pair.talkers.emplace_back(std::make_unique<Talker>());
-  Message message{.data = pair.client.loop().pool().allocate(0, 5, 0)};
-  std::memcpy(message.data.edit().data(), "early", 5);
-  message.properties.replayable = true;
-  t.connection = pair.to_server(quic()).initiate(pair.client.loop(), t.on_ready(), std::move(message));
-  t.listen_to_all();
+  Talker& t = dial_early(true);
   pair.world.run_for(11ms);  // one way: what left until now is the first flight
   link.forth().tap = {};
   ASSERT_TRUE(pair.until([&] { return peer_with("early") != nullptr; }));
@@ -229,24 +203,12 @@ TEST_F(Quic, HeadersShowWhatTheyMust) {
 // QUIC-16: refused early data arrive all the same, once.
 TEST_F(Quic, EarlyDataRefused) {
   pair.listen(quic());
-  {
-    Talker& t = pair.dial_ready(quic());
-    t.send("hello");
-    pair.world.run_for(1s);
-    t.close();
-    ASSERT_TRUE(pair.until([&] { return t.closed.has_value(); }));
-  }
+  earn_a_ticket();
   pair.listener = {};
-  pair.peers.clear();
   pair.world.run_for(60s);
   pair.listening = false;
   pair.listen(quic("streams=7"));  // other limits, other tickets
-  Talker& t = *pair.talkers.emplace_back(std::make_unique<Talker>());
-  Message message{.data = pair.client.loop().pool().allocate(0, 5, 0)};
-  std::memcpy(message.data.edit().data(), "early", 5);
-  message.properties.replayable = true;
-  t.connection = pair.to_server(quic()).initiate(pair.client.loop(), t.on_ready(), std::move(message));
-  t.listen_to_all();
+  Talker& t = dial_early(true);
   ASSERT_TRUE(pair.until([&] { return t.ready && *t.ready; }));
   t.send(", and late");
   EXPECT_TRUE(pair.until([&] { return peer_with("early, and late") != nullptr; }));

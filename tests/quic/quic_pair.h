@@ -1,5 +1,7 @@
 // quic_pair.h: quic/udp between two simulated hosts.
 #pragma once
+#include <cstring>
+
 #include "stacks/group_fixture.h"
 
 namespace trellis::tests {
@@ -11,6 +13,26 @@ inline std::string quic(const std::string& options = {}, const std::string& abov
          "/server.pem',key='" + pki + "/server.key',server-name=peer.example,alpn=test)/udp";
 }
 
-struct Quic : GroupFixture {};
+struct Quic : GroupFixture {
+  /// A whole Connection, after which the client has a ticket.
+  void earn_a_ticket() {
+    Talker& t = pair.dial_ready(quic());
+    t.send("hello");
+    pair.world.run_for(1s);
+    t.close();
+    ASSERT_TRUE(pair.until([&] { return t.closed.has_value(); }));
+    pair.peers.clear();
+  }
+  /// A Connection with a first message.
+  Talker& dial_early(bool replayable) {
+    Talker& t = *pair.talkers.emplace_back(std::make_unique<Talker>());
+    Message message{.data = pair.client.loop().pool().allocate(0, 5, 0)};
+    std::memcpy(message.data.edit().data(), "early", 5);
+    message.properties.replayable = replayable;
+    t.connection = pair.to_server(quic()).initiate(pair.client.loop(), t.on_ready(), std::move(message));
+    t.listen_to_all();
+    return t;
+  }
+};
 
 }  // namespace trellis::tests

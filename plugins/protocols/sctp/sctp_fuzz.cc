@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "../tls/still_loop.h"
 #include "association.h"
 #include "crc32c.h"
 #include "library.h"
@@ -19,37 +20,13 @@ using namespace trellis::sctp;
 constexpr std::size_t kHeader = 12;
 constexpr std::uint16_t kPort = 5000;
 
-struct HeapPool final : BlockPool {
-  Slice allocate(std::uint32_t headroom, std::uint32_t size, std::uint32_t tailroom) override {
-    const std::uint32_t capacity = headroom + size + tailroom;
-    auto* block = new Block{new std::byte[capacity + 1], capacity, 1, [](Block* gone) noexcept {
-                              delete[] gone->data;
-                              delete gone;
-                            }};
-    return {block, headroom, size};
-  }
-};
-
-/// A loop whose time is moved by hand.
-struct FuzzLoop final : Executor {
-  TimePoint now() const noexcept override { return time; }
-  std::chrono::system_clock::time_point wall_clock() const noexcept override { std::abort(); }
-  void post(std::move_only_function<void()>) noexcept override { std::abort(); }
-  void queue(Job&) noexcept override { std::abort(); }
-  void again(Job&) noexcept override { std::abort(); }
-  void arm(Alarm&, TimePoint) noexcept override { std::abort(); }
-  void disarm(Alarm&) noexcept override { std::abort(); }
-  Sockets& sockets() noexcept override { std::abort(); }
-  BlockPool& pool() noexcept override { return blocks; }
+/// A loop whose random bytes are the same each time.
+struct FuzzLoop final : tls::StillLoop {
   std::uint64_t random() noexcept override { return ++drawn * 0x9e3779b97f4a7c15u; }
   void secret(std::span<std::byte> out) noexcept override {
     for (std::byte& byte : out) byte = static_cast<std::byte>(random() >> 32);
   }
-  unsigned loop() const noexcept override { return 0; }
-  unsigned loops() const noexcept override { return 1; }
 
-  HeapPool blocks;
-  TimePoint time{std::chrono::seconds(1)};
   std::uint64_t drawn = 0;
 };
 
@@ -135,7 +112,7 @@ class Scene : LibraryDriver {
     PeerKey peer = 0;
     if (Association accepted = listener_.accept(peer); accepted && !server_) server_ = std::move(accepted);
     for (Association* each : {&client_, &server_}) {
-      while (*each && each->receive(loop_.blocks, room_)) {
+      while (*each && each->receive(loop_.pool(), room_)) {
       }
     }
   }

@@ -8,38 +8,22 @@
 #include <string>
 #include <vector>
 
-#include "heap_pool.h"
+#include "still_loop.h"
 #include "tls_settings.h"
-#include "trellis/executor.h"
 #include "trellis/option.h"
 #include "trellis/state.h"
 
 namespace trellis::tls {
 
 /// What a layer needs of a loop: random bytes, the time, memory.
-class TestLoop : public Executor {
+class TestLoop : public StillLoop {
  public:
-  TimePoint now() const noexcept override { return time; }
   std::chrono::system_clock::time_point wall_clock() const noexcept override { return wall; }
-  void post(std::move_only_function<void()>) noexcept override { std::abort(); }
-  void queue(Job&) noexcept override { std::abort(); }
-  void again(Job&) noexcept override { std::abort(); }
-  void arm(Alarm&, TimePoint) noexcept override { std::abort(); }
-  void disarm(Alarm&) noexcept override { std::abort(); }
-  Sockets& sockets() noexcept override { std::abort(); }
-  BlockPool& pool() noexcept override { return pool_; }
-  std::uint64_t random() noexcept override { return 4; }
   void secret(std::span<std::byte> out) noexcept override {
     Botan::system_rng().randomize({reinterpret_cast<std::uint8_t*>(out.data()), out.size()});
   }
-  unsigned loop() const noexcept override { return 0; }
-  unsigned loops() const noexcept override { return 1; }
 
-  TimePoint time{std::chrono::seconds(1)};
   std::chrono::system_clock::time_point wall = std::chrono::sys_days(std::chrono::year(2026) / 1 / 1);
-
- private:
-  HeapPool pool_;
 };
 
 /// Entries in the order in which they were put; the newest is taken first.
