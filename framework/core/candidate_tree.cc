@@ -64,10 +64,11 @@ NodeIndex CandidateTree::add(NodeIndex parent, Branch branch, const Candidate& c
 // In front of the first child that waits and has a higher rank: what has started keeps its place.
 void CandidateTree::place(NodeIndex parent, NodeIndex child) {
   NodeList& children = nodes_[parent].children;
-  const auto behind = std::ranges::find_if(children, [&](NodeIndex other) {
+  if (children.empty()) return children.push_back(child);
+  const auto later = [&](NodeIndex other) {
     return nodes_[other].state == Child::State::waiting && nodes_[other].rank > nodes_[child].rank;
-  });
-  children.insert(behind, child);
+  };
+  children.insert(std::ranges::find_if(children, later), child);
 }
 
 bool CandidateTree::rerank(NodeIndex child, std::int64_t rank) {
@@ -100,8 +101,8 @@ std::string CandidateTree::name(NodeIndex i) const {
   for (; i != kNoNode; i = nodes_[i].parent) {
     if (at != std::end(text)) *--at = '.';
     std::uint32_t number = nodes_[i].number;
-    do *--at = static_cast<char>('0' + number % 10);
-    while ((number /= 10) != 0);
+    for (; number > 9; number /= 10) *--at = static_cast<char>('0' + number % 10);
+    *--at = static_cast<char>('0' + number);
   }
   return {at, std::end(text)};
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/recycle.h"
+#include "core/shared_endpoint.h"
 #include "trellis/path.h"
 #include "trellis/racing.h"
 
@@ -22,14 +23,14 @@ inline constexpr std::size_t kUsualNodes =
 
 /// What a node stands for; each part may still be open.
 struct Candidate {
-  Endpoint remote{};           // a name, or an address
+  SharedEndpoint remote{};     // a name, or an address
   int path = -1;               // index into the ways of the race; -1: any
   int stack = -1;              // index into its stacks; -1: any
   Duration expected{};         // time to ready learnt from history; zero: unknown
   std::uint8_t rtts = 0;       // round trips that its stack needs
   bool failed_before = false;  // history says so; its rank says it too
   bool last_resort = false;    // its address was made from an IPv4 one by NAT64
-  bool concrete() const noexcept { return remote.address && path >= 0 && stack >= 0; }  // can be attempted (RACE-13)
+  bool concrete() const noexcept { return remote->address && path >= 0 && stack >= 0; }  // can be attempted (RACE-13)
 };
 
 using NodeList = std::vector<NodeIndex, Recycling<NodeIndex>>;

@@ -485,7 +485,7 @@ void ConnectionCore::deliver_end() noexcept {
 std::string_view ConnectionCore::interface_name() const {
   if (stack_ == nullptr) return {};
   std::string& name = stack_->route().path.interface_name;
-  if (name.empty()) name = interface_of(stack_->route().local);
+  if (name.empty()) name = interface_of(stack_->local());
   return name;
 }
 

@@ -100,7 +100,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   std::string_view stack_name() const noexcept {
     return stack_ != nullptr ? stack_->composed().text : std::string_view();
   }
-  Address local() const noexcept { return stack_ != nullptr ? stack_->route().local : Address{}; }
+  Address local() const noexcept { return stack_ != nullptr ? stack_->local() : Address{}; }
   Address remote() const noexcept { return stack_ != nullptr ? stack_->route().remote : Address{}; }
   std::string_view interface_name() const;
   Face face() const noexcept { return face_; }

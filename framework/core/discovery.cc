@@ -94,7 +94,7 @@ void Discovery::tell(NodeIndex node, std::size_t from) {
   c_.race.pending(node, {.ipv4 = awaits_});  // the first one begins at once: nothing better is waited for
   for (std::size_t i = from; i < hosts_.size(); ++i) {
     Candidate child = c_.race.tree()[node].candidate;
-    child.remote = {.host = hosts_[i].name, .port = hosts_[i].port};
+    child.remote = Endpoint{.host = hosts_[i].name, .port = hosts_[i].port};
     c_.race.add(c_.now(), node, Branch::endpoint, child, static_cast<std::int64_t>(i),
                 hosts_[i].source.empty() ? std::string() : "by " + hosts_[i].source);
   }

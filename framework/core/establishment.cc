@@ -61,7 +61,7 @@ Establishment::Establishment(FrameworkCore& framework, Turn& turn, std::shared_p
       shared_plan_(std::move(plan)),
       plan_(*shared_plan_),
       owner_(&owner),
-      race_(Gathering::root(plan_.wishes), plan_.race_limits(), plan_.racing, *this),
+      race_({.remote = plan_.target}, plan_.race_limits(), plan_.racing, *this),
       gathering_(framework, turn.executor(), plan_, race_, [this] { return now(); }) {
   race_.keep_trace(plan_.report != nullptr);
   gathering_.path_gone = [this](const Path& path) { path_gone(path); };
@@ -114,16 +114,16 @@ void Establishment::advance() noexcept {
 // ---- attempts
 
 Route Establishment::route_to(const Candidate& candidate) const {
-  const Address& remote = candidate.remote.address;
+  const Address& remote = candidate.remote->address;
   const Way& way = gathering_.ways()[static_cast<std::size_t>(candidate.path)];
-  const Path* const source = source_for(way.paths, remote, AddressSelection(plan_.prefix_policies()));
-  Route route;
-  route.path = source != nullptr ? *source : way.paths.front();
-  route.local = plan_.wishes.local.address;
-  if (gathering_.table() != nullptr && source != nullptr) route.local = source->local;
+  const bool routing_decides = gathering_.table() == nullptr;
+  const Path* source = nullptr;
+  if (!routing_decides) source = source_for(way.paths, remote, AddressSelection(plan_.prefix_policies()));
+  Route route{.path = source != nullptr ? *source : way.paths.front(),
+              .local = source != nullptr ? source->local : plan_.wishes.local.address,
+              .remote = remote};
   if (!route.local && plan_.wishes.local.port != 0) route.local.family = remote.family;
   route.local.port = plan_.wishes.local.port;
-  route.remote = remote;
   return route;
 }
 
@@ -237,7 +237,7 @@ Error Establishment::too_late() const {
     return {Reason::timed_out, 0, "core", "no address of " + plan_.wishes.remote.host + " was found" + within};
   const Candidate& c = race_.tree()[attempts_.front()->leaf].candidate;
   return explained({Reason::timed_out, 0, "core",
-                    plan_.stacks[static_cast<std::size_t>(c.stack)]->text + " to " + to_text(c.remote.address) +
+                    plan_.stacks[static_cast<std::size_t>(c.stack)]->text + " to " + to_text(c.remote->address) +
                         " was not established" + within});
 }
 

@@ -5,11 +5,11 @@
 #include <filesystem>
 #include <iterator>
 
-#include "core/gathering.h"
 #include "core/path_table.h"
 #include "core/plugin_path.h"
 #include "core/security_mode.h"
 #include "core/text.h"
+#include "trellis/address_text.h"
 
 namespace trellis {
 namespace {
@@ -83,7 +83,10 @@ RaceLimits Plan::race_limits() const {
 }
 
 void Plan::aim_at(Endpoint remote) {
+  if (!remote.address) remote.address = parse_address(remote.host, remote.port).value_or(Address{});
+  if (remote.address && remote.address.port == 0) remote.address.port = remote.port;
   peer = state_endpoint(remote);
+  target = remote;
   wishes.remote = std::move(remote);
 }
 
@@ -237,7 +240,7 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
   });
   plan.generation = generation;
   plan.wishes = wishes;
-  plan.aim_at(Gathering::root(wishes).remote);  // an address that was given as text is read once
+  plan.aim_at(wishes.remote);
   plan.connect_timeout = wishes.connect_timeout > Duration{} ? wishes.connect_timeout : policy.limits.connect_timeout;
   plan.candidates = policy.limits.candidates;
   plan.limits.receive_buffer = policy.limits.receive_buffer;

@@ -35,6 +35,7 @@ struct Plan {
   std::shared_ptr<const Profile> profile;  // what `racing` refers to; stays when the policy is loaded anew
   std::uint64_t generation = 0;            // FrameworkCore::generation() before it was made
   Preconnection::Wishes wishes;
+  SharedEndpoint target;           // wishes.remote, for candidates
   std::string peer;                // wishes.remote, as what is remembered names it: state_endpoint()
   StackList stacks;                // usable and equivalent, best first; at least one
   std::shared_ptr<Plan> in_clear;  // when all of them have failed (SecurityMode::opportunistic); null: nothing
@@ -49,7 +50,8 @@ struct Plan {
   ConnectionLimits limits;
   std::shared_ptr<const StateRules> state;  // what is remembered
   RaceLimits race_limits() const;
-  void aim_at(Endpoint remote);                                    // another one than that of the wishes
+  /// Another remote endpoint than that of the wishes. An address that is given as text is read here, once.
+  void aim_at(Endpoint remote);
   std::span<const PrefixPolicy> prefix_policies() const noexcept;  // how addresses are ordered (RFC 6724)
 };
 

@@ -32,16 +32,8 @@ Gathering::Gathering(FrameworkCore& framework, Executor& loop, const Plan& plan,
       history_(framework, plan, loop, ways_) {}
 Gathering::~Gathering() = default;
 
-Candidate Gathering::root(const Preconnection::Wishes& wishes) {
-  Candidate root;
-  root.remote = wishes.remote;
-  if (!root.remote.address) root.remote.address = parse_address(root.remote.host, root.remote.port).value_or(Address{});
-  if (root.remote.address && root.remote.address.port == 0) root.remote.address.port = root.remote.port;
-  return root;
-}
-
 std::optional<Error> Gathering::misfit() const {
-  const Address& remote = race_.tree()[kRoot].candidate.remote.address;
+  const Address& remote = race_.tree()[kRoot].candidate.remote->address;
   const char* rule = remote ? unfit(plan_, remote) : nullptr;
   if (rule == nullptr) return std::nullopt;
   return Error{Reason::invalid_argument, 0, "core", to_text(remote) + " has " + rule};
@@ -63,15 +55,15 @@ void Gathering::expand(NodeIndex node) {
   const Candidate& candidate = race_.tree()[node].candidate;
   if (candidate.path < 0) return expand_paths(node);
   if (candidate.stack < 0) return expand_stacks(node);
-  if (needs_discovery(candidate.remote)) return discovery(candidate.path, candidate.remote).join(node);
-  resolution(candidate.path, candidate.remote).join(node);
+  if (needs_discovery(*candidate.remote)) return discovery(candidate.path, *candidate.remote).join(node);
+  resolution(candidate.path, *candidate.remote).join(node);
 }
 
 // Earlier races have a say in what is tried first and how long it may take, never in what is tried. Of an only child
 // they could say nothing that matters.
 NodeIndex Gathering::add(NodeIndex parent, Branch branch, Candidate& candidate, std::int64_t rank, bool only) {
-  Outlook outlook;
-  if (!only || race_.traced()) outlook = history_.outlook(candidate);
+  if (only && !race_.traced()) return race_.add(now_(), parent, branch, candidate, rank);
+  Outlook outlook = history_.outlook(candidate);
   if (outlook.expected > Duration{}) candidate.expected = outlook.expected;
   // Whoever wishes for certain paths gets those first: a further connection, those that no other one runs on.
   if (branch == Branch::path && !plan_.wishes.paths.empty()) outlook.rank = 0, outlook.failed_before = false;
@@ -92,7 +84,7 @@ void Gathering::expand_paths(NodeIndex node) {
     way.translates = network_translates(way.paths.front());
     Candidate child = race_.tree()[node].candidate;
     child.path = 0;
-    if (way.translates) child.remote = as_name(child.remote);
+    if (way.translates) child.remote = as_name(*child.remote);
     way_nodes_.push_back(add(node, Branch::path, child, 0, true));
     return race_.children_changed(now_(), node, kAllGathered);
   }
@@ -102,7 +94,7 @@ void Gathering::expand_paths(NodeIndex node) {
 
 // Where routing decides: to an IPv4 address that it does not lead to, if it leads to IPv6, the network may translate.
 bool Gathering::network_translates(const Path& path) const {
-  const Address& remote = race_.tree()[kRoot].candidate.remote.address;
+  const Address& remote = race_.tree()[kRoot].candidate.remote->address;
   if (remote.family != Address::Family::ipv4 || address_scope(remote) < kGlobalScope) return false;
   if (std::ranges::any_of(plan_.stacks, [](const auto& stack) { return stack->proxied; })) return false;
   return !routed_source(loop_, path, remote) && routed_source(loop_, path, kFarIpv6);
@@ -117,7 +109,7 @@ void Gathering::paths_changed(const PathNews& news) noexcept {
 
 void Gathering::update_ways() {
   if (race_.over()) return;
-  WaysFound found = find_ways(*table(), plan_.wishes, race_.tree()[kRoot].candidate.remote,
+  WaysFound found = find_ways(*table(), plan_.wishes, *race_.tree()[kRoot].candidate.remote,
                               [this](const Path& path) { return targets(path); });
   tell_left_out(found);
   std::vector<bool> there(ways_.size());
@@ -133,8 +125,8 @@ void Gathering::update_ways() {
     there.push_back(true);
     Candidate child = race_.tree()[branching_].candidate;
     child.path = static_cast<int>(ways_.size());
-    if (now.translates) child.remote = as_name(child.remote);
-    child.expected = expected_on(now.paths.front(), !child.remote.address);
+    if (now.translates) child.remote = as_name(*child.remote);
+    child.expected = expected_on(now.paths.front(), !child.remote->address);
     const bool raced = now.raced;
     ways_.push_back(std::move(now));
     way_nodes_.push_back(raced ? add(branching_, Branch::path, child, static_cast<std::int64_t>(rank)) : kNoNode);
@@ -193,7 +185,7 @@ std::vector<Endpoint> Gathering::targets(const Path& path) const {
   std::vector<Endpoint> all;
   all.reserve(plan_.stacks.size());
   for (const auto& stack : plan_.stacks) {
-    for (auto& remotes : alternatives_of(*stack, race_.tree()[kRoot].candidate.remote, path))
+    for (auto& remotes : alternatives_of(*stack, *race_.tree()[kRoot].candidate.remote, path))
       all.push_back(std::move(remotes.front()));
   }
   return all;
@@ -201,22 +193,22 @@ std::vector<Endpoint> Gathering::targets(const Path& path) const {
 
 std::vector<Endpoint> Gathering::remotes(const Candidate& candidate) const {
   auto all =
-      alternatives_of(*plan_.stacks[static_cast<std::size_t>(candidate.stack)], race_.tree()[kRoot].candidate.remote,
+      alternatives_of(*plan_.stacks[static_cast<std::size_t>(candidate.stack)], *race_.tree()[kRoot].candidate.remote,
                       ways_[static_cast<std::size_t>(candidate.path)].paths.front());
   const auto by_this_proxy =
-      std::ranges::find_if(all, [&](const auto& r) { return same_peer(r.front(), candidate.remote); });
+      std::ranges::find_if(all, [&](const auto& r) { return same_peer(r.front(), *candidate.remote); });
   auto remotes = std::move(by_this_proxy != all.end() ? *by_this_proxy : all.front());
   for (Endpoint& remote : remotes) {
-    if (same_peer(remote, candidate.remote)) remote.address = candidate.remote.address;
+    if (same_peer(remote, *candidate.remote)) remote.address = candidate.remote->address;
   }
   return remotes;
 }
 
 void Gathering::add_stack(NodeIndex parent, Candidate& child, std::int64_t rank, bool only) {
   const char* rule = nullptr;
-  if (!names_somebody(child.remote)) rule = "the path has no proxy for it";
-  if (child.remote.address) {
-    const int way = way_to(child.remote.address, child.path);
+  if (!names_somebody(*child.remote)) rule = "the path has no proxy for it";
+  if (child.remote->address) {
+    const int way = way_to(child.remote->address, child.path);
     if (way < 0) rule = "the path does not lead to it";
     child.path = std::max(0, way);
   }
@@ -238,7 +230,7 @@ void Gathering::expand_stacks(NodeIndex node) {
       continue;
     }
     std::int64_t place = 0;  // several proxies of one kind are tried one after the other
-    for (auto& by_proxy : alternatives_of(*plan_.stacks[i], race_.tree()[kRoot].candidate.remote, path)) {
+    for (auto& by_proxy : alternatives_of(*plan_.stacks[i], *race_.tree()[kRoot].candidate.remote, path)) {
       Candidate one = child;
       one.remote = std::move(by_proxy.front());
       add_stack(node, one, rank + place++, false);
@@ -251,8 +243,8 @@ void Gathering::expand_stacks(NodeIndex node) {
   }
   const bool proxied = std::ranges::any_of(plan_.stacks, [](const auto& stack) { return stack->proxied; });
   const Candidate& parent = race_.tree()[node].candidate;
-  if (!parent.remote.address && !proxied && !needs_discovery(parent.remote)) {
-    Resolution& names = resolution(parent.path, parent.remote);
+  if (!parent.remote->address && !proxied && !needs_discovery(*parent.remote)) {
+    Resolution& names = resolution(parent.path, *parent.remote);
     if (names.steers()) return names.steer(node);
   }
   race_.children_changed(now_(), node, kAllGathered);

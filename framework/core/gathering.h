@@ -23,8 +23,6 @@ class Gathering final : public PathWatcher {
             std::function<TimePoint()> now);
   ~Gathering();
 
-  /// The root of the tree: what the wishes ask for.
-  static Candidate root(const Preconnection::Wishes& wishes);
   /// Why the address that was asked for cannot be used; none: it can, or it is a name.
   std::optional<Error> misfit() const;
   void expand(NodeIndex node);      // RaceActions::expand

@@ -110,7 +110,10 @@ void LowerSet::cut(Lower& lower) noexcept {
 
 // The addresses of the connection are those of its oldest lower.
 void LowerSet::follow_route() noexcept {
-  if (Stack* const oldest = first()) trunk_.stack().route_ = oldest->route_;
+  Stack* const oldest = first();
+  if (oldest == nullptr) return;
+  oldest->local();
+  trunk_.stack().route_ = oldest->route_;
 }
 
 Stack* LowerSet::first() noexcept {

@@ -48,7 +48,9 @@ void RaceEngine::no_wake(NodeIndex node) noexcept {
   if (known_parent(node) != nullptr) parent(node).wake = TimePoint::max();
 }
 
-void RaceEngine::note(RaceStep step, std::string_view why) {
+void RaceEngine::note(TimePoint now, Kind kind, bool fact, NodeIndex at, std::string_view why,
+                      std::string_view detail) {
+  RaceStep step{.at = now, .kind = kind, .fact = fact, .node = at, .detail = std::string(detail)};
   step.why = why;
   step.nested = nested_;
   const CandidateNode& node = tree_[step.node];
@@ -60,14 +62,6 @@ void RaceEngine::note(RaceStep step, std::string_view why) {
   trace_.push_back(std::move(step));
 }
 
-void RaceEngine::fact(TimePoint now, Kind kind, NodeIndex node, std::string_view why, std::string detail) {
-  if (tracing_) note({.at = now, .kind = kind, .fact = true, .node = node, .detail = std::move(detail)}, why);
-}
-
-void RaceEngine::decision(TimePoint now, Kind kind, NodeIndex node, std::string_view why, std::string detail) {
-  if (tracing_) note({.at = now, .kind = kind, .node = node, .detail = std::move(detail)}, why);
-}
-
 void RaceEngine::begin(TimePoint now) {
   begun_at_ = now;
   fact(now, Kind::started, kRoot, "asked for");
@@ -76,7 +70,7 @@ void RaceEngine::begin(TimePoint now) {
 }
 
 NodeIndex RaceEngine::add(TimePoint now, NodeIndex parent, Branch branch, const Candidate& candidate, std::int64_t rank,
-                          std::string detail) {
+                          std::string_view detail) {
   if (over_) return kNoNode;  // updates after the end are not for this Connection (RACE-48)
   NodeIndex added = tree_.add(parent, branch, candidate, rank);
   const char* limit = nullptr;
@@ -85,14 +79,14 @@ NodeIndex RaceEngine::add(TimePoint now, NodeIndex parent, Branch branch, const 
     limit = tree_.full(parent, candidate);
     worse = tree_.worse(parent, candidate, rank);
     if (worse == kNoNode) {
-      decision(now, Kind::dropped, parent, limit, candidate.remote.address ? to_text(candidate.remote.address) : "");
+      decision(now, Kind::dropped, parent, limit, candidate.remote->address ? to_text(candidate.remote->address) : "");
       return kNoNode;
     }
     tree_.remove(worse);
     added = tree_.add(parent, branch, candidate, rank);
   }
-  fact(now, Kind::added, added, "", std::move(detail));
-  if (worse != kNoNode) decision(now, Kind::canceled, worse, limit, "for " + tree_.name(added));
+  fact(now, Kind::added, added, "", detail);
+  if (worse != kNoNode && tracing_) decision(now, Kind::canceled, worse, limit, "for " + tree_.name(added));
   return added;
 }
 
@@ -102,8 +96,8 @@ bool RaceEngine::rerank(TimePoint now, NodeIndex child, std::int64_t rank) {
   return true;
 }
 
-void RaceEngine::drop(TimePoint now, NodeIndex parent, std::string_view rule, std::string which) {
-  if (!over_) fact(now, Kind::dropped, parent, rule, std::move(which));
+void RaceEngine::drop(TimePoint now, NodeIndex parent, std::string_view rule, std::string_view which) {
+  if (!over_) fact(now, Kind::dropped, parent, rule, which);
 }
 
 void RaceEngine::withdraw(TimePoint now, NodeIndex child) {
@@ -182,7 +176,7 @@ void RaceEngine::decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId 
     const CandidateNode& c = tree_[i];
     children.push_back({.id = c.number,
                         .state = c.state,
-                        .ipv6 = c.candidate.remote.address.family == Address::Family::ipv6 && !c.candidate.last_resort,
+                        .ipv6 = c.candidate.remote->address.family == Address::Family::ipv6 && !c.candidate.last_resort,
                         .rtts_left = c.rtts_left,
                         .started_at = c.started_at,
                         .answered_at = c.answered_at,

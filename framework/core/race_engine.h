@@ -45,8 +45,8 @@ struct RaceLimits {
 /// Why a node failed that stood for something which is not there any more.
 inline constexpr const char* kWentAway = "it went away";
 /// How a node has changed: it may get more children, or it will not.
-inline constexpr const char* kGathered = "candidates were gathered";
-inline constexpr const char* kAllGathered = "all candidates were gathered";
+inline constexpr std::string_view kGathered = "candidates were gathered";
+inline constexpr std::string_view kAllGathered = "all candidates were gathered";
 
 class RaceEngine {
  public:
@@ -59,12 +59,12 @@ class RaceEngine {
   /// trace says so.
   /// `detail`: what is known of it, for the trace.
   NodeIndex add(TimePoint now, NodeIndex parent, Branch branch, const Candidate& candidate, std::int64_t rank,
-                std::string detail = {});
+                std::string_view detail = {});
   /// Another place for a child that waits. False: it is where it was.
   bool rerank(TimePoint now, NodeIndex child, std::int64_t rank);
   void withdraw(TimePoint now, NodeIndex child);
   /// A candidate that is not added, by a rule that is not the engine's.
-  void drop(TimePoint now, NodeIndex parent, std::string_view rule, std::string which);
+  void drop(TimePoint now, NodeIndex parent, std::string_view rule, std::string_view which);
   void pending(NodeIndex node, RaceStep::Awaited awaited);  // what expand() still waits for
   /// After add, withdraw, rerank, pending. kAllGathered: a single child then has nobody to race, and starts at once.
   void children_changed(TimePoint now, NodeIndex parent, std::string_view how = kGathered);
@@ -97,9 +97,16 @@ class RaceEngine {
     unsigned idle_wakes = 0;  // in a row
     RaceStep::Awaited awaited = {};
   };
-  void fact(TimePoint now, Kind kind, NodeIndex node, std::string_view why, std::string detail = {});
-  void decision(TimePoint now, Kind kind, NodeIndex node, std::string_view why, std::string detail = {});
-  void note(RaceStep step, std::string_view why);
+  // In the trace, where one is kept: what came from outside, and what was decided here.
+  void fact(TimePoint now, Kind kind, NodeIndex node, std::string_view why, std::string_view detail = {}) {
+    if (tracing_) [[unlikely]]
+      note(now, kind, true, node, why, detail);
+  }
+  void decision(TimePoint now, Kind kind, NodeIndex node, std::string_view why, std::string_view detail = {}) {
+    if (tracing_) [[unlikely]]
+      note(now, kind, false, node, why, detail);
+  }
+  void note(TimePoint now, Kind kind, bool fact, NodeIndex node, std::string_view why, std::string_view detail);
   void start(TimePoint now, NodeIndex node, const char* why);
   void begin_node(TimePoint now, NodeIndex node);
   void decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId about);

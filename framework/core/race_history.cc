@@ -105,7 +105,7 @@ Outlook RaceHistory::outlook(const Candidate& candidate) {
   if (framework_.history.empty() || !used()) return {};
   if (candidate.stack < 0) return of_path(candidate.path);
   if (!candidate.concrete()) return of_stack(candidate.path, candidate.stack);
-  const Address& address = candidate.remote.address;
+  const Address& address = candidate.remote->address;
   Known& k = known(candidate.path, candidate.stack);
   const Judgement family = judge(k.here, address.family);
   if (const Experience* own = find_experience(k.here, address, host_bits(address))) {
@@ -118,6 +118,7 @@ Outlook RaceHistory::outlook(const Candidate& candidate) {
     return fine;
   }
   if (family.latest != nullptr) return last(*family.latest, "no address of its family was of use: tried last");
+  if (family.best != nullptr) return {};  // its siblings are fine: what others did on this network says less
   if (const Experience* near = find_experience(of_network(k), address, subnet_bits(address)); near && near->good())
     return good(*near, "of others in its subnet");
   return network_outlook(judge(of_network(k), address.family),
@@ -158,7 +159,7 @@ void RaceHistory::learn(const CandidateTree& tree, TimePoint now, bool late) {
     const CandidateNode& leaf = tree[i];
     if (!leaf.candidate.concrete() || ways_[static_cast<std::size_t>(leaf.candidate.path)].gone) continue;
     Attempted attempt{
-        .remote = leaf.candidate.remote.address, .ran = leaf.ended_at - leaf.started_at, .rtt = measured_rtt(leaf)};
+        .remote = leaf.candidate.remote->address, .ran = leaf.ended_at - leaf.started_at, .rtt = measured_rtt(leaf)};
     if (leaf.state == Child::State::ready) {
       tell(leaf, attempt, now);
     } else if (leaf.state == Child::State::failed && leaf.failure) {

@@ -11,7 +11,7 @@ RaceNode tell_node(const Plan& plan, const Ways& ways, const CandidateTree& tree
   RaceNode node;
   node.id = tree.name(i);
   node.parent = i == kRoot ? kRoot : n.parent;
-  node.remote = n.candidate.remote;
+  node.remote = *n.candidate.remote;
   if (n.candidate.stack >= 0) node.stack = plan.stacks[static_cast<std::size_t>(n.candidate.stack)]->text;
   if (n.candidate.path >= 0) node.path = ways[static_cast<std::size_t>(n.candidate.path)].name;
   node.rank = n.rank;

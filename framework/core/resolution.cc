@@ -209,7 +209,8 @@ void Resolution::reconsider() {
 void Resolution::tell(Node& node) {
   const NodeIndex index = node.index;  // telling may let more nodes join
   std::vector<Pick> picked = picks(stack_of(index));
-  std::erase_if(picked, [&](const Pick& pick) { return drop_unfit(node, pick.address); });
+  for (Pick& pick : picked) pick.way = way_to_(pick.address);
+  std::erase_if(picked, [&](const Pick& pick) { return drop_unfit(node, pick); });
   RaceStep::Awaited awaited = awaited_;
   if (steered_ != kNoNode && !picked.empty()) awaited.service = false;  // the path has waited for them
   c_.race.pending(index, awaited);
@@ -218,9 +219,10 @@ void Resolution::tell(Node& node) {
   c_.race.expansion_failed(c_.now(), index, error_ ? *error_ : unresolved(node));
 }
 
-bool Resolution::drop_unfit(Node& node, const Address& address) {
+bool Resolution::drop_unfit(Node& node, const Pick& pick) {
+  const Address& address = pick.address;
   const char* rule = unfit(c_.plan, address);
-  if (rule == nullptr && way_to_(address) < 0) rule = "the path does not lead to it";
+  if (rule == nullptr && pick.way < 0) rule = "the path does not lead to it";
   if (rule == nullptr) return false;
   if (!std::ranges::contains(node.dropped, address)) {
     node.dropped.push_back(address);
@@ -245,8 +247,9 @@ std::string Resolution::said(const Pick& pick, const Outlook& outlook) const {
 void Resolution::sync(Node& node, const std::vector<Pick>& picked) {
   node.children.reserve(picked.size());
   Candidate leaf = c_.race.tree()[node.index].candidate;
-  leaf.remote.host = name_.host;
-  leaf.remote.service.clear();
+  Endpoint remote = *leaf.remote;
+  remote.host = name_.host;
+  remote.service.clear();
   for (std::size_t i = 0; i < picked.size() && !c_.race.over(); ++i) {
     const Pick& pick = picked[i];
     const auto place = static_cast<std::int64_t>(i);
@@ -256,9 +259,10 @@ void Resolution::sync(Node& node, const std::vector<Pick>& picked) {
       continue;
     }
     if (std::ranges::contains(node.dropped, pick.address)) continue;
-    leaf.remote.port = pick.address.port;
-    leaf.remote.address = pick.address;
-    leaf.path = std::max(0, way_to_(pick.address));
+    remote.port = pick.address.port;
+    remote.address = pick.address;
+    leaf.remote = remote;
+    leaf.path = pick.way;
     const Outlook outlook = c_.history.outlook(leaf);
     leaf.expected = outlook.expected > Duration{} ? outlook.expected : path_.smoothed_rtt * leaf.rtts;
     leaf.failed_before = outlook.failed_before;

@@ -70,6 +70,7 @@ class Resolution final : AnswerSink, public Recycled {
     Address address;
     std::string source;
     bool translated;  // by NAT64
+    int way = 0;      // by which it is reached; -1: by none
   };
   struct Child {
     Address address;
@@ -92,7 +93,7 @@ class Resolution final : AnswerSink, public Recycled {
   bool found() const noexcept;  // something that can be used
   void changed();
   void tell(Node& node);
-  bool drop_unfit(Node& node, const Address& address);
+  bool drop_unfit(Node& node, const Pick& pick);
   std::string said(const Pick& pick, const Outlook& outlook) const;
   void sync(Node& node, const std::vector<Pick>& picks);
   void order_stacks();

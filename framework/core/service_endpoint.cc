@@ -17,9 +17,11 @@ bool needs_discovery(const Endpoint& endpoint) noexcept {
   return !endpoint.address && !endpoint.service.empty() && (endpoint.service != "https" || !endpoint.instance.empty());
 }
 
-Endpoint identified(const Endpoint& wanted, Endpoint found) {
-  if (needs_discovery(wanted) && !on_the_link(wanted.host)) found.host = wanted.host;
-  return found;
+SharedEndpoint identified(const Endpoint& wanted, const SharedEndpoint& found) {
+  if (!needs_discovery(wanted) || on_the_link(wanted.host)) return found;
+  Endpoint named = *found;
+  named.host = wanted.host;
+  return named;
 }
 
 }  // namespace trellis

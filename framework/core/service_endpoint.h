@@ -1,6 +1,6 @@
 // service_endpoint.h: endpoints that are services, and whom a layer has to find there.
 #pragma once
-#include "trellis/path.h"
+#include "core/shared_endpoint.h"
 
 namespace trellis {
 
@@ -9,6 +9,6 @@ namespace trellis {
 bool needs_discovery(const Endpoint& endpoint) noexcept;
 /// Whom a layer must find at the peer (RFC 6125 section 6.2.1): what the application named, whatever SRV records have
 /// made of it. Only what is found on the link, which no authority names, is known by the host that was found.
-Endpoint identified(const Endpoint& wanted, Endpoint found);
+SharedEndpoint identified(const Endpoint& wanted, const SharedEndpoint& found);
 
 }  // namespace trellis

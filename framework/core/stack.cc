@@ -231,7 +231,7 @@ State& Stack::state(unsigned index) noexcept {
   StateKey key{.kind = {},
                .partition = partition.value_or(""),
                .network = domain_of(route().path),
-               .endpoint = state_endpoint(base().remotes_ ? base().remotes_->of[index] : remote()),
+               .endpoint = state_endpoint(base().remotes_ ? base().remotes_->of[index] : *remote()),
                .protocol = composed_->layers[index].name,
                .detail = {}};
   memories_->of[index] = std::make_unique<LayerState>(partition ? memory_ : nullptr, rules_, std::move(key),
@@ -246,14 +246,14 @@ void Stack::answered(unsigned index, unsigned rtts_left) noexcept {
   owner_->stack_answered(rtts_left);
 }
 
-void Stack::prepare(const Endpoint& remote, Route&& route, bool passive) noexcept {
+void Stack::prepare(const SharedEndpoint& remote, Route&& route, bool passive) noexcept {
   remote_ = remote;
   route_ = std::move(route);
-  args_.emplace(OpenArgs{remote_, route_, security().alpn, passive});
+  args_.emplace(OpenArgs{*remote_, route_, security().alpn, passive});
   if (Stack& under = lowest(); &under != this && !under.args_) under.prepare(remote, Route(route_), passive);
   turn_.advance(*this);
 }
-void Stack::open(const Endpoint& remote, Route&& route, bool passive) noexcept {
+void Stack::open(const SharedEndpoint& remote, Route&& route, bool passive) noexcept {
   if (foot_) {
     base().open(remote, std::move(route), passive);
     return follow_trunk(passive);
@@ -261,6 +261,15 @@ void Stack::open(const Endpoint& remote, Route&& route, bool passive) noexcept {
   prepare(remote, std::move(route), passive);
   lowest().open_next();
   open_next();
+}
+const Address& Stack::local() noexcept {
+  Stack& all = base();
+  Address& local = all.route_.local;
+  if (local.port != 0 || all.first_ != 0 || all.count_ == 0) return local;
+  const LayerSlot& bottom = all.level(0).slot;
+  if (!bottom.instance || !bottom.Slot::ready) return local;
+  if (const Address own = bottom.instance->local_address()) local = own;
+  return local;
 }
 void Stack::give_to(StackOwner& owner) noexcept {
   owner_ = &owner;
@@ -539,7 +548,7 @@ Stack* Stack::part(unsigned index) noexcept {
 Stack& Stack::base() noexcept { return foot_ ? foot_->trunk->stack() : *this; }
 
 void Stack::follow_trunk(bool passive) noexcept {
-  args_.emplace(OpenArgs{base().remote_, base().route_, security().alpn, passive});
+  args_.emplace(OpenArgs{*base().remote_, base().route_, security().alpn, passive});
   turn_.advance(*this);
 }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "core/compose.h"
+#include "core/shared_endpoint.h"
 #include "core/state_memory.h"
 #include "core/turn.h"
 #include "trellis/lowers.h"
@@ -133,8 +134,8 @@ class Stack final : public TurnMember {
 
   void be_like(Stack& other);  // before open(): a connection of its own to the same peer, in the same way
   void remember_as(const Stack& other) noexcept;  // where the other one remembers, with the same peer
-  void prepare(const Endpoint& remote, Route&& route, bool passive) noexcept;  // opens in the next advance pass
-  void open(const Endpoint& remote, Route&& route, bool passive) noexcept;     // opens now
+  void prepare(const SharedEndpoint& remote, Route&& route, bool passive) noexcept;  // opens in the next advance pass
+  void open(const SharedEndpoint& remote, Route&& route, bool passive) noexcept;     // opens now
   void follow_trunk(bool passive) noexcept;  // opens when the trunk has, which has its own prepare() or open()
   void close() noexcept;                     // graceful; then stack_closed() or stack_failed()
   void abort(std::uint64_t code) noexcept;   // tells the peer in this turn and retires; the owner hears nothing more
@@ -151,7 +152,8 @@ class Stack final : public TurnMember {
   const std::shared_ptr<const Security>& security_shared() const noexcept { return security_; }
   const Security& security() const noexcept;
   Route& route() noexcept { return base().route_; }
-  const Endpoint& remote() noexcept { return base().remote_; }
+  const SharedEndpoint& remote() noexcept { return base().remote_; }
+  const Address& local() noexcept;  // Route::local, asked for where the bottom layer left that open
   Turn& turn() noexcept { return turn_; }
   bool seat_taken() const noexcept { return level(first_).slot.instance != nullptr; }
   Stack& lowest() noexcept;  // that of its first lower, where it has one
@@ -203,7 +205,7 @@ class Stack final : public TurnMember {
   Level* levels_ = nullptr;
   alignas(Level) std::byte only_level_[sizeof(Level)];  // of a stack that has no more: one block less for each
   Route route_;
-  Endpoint remote_;
+  SharedEndpoint remote_;
   std::optional<OpenArgs> args_;
   std::unique_ptr<Error> error_;
   struct Memories;

@@ -95,7 +95,7 @@ class Replay final : public RaceActions {
       case Kind::moved: return rerank(step);
       case Kind::dropped:
         if (step.fact) return engine_.drop(now_, step.node, step.why, step.detail);
-        return add(step.node, {.remote = {.address = {.family = Address::Family::ipv6}}, .path = 0, .stack = 0},
+        return add(step.node, {.remote = Endpoint{.address = {.family = Address::Family::ipv6}}, .path = 0, .stack = 0},
                    INT64_MAX);  // it was worth less than all others
       case Kind::changed:
         engine_.pending(step.node, step.awaited);

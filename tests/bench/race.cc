@@ -48,8 +48,8 @@ class SimulatedRace final : public RaceActions {
   void expand(NodeIndex node) noexcept override {
     for (int i = 0; i < kCandidates; ++i) {
       Candidate c = race_.tree()[node].candidate;
-      c.remote.address.family = i % 2 == 0 ? Address::Family::ipv6 : Address::Family::ipv4;
-      c.remote.address.port = static_cast<std::uint16_t>(i + 1);
+      const auto family = i % 2 == 0 ? Address::Family::ipv6 : Address::Family::ipv4;
+      c.remote = Endpoint{.address = {.family = family, .port = static_cast<std::uint16_t>(i + 1)}};
       race_.add(now_, node, Branch::endpoint, c, i);
     }
     race_.children_changed(now_, node);
@@ -93,7 +93,7 @@ double milliseconds_for_tree() {
     CandidateTree tree(Candidate{}, {.children = kLeaves, .nodes = kLeaves + 1, .leaves = kLeaves});
     for (int i = 0; i < kLeaves; ++i) {
       Candidate c;
-      c.remote.host = "example.net";
+      c.remote = Endpoint{.host = "example.net"};
       if (tree.add(kRoot, Branch::endpoint, c, -i) == kNoNode) die("race: the tree is full");
     }
   }

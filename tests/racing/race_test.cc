@@ -24,7 +24,7 @@ struct RaceTest : testing::Test {
   static void resolve_at_once(RaceWorld& w, int ipv6, int ipv4) {
     w.answers = {{.after = {}, .addresses = list(ipv6, ipv4), .ipv6 = true, .ipv4 = true}};
   }
-  static bool is6(const Candidate& c) { return c.remote.address.family == Address::Family::ipv6; }
+  static bool is6(const Candidate& c) { return c.remote->address.family == Address::Family::ipv6; }
 };
 
 constexpr Duration kRtt = milliseconds(30);
@@ -228,7 +228,7 @@ TEST_F(RaceTest, DelaysFollowHistoryWithinBounds) {
       const NodeIndex node = 2;
       Candidate c = world->race.tree()[node].candidate;
       for (std::uint8_t i = 1; i <= 2; ++i) {
-        c.remote.address = address(true, i);
+        c.remote = Endpoint{.host = c.remote->host, .address = address(true, i)};
         c.expected = milliseconds(e);
         world->race.add(world->now(), node, Branch::endpoint, c, i);
       }
@@ -333,7 +333,7 @@ TEST_F(RaceTest, ParentsDoNotInfluenceEachOther) {
       resolve_at_once(w, 3, 3);
       w.outcome = [&](const Candidate& c) {
         const unsigned path = paths > 1 ? static_cast<unsigned>(c.path) : static_cast<unsigned>(which);
-        std::mt19937 random(seed * 1000 + path * 100 + c.remote.address.ip[3] * 10u + c.remote.address.ip[15]);
+        std::mt19937 random(seed * 1000 + path * 100 + c.remote->address.ip[3] * 10u + c.remote->address.ip[15]);
         Outcome o;
         // No two things happen at the same time: then their order would be left to chance.
         if (random() % 2 == 0) o.answered = std::chrono::nanoseconds(random() % 300'000'000);

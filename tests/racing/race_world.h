@@ -47,7 +47,7 @@ class RaceWorld : public RaceActions {
       : racing_{{path.policy, &path.options},
                 {protocol.policy, &protocol.options},
                 {endpoint.policy, &endpoint.options}},
-        race(Candidate{.remote = {.host = "example.net", .port = 443}}, limits, racing_, *this) {
+        race(Candidate{.remote = Endpoint{.host = "example.net", .port = 443}}, limits, racing_, *this) {
     race.keep_trace(true);
   }
   explicit RaceWorld(const Racing& all, RaceLimits limits = {}) : RaceWorld(all, all, all, limits) {}
@@ -119,10 +119,10 @@ class RaceWorld : public RaceActions {
       at(answer.after, [this, node, answer, waits] {
         for (std::size_t i = 0; i < answer.addresses.size(); ++i) {
           Candidate leaf = race.tree()[node].candidate;
-          leaf.remote.address = answer.addresses[i];
+          leaf.remote = Endpoint{.host = leaf.remote->host, .address = answer.addresses[i]};
           leaf.last_resort = answer.translated;
           leaf.expected = expected;
-          const bool ipv6 = leaf.remote.address.family == Address::Family::ipv6;
+          const bool ipv6 = leaf.remote->address.family == Address::Family::ipv6;
           race.add(now_, node, Branch::endpoint, leaf, static_cast<std::int64_t>(i) + (ipv6 ? 0 : 1000));
         }
         if (answer.ipv6) waits->first = false;
@@ -158,7 +158,7 @@ class RaceWorld : public RaceActions {
   std::string started() const {  // "6@0 4@250 …": families and milliseconds
     std::string all;
     for (const Start& s : starts) {
-      const bool ipv6 = s.candidate.remote.address.family == Address::Family::ipv6;
+      const bool ipv6 = s.candidate.remote->address.family == Address::Family::ipv6;
       all += (all.empty() ? "" : " ") + std::string(ipv6 ? "6" : "4") + "@" +
              std::to_string(std::chrono::duration_cast<milliseconds>(s.at).count());
     }

@@ -39,7 +39,7 @@ RaceReport report_of(const RaceWorld& world, const Racing (&racing)[3], const Ra
     RaceNode node;
     node.id = tree.name(i);
     node.parent = i == kRoot ? kRoot : tree[i].parent;
-    node.remote = tree[i].candidate.remote;
+    node.remote = *tree[i].candidate.remote;
     node.rank = tree[i].rank;
     node.attempt = tree[i].candidate.concrete();
     node.branch = tree[i].branch;
@@ -185,7 +185,7 @@ RaceReport simple_race(Registry& registry, std::vector<OptionText> settings = {}
   RaceWorld world(staggered);
   world.answers = {{.after = {}, .addresses = {address(true, 1), address(false, 1)}, .ipv6 = true, .ipv4 = true}};
   world.outcome = [](const Candidate& c) {
-    return c.remote.address.family == Address::Family::ipv6 ? Outcome{} : Outcome{.ready = milliseconds(30)};
+    return c.remote->address.family == Address::Family::ipv6 ? Outcome{} : Outcome{.ready = milliseconds(30)};
   };
   world.run();
   return report_of(world, {staggered, staggered, staggered}, {});

@@ -173,6 +173,7 @@ class OneLayer final : public Visits, public LayerHost {
   void ready() noexcept override {
     EXPECT_FALSE(was_ready) << "ready twice";
     was_ready = true;
+    if (route.local.port == 0) route.local = layer->local_address();  // as a Connection that was asked for it
     stir_all();
   }
   void closed() noexcept override {

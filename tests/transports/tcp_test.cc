@@ -439,6 +439,9 @@ TEST_F(Tcp, ProfilesSetTheCodePoint) {
 
 TEST_F(Tcp, AcceptedSocketsInheritTheOptions) {
   pair({{"keepalive-ms", std::int64_t{20'000}}, {"user-timeout-ms", std::int64_t{30'000}}});
+  EXPECT_EQ(option_of(*client, IPPROTO_TCP, TCP_NODELAY), 0);  // of no use before there are data
+  client->send("x");
+  ASSERT_TRUE(until([&] { return option_of(*client, IPPROTO_TCP, TCP_NODELAY) == 1; }));
   for (const OneLayer* side : {client.get(), &server()}) {
     EXPECT_EQ(option_of(*side, IPPROTO_TCP, TCP_NODELAY), 1);
     EXPECT_EQ(option_of(*side, SOL_SOCKET, SO_KEEPALIVE), 1);

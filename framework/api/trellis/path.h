@@ -82,8 +82,10 @@ struct Path {
 
 /// Where one branch of a stack goes. Made by the engine, shared by all links of the branch.
 struct Route {
-  Path path;         ///< the way out
-  Address local{};   ///< before open: what was asked for; the bottom layer writes what it got
+  Path path;  ///< the way out
+  /// Before open: what was asked for. The bottom layer writes what it got, or tells it when it is asked
+  /// (ProtocolInstance::local_address()).
+  Address local{};
   Address remote{};  ///< unset: unconnected
 };
 

@@ -118,6 +118,10 @@ class ProtocolInstance : public Layer {
     return fail(Reason::unsupported);
   }
 
+  /// Bottom layers that leave Route::local without a port at ready(), because finding it out costs a system call that
+  /// few Connections need: the address of this side. Asked when an application wants to know; unset: not known.
+  virtual Address local_address() noexcept { return {}; }
+
   virtual StreamLayer* streams() noexcept { return nullptr; }             ///< multiplexers: themselves
   virtual LowerUser* lowers() noexcept { return nullptr; }                ///< users of several lowers: themselves
   virtual void* extension(std::string_view) noexcept { return nullptr; }  ///< newer interfaces, by name

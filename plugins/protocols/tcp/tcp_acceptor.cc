@@ -33,6 +33,7 @@ Result<std::unique_ptr<Socket>> TcpAcceptor::listen(const Address& at, const Pat
                                                  .share_port = host_.executor().loops() > 1});
   if (!socket) return socket;
   auto applied = TcpProperties(settings_).apply(**socket, at.family);
+  if (applied) applied = TcpProperties(settings_).send_at_once(**socket);
   if (applied && settings_.fast_open) applied = set_option(**socket, IPPROTO_TCP, TCP_FASTOPEN, settings_.backlog);
   if (!applied) host_.log(Severity::warning, "an option of the socket was not set: " + applied.error().detail);
   if (auto done = (*socket)->listen(settings_.backlog); !done) return fail(std::move(done));

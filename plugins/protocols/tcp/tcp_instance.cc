@@ -25,7 +25,11 @@ TcpInstance::TcpInstance(const Seat& seat, const TcpLayerSettings& settings, std
 void TcpInstance::open(const OpenArgs& args) noexcept {
   route_ = &args.route;
   remote_ = args.remote.address;
-  if (socket_ != nullptr) return established();  // accepted; it has inherited the listening socket's options
+  if (socket_ != nullptr) {  // accepted; it has inherited the listening socket's options
+    sends_at_once_ = true;
+    if (!names_one_address(route_->local)) route_->local = socket_->local();
+    return established();
+  }
   if (!remote_) {
     return host_.failed({Reason::unresolved, 0, kLayer, "connect to " + args.remote.host + ": it has no address yet"});
   }
@@ -41,9 +45,8 @@ Result<void> TcpInstance::connect(bool fast_open) {
   if (!socket) return fail(std::move(socket));
   socket_ = std::move(*socket);
   watch_.forget();
-  if (auto done = properties_.apply(*socket_, remote_.family); !done) {
-    host_.log(Severity::warning, "an option of the socket was not set: " + done.error().detail);
-  }
+  sends_at_once_ = false;
+  note(properties_.apply(*socket_, remote_.family));
   const bool may_wait = fast_open && prepare_fast_open();
   auto connected = socket_->connect(remote_);
   if (!connected) return fail(std::move(connected));
@@ -84,7 +87,6 @@ void TcpInstance::check_connected() noexcept {
 void TcpInstance::established() noexcept {
   stage_ = Stage::open;
   open_credit();
-  if (!names_one_address(route_->local)) route_->local = socket_->local();
   route_->remote = remote_;
   if (sent_early_) report_early();
   host_.ready();
@@ -102,6 +104,7 @@ void TcpInstance::send_early(Batch& batch) noexcept {
   if (early_.empty()) return;
   sent_early_ = true;
   host_.deadline(TimePoint::max());
+  begin_to_send();
   auto io = socket_->send(early_);
   if (!io) return lost(std::move(io.error()));
   give_back(io->bytes);
@@ -120,7 +123,17 @@ void TcpInstance::on_down(UpperPort from, Batch& batch) noexcept {
   try_close();
 }
 
+void TcpInstance::note(const Result<void>& option) noexcept {
+  if (!option) host_.log(Severity::warning, "an option of the socket was not set: " + option.error().detail);
+}
+
+// One system call less until the connection is ready, and none for those that never send.
+void TcpInstance::begin_to_send() noexcept {
+  if (!std::exchange(sends_at_once_, true)) note(properties_.send_at_once(*socket_));
+}
+
 void TcpInstance::send(Batch& batch) noexcept {
+  begin_to_send();
   while (!batch.empty() && !blocked_) {
     auto io = socket_->send(batch);
     if (!io) return lost(std::move(io.error()));

@@ -25,6 +25,7 @@ class TcpInstance final : public ProtocolInstance, private SocketEvents {
   void on_deadline() noexcept override;
   void on_wake() noexcept override;
   void flush() noexcept override;
+  Address local_address() noexcept override { return socket_ != nullptr ? socket_->local() : Address{}; }
   Result<PropertyValue> get(UpperPort, std::string_view name) noexcept override;
   Result<void> set(UpperPort, std::string_view name, const PropertyValue& value) noexcept override;
 
@@ -47,6 +48,8 @@ class TcpInstance final : public ProtocolInstance, private SocketEvents {
   void report_early() noexcept;
   void send_early(Batch& batch) noexcept;
   void send(Batch& batch) noexcept;
+  void note(const Result<void>& option) noexcept;
+  void begin_to_send() noexcept;
   void open_credit() noexcept;
   void give_back(std::size_t bytes) noexcept;
   void finish_sending() noexcept;
@@ -79,6 +82,7 @@ class TcpInstance final : public ProtocolInstance, private SocketEvents {
   bool ended_ = false;     // the peer has finished
   bool finished_ = false;  // we have finished
   bool closing_ = false;
+  bool sends_at_once_ = false;  // the option no-delay was applied
 };
 
 }  // namespace trellis

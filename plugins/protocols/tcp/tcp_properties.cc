@@ -60,11 +60,13 @@ Result<void> TcpProperties::apply(Socket& socket, Address::Family family) const 
   if (connection_timeout_ != kDisabled) note(apply_connection_timeout(socket, connection_timeout_));
   if (keep_alive_ != kDisabled) note(apply_keep_alive(socket));
   if (rate_ != UINT64_MAX) note(apply_rate(socket, rate_));
-  if (settings_.dscp != 0 || profile_ != kCapacityProfiles)
-    note(apply_profile(socket, family));
-  else if (settings_.no_delay)
-    note(set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1));
+  if (settings_.dscp != 0 || profile_ != kCapacityProfiles) note(apply_profile(socket, family));
   return all;
+}
+
+Result<void> TcpProperties::send_at_once(Socket& socket) const {
+  if (!settings_.no_delay) return {};
+  return set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
 // A keep-alive that comes after the connection has timed out has no use (RFC 9622 section 8.1.4).

@@ -13,6 +13,8 @@ class TcpProperties {
   explicit TcpProperties(const TcpLayerSettings& settings);
   /// Brings a new socket to what the policy asks for. Goes on after an error and returns the first one.
   Result<void> apply(Socket& socket, Address::Family family) const;
+  /// Before the first data are sent: the option `no-delay`, which connecting has no use for.
+  Result<void> send_at_once(Socket& socket) const;
   /// `socket`: null while there is none.
   Result<PropertyValue> get(Socket* socket, std::string_view name) const;
   Result<void> set(Socket* socket, Address::Family family, std::string_view name, const PropertyValue& value);
