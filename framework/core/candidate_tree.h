@@ -33,7 +33,7 @@ struct Candidate {
   bool concrete() const noexcept { return remote->address && path >= 0 && stack >= 0; }  // can be attempted (RACE-13)
 };
 
-using NodeList = std::vector<NodeIndex, Recycling<NodeIndex>>;
+using NodeList = RecycledVector<NodeIndex>;
 
 struct CandidateNode {
   Candidate candidate = {};
@@ -82,7 +82,7 @@ class CandidateTree {
   void place(NodeIndex parent, NodeIndex child);
   NodeIndex last_waiting(NodeIndex parent) const noexcept;
   std::size_t waiting_leaves(NodeIndex parent) const noexcept;
-  std::vector<CandidateNode, Recycling<CandidateNode>> nodes_;
+  RecycledVector<CandidateNode> nodes_;
   TreeLimits limits_;
   std::size_t leaves_ = 0;
 };

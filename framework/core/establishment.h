@@ -64,7 +64,7 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
   EstablishmentOwner* owner_;  // null: nobody wants it any more
   RaceEngine race_;
   Gathering gathering_;
-  std::vector<std::unique_ptr<Attempt>, Recycling<std::unique_ptr<Attempt>>> attempts_;  // running
+  RecycledVector<std::unique_ptr<Attempt>> attempts_;  // running
   std::shared_ptr<const Growth> growth_;
   std::unique_ptr<Error> failure_;  // to be told in the turn
   int early_path_ = -1;             // the first that took early data

@@ -56,7 +56,7 @@ void Gathering::expand(NodeIndex node) {
   if (candidate.path < 0) return expand_paths(node);
   if (candidate.stack < 0) return expand_stacks(node);
   if (needs_discovery(*candidate.remote)) return discovery(candidate.path, *candidate.remote).join(node);
-  resolution(candidate.path, *candidate.remote).join(node);
+  resolution(candidate.path, candidate.remote).join(node);
 }
 
 // Earlier races have a say in what is tried first and how long it may take, never in what is tried. Of an only child
@@ -244,15 +244,15 @@ void Gathering::expand_stacks(NodeIndex node) {
   const bool proxied = std::ranges::any_of(plan_.stacks, [](const auto& stack) { return stack->proxied; });
   const Candidate& parent = race_.tree()[node].candidate;
   if (!parent.remote->address && !proxied && !needs_discovery(*parent.remote)) {
-    Resolution& names = resolution(parent.path, *parent.remote);
+    Resolution& names = resolution(parent.path, parent.remote);
     if (names.steers()) return names.steer(node);
   }
   race_.children_changed(now_(), node, kAllGathered);
 }
 
-Resolution& Gathering::resolution(int path, const Endpoint& name) {
+Resolution& Gathering::resolution(int path, const SharedEndpoint& name) {
   for (const auto& known : resolutions_) {
-    if (known->path() == path && same_peer(known->name(), name)) return *known;
+    if (known->path() == path && same_peer(known->name(), *name)) return *known;
   }
   return *resolutions_.emplace_back(std::make_unique<Resolution>(
       context(), path_of(path), path, name, [this, path](const Address& address) { return way_to(address, path); },

@@ -51,7 +51,7 @@ class Gathering final : public PathWatcher {
   bool network_translates(const Path& path) const;
   Path path_of(int way) const;
   Resolution::Context context() { return {framework_, loop_, plan_, race_, history_, now_}; }
-  Resolution& resolution(int path, const Endpoint& name);
+  Resolution& resolution(int path, const SharedEndpoint& name);
   Discovery& discovery(int path, const Endpoint& service);
 
   FrameworkCore& framework_;
@@ -64,9 +64,8 @@ class Gathering final : public PathWatcher {
   std::vector<std::pair<std::string, std::string>> left_out_;  // that were told
   NodeIndex branching_ = kNoNode;                              // the node whose children are ways
   RaceHistory history_;
-  std::vector<std::unique_ptr<Resolution>, Recycling<std::unique_ptr<Resolution>>>
-      resolutions_;                                      // one for each path and name
-  std::vector<std::unique_ptr<Discovery>> discoveries_;  // one for each path, where a service is looked for
+  RecycledVector<std::unique_ptr<Resolution>> resolutions_;  // one for each path and name
+  std::vector<std::unique_ptr<Discovery>> discoveries_;      // one for each path, where a service is looked for
 };
 
 }  // namespace trellis

@@ -137,7 +137,7 @@ class RaceEngine {
   RaceLimits limits_;
   BranchRacing racing_[3];
   RaceActions& actions_;
-  std::vector<Parent, Recycling<Parent>> parents_;
+  RecycledVector<Parent> parents_;
   std::vector<NodeIndex> deferred_;  // leaves that wait for a free place among the attempts
   std::vector<RaceStep> trace_;
   TimePoint begun_at_{}, armed_ = TimePoint::max();

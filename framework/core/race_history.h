@@ -57,7 +57,7 @@ class RaceHistory {
   const Plan& plan_;
   Executor& loop_;
   const Ways& ways_;
-  std::vector<Known> known_;  // looked up so far
+  RecycledVector<Known> known_;  // looked up so far
 };
 
 }  // namespace trellis

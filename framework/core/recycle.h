@@ -2,6 +2,7 @@
 // objects of about the same size, warm in the cache, instead of through malloc().
 #pragma once
 #include <cstddef>
+#include <vector>
 
 namespace trellis {
 
@@ -28,5 +29,7 @@ struct Recycling {
   void deallocate(T* block, std::size_t n) noexcept { recycled_delete(block, n * sizeof(T)); }
   bool operator==(const Recycling&) const = default;
 };
+template <class T>
+using RecycledVector = std::vector<T, Recycling<T>>;
 
 }  // namespace trellis

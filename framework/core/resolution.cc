@@ -47,14 +47,15 @@ const char* unfit(const Plan& plan, const Address& address) noexcept {
   return nullptr;
 }
 
-Resolution::Resolution(const Context& context, Path path, int path_index, Endpoint name, WayTo way_to, Reach reach)
+Resolution::Resolution(const Context& context, Path path, int path_index, SharedEndpoint name, WayTo way_to,
+                       Reach reach)
     : c_(context),
       path_(std::move(path)),
       index_(path_index),
       name_(std::move(name)),
       way_to_(std::move(way_to)),
       reach_(std::move(reach)),
-      service_(same_peer(name_, context.plan.wishes.remote) && is_http(context.plan.wishes) ? kHttps : "") {}
+      service_(same_peer(*name_, context.plan.wishes.remote) && is_http(context.plan.wishes) ? kHttps : "") {}
 Resolution::~Resolution() = default;
 
 const ComposedStack& Resolution::stack_of(NodeIndex node) const {
@@ -64,7 +65,7 @@ const ComposedStack& Resolution::stack_of(NodeIndex node) const {
 // ---- asking
 
 bool Resolution::steers() noexcept {
-  if (service_ != kHttps || c_.framework.known_host(name_) != nullptr) return false;
+  if (service_ != kHttps || c_.framework.known_host(*name_) != nullptr) return false;
   const auto& stacks = c_.plan.stacks;
   if (std::ranges::all_of(stacks, [](const auto& s) { return secures_datagrams(*s); }) ||
       std::ranges::none_of(stacks, [](const auto& s) { return secures_datagrams(*s); }))
@@ -87,7 +88,7 @@ void Resolution::join(NodeIndex stack_node) {
 
 void Resolution::begin() {
   if (std::exchange(begun_, true)) return;
-  const Endpoint& remote = name_;
+  const Endpoint& remote = *name_;
   if (const KnownHost* known = c_.framework.known_host(remote)) {
     plain_.reserve(known->addresses.size());
     for (const auto family : {Address::Family::ipv6, Address::Family::ipv4}) {
@@ -124,9 +125,9 @@ Result<void> Resolution::ask(const ResolverUse& use) {
   const bool services = !service_.empty() && use.resolver->has_services(use.options);
   awaited_ = {.ipv6 = true, .ipv4 = true, .service = services};
   asked_for_ = reach_();
-  const Query query{.host = name_.host,
+  const Query query{.host = name_->host,
                     .service = services ? service_ : std::string(),
-                    .port = name_.port,
+                    .port = name_->port,
                     .path = &path_,
                     .ipv6 = asked_for_.ipv6,
                     .ipv4 = asked_for_.ipv4};
@@ -140,7 +141,7 @@ Result<void> Resolution::ask(const ResolverUse& use) {
 
 void Resolution::answer(Answer answer) noexcept {
   const bool service = answer.kind == Answer::Kind::service;
-  std::vector<Known>* into = &plain_;
+  Addresses* into = &plain_;
   if (service) {
     auto found = std::ranges::find_if(services_, [&](const Service& s) { return s.same(answer); });
     if (found == services_.end() && services_.size() == kServicesMost) return too_many("a service");
@@ -208,14 +209,15 @@ void Resolution::reconsider() {
 
 void Resolution::tell(Node& node) {
   const NodeIndex index = node.index;  // telling may let more nodes join
-  std::vector<Pick> picked = picks(stack_of(index));
+  Picks picked = picks(stack_of(index));
   for (Pick& pick : picked) pick.way = way_to_(pick.address);
   std::erase_if(picked, [&](const Pick& pick) { return drop_unfit(node, pick); });
   RaceStep::Awaited awaited = awaited_;
   if (steered_ != kNoNode && !picked.empty()) awaited.service = false;  // the path has waited for them
   c_.race.pending(index, awaited);
   sync(node, picked);
-  if (!picked.empty() || awaits()) return c_.race.children_changed(c_.now(), index);
+  if (!picked.empty() || awaits())
+    return c_.race.children_changed(c_.now(), index, awaits() ? kGathered : kAllGathered);
   c_.race.expansion_failed(c_.now(), index, error_ ? *error_ : unresolved(node));
 }
 
@@ -244,11 +246,12 @@ std::string Resolution::said(const Pick& pick, const Outlook& outlook) const {
 }
 
 // Children get the rank that they would have if everything had been known from the start (RACE-46, RACE-135, RACE-159).
-void Resolution::sync(Node& node, const std::vector<Pick>& picked) {
+void Resolution::sync(Node& node, const Picks& picked) {
   node.children.reserve(picked.size());
+  const bool unrivalled = picked.size() == 1 && !awaits() && !c_.race.traced();  // history could change nothing
   Candidate leaf = c_.race.tree()[node.index].candidate;
   Endpoint remote = *leaf.remote;
-  remote.host = name_.host;
+  remote.host = name_->host;
   remote.service.clear();
   for (std::size_t i = 0; i < picked.size() && !c_.race.over(); ++i) {
     const Pick& pick = picked[i];
@@ -263,7 +266,7 @@ void Resolution::sync(Node& node, const std::vector<Pick>& picked) {
     remote.address = pick.address;
     leaf.remote = remote;
     leaf.path = pick.way;
-    const Outlook outlook = c_.history.outlook(leaf);
+    const Outlook outlook = unrivalled ? Outlook() : c_.history.outlook(leaf);
     leaf.expected = outlook.expected > Duration{} ? outlook.expected : path_.smoothed_rtt * leaf.rtts;
     leaf.failed_before = outlook.failed_before;
     leaf.last_resort = pick.translated;
@@ -283,19 +286,19 @@ void Resolution::sync(Node& node, const std::vector<Pick>& picked) {
 
 // ---- which endpoints a stack gets, best first
 
-std::vector<Resolution::Pick> Resolution::picks(const ComposedStack& stack) {
-  std::vector<Pick> out;
+Resolution::Picks Resolution::picks(const ComposedStack& stack) {
+  Picks out;
   for (const Service& service : services_) {
     if (!best_alpn(service, stack)) continue;
-    add_sorted(out, addresses_of(service), service.port != 0 ? service.port : name_.port);
+    add_sorted(out, addresses_of(service), service.port != 0 ? service.port : name_->port);
   }
-  if (plain_fits(stack)) add_sorted(out, plain_, name_.port);
+  if (plain_fits(stack)) add_sorted(out, plain_, name_->port);
   return out;
 }
 
-std::vector<Resolution::Known> Resolution::addresses_of(const Service& service) const {
+Resolution::Addresses Resolution::addresses_of(const Service& service) const {
   if (!service.target.empty()) return service.addresses;
-  std::vector<Known> all = plain_;
+  Addresses all = plain_;
   for (const Known& hint : service.addresses) {
     const bool known =
         std::ranges::any_of(plain_, [&](const Known& k) { return k.address.family == hint.address.family; });
@@ -330,7 +333,7 @@ bool Resolution::plain_fits(const ComposedStack& stack) const {
   return std::ranges::any_of(services_, [](const Service& s) { return std::ranges::contains(s.alpn, std::string()); });
 }
 
-void Resolution::add_sorted(std::vector<Pick>& out, const std::vector<Known>& addresses, std::uint16_t port) {
+void Resolution::add_sorted(Picks& out, const Addresses& addresses, std::uint16_t port) {
   const auto pick = [&](const Known& known) {
     Address address = known.address;
     address.port = port;
@@ -404,7 +407,7 @@ Error Resolution::unresolved(const Node& node) const {
   const auto& wishes = c_.plan.wishes;
   if (!services_.empty())
     return {Reason::unresolved, 0, "core",
-            "no service of " + name_.host + " speaks what the application speaks over " + stack_of(node.index).text};
+            "no service of " + name_->host + " speaks what the application speaks over " + stack_of(node.index).text};
   const auto only = wishes.family != Address::Family::none ? wishes.family : wishes.local.address.family;
   const std::string family = only == Address::Family::ipv6 ? "IPv6 " : only == Address::Family::ipv4 ? "IPv4 " : "";
   const Error* const v6 = ipv6_error_ && only != Address::Family::ipv4 ? &*ipv6_error_ : nullptr;
@@ -412,7 +415,7 @@ Error Resolution::unresolved(const Node& node) const {
   const Error* const first = v6 != nullptr ? v6 : v4;
   Error whole{Reason::unresolved, 0, "core", {}};
   if (first != nullptr) whole = *first;
-  whole.detail = "no " + family + "address was found for " + name_.host;
+  whole.detail = "no " + family + "address was found for " + name_->host;
   if (v6 != nullptr && v4 != nullptr && v6->detail != v4->detail)
     whole.detail += ": IPv6: " + v6->detail + "; IPv4: " + v4->detail;
   else if (first != nullptr)

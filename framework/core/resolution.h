@@ -38,10 +38,10 @@ class Resolution final : AnswerSink, public Recycled {
   using WayTo = std::function<int(const Address&)>;
   /// Of which families addresses can be reached now (RACE-139).
   using Reach = std::function<Families()>;
-  Resolution(const Context& context, Path path, int path_index, Endpoint name, WayTo way_to, Reach reach);
+  Resolution(const Context& context, Path path, int path_index, SharedEndpoint name, WayTo way_to, Reach reach);
   ~Resolution();
   int path() const noexcept { return index_; }
-  const Endpoint& name() const noexcept { return name_; }
+  const Endpoint& name() const noexcept { return *name_; }
   void reconsider();  // the path has other addresses or routes now
   /// Whether services of the name decide between stacks, so that it is worth asking before one of them is started.
   bool steers() noexcept;
@@ -57,11 +57,12 @@ class Resolution final : AnswerSink, public Recycled {
     bool hint = false;
     Address original{};  // the IPv4 address that it stands for, where NAT64 shows it; unset: none
   };
+  using Addresses = RecycledVector<Known>;
   struct Service {
     std::uint16_t priority = 0, port = 0;
     std::string target;  // empty: the name itself
     std::vector<std::string> alpn;
-    std::vector<Known> addresses;
+    Addresses addresses;
     bool same(const Answer& answer) const noexcept {
       return priority == answer.priority && port == answer.port && target == answer.target && alpn == answer.alpn;
     }
@@ -72,6 +73,7 @@ class Resolution final : AnswerSink, public Recycled {
     bool translated;  // by NAT64
     int way = 0;      // by which it is reached; -1: by none
   };
+  using Picks = RecycledVector<Pick>;
   struct Child {
     Address address;
     NodeIndex index;
@@ -79,7 +81,7 @@ class Resolution final : AnswerSink, public Recycled {
   };
   struct Node {
     NodeIndex index;
-    std::vector<Child> children;
+    RecycledVector<Child> children;
     std::vector<Address> dropped;
   };
   void answer(Answer answer) noexcept override;
@@ -95,11 +97,11 @@ class Resolution final : AnswerSink, public Recycled {
   void tell(Node& node);
   bool drop_unfit(Node& node, const Pick& pick);
   std::string said(const Pick& pick, const Outlook& outlook) const;
-  void sync(Node& node, const std::vector<Pick>& picks);
+  void sync(Node& node, const Picks& picks);
   void order_stacks();
-  std::vector<Pick> picks(const ComposedStack& stack);
-  void add_sorted(std::vector<Pick>& out, const std::vector<Known>& addresses, std::uint16_t port);
-  std::vector<Known> addresses_of(const Service& service) const;
+  Picks picks(const ComposedStack& stack);
+  void add_sorted(Picks& out, const Addresses& addresses, std::uint16_t port);
+  Addresses addresses_of(const Service& service) const;
   std::optional<std::size_t> best_alpn(const Service& service, const ComposedStack& stack) const;
   bool plain_fits(const ComposedStack& stack) const;
   std::optional<SourceAddress> source_of(const Address& destination);
@@ -109,7 +111,7 @@ class Resolution final : AnswerSink, public Recycled {
   Context c_;
   const Path path_;
   int index_;
-  Endpoint name_;
+  SharedEndpoint name_;
   WayTo way_to_;
   Reach reach_;
   Families asked_for_;
@@ -118,9 +120,9 @@ class Resolution final : AnswerSink, public Recycled {
   bool as_given_ = false;  // plain_ is in order: the application ordered the addresses of each family
   std::vector<ResolverUse> resolvers_;
   std::size_t next_ = 0;  // of them
-  std::vector<Known> plain_;
+  Addresses plain_;
   std::vector<Service> services_;  // by priority
-  std::vector<Node> nodes_;
+  RecycledVector<Node> nodes_;
   NodeIndex steered_ = kNoNode;
   bool steered_waits_ = false;  // for services, as the race of steered_ knows
   std::unique_ptr<Resolver::Lookup> lookup_;

@@ -27,7 +27,7 @@ struct Way {
   }
 };
 
-using Ways = std::vector<Way, Recycling<Way>>;
+using Ways = RecycledVector<Way>;
 /// An IPv6 address that is as far away as any: that of a translator (RFC 6052).
 inline constexpr Address kFarIpv6{.family = Address::Family::ipv6, .ip = {0x00, 0x64, 0xff, 0x9b}};
 

@@ -117,7 +117,7 @@ class Connection {
   ConnectionState state() const;                                        ///< where it is
   std::string_view stack() const;           ///< "length-prefix/tcp"; empty until a stack is bound
   Face face() const;                        ///< what it carries; none until a stack is bound
-  Address local() const;                    ///< unset until a stack is bound
+  Address local() const;                    ///< unset until a stack is bound, and when it was closed
   Address remote() const;                   ///< unset until a stack is bound
   std::string_view interface_name() const;  ///< of the path; empty: not known
   std::string_view node() const;            ///< id of the winning leaf of the candidate tree, "1.1.1"; accepted: empty

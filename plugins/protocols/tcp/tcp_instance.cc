@@ -204,6 +204,7 @@ void TcpInstance::on_credit(UpperPort) noexcept {
 
 void TcpInstance::on_wake() noexcept {
   if (error_ != nullptr) {
+    if (route_->local.port == 0) route_->local = socket_->local();  // whose connection it was
     stage_ = Stage::over;
     socket_.reset();
     return host_.failed(std::move(*error_));
