@@ -59,6 +59,10 @@ void Discovery::answer(Answer answer) noexcept {
   add({name, answer.port != 0 ? answer.port : service_.port, answer.source});
 }
 
+void Discovery::passed_over(std::string_view what) noexcept {
+  c_.framework.tell_passed_over(resolvers_[next_ - 1].resolver->name(), what, c_.loop.now());
+}
+
 void Discovery::add(Host host) {
   const auto same = [&](const Host& h) { return h.port == host.port && same_word(h.name, host.name); };
   if (hosts_.size() == kHostsMost || std::ranges::any_of(hosts_, same)) return;

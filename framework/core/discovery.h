@@ -28,6 +28,7 @@ class Discovery final : AnswerSink {
   };
   void answer(Answer answer) noexcept override;
   void done(Answer::Kind kind, Result<void> how) noexcept override;
+  void passed_over(std::string_view what) noexcept override;
   void begin();
   void ask_next();
   void add(Host host);

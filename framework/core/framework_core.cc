@@ -308,8 +308,10 @@ Result<std::shared_ptr<PathTable>> FrameworkCore::paths(Executor& executor, cons
   std::vector<PathSource> sources;
   sources.reserve(profile.paths.size());
   for (const auto& from : profile.paths) sources.push_back({from.provider, &from.options});
-  auto table = PathTable::open(executor, sources, profile.policy.path_rules,
-                               [this, &executor](auto network) { history.forget_network(network, executor.now()); });
+  auto table = PathTable::open(
+      executor, sources, profile.policy.path_rules,
+      {.gone = [this, &executor](auto network) { history.forget_network(network, executor.now()); },
+       .passed_over = [this, &executor](auto who, auto what) { tell_passed_over(who, what, executor.now()); }});
   if (!table) return table;
   const std::lock_guard lock(mutex_);
   paths_.push_back({&executor, plan.profile, *table});

@@ -9,6 +9,7 @@
 
 #include "core/connection_core.h"
 #include "core/history.h"
+#include "core/passed_over.h"
 #include "core/profile.h"
 #include "core/race_engine.h"
 #include "core/registry.h"
@@ -72,6 +73,10 @@ struct FrameworkCore {
   Result<std::shared_ptr<PathTable>> paths(Executor& executor, const Plan& plan);
   const KnownHost* known_host(const Endpoint& remote) const;  // null: the resolver has to be asked
   Turn& turn(Executor& executor);
+  /// To the log: wrong input that a plugin has passed over. Any thread.
+  void tell_passed_over(std::string_view who, std::string_view what, TimePoint now) {
+    passed_over_.tell(options.log, who, what, now);
+  }
   /// The loop goes before the framework does: destroys its Turn with all that is still in it. No handle may be left.
   void forget(Executor& executor);
 
@@ -89,6 +94,7 @@ struct FrameworkCore {
   Result<std::shared_ptr<StateKeeper>> store(const std::optional<PluginUse>& use);
   std::shared_ptr<StateKeeper> default_store();
 
+  PassedOver passed_over_;
   std::mutex reload_mutex_;  // taken before mutex_
   std::atomic<std::uint64_t> generation_ = 0;
   mutable std::mutex mutex_;

@@ -53,7 +53,7 @@ void PathWatcher::unfollow() noexcept {
 
 // What one provider tells. Its ids are made unique among those of all.
 struct PathTable::Source final : PathObserver {
-  explicit Source(PathTable& owner) : table(owner) {}
+  Source(PathTable& owner, std::string_view name) : table(owner), who(name) {}
   void path_added(const Path& path) noexcept override {
     const auto [id, added] = ids.try_emplace(path.id, table.last_id_ + 1);
     if (added) ++table.last_id_;
@@ -72,19 +72,23 @@ struct PathTable::Source final : PathObserver {
     listed = true;
     table.stirred();
   }
+  void passed_over(std::string_view what) noexcept override {
+    if (table.listeners_.passed_over) table.listeners_.passed_over(who, what);
+  }
 
   PathTable& table;
+  const std::string who;
   std::map<std::uint32_t, std::uint32_t> ids;  // the provider's and the table's
   bool listed = false;
   std::unique_ptr<PathProvider::Watch> watch;
 };
 
 Result<std::shared_ptr<PathTable>> PathTable::open(Executor& executor, std::span<const PathSource> sources,
-                                                   std::vector<PathRule> rules, NetworkGone gone) {
+                                                   std::vector<PathRule> rules, Listeners listeners) {
   auto table = std::make_shared<PathTable>(executor, std::move(rules));
-  table->network_gone_ = std::move(gone);
+  table->listeners_ = std::move(listeners);
   for (const PathSource& from : sources) {
-    Source& source = *table->sources_.emplace_back(std::make_unique<Source>(*table));
+    Source& source = *table->sources_.emplace_back(std::make_unique<Source>(*table, from.provider->name()));
     auto watch = from.provider->watch(executor, *from.options, source);
     if (!watch) return fail(std::move(watch));
     source.watch = std::move(*watch);
@@ -103,7 +107,7 @@ void PathTable::forget(std::uint32_t id) {
   const Path path = std::move(known_.extract(id).mapped());
   const bool named = !path.provisioning_domain.empty();
   const auto same = [&](const auto& other) { return domain_of(other.second) == domain_of(path); };
-  if (network_gone_ && !named && std::ranges::none_of(known_, same)) network_gone_(domain_of(path));
+  if (listeners_.gone && !named && std::ranges::none_of(known_, same)) listeners_.gone(domain_of(path));
 }
 
 void PathTable::sort() {

@@ -53,12 +53,17 @@ struct PathSource {
 
 class PathTable final : public std::enable_shared_from_this<PathTable>, private Job {
  public:
-  /// Hears of a network that has gone with its last path, and whose name another network may have next time: that of an
-  /// interface of which nothing else is known (RFC 7556 section 2.1).
-  using NetworkGone = std::function<void(std::string_view network)>;
+  /// Who hears of what is no news to watchers; each may be empty.
+  struct Listeners {
+    /// A network has gone with its last path, and its name another network may have next time: that of an interface of
+    /// which nothing else is known (RFC 7556 section 2.1).
+    std::function<void(std::string_view network)> gone;
+    /// As PathObserver::passed_over(), of the provider `who`.
+    std::function<void(std::string_view who, std::string_view what)> passed_over;
+  };
   /// Begins to watch. `rules`: those of the policy. Errors: what a provider says.
   static Result<std::shared_ptr<PathTable>> open(Executor& executor, std::span<const PathSource> sources,
-                                                 std::vector<PathRule> rules, NetworkGone gone = {});
+                                                 std::vector<PathRule> rules, Listeners listeners);
   PathTable(Executor& executor, std::vector<PathRule> rules);
   ~PathTable();
 
@@ -82,7 +87,7 @@ class PathTable final : public std::enable_shared_from_this<PathTable>, private 
 
   Executor& executor_;
   std::vector<PathRule> rules_;
-  NetworkGone network_gone_;
+  Listeners listeners_;
   std::map<std::uint32_t, Path> known_;  // by id: in the order in which they were found
   std::uint32_t last_id_ = 0;
   std::vector<Path> usable_;

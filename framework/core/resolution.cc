@@ -171,6 +171,11 @@ void Resolution::answer(Answer answer) noexcept {
   changed();
 }
 
+// Of the resolver that is being asked.
+void Resolution::passed_over(std::string_view what) noexcept {
+  c_.framework.tell_passed_over(resolvers_[next_ - 1].resolver->name(), what, c_.loop.now());
+}
+
 void Resolution::too_many(const std::string& which) {
   for (const Node& node : nodes_)
     c_.race.drop(c_.now(), node.index, "more answers than are taken from the network", which);

@@ -86,6 +86,7 @@ class Resolution final : AnswerSink, public Recycled {
   };
   void answer(Answer answer) noexcept override;
   void done(Answer::Kind kind, Result<void> how) noexcept override;
+  void passed_over(std::string_view what) noexcept override;
   void too_many(const std::string& which);
   void begin();
   void ask_next();

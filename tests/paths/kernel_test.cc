@@ -34,6 +34,7 @@ struct Log final : PathObserver {
   }
   void path_removed(std::uint32_t id) noexcept override { removed += static_cast<int>(paths.erase(id)); }
   void settled() noexcept override { ++listings; }
+  void passed_over(std::string_view what) noexcept override { wrong.emplace_back(what); }
   const Path* find(const std::string& local) const {
     for (const auto& [id, path] : paths) {
       if (describe(path.local) == local) return &path;
@@ -41,6 +42,7 @@ struct Log final : PathObserver {
     return nullptr;
   }
   std::map<std::uint32_t, Path> paths;
+  std::vector<std::string> wrong;
   int added = 0, changed = 0, removed = 0, listings = 0;
 };
 
@@ -182,6 +184,15 @@ TEST_F(KernelPaths, OfferWhatRoutersTell) {
   ASSERT_EQ(told.nat64.size(), 1u);
   EXPECT_EQ(told.nat64.front(), (Nat64Prefix{.prefix = {0, 0x64, 0xff, 0x9b}, .bits = 96}));
   EXPECT_EQ(log.find("127.0.0.1:0")->provisioning, nullptr);
+  EXPECT_TRUE(log.wrong.empty());
+  std::string odd = pref64;
+  odd[3] = 0x5f;
+  inject(advertisement(odd));
+  ASSERT_TRUE(until([&] { return !log.wrong.empty(); }));
+  EXPECT_EQ(
+      log.wrong.front(),
+      "router advertisement on test0: PREF64: found length code 7, expected 0 to 5 (RFC 8781 section 4): it counts "
+      "for nothing, see to the router's settings");
 }
 
 // A path whose address ages stays; nothing but its facts change (RFC 4862 section 5.5.4).

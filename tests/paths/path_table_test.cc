@@ -52,7 +52,7 @@ struct Watcher final : PathWatcher {
 struct Table : testing::Test {
   std::shared_ptr<PathTable> open(std::vector<PathRule> rules = {}) {
     const PathSource source{&provider, &options};
-    return PathTable::open(host.loop(), {&source, 1}, std::move(rules)).value();
+    return PathTable::open(host.loop(), {&source, 1}, std::move(rules), {}).value();
   }
   void turn() { world.run_for(std::chrono::milliseconds(1)); }
   static std::string names(const PathTable& table) {
@@ -66,6 +66,19 @@ struct Table : testing::Test {
   Provider provider;
   tests::NoOptions options;
 };
+
+// What a provider has passed over is told with its name.
+TEST_F(Table, SaysWhoHasPassedOverWhat) {
+  std::vector<std::string> heard;
+  const PathSource source{&provider, &options};
+  const auto table = PathTable::open(host.loop(), {&source, 1}, {},
+                                     {.gone = {}, .passed_over = [&](std::string_view who, std::string_view what) {
+                                        heard.push_back(std::string(who) + ": " + std::string(what));
+                                      }});
+  ASSERT_TRUE(table);
+  provider.observer->passed_over("FILE:1: found this, expected that");
+  EXPECT_EQ(heard, std::vector<std::string>{"fake: FILE:1: found this, expected that"});
+}
 
 TEST_F(Table, TellsNothingBeforeTheListingIsComplete) {
   const auto table = open();
@@ -125,7 +138,7 @@ TEST_F(Table, EndsItsWatchWithTheLastWhoNeedsIt) {
 TEST_F(Table, JoinsSeveralProviders) {
   Provider other;
   const PathSource sources[] = {{&provider, &options}, {&other, &options}};
-  const auto table = PathTable::open(host.loop(), sources, {}).value();
+  const auto table = PathTable::open(host.loop(), sources, {}, {}).value();
   provider.observer->path_added(path(1, "eth0", "192.0.2.1"));
   provider.observer->settled();
   turn();
@@ -143,7 +156,7 @@ TEST_F(Table, JoinsSeveralProviders) {
 TEST_F(Table, SaysWhyItCannotWatch) {
   provider.refuses = true;
   const PathSource source{&provider, &options};
-  const auto table = PathTable::open(host.loop(), {&source, 1}, {});
+  const auto table = PathTable::open(host.loop(), {&source, 1}, {}, {});
   ASSERT_FALSE(table);
   EXPECT_EQ(table.error().detail, "it knows nothing");
 }

@@ -96,6 +96,9 @@ class PathObserver {
   virtual void path_changed(const Path&) noexcept = 0;       ///< same id, other facts
   virtual void path_removed(std::uint32_t id) noexcept = 0;  ///< it is gone
   virtual void settled() noexcept = 0;                       ///< the first full listing is complete
+  /// Input of the kernel, of routers or of a file that was wrong and counts for nothing: one line that says where it
+  /// is, what was found, what was expected and what comes of it. Goes to FrameworkOptions::log, seldom.
+  virtual void passed_over(std::string_view) noexcept {}
 
  protected:
   ~PathObserver() = default;

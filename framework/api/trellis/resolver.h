@@ -44,6 +44,8 @@ class AnswerSink {
   /// No more answers of this kind; how it ended. Error::detail says why there is none ("the name does not exist") and
   /// leaves out name and kind: they are said once for all kinds.
   virtual void done(Answer::Kind, Result<void>) noexcept = 0;
+  /// As PathObserver::passed_over(): input that was wrong, of a file or a server. May come inside resolve().
+  virtual void passed_over(std::string_view) noexcept {}
 
  protected:
   ~AnswerSink() = default;

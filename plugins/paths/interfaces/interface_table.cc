@@ -80,7 +80,7 @@ InterfaceTable::Routes InterfaceTable::routes_of(const Interface& interface, Add
 
 void InterfaceTable::learn(const RouterFact& fact, TimePoint now) {
   if (!interfaces_.contains(fact.index)) return;
-  for (const RouterOption& option : fact.options) offers_[fact.index].learn(option, now);
+  for (const RouterOption& option : fact.told.options) offers_[fact.index].learn(option, now);
 }
 
 void InterfaceTable::forget_offers(TimePoint now) {
@@ -96,9 +96,9 @@ TimePoint InterfaceTable::first_offer_end() const noexcept {
 
 void InterfaceTable::take_offers(InterfaceTable& other) { offers_ = std::move(other.offers_); }
 
-InterfaceTable::Offered InterfaceTable::offered(unsigned index, const SystemDnsPlaces& places) const {
+InterfaceTable::Offered InterfaceTable::offered(unsigned index, const SystemDnsPlaces& places, Faults& faults) const {
   Provisioning found;
-  add_system_dns(places, index, found);
+  add_system_dns(places, index, found, faults);
   if (const auto offers = offers_.find(index); offers != offers_.end()) offers->second.add_to(found);
   return found == Provisioning{} ? nullptr : std::make_shared<const Provisioning>(std::move(found));
 }
@@ -128,14 +128,22 @@ void InterfaceTable::add_paths(const Interface& interface, Address::Family famil
   }
 }
 
-std::vector<Path> InterfaceTable::paths() const { return paths({.resolved = {}, .networkd = {}}); }
+std::string InterfaceTable::name_of(unsigned index) const {
+  const auto known = interfaces_.find(index);
+  return known != interfaces_.end() ? known->second.link.name : "interface " + std::to_string(index);
+}
 
-std::vector<Path> InterfaceTable::paths(const SystemDnsPlaces& places) const {
+std::vector<Path> InterfaceTable::paths() const {
+  Faults none;
+  return paths({.resolved = {}, .networkd = {}}, none);
+}
+
+std::vector<Path> InterfaceTable::paths(const SystemDnsPlaces& places, Faults& faults) const {
   std::vector<Path> paths;
   paths.reserve(addresses_);
   for (const auto& [index, interface] : interfaces_) {
     if (!interface.link.running) continue;
-    const Offered of_link = offered(index, places);
+    const Offered of_link = offered(index, places, faults);
     add_paths(interface, Address::Family::ipv6, of_link, paths);
     add_paths(interface, Address::Family::ipv4, of_link, paths);
   }

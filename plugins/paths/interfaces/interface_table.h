@@ -32,7 +32,8 @@ class InterfaceTable {
   /// Without ids. In the order of the interfaces; of one interface temporary addresses first (RFC 8981 section 3.1).
   std::vector<Path> paths() const;
   /// As paths(), with the name servers that the host knows for each interface.
-  std::vector<Path> paths(const SystemDnsPlaces& places) const;
+  std::vector<Path> paths(const SystemDnsPlaces& places, Faults& faults) const;
+  std::string name_of(unsigned index) const;  ///< "eth0", or "interface 7" where it is not known
 
  private:
   using Routes = std::shared_ptr<const std::vector<PathRoute>>;
@@ -48,7 +49,7 @@ class InterfaceTable {
   };
   Routes routes_of(const Interface& interface, Address::Family family) const;
   using Offered = std::shared_ptr<const Provisioning>;
-  Offered offered(unsigned index, const SystemDnsPlaces& places) const;
+  Offered offered(unsigned index, const SystemDnsPlaces& places, Faults& faults) const;
   void add_paths(const Interface& interface, Address::Family family, const Offered& offered,
                  std::vector<Path>& out) const;
 

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <map>
 #include <string>
+#include <system_error>
 
 #include "interface_table.h"
 
@@ -116,12 +117,28 @@ class Watching final : public PathProvider::Watch, SocketEvents, RtnetlinkSink, 
     table_.learn(known);
   }
   void address(const AddressFact& fact) noexcept override { table_.learn(fact, executor_.now()); }
-  void router(const RouterFact& fact) noexcept override { table_.learn(fact, executor_.now()); }
+  void router(const RouterFact& fact) noexcept override {
+    table_.learn(fact, executor_.now());
+    for (const std::string& fault : fact.told.faults) {
+      observer_.passed_over("router advertisement on " + table_.name_of(fact.index) + ": " + fault +
+                            ": it counts for nothing, see to the router's settings");
+    }
+  }
   void route(const RouteFact& fact) noexcept override { table_.learn(fact); }
   void listed(std::uint32_t sequence, int error, bool torn) noexcept override {
     if (sequence != sequence_ || listing_ >= kListings.size()) return;
+    if (error != 0) refused(error);
     if (error != 0 || torn) return list_again();
     if (++listing_ < kListings.size() && !ask()) list_again();
+  }
+
+  void malformed(std::string_view what) noexcept override {
+    observer_.passed_over("rtnetlink(7), " + std::string(what) + ": everything is listed again");
+  }
+  void refused(int error) noexcept {
+    observer_.passed_over("rtnetlink(7): found a refusal to list links, addresses or routes (" +
+                          std::generic_category().message(error) +
+                          "), expected the list: it is asked for again, and no path is known until then");
   }
 
   bool complete() const noexcept { return listing_ == kListings.size(); }
@@ -133,7 +150,10 @@ class Watching final : public PathProvider::Watch, SocketEvents, RtnetlinkSink, 
     std::vector<std::uint32_t> order;
     table_.forget_offers(executor_.now());
     version_ = system_dns_version(places_);
-    for (Path& path : table_.paths(places_)) {
+    Faults faults;
+    std::vector<Path> paths = table_.paths(places_, faults);
+    for (const std::string& fault : faults) observer_.passed_over(fault);
+    for (Path& path : paths) {
       path.id = id_of(path);
       order.push_back(path.id);
       now.emplace(path.id, std::move(path));

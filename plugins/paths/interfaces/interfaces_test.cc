@@ -73,12 +73,14 @@ struct Heard final : RtnetlinkSink {
   void listed(std::uint32_t sequence, int error, bool torn) noexcept override {
     ends.emplace_back(sequence, error, torn);
   }
+  void malformed(std::string_view what) noexcept override { faults.emplace_back(what); }
   bool hear(const Text& bytes) { return read_rtnetlink(std::as_bytes(std::span(bytes)), *this); }
   std::vector<LinkFact> links;
   std::vector<AddressFact> addresses;
   std::vector<RouteFact> routes;
   std::vector<RouterFact> routers;
   std::vector<std::tuple<std::uint32_t, int, bool>> ends;
+  std::vector<std::string> faults;
   InterfaceTable table;
 };
 
@@ -149,12 +151,25 @@ TEST(Rtnetlink, RefusesWhatIsMalformed) {
   EXPECT_FALSE(heard.hear(route(AF_INET, 0, attribute(RTA_MULTIPATH, raw(rtnexthop{0, 0, 0, 2})))));
   EXPECT_FALSE(heard.hear(message(RTM_NEWLINK, Text(3, 'x'))));
   EXPECT_FALSE(heard.hear(message(NLMSG_ERROR, {})));
+  EXPECT_FALSE(heard.hear(Text(5, 'x')));
   EXPECT_TRUE(heard.links.empty() && heard.addresses.empty() && heard.routes.empty());
+  const std::string length = ": found an attribute whose length does not fit, expected the kind's, within the message",
+                    prefix = ": found a prefix longer than the address, expected 32 or 128 bits at most",
+                    part = ": found less than its fixed part, expected all of that",
+                    name = ": found no name, or a longer one, expected 1 to 15 bytes";
+  EXPECT_EQ(heard.faults,
+            (Faults{"message RTM_NEWLINK: found no number of an interface, expected one", "message RTM_NEWLINK" + name,
+                    "message RTM_NEWLINK" + name, "message RTM_NEWADDR" + length, "message RTM_NEWADDR" + prefix,
+                    "message RTM_NEWADDR: found no address, expected one", "message RTM_NEWROUTE" + prefix,
+                    "message RTM_NEWROUTE" + length, "message RTM_NEWLINK" + part, "message NLMSG_ERROR" + part,
+                    "message without a header: found another length than there are bytes, expected its header and what "
+                    "that says"}));
   const Text whole = link(2, "eth0", kUp) + address(AF_INET, 2, attribute(IFA_LOCAL, kV4));
   for (std::size_t cut = 1; cut < whole.size(); ++cut) {
     if (cut == link(2, "eth0", kUp).size()) continue;
     Heard partly;
     EXPECT_FALSE(partly.hear(whole.substr(0, cut))) << cut;
+    EXPECT_EQ(partly.faults.size(), 1u) << "and once named";
   }
 }
 
@@ -226,6 +241,12 @@ Text pref64(unsigned scaled, const Text& prefix, std::uint8_t units = 2) {
   option.resize(std::size_t{units} * 8);
   return option;
 }
+Text lasting(std::uint8_t type, std::uint8_t units, char seconds, const Text& rest) {
+  Text option{static_cast<char>(type), static_cast<char>(units), 0, 0, 0, 0, 0, seconds};
+  option += rest;
+  option.resize(std::size_t{units} * 8);
+  return option;
+}
 const Text kPrefix{0x20, 0x01, 0x0d, '\xb8', 0, 0x64, 1, 2, 3, 4, 5, 6};
 
 // RACE-163: PREF64 (RFC 8781 section 4).
@@ -234,10 +255,10 @@ TEST(RouterOptions, TellThePrefixOfNat64) {
   for (unsigned code = 0; code < 8; ++code) {
     const Text option = pref64(75 << 3 | code, kPrefix);
     const auto read = read_router_options(std::as_bytes(std::span(option)));
-    ASSERT_TRUE(read);
-    ASSERT_EQ(read->size(), code < 6 ? 1u : 0u) << "other codes are ignored";
+    ASSERT_EQ(read.options.size(), code < 6 ? 1u : 0u) << "other codes are ignored";
+    EXPECT_EQ(read.faults.size(), code < 6 ? 0u : 1u) << "and told";
     if (code >= 6) continue;
-    const RouterOption& told = read->front();
+    const RouterOption& told = read.options.front();
     EXPECT_EQ(told.seconds, 600u) << "in units of eight";
     ASSERT_EQ(told.nat64.size(), 1u);
     EXPECT_EQ(told.nat64.front().bits, kBits[code]);
@@ -245,15 +266,34 @@ TEST(RouterOptions, TellThePrefixOfNat64) {
       EXPECT_EQ(told.nat64.front().prefix[i], i < kBits[code] / 8u ? static_cast<std::uint8_t>(kPrefix[i]) : 0) << code;
   }
   const Text longer = pref64(8, kPrefix, 3), shorter = pref64(8, {}, 1);
-  EXPECT_TRUE(read_router_options(std::as_bytes(std::span(longer)))->empty()) << "another length is ignored";
-  EXPECT_TRUE(read_router_options(std::as_bytes(std::span(shorter)))->empty());
+  for (const Text* other : {&longer, &shorter})
+    EXPECT_TRUE(read_router_options(std::as_bytes(std::span(*other))).options.empty()) << "another length is ignored";
 }
 
-Text lasting(std::uint8_t type, std::uint8_t units, char seconds, const Text& rest) {
-  Text option{static_cast<char>(type), static_cast<char>(units), 0, 0, 0, 0, 0, seconds};
-  option += rest;
-  option.resize(std::size_t{units} * 8);
-  return option;
+// Each rejected option says what was found and what was expected.
+TEST(RouterOptions, WhatIsWrongIsNamed) {
+  const std::pair<Text, std::string> wrong[] = {
+      {pref64(8 | 6, kPrefix), "PREF64: found length code 6, expected 0 to 5 (RFC 8781 section 4)"},
+      {pref64(8, kPrefix, 3), "PREF64: found 24 bytes, expected 16 (RFC 8781 section 4)"},
+      {lasting(25, 4, 60, v6(1)), "RDNSS: found 32 bytes, expected 8 and 16 for each server (RFC 8106 section 5.1)"},
+      {lasting(31, 2, 60, Text("\3a/b\0", 5)),
+       "DNSSL: found something else, expected names of labels with 1 to 63 letters, digits, - and _ (RFC 8106 section "
+       "5.2)"},
+      {lasting(31, 2, 60, {}),
+       "DNSSL: found no name, expected names of labels with 1 to 63 letters, digits, - and _ (RFC 8106 section 5.2)"},
+      {Text{25, 9, 0, 0}, "found an option of 72 bytes where 4 are left, expected them to fit (RFC 4861 section 4.6)"},
+      {Text{25, 0, 0, 0, 0, 0, 0, 0},
+       "found an option of 0 bytes where 8 are left, expected them to fit (RFC 4861 section 4.6)"},
+  };
+  for (const auto& [bytes, what] : wrong) {
+    const Text all = pref64(8, kPrefix) + bytes;
+    const auto read = read_router_options(std::as_bytes(std::span(all)));
+    EXPECT_EQ(read.options.size(), 1u) << "what was sound before it counts";
+    EXPECT_EQ(read.faults, Faults{what});
+  }
+  Text many;
+  for (int i = 0; i < 100; ++i) many += pref64(8 | 7, kPrefix);
+  EXPECT_EQ(read_router_options(std::as_bytes(std::span(many))).faults.size(), kFaultsMost) << "bounded";
 }
 
 // RFC 8106
@@ -261,17 +301,13 @@ TEST(RouterOptions, TellNameServersAndSearchDomains) {
   const Text options = lasting(25, 5, 60, v6(1) + v6(2)) + lasting(31, 4, 60, Text("\4corp\7example\0\2b2\0", 17)) +
                        Text{1, 1, 0, 0, 0, 0, 0, 0};
   const auto read = read_router_options(std::as_bytes(std::span(options)));
-  ASSERT_TRUE(read);
-  ASSERT_EQ(read->size(), 2u);
-  ASSERT_EQ((*read)[0].dns_servers.size(), 2u);
-  EXPECT_EQ((*read)[0].dns_servers[1].ip[15], 2);
-  EXPECT_EQ((*read)[1].search_domains, (std::vector<std::string>{"corp.example", "b2"}));
-  const Text even = lasting(25, 4, 60, v6(1)), letters = lasting(31, 2, 60, Text("\3a/b\0", 5)),
-             endless = lasting(31, 2, 60, Text("\7abcdefg", 8)), torn{25, 9, 0, 0}, zero{25, 0, 0, 0, 0, 0, 0, 0};
-  for (const Text* wrong : {&even, &letters, &endless})
-    EXPECT_TRUE(read_router_options(std::as_bytes(std::span(*wrong)))->empty());
-  EXPECT_FALSE(read_router_options(std::as_bytes(std::span(torn))));
-  EXPECT_FALSE(read_router_options(std::as_bytes(std::span(zero))));
+  EXPECT_TRUE(read.faults.empty());
+  ASSERT_EQ(read.options.size(), 2u);
+  ASSERT_EQ(read.options[0].dns_servers.size(), 2u);
+  EXPECT_EQ(read.options[0].dns_servers[1].ip[15], 2);
+  EXPECT_EQ(read.options[1].search_domains, (std::vector<std::string>{"corp.example", "b2"}));
+  const Text endless = lasting(31, 2, 60, Text("\7abcdefg", 8));
+  EXPECT_TRUE(read_router_options(std::as_bytes(std::span(endless))).options.empty());
 }
 
 // RACE-162, RACE-6: what the routers of a link tell is what its paths offer, as long as it lasts.
@@ -294,8 +330,10 @@ TEST(InterfaceTable, OffersWhatRoutersTell) {
   EXPECT_TRUE(heard.table.paths()[0].provisioned().dns_servers.empty());
   heard.hear(router(2, pref64(0, kPrefix)));
   EXPECT_EQ(heard.table.paths()[0].provisioning, nullptr) << "it was taken back";
-  EXPECT_FALSE(heard.hear(router(2, Text{38, 2, 0, 0})));
+  EXPECT_TRUE(heard.hear(router(2, Text{38, 2, 0, 0}))) << "the message is sound, and what is in it is told";
+  EXPECT_EQ(heard.routers.back().told.faults.size(), 1u);
   EXPECT_FALSE(heard.hear(router(0, pref64(8, kPrefix))));
+  EXPECT_EQ(heard.faults.back(), "message RTM_NEWNDUSEROPT: found no number of an interface, expected one");
 }
 
 // ---- what the host's services keep
@@ -311,9 +349,10 @@ struct SystemDns : testing::Test {
   }
   Provisioning of(unsigned index) const {
     Provisioning found;
-    add_system_dns(places, index, found);
+    add_system_dns(places, index, found, faults);
     return found;
   }
+  mutable Faults faults;
   std::string folder = std::filesystem::temp_directory_path() / ("system-dns-" + std::to_string(getpid()));
   SystemDnsPlaces places{.resolved = folder + "/resolve", .networkd = folder + "/links"};
 };
@@ -340,13 +379,38 @@ TEST_F(SystemDns, IsReadForEachInterface) {
         return many;
       }());
   EXPECT_EQ(of(5).dns_servers.size(), 16u) << "bounded";
+  const std::string servers = ", expected an address like 192.0.2.53 or [2001:db8::53]:53: it counts for nothing";
+  EXPECT_EQ(faults, (Faults{places.networkd + "/3:2: found name server \"nonsense\"" + servers,
+                            places.networkd + "/3:2: found name server \"300.1.1.1\"" + servers,
+                            places.resolved + "/5:1: found \"" + std::string(64, 'x') +
+                                "...\", expected NAME=VALUE in 8192 letters at most: it counts for nothing",
+                            places.resolved + "/5:2: found more than 16 name servers: it counts for nothing"}));
 
   Heard heard;
   heard.hear(link(2, "eth0", kUp) + link(3, "eth1", kUp) + address(AF_INET, 2, attribute(IFA_LOCAL, kV4)) +
              address(AF_INET, 3, attribute(IFA_LOCAL, kV4Peer)));
-  const auto paths = heard.table.paths(places);
+  const auto paths = heard.table.paths(places, faults);
   EXPECT_EQ(paths[0].provisioned().dns_servers, both.dns_servers);
   EXPECT_EQ(paths[1].provisioned().dns_servers, networkd.dns_servers);
+}
+
+// Each rejected line or word is named with its place, the first eight of them.
+TEST_F(SystemDns, WhatIsWrongIsNamed) {
+  write(places.resolved, 2, "no equals sign\n\nSERVERS=192.0.2.53\nDOMAINS=a..b ~. corp.example /etc\n");
+  const Provisioning found = of(2);
+  EXPECT_EQ(found.dns_servers.size(), 1u);
+  EXPECT_EQ(found.search_domains, std::vector<std::string>{"corp.example"});
+  const std::string at = places.resolved + "/2:", domain = ", expected a name like example.net: it counts for nothing";
+  EXPECT_EQ(faults,
+            (Faults{at + "1: found \"no equals sign\", expected NAME=VALUE in 8192 letters at most: it counts "
+                         "for nothing",
+                    at + "4: found search domain \"a..b\"" + domain, at + "4: found search domain \"/etc\"" + domain}));
+  std::string flood;
+  for (int i = 0; i < 10'000; ++i) flood += "SERVERS=x\n";
+  write(places.resolved, 2, flood);
+  faults.clear();
+  of(2);
+  EXPECT_EQ(faults.size(), kFaultsMost);
 }
 
 TEST_F(SystemDns, ChangesAreSeen) {

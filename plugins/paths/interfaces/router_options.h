@@ -2,11 +2,11 @@
 // advertisements.
 #pragma once
 #include <cstddef>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "faults.h"
 #include "trellis/path.h"
 
 namespace trellis {
@@ -19,8 +19,14 @@ struct RouterOption {
   std::vector<std::string> search_domains = {};
 };
 
+/// What an advertisement comes to.
+struct RouterOptions {
+  std::vector<RouterOption> options = {};
+  Faults faults = {};  ///< "option 38 (PREF64): found …, expected …"
+};
+
 /// Options as they follow each other in an advertisement. Those of other types are passed over, and so are those that
-/// are wrong in themselves, as their standards ask for. None: their lengths do not fit together.
-std::optional<std::vector<RouterOption>> read_router_options(std::span<const std::byte> options);
+/// are wrong in themselves, as their standards ask for. Where lengths do not fit together, what follows is lost.
+RouterOptions read_router_options(std::span<const std::byte> options);
 
 }  // namespace trellis

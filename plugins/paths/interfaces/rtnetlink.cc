@@ -66,6 +66,12 @@ std::string text_of(Bytes bytes) {
   return {text, strnlen(text, bytes.size())};
 }
 
+using Wrong = const char*;  // what was found and expected; null: all is well
+constexpr Wrong kShort = "found less than its fixed part, expected all of that";
+constexpr Wrong kAttributes = "found an attribute whose length does not fit, expected the kind's, within the message";
+constexpr Wrong kPrefixLength = "found a prefix longer than the address, expected 32 or 128 bits at most";
+constexpr Wrong kNoIndex = "found no number of an interface, expected one";
+
 InterfaceType type_of(unsigned hardware, unsigned flags, std::string_view kind) {
   if ((flags & IFF_LOOPBACK) != 0) return InterfaceType::loopback;
   for (const std::string_view tunnel : {"tun", "wireguard", "gre", "gretap", "ip6gre", "ip6gretap", "ipip", "ip6tnl",
@@ -91,9 +97,10 @@ InterfaceType type_of(unsigned hardware, unsigned flags, std::string_view kind) 
   }
 }
 
-bool read_link(Bytes body, bool gone, RtnetlinkSink& sink) {
+Wrong read_link(Bytes body, bool gone, RtnetlinkSink& sink) {
   const auto header = value_of<ifinfomsg>(body);
-  if (!header || header->ifi_index <= 0) return false;
+  if (!header) return kShort;
+  if (header->ifi_index <= 0) return kNoIndex;
   LinkFact fact{.gone = gone, .index = static_cast<unsigned>(header->ifi_index)};
   fact.enabled = (header->ifi_flags & IFF_UP) != 0;
   fact.running = fact.enabled && (header->ifi_flags & IFF_RUNNING) != 0;
@@ -107,17 +114,19 @@ bool read_link(Bytes body, bool gone, RtnetlinkSink& sink) {
       return true;
     });
   });
-  if (!sound || fact.name.empty() || fact.name.size() >= IFNAMSIZ) return false;
+  if (!sound) return kAttributes;
+  if (fact.name.empty() || fact.name.size() >= IFNAMSIZ)
+    return "found no name, or a longer one, expected 1 to 15 bytes";
   fact.type = type_of(header->ifi_type, header->ifi_flags, kind);
   sink.link(fact);
-  return true;
+  return nullptr;
 }
 
-bool read_address_message(Bytes body, bool gone, RtnetlinkSink& sink) {
+Wrong read_address_message(Bytes body, bool gone, RtnetlinkSink& sink) {
   const auto header = value_of<ifaddrmsg>(body);
-  if (!header) return false;
+  if (!header) return kShort;
   const int family = header->ifa_family;
-  if (family != AF_INET && family != AF_INET6) return true;
+  if (family != AF_INET && family != AF_INET6) return nullptr;
   AddressFact fact{.gone = gone, .index = header->ifa_index, .prefix_length = header->ifa_prefixlen};
   std::uint32_t flags = header->ifa_flags;
   Address local, either;
@@ -133,7 +142,9 @@ bool read_address_message(Bytes body, bool gone, RtnetlinkSink& sink) {
     return true;
   });
   fact.address = local ? local : either;
-  if (!sound || !fact.address || fact.prefix_length > (family == AF_INET ? 32 : 128)) return false;
+  if (!sound) return kAttributes;
+  if (!fact.address) return "found no address, expected one";
+  if (fact.prefix_length > (family == AF_INET ? 32 : 128)) return kPrefixLength;
   const bool link_local = family == AF_INET6 && fact.address.ip[0] == 0xfe && (fact.address.ip[1] & 0xc0) == 0x80;
   if (link_local) fact.address.scope = fact.index;
   const bool tentative = (flags & IFA_F_TENTATIVE) != 0 && (flags & IFA_F_OPTIMISTIC) == 0;
@@ -142,7 +153,7 @@ bool read_address_message(Bytes body, bool gone, RtnetlinkSink& sink) {
   fact.temporary = family == AF_INET6 && (flags & IFA_F_TEMPORARY) != 0;
   fact.deprecated = (flags & IFA_F_DEPRECATED) != 0 || fact.preferred_seconds == 0;
   sink.address(fact);
-  return true;
+  return nullptr;
 }
 
 bool read_next_hops(Bytes rest, std::vector<unsigned>& out) {
@@ -154,12 +165,12 @@ bool read_next_hops(Bytes rest, std::vector<unsigned>& out) {
   return rest.empty();
 }
 
-bool read_route(Bytes body, bool gone, RtnetlinkSink& sink) {
+Wrong read_route(Bytes body, bool gone, RtnetlinkSink& sink) {
   const auto header = value_of<rtmsg>(body);
-  if (!header) return false;
+  if (!header) return kShort;
   const int family = header->rtm_family;
-  if ((family != AF_INET && family != AF_INET6) || header->rtm_type != RTN_UNICAST) return true;
-  if ((header->rtm_flags & RTM_F_CLONED) != 0) return true;  // the kernel's notes about one destination
+  if ((family != AF_INET && family != AF_INET6) || header->rtm_type != RTN_UNICAST) return nullptr;
+  if ((header->rtm_flags & RTM_F_CLONED) != 0) return nullptr;  // the kernel's notes about one destination
   RouteFact fact{.gone = gone};
   fact.route.prefix_length = header->rtm_dst_len;
   fact.route.destination.family = family == AF_INET ? Address::Family::ipv4 : Address::Family::ipv6;
@@ -174,38 +185,55 @@ bool read_route(Bytes body, bool gone, RtnetlinkSink& sink) {
     interfaces.push_back(0);
     return read_number(value, interfaces.back());
   });
-  if (!sound || fact.route.prefix_length > (family == AF_INET ? 32 : 128)) return false;
-  if (table != RT_TABLE_MAIN) return true;
+  if (!sound) return kAttributes;
+  if (fact.route.prefix_length > (family == AF_INET ? 32 : 128)) return kPrefixLength;
+  if (table != RT_TABLE_MAIN) return nullptr;
   for (const unsigned index : interfaces) {
     fact.index = index;
     sink.route(fact);
   }
-  return true;
+  return nullptr;
 }
 
-bool read_router_message(Bytes body, RtnetlinkSink& sink) {
+Wrong read_router_message(Bytes body, RtnetlinkSink& sink) {
   const auto header = value_of<nduseroptmsg>(body);
-  if (!header || header->nduseropt_ifindex <= 0) return false;
+  if (!header) return kShort;
+  if (header->nduseropt_ifindex <= 0) return kNoIndex;
   const Bytes options = body.subspan(aligned(sizeof *header));
-  if (header->nduseropt_opts_len > options.size()) return false;
+  if (header->nduseropt_opts_len > options.size()) return "found more options than there are bytes, expected as many";
   constexpr unsigned kRouterAdvertisement = 134;
-  if (header->nduseropt_family != AF_INET6 || header->nduseropt_icmp_type != kRouterAdvertisement) return true;
-  auto read = read_router_options(options.first(header->nduseropt_opts_len));
-  if (!read) return false;
-  const RouterFact fact{static_cast<unsigned>(header->nduseropt_ifindex), std::move(*read)};
-  if (!fact.options.empty()) sink.router(fact);
-  return true;
+  if (header->nduseropt_family != AF_INET6 || header->nduseropt_icmp_type != kRouterAdvertisement) return nullptr;
+  const RouterFact fact{static_cast<unsigned>(header->nduseropt_ifindex),
+                        read_router_options(options.first(header->nduseropt_opts_len))};
+  if (!fact.told.options.empty() || !fact.told.faults.empty()) sink.router(fact);
+  return nullptr;
 }
 
-bool read_end(const nlmsghdr& header, Bytes body, RtnetlinkSink& sink) {
+Wrong read_end(const nlmsghdr& header, Bytes body, RtnetlinkSink& sink) {
   const auto error = value_of<std::int32_t>(body);
-  if (header.nlmsg_type == NLMSG_ERROR && !error) return false;
+  if (header.nlmsg_type == NLMSG_ERROR && !error) return kShort;
   const int code = error.value_or(0) < 0 && *error > INT32_MIN ? -*error : 0;
   sink.listed(header.nlmsg_seq, code, (header.nlmsg_flags & NLM_F_DUMP_INTR) != 0);
-  return true;
+  return nullptr;
 }
 
-bool read_message(const nlmsghdr& header, Bytes body, RtnetlinkSink& sink) {
+/// What rtnetlink(7) calls it.
+std::string name_of(unsigned type) {
+  switch (type) {
+    case NLMSG_DONE: return "NLMSG_DONE";
+    case NLMSG_ERROR: return "NLMSG_ERROR";
+    case RTM_NEWLINK: return "RTM_NEWLINK";
+    case RTM_DELLINK: return "RTM_DELLINK";
+    case RTM_NEWADDR: return "RTM_NEWADDR";
+    case RTM_DELADDR: return "RTM_DELADDR";
+    case RTM_NEWROUTE: return "RTM_NEWROUTE";
+    case RTM_DELROUTE: return "RTM_DELROUTE";
+    case RTM_NEWNDUSEROPT: return "RTM_NEWNDUSEROPT";
+    default: return "type " + std::to_string(type);
+  }
+}
+
+Wrong read_message(const nlmsghdr& header, Bytes body, RtnetlinkSink& sink) {
   switch (header.nlmsg_type) {
     case NLMSG_DONE:
     case NLMSG_ERROR: return read_end(header, body, sink);
@@ -216,19 +244,23 @@ bool read_message(const nlmsghdr& header, Bytes body, RtnetlinkSink& sink) {
     case RTM_NEWROUTE:
     case RTM_DELROUTE: return read_route(body, header.nlmsg_type == RTM_DELROUTE, sink);
     case RTM_NEWNDUSEROPT: return read_router_message(body, sink);
-    default: return true;
+    default: return nullptr;
   }
 }
 
 }  // namespace
 
 bool read_rtnetlink(std::span<const std::byte> messages, RtnetlinkSink& sink) noexcept {
-  while (messages.size() >= sizeof(nlmsghdr)) {
-    const nlmsghdr header = *value_of<nlmsghdr>(messages);
-    const auto body = take_part<nlmsghdr>(messages, header.nlmsg_len);
-    if (!body || !read_message(header, *body, sink)) return false;
+  while (!messages.empty()) {
+    const auto header = value_of<nlmsghdr>(messages);
+    const auto body = header ? take_part<nlmsghdr>(messages, header->nlmsg_len) : std::nullopt;
+    const Wrong wrong = body ? read_message(*header, *body, sink)
+                             : "found another length than there are bytes, expected its header and what that says";
+    if (wrong == nullptr) continue;
+    sink.malformed("message " + (header ? name_of(header->nlmsg_type) : "without a header") + ": " + wrong);
+    return false;
   }
-  return messages.empty();
+  return true;
 }
 
 std::vector<std::byte> listing_request(std::uint16_t type, std::uint32_t sequence) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "router_options.h"
@@ -44,7 +45,7 @@ struct RouteFact {
 /// RTM_NEWNDUSEROPT: options of a router for which the kernel has no use itself (RFC 4861 section 4.2).
 struct RouterFact {
   unsigned index = 0;
-  std::vector<RouterOption> options = {};
+  RouterOptions told = {};
 };
 
 /// Who hears what a message says.
@@ -57,13 +58,15 @@ class RtnetlinkSink {
   /// The listing with this number is complete. `error`: the errno with which it was refused, or 0. `torn`: something
   /// changed meanwhile and the parts do not fit together.
   virtual void listed(std::uint32_t sequence, int error, bool torn) noexcept = 0;
+  /// A message is malformed: which, what was found and what was expected. What follows it is not read.
+  virtual void malformed(std::string_view what) noexcept = 0;
 
  protected:
   ~RtnetlinkSink() = default;
 };
 
-/// Tells the sink what the messages say; those about other things are passed over. False: they are malformed, and what
-/// came before the fault was told.
+/// Tells the sink what the messages say; those about other things are passed over. False: one is malformed; it and what
+/// came before it were told.
 bool read_rtnetlink(std::span<const std::byte> messages, RtnetlinkSink& sink) noexcept;
 
 /// A request for all of RTM_GETLINK, RTM_GETADDR or RTM_GETROUTE.

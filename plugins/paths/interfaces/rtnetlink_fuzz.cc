@@ -1,5 +1,6 @@
 // Bytes that claim to come from the kernel: whatever they are, what is told is sound and the paths of it are bounded.
 #include <cstdlib>
+#include <utility>
 
 #include "interface_table.h"
 
@@ -21,8 +22,9 @@ struct Learner final : RtnetlinkSink {
     table.learn(fact, {});
   }
   void router(const RouterFact& fact) noexcept override {
-    require(fact.index != 0 && !fact.options.empty());
-    for (const RouterOption& option : fact.options) {
+    require(fact.index != 0 && fact.told.options.size() + fact.told.faults.size() > 0);
+    require(fact.told.faults.size() <= kFaultsMost);
+    for (const RouterOption& option : fact.told.options) {
       require(!option.nat64.empty() || !option.dns_servers.empty() || !option.search_domains.empty());
       for (const std::string& domain : option.search_domains) require(!domain.empty() && domain.size() < 254);
     }
@@ -33,6 +35,8 @@ struct Learner final : RtnetlinkSink {
     table.learn(fact);
   }
   void listed(std::uint32_t, int error, bool) noexcept override { require(error >= 0); }
+  void malformed(std::string_view what) noexcept override { require(!what.empty() && !std::exchange(broken, true)); }
+  bool broken = false;
   InterfaceTable table;
 };
 
@@ -40,7 +44,7 @@ struct Learner final : RtnetlinkSink {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Learner learner;
-  read_rtnetlink(std::as_bytes(std::span(data, size)), learner);
+  require(read_rtnetlink(std::as_bytes(std::span(data, size)), learner) == !learner.broken);
   require(learner.table.paths().size() <= InterfaceTable::kAddressesMost);
   return 0;
 }

@@ -20,35 +20,71 @@ std::optional<Address> server_of(std::string word) {
   return read_dns_server(word);
 }
 
-/// "~example.net" only says which questions go there.
-void add_domains(std::string_view text, Provisioning& provisioning) {
-  for (std::string& word : words_of(text)) {
-    if (word.ends_with('.')) word.pop_back();
-    if (word.starts_with('~') || !is_domain(word)) continue;
-    if (provisioning.search_domains.size() < kSystemDomainsMost) provisioning.search_domains.push_back(std::move(word));
-  }
-}
+/// One file, line by line.
+class SystemDnsReader {
+ public:
+  SystemDnsReader(std::string file, Provisioning& provisioning, Faults& faults)
+      : file_(std::move(file)), provisioning_(provisioning), faults_(faults) {}
 
-void add_servers(std::string_view text, Provisioning& provisioning) {
-  for (const std::string& word : words_of(text)) {
-    const auto server = server_of(word);
-    if (server && provisioning.dns_servers.size() < kSystemServersMost) provisioning.dns_servers.push_back(*server);
+  /// Lines of NAME=VALUE; `servers`: the name of that with the servers.
+  void read(std::string_view servers) {
+    std::ifstream in(file_);
+    for (std::string line; std::getline(in, line);) {
+      if (++number_ > kLinesMost)
+        return fault("found more than " + std::to_string(kLinesMost) + " lines", "the rest counts for nothing");
+      if (line.empty() || line.front() == '#') continue;
+      const std::size_t equals = line.find('=');
+      if (equals == std::string::npos || line.size() > kLineMost) {
+        fault("found " + shown(line) + ", expected NAME=VALUE in " + std::to_string(kLineMost) + " letters at most");
+        continue;
+      }
+      const auto value = std::string_view(line).substr(equals + 1);
+      if (line.starts_with(servers) && equals == servers.size()) add_servers(value);
+      if (line.starts_with("DOMAINS=")) add_domains(value);
+    }
   }
-}
 
-/// Lines of NAME=VALUE. True: it has servers.
-bool read_file(const std::string& folder, unsigned index, std::string_view servers, Provisioning& provisioning) {
+ private:
+  void add_servers(std::string_view text) {
+    for (const std::string& word : words_of(text)) {
+      const auto server = server_of(word);
+      if (!server)
+        fault("found name server " + shown(word) + ", expected an address like 192.0.2.53 or [2001:db8::53]:53");
+      else if (provisioning_.dns_servers.size() == kSystemServersMost)
+        return fault("found more than " + std::to_string(kSystemServersMost) + " name servers");
+      else
+        provisioning_.dns_servers.push_back(*server);
+    }
+  }
+  /// "~example.net" only says which questions go there; so does "." alone, for all of them.
+  void add_domains(std::string_view text) {
+    for (std::string& word : words_of(text)) {
+      if (word.starts_with('~') || word == ".") continue;
+      const std::string given = word;
+      if (word.ends_with('.')) word.pop_back();
+      if (!is_domain(word))
+        fault("found search domain " + shown(given) + ", expected a name like example.net");
+      else if (provisioning_.search_domains.size() == kSystemDomainsMost)
+        return fault("found more than " + std::to_string(kSystemDomainsMost) + " search domains");
+      else
+        provisioning_.search_domains.push_back(std::move(word));
+    }
+  }
+  void fault(const std::string& what, std::string_view then = "it counts for nothing") {
+    add_fault(faults_, file_ + ":" + std::to_string(number_) + ": " + what + ": " + std::string(then));
+  }
+
+  std::string file_;
+  Provisioning& provisioning_;
+  Faults& faults_;
+  std::size_t number_ = 0;
+};
+
+/// True: it has servers.
+bool read_file(const std::string& folder, unsigned index, std::string_view servers, Provisioning& provisioning,
+               Faults& faults) {
   if (folder.empty()) return false;
-  std::ifstream file(folder + "/" + std::to_string(index));
-  std::string line;
-  for (std::size_t lines = 0; lines < kLinesMost && std::getline(file, line); ++lines) {
-    const std::size_t equals = line.find('=');
-    if (equals == std::string::npos || line.size() > kLineMost) continue;
-    const std::string_view name = std::string_view(line).substr(0, equals),
-                           value = std::string_view(line).substr(equals + 1);
-    if (name == servers) add_servers(value, provisioning);
-    if (name == "DOMAINS") add_domains(value, provisioning);
-  }
+  SystemDnsReader(folder + "/" + std::to_string(index), provisioning, faults).read(servers);
   return !provisioning.dns_servers.empty();
 }
 
@@ -60,9 +96,9 @@ std::int64_t changed_at(const std::string& folder) noexcept {
 
 }  // namespace
 
-void add_system_dns(const SystemDnsPlaces& places, unsigned index, Provisioning& provisioning) {
-  if (!read_file(places.resolved, index, "SERVERS", provisioning))
-    read_file(places.networkd, index, "DNS", provisioning);
+void add_system_dns(const SystemDnsPlaces& places, unsigned index, Provisioning& provisioning, Faults& faults) {
+  if (!read_file(places.resolved, index, "SERVERS", provisioning, faults))
+    read_file(places.networkd, index, "DNS", provisioning, faults);
 }
 
 std::int64_t system_dns_version(const SystemDnsPlaces& places) noexcept {

@@ -3,6 +3,7 @@
 #pragma once
 #include <string>
 
+#include "faults.h"
 #include "trellis/path.h"
 
 namespace trellis {
@@ -14,8 +15,8 @@ struct SystemDnsPlaces {
 };
 
 /// Adds the servers and search domains of an interface, those of systemd-resolved or else of systemd-networkd. Lines
-/// and words that make no sense are passed over.
-void add_system_dns(const SystemDnsPlaces& places, unsigned index, Provisioning& provisioning);
+/// and words that make no sense are passed over, and told.
+void add_system_dns(const SystemDnsPlaces& places, unsigned index, Provisioning& provisioning, Faults& faults);
 
 /// Changes whenever something in the places does: times of the folders, into which files are moved when they are new.
 std::int64_t system_dns_version(const SystemDnsPlaces& places) noexcept;

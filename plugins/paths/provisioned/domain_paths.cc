@@ -49,6 +49,7 @@ void DomainPaths::path_removed(std::uint32_t id) noexcept {
   if (told_.erase(id) != 0) observer_.path_removed(id);
 }
 
+void DomainPaths::passed_over(std::string_view what) noexcept { observer_.passed_over(what); }
 void DomainPaths::settled() noexcept { observer_.settled(); }
 
 }  // namespace trellis

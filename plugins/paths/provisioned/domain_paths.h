@@ -15,6 +15,7 @@ class DomainPaths final : public PathObserver {
   void path_changed(const Path& path) noexcept override;
   void path_removed(std::uint32_t id) noexcept override;
   void settled() noexcept override;
+  void passed_over(std::string_view what) noexcept override;
 
  private:
   bool has(const Path& path) const noexcept;

@@ -5,19 +5,31 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
+#include <iterator>
 
 #include "ares_call.h"
+#include "resolv_conf.h"
 
 namespace trellis::dns {
 namespace {
 
 constexpr const char* kSystemFile = "/etc/resolv.conf";
+constexpr std::size_t kSystemFileMost = 64 << 10;  // bytes of it that are looked through for what is wrong
 constexpr int kDatagramBytes = 1232;  // what crosses nearly every path without fragments (DNS Flag Day 2020)
 
 std::pair<std::int64_t, std::int64_t> version_of(const char* file) noexcept {
   struct stat state{};
   if (stat(file, &state) != 0) return {};
   return {state.st_mtim.tv_sec * 1'000'000'000 + state.st_mtim.tv_nsec, state.st_size};
+}
+
+std::string content_of(const char* file) {
+  std::ifstream in(file, std::ios::binary);
+  std::string text(kSystemFileMost, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  return text;
 }
 
 }  // namespace
@@ -85,6 +97,7 @@ Result<void> DnsChannel::open() {
                     "[2001:db8::53]:53, separated by commas",
                 0, "dns");
   }
+  faults_ = faults_of_resolv_conf(content_of(kSystemFile), kSystemFile);
   int mask = 0;
   ares_options found{};
   if (ares_save_options(channel_, &found, &mask) == ARES_SUCCESS) {

@@ -66,6 +66,8 @@ class DnsChannel final : SocketOwner, Alarm, LinkQuestion::Owner {
   bool idle() const noexcept { return questions_.empty(); }
   /// /etc/resolv.conf has changed since: use another channel.
   bool outdated() const noexcept;
+  /// What is wrong in /etc/resolv.conf, if it was read; once.
+  std::vector<std::string> take_faults() noexcept { return std::exchange(faults_, {}); }
   TimePoint used_at() const noexcept { return used_at_; }
 
   static constexpr Duration kDrain = std::chrono::seconds(1);
@@ -101,6 +103,7 @@ class DnsChannel final : SocketOwner, Alarm, LinkQuestion::Owner {
   std::map<Key, Kept> cache_;
   std::list<Key> recent_;  // most recently used first
   std::vector<std::string> domains_;
+  std::vector<std::string> faults_;  // of /etc/resolv.conf
   unsigned ndots_ = 1;
   std::string server_;                                     // which one answered last
   std::pair<std::int64_t, std::int64_t> configured_at_{};  // time and size of /etc/resolv.conf

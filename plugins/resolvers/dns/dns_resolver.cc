@@ -122,6 +122,7 @@ Result<std::unique_ptr<Resolver::Lookup>> DnsResolver::resolve(Executor& executo
   const Network network = network_of(options, query.path);
   auto channel = this->channel(executor, network);
   if (!channel) return fail(std::move(channel));
+  for (const std::string& fault : (*channel)->take_faults()) sink.passed_over(fault);
   LookupSettings settings{.search_domains = {},
                           .ndots = (*channel)->ndots(),
                           .https = options.flag("ask-https-records"),

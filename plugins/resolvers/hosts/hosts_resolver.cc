@@ -50,7 +50,7 @@ std::string reason_of(int error, const std::string& file) {
 std::span<const OptionSpec> HostsResolver::options() const noexcept { return kOptions; }
 
 // A file that changes while it is read is read once more at the next question: its version is taken before.
-HostsResolver::Entry HostsResolver::read(const std::string& file) {
+HostsResolver::Entry HostsResolver::read(const std::string& file, bool& anew) {
   const std::lock_guard lock(mutex_);
   Entry& entry = files_[file];
   struct stat state{};
@@ -71,13 +71,18 @@ HostsResolver::Entry HostsResolver::read(const std::string& file) {
   const std::string text(std::istreambuf_iterator<char>(in), {});
   if (!in.good() && !in.eof()) entry.fault = reason_of(errno, file);
   if (entry.fault.empty()) entry.table = std::make_shared<const HostsTable>(parse_hosts(text, file));
+  anew = true;
   return entry;
 }
 
 Result<std::unique_ptr<Resolver::Lookup>> HostsResolver::resolve(Executor& executor, const Options& options,
                                                                  const Query& query, AnswerSink& sink) noexcept {
   const std::string file(options.text("file"));
-  const Entry entry = read(file);
+  bool anew = false;
+  const Entry entry = read(file, anew);
+  if (anew && entry.table != nullptr) {
+    for (const std::string& fault : entry.table->faults) sink.passed_over(fault + ": it is left out");
+  }
   Answer ipv6{.kind = Answer::Kind::ipv6, .endpoints = {}, .alpn = {}, .source = file};
   Answer ipv4{.kind = Answer::Kind::ipv4, .endpoints = {}, .alpn = {}, .source = file};
   std::string why = entry.fault;

@@ -29,7 +29,7 @@ class HostsResolver final : public Resolver {
     std::shared_ptr<const HostsTable> table;
     std::string fault;  // why there is none
   };
-  Entry read(const std::string& file);
+  Entry read(const std::string& file, bool& anew);
 
   std::mutex mutex_;  // several loops ask
   std::map<std::string, Entry> files_;
