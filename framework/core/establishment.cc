@@ -31,6 +31,7 @@ struct Establishment::Attempt final : StackOwner, Recycled {
     Establishment& e = establishment;
     const NodeIndex node = leaf;
     e.cancel_leaf(node);  // this is gone now
+    if (error.reason == Reason::unreachable) e.gathering_.unreachable();
     e.race_.leaf_failed(e.now(), node, std::move(error));
   }
   void stack_closed() noexcept override {

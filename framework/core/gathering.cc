@@ -80,11 +80,8 @@ void Gathering::expand_paths(NodeIndex node) {
   if (!table) return race_.expansion_failed(now_(), node, std::move(table).error());
   if (*table == nullptr) {
     add_any_way(ways_, plan_.wishes);
-    Way& way = ways_.front();
-    way.translates = network_translates(way.paths.front());
     Candidate child = race_.tree()[node].candidate;
     child.path = 0;
-    if (way.translates) child.remote = as_name(*child.remote);
     way_nodes_.push_back(add(node, Branch::path, child, 0, true));
     return race_.children_changed(now_(), node, kAllGathered);
   }
@@ -92,8 +89,22 @@ void Gathering::expand_paths(NodeIndex node) {
   if (this->table()->complete()) update_ways();
 }
 
-// Where routing decides: to an IPv4 address that it does not lead to, if it leads to IPv6, the network may translate.
-bool Gathering::network_translates(const Path& path) const {
+// Nothing is asked before: an attempt without a route fails at once, and most networks have one.
+bool Gathering::unreachable() {
+  if (race_.over() || table() != nullptr || ways_.size() != 1 || !may_translate(ways_.front().paths.front()))
+    return false;
+  Way way = ways_.front();
+  way.translates = true;
+  Candidate child = race_.tree()[branching_].candidate;
+  child.path = static_cast<int>(ways_.size());
+  child.remote = as_name(*child.remote);
+  ways_.push_back(std::move(way));
+  way_nodes_.push_back(add(branching_, Branch::path, child, 1));
+  race_.children_changed(now_(), branching_);
+  return true;
+}
+
+bool Gathering::may_translate(const Path& path) const {
   const Address& remote = race_.tree()[kRoot].candidate.remote->address;
   if (remote.family != Address::Family::ipv4 || address_scope(remote) < kGlobalScope) return false;
   if (std::ranges::any_of(plan_.stacks, [](const auto& stack) { return stack->proxied; })) return false;

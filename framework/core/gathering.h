@@ -25,7 +25,10 @@ class Gathering final : public PathWatcher {
 
   /// Why the address that was asked for cannot be used; none: it can, or it is a name.
   std::optional<Error> misfit() const;
-  void expand(NodeIndex node);      // RaceActions::expand
+  void expand(NodeIndex node);  // RaceActions::expand
+  /// An attempt cannot reach its address, and the race is about to hear it. Where routing decides, the network may
+  /// lead to IPv6 alone and translate: then a way through its NAT64 is there now (true; RACE-136).
+  bool unreachable();
   void stop() noexcept;             // no more answers
   bool resolving() const noexcept;  // names, or the ways out of this host
   /// Once, when the race is over: history hears how it went. `late`: the time to connect is over.
@@ -48,7 +51,7 @@ class Gathering final : public PathWatcher {
   void expand_stacks(NodeIndex node);
   void add_stack(NodeIndex parent, Candidate& child, std::int64_t rank, bool only);
   NodeIndex add(NodeIndex parent, Branch branch, Candidate& candidate, std::int64_t rank, bool only = false);
-  bool network_translates(const Path& path) const;
+  bool may_translate(const Path& path) const;
   Path path_of(int way) const;
   Resolution::Context context() { return {framework_, loop_, plan_, race_, history_, now_}; }
   Resolution& resolution(int path, const SharedEndpoint& name);

@@ -28,6 +28,12 @@ void Rehearsal::hear_of_earlier_races() {
   while (!over && armed()) loop_.run_once(true);
 }
 
+// Nothing answers, except that a host without a route to the address says so at once.
+void Rehearsal::start_leaf(NodeIndex leaf) noexcept {
+  if (!gathering_.unreachable()) return;
+  race_.leaf_failed(now_, leaf, {Reason::unreachable, 0, "core", "this host has no route to it"});
+}
+
 Result<RaceReport> Rehearsal::run() {
   if (auto misfit = gathering_.misfit()) return std::unexpected(std::move(*misfit));
   const TimePoint begun = now_, last = begun + plan_.connect_timeout;

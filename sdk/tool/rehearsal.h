@@ -15,7 +15,7 @@ class Rehearsal final : public RaceActions, public Alarm {
   Result<RaceReport> run();
 
   void on_alarm() noexcept override { gathering_.stop(); }  // the resolver had its time
-  void start_leaf(NodeIndex) noexcept override {}
+  void start_leaf(NodeIndex leaf) noexcept override;
   void cancel_leaf(NodeIndex) noexcept override {}
   void expand(NodeIndex node) noexcept override { gathering_.expand(node); }
   void abandon(NodeIndex) noexcept override {}

@@ -23,7 +23,7 @@ class FakeProtocol final : public Protocol {
     return {.above = Face::none};
   }
   Result<std::unique_ptr<ProtocolInstance>> connect(const Seat&) const noexcept override {
-    return fail(Reason::unsupported);
+    return fail(Reason::unreachable);
   }
 
  private:
