@@ -2,10 +2,18 @@
 
 #include <algorithm>
 #include <cassert>
+#include <charconv>
 #include <iterator>
 #include <ranges>
 
 namespace trellis {
+
+std::optional<std::uint32_t> root_number(std::string_view text) noexcept {
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number == 0) return std::nullopt;
+  return number;
+}
 
 CandidateTree::CandidateTree(const Candidate& root, const TreeLimits& limits) : limits_(limits) {
   nodes_.reserve(kUsualNodes);

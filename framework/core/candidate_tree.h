@@ -1,6 +1,7 @@
 // candidate_tree.h: everything that could be tried for one Connection, as a tree (RFC 9623 section 4.1).
 //
-// Nodes are numbered 1, 1.1, 1.2.1 in the order in which they were added; a number never changes. The order in which
+// Nodes are numbered 1, 1.1, 1.2.1 in the order in which they were added, the roots in that of the Connections of a
+// framework (1, 2, 3); a number never changes. The order in which
 // children are tried is another one: best first, and only children that have not started move.
 #pragma once
 #include <optional>
@@ -38,7 +39,7 @@ using NodeList = RecycledVector<NodeIndex>;
 struct CandidateNode {
   Candidate candidate = {};
   NodeIndex parent = kNoNode;
-  std::uint32_t number = 1;           // within the parent, from 1; its ChildId
+  std::uint32_t number = 1;           // within the parent, from 1; its ChildId. Of a root: among all trees
   std::int64_t rank = 0;              // place among its siblings: lower is tried first
   std::optional<Branch> branch = {};  // how it branches; none: a leaf
   NodeList children = {};             // best first
@@ -55,6 +56,9 @@ struct TreeLimits {
   std::size_t nodes = 128;
   std::size_t leaves = 64;  // candidates that can be attempted
 };
+
+/// "7" as the number of a root; none: it is not one.
+std::optional<std::uint32_t> root_number(std::string_view text) noexcept;
 
 class CandidateTree {
  public:

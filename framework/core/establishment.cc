@@ -64,6 +64,7 @@ Establishment::Establishment(FrameworkCore& framework, Turn& turn, std::shared_p
       owner_(&owner),
       race_({.remote = plan_.target}, plan_.race_limits(), plan_.racing, *this),
       gathering_(framework, turn.executor(), plan_, race_, [this] { return now(); }) {
+  race_.tree()[kRoot].number = framework.next_root();
   race_.keep_trace(plan_.report != nullptr);
   gathering_.path_gone = [this](const Path& path) { path_gone(path); };
 }

@@ -73,6 +73,8 @@ struct FrameworkCore {
   Result<std::shared_ptr<PathTable>> paths(Executor& executor, const Plan& plan);
   const KnownHost* known_host(const Endpoint& remote) const;  // null: the resolver has to be asked
   Turn& turn(Executor& executor);
+  /// The number of another candidate tree: 1, 2, 3, … (RACE-15).
+  std::uint32_t next_root() noexcept { return roots_.fetch_add(1, std::memory_order_relaxed) + 1; }
   /// To the log: wrong input that a plugin has passed over. Any thread.
   void tell_passed_over(std::string_view who, std::string_view what, TimePoint now) {
     passed_over_.tell(options.log, who, what, now);
@@ -97,6 +99,7 @@ struct FrameworkCore {
   PassedOver passed_over_;
   std::mutex reload_mutex_;  // taken before mutex_
   std::atomic<std::uint64_t> generation_ = 0;
+  std::atomic<std::uint32_t> roots_ = 0;
   mutable std::mutex mutex_;
   ProfileList profiles_;
   std::map<std::string, std::shared_ptr<StateKeeper>> stores_;  // by plugin and settings; belongs to reload_mutex_

@@ -20,6 +20,7 @@ class Replay final : public RaceActions {
  public:
   Replay(const RaceReport& recorded, const RaceLimits& limits, const BranchRacing (&racing)[3])
       : recorded_(recorded), engine_(candidate(recorded.nodes.front()), limits, racing, *this) {
+    engine_.tree()[kRoot].number = root_number(recorded.nodes.front().id).value_or(1);
     engine_.keep_trace(true);
   }
 

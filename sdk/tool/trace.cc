@@ -87,6 +87,7 @@ std::string race_started(const RaceReport& report) {
   limits.set("leaves", report.limits.leaves);
   limits.set("attempts_at_once", report.limits.attempts_at_once);
   data.set("limits", limits);
+  data.set("node", report.nodes.front().id);
   data.set("root", where_json(report.nodes.front()));
   data.set("attempt", report.nodes.front().attempt);
   return event(0, "trellis:race_started", data);
@@ -275,7 +276,8 @@ class Reader {
     const auto limit = [&](const char* name) { return limits.number<std::uint32_t>(name, 1, kLimitMost); };
     report_.limits = {limit("children"), limit("nodes"), limit("leaves"), limit("attempts_at_once")};
     RaceNode root;
-    root.id = "1";
+    root.id = data.text("node");
+    if (!root_number(root.id)) refuse("node " + in_quotes(root.id), "the number of a root, 1 or more");
     root.attempt = data.flag("attempt");
     read_where(data.object("root"), root);
     add(std::move(root));

@@ -16,12 +16,14 @@ struct Tree : Phone {
   void check_invariants() const {
     for (const RaceNode& node : report->nodes) {
       SCOPED_TRACE(node.id);
-      const auto is_child = [&](const RaceNode& one) { return &report->nodes[one.parent] == &node && one.id != "1"; };
+      const auto is_child = [&](const RaceNode& one) {
+        return &report->nodes[one.parent] == &node && &one != report->nodes.data();
+      };
       const auto children = std::ranges::count_if(report->nodes, is_child);
       EXPECT_EQ(node.attempt, node.remote.address && !node.path.empty() && !node.stack.empty());
       EXPECT_TRUE(!node.attempt || children == 0) << "what can be attempted holds no options";
       EXPECT_EQ(node.branch.has_value(), children > 0) << "and branches in one way, if it does";
-      if (node.id != "1") {
+      if (&node != report->nodes.data()) {
         const RaceNode& parent = report->nodes[node.parent];
         EXPECT_EQ(node.id.substr(0, node.id.rfind('.')), parent.id);
         EXPECT_TRUE(parent.stack.empty() || parent.stack == node.stack);
@@ -61,6 +63,18 @@ TEST_F(Tree, SuccessGoesUpToTheRoot) {
   EXPECT_EQ(ready, (std::vector<std::string>{"1.2.1.1", "1.2.1", "1.2", "1"}));
   EXPECT_EQ(connection.state(), ConnectionState::established);
   EXPECT_EQ(report->winner, "1.2.1.1");
+}
+
+// RACE-15: the roots of later Connections increase, and so do the ids below them.
+TEST_F(Tree, RootsCountTheConnections) {
+  for (const std::string root : {"1", "2", "3"}) {
+    ASSERT_EQ(connect(to().interface_name("wlan0")), "wlan0");
+    EXPECT_EQ(dump(), root + " [192.0.2.7:443, any, any]\n  " + root + ".1 [192.0.2.7:443, wlan0, any]\n    " + root +
+                          ".1.1 [192.0.2.7:443, wlan0, tcp]\n");
+    EXPECT_EQ(report->winner, root + ".1.1");
+    EXPECT_EQ(connection.node(), root + ".1.1");
+    check_invariants();
+  }
 }
 
 // RACE-19
