@@ -191,7 +191,8 @@ void RaceEngine::decide(TimePoint now, NodeIndex node, RaceEvent event, ChildId 
                       .children = children,
                       .ipv6_pending = p->awaited.ipv6,
                       .ipv4_pending = p->awaited.ipv4,
-                      .service_pending = p->awaited.service};
+                      .service_pending = p->awaited.service,
+                      .ipv4_preferred = p->awaited.ipv4_preferred};
   no_wake(node);
   execute(now, node, event, plan_of(node, event, about, view));
 }

@@ -55,7 +55,7 @@ std::string RaceStep::text() const {
        {std::pair{awaited.ipv6, "IPv6"}, {awaited.ipv4, "IPv4"}, {awaited.service, "service"}}) {
     if (may_come) hoped += (hoped.empty() ? "" : " and ") + std::string(answers);
   }
-  if (!hoped.empty()) more(hoped + " answers may still come");
+  if (!hoped.empty()) more(hoped + " answers may still come" + (awaited.ipv4_preferred ? ", IPv4 is preferred" : ""));
   return all;
 }
 

@@ -219,6 +219,7 @@ void Resolution::tell(Node& node) {
   std::erase_if(picked, [&](const Pick& pick) { return drop_unfit(node, pick); });
   RaceStep::Awaited awaited = awaited_;
   if (steered_ != kNoNode && !picked.empty()) awaited.service = false;  // the path has waited for them
+  awaited.ipv4_preferred = awaited != RaceStep::Awaited{} && reach_().ipv4_preferred;
   c_.race.pending(index, awaited);
   sync(node, picked);
   if (!picked.empty() || awaits())

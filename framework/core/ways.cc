@@ -144,7 +144,15 @@ Families families_of(const Way& way) noexcept {
              (path.local.family == family && address_scope(path.local) > kLinkLocalScope && leads_beyond(path));
     });
   };
-  const Families found{.ipv6 = reaches(Address::Family::ipv6), .ipv4 = reaches(Address::Family::ipv4)};
+  const auto leads_everywhere = [&](Address::Family family) {
+    return std::ranges::any_of(way.paths, [&](const Path& path) {
+      return (!path.local || path.local.family == family) && (!path.routes || default_route(path) != nullptr);
+    });
+  };
+  const Families found{
+      .ipv6 = reaches(Address::Family::ipv6),
+      .ipv4 = reaches(Address::Family::ipv4),
+      .ipv4_preferred = leads_everywhere(Address::Family::ipv4) && !leads_everywhere(Address::Family::ipv6)};
   return found.ipv6 || found.ipv4 ? found : Families{};
 }
 

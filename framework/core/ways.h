@@ -34,6 +34,7 @@ inline constexpr Address kFarIpv6{.family = Address::Family::ipv6, .ip = {0x00, 
 /// Of which families addresses can be reached.
 struct Families {
   bool ipv6 = true, ipv4 = true;
+  bool ipv4_preferred = false;  // there is a default route for IPv4 and none for IPv6 (RACE-144)
 };
 /// RACE-139: a family can be reached with an address of ours that is more than link-local, and a route that is; where
 /// that holds for none, nothing is known.

@@ -120,6 +120,7 @@ std::string step_event(const RaceReport& report, const RaceStep& step) {
     if (step.awaited.ipv6) awaited.add("ipv6");
     if (step.awaited.ipv4) awaited.add("ipv4");
     if (step.awaited.service) awaited.add("service");
+    if (step.awaited.ipv4_preferred) awaited.add("ipv4-preferred");
     data.set("awaited", awaited);
   }
   if (step.error) data.set("error", to_json(*step.error));
@@ -344,6 +345,7 @@ class Reader {
         step.awaited.ipv6 |= awaited == "ipv6";
         step.awaited.ipv4 |= awaited == "ipv4";
         step.awaited.service |= awaited == "service";
+        step.awaited.ipv4_preferred |= awaited == "ipv4-preferred";
       }
     }
     if (step.kind == Kind::failed) step.error = read_error(data.object("error"));

@@ -280,22 +280,27 @@ TEST_F(Ways, FollowTheApplication) {
   EXPECT_EQ(found("example.net"), "wlan0:1");
 }
 
-// RACE-139: a family needs an address and a route that are more than link-local.
+// RACE-139: a family needs an address and a route that are more than link-local. RACE-144: IPv6 is preferred, unless only
+// IPv4 has a default route ("p").
 TEST(WayFamilies, AreThoseThatItLeadsTo) {
   const auto families = [](const std::vector<Path>& paths) {
     Way way;
     way.paths.assign(paths.begin(), paths.end());
     const Families found = families_of(way);
-    return std::string(found.ipv6 ? "6" : "") + (found.ipv4 ? "4" : "");
+    return std::string(found.ipv6 ? "6" : "") + (found.ipv4 ? "4" : "") + (found.ipv4_preferred ? "p" : "");
   };
   const Path v4 = path(1, "eth0", "192.0.2.1"), v6 = path(2, "eth0", "2001:db8::1");
   const auto linked = [](const Path& of, const char* prefix, std::uint8_t bits) {
     return with_route(of, prefix, bits, 0);
   };
-  EXPECT_EQ(families({v4}), "4");
+  EXPECT_EQ(families({v4}), "4p");
   EXPECT_EQ(families({v6, v4}), "64");
-  EXPECT_EQ(families({linked(v6, "fe80::", 64), linked(v4, "0.0.0.0", 0)}), "4") << "no route beyond the link";
-  EXPECT_EQ(families({linked(v6, "2001:db8:5::", 48), linked(v4, "0.0.0.0", 0)}), "64") << "no default route is needed";
+  EXPECT_EQ(families({linked(v6, "fe80::", 64), linked(v4, "0.0.0.0", 0)}), "4p") << "no route beyond the link";
+  EXPECT_EQ(families({linked(v6, "2001:db8:5::", 48), linked(v4, "0.0.0.0", 0)}), "64p")
+      << "no default route is needed";
+  EXPECT_EQ(families({linked(v6, "::", 0), linked(v4, "0.0.0.0", 0)}), "64");
+  EXPECT_EQ(families({linked(v6, "::", 0), linked(v4, "10.0.0.0", 8)}), "64");
+  EXPECT_EQ(families({linked(v6, "2001:db8:5::", 48), linked(v4, "10.0.0.0", 8)}), "64") << "neither leads everywhere";
   EXPECT_EQ(families({linked(path(3, "eth0", "fe80::1"), "::", 0), linked(v4, "0.0.0.0", 0)}), "4");
   EXPECT_EQ(families({path(3, "eth0", "169.254.0.9"), linked(v6, "::", 0)}), "6");
   EXPECT_EQ(families({path(3, "eth0", "169.254.0.9")}), "64") << "neither: nothing is known";

@@ -200,6 +200,29 @@ TEST_F(Phone, AnyResolversAnswersAreBounded) {
   EXPECT_LE(report->nodes.size(), 3u + 16u);
 }
 
+// RACE-144: where IPv6 leads to some networks only, IPv4 is the family whose answers are waited for.
+TEST_F(Phone, TheFamilyWithADefaultRouteIsPreferred) {
+  names->serve([](const Query&) {
+    return SimAnswers{{.after = 30ms, .addresses = {ip("2001:db8:9::7")}},
+                      {.after = 10ms, .addresses = {ip("192.0.2.7")}}};
+  });
+  begin(to("www.example.net").interface_name("wlan0"));
+  finish();
+  EXPECT_EQ(tried(), "wlan0@30") << "both lead everywhere";
+  paths->add = [](Path& path) {
+    if (path.local.family != Address::Family::ipv6) return;
+    path.routes = std::make_shared<const std::vector<PathRoute>>(std::vector<PathRoute>{{ip("2001:db8:9::"), 48, 0}});
+  };
+  client.interface("wlan0").set_up(false);
+  world.run_for(1s);
+  client.interface("wlan0").set_up(true);
+  world.run_for(1s);
+  begin(to("www.example.net").interface_name("wlan0"));
+  finish();
+  EXPECT_EQ(tried(), "wlan0@10");
+  EXPECT_EQ(to_text(connection.remote()), "192.0.2.7:443");
+}
+
 // RACE-136, RACE-166: an IPv4 address on a path without IPv4 is a question to its resolvers, who know NAT64.
 TEST_F(Phone, Ipv4AddressesOverIpv6Only) {
   client.interface("wlan0").remove_address("10.1.0.2");

@@ -197,6 +197,21 @@ TEST_F(RaceTest, NegativeIpv6AnswerEndsTheWait) {
   w.run(milliseconds(300));
   EXPECT_EQ(w.started(), "4@30");
 }
+// RACE-144, RACE-141: where only IPv4 leads everywhere, its answers are those that are waited for.
+TEST_F(RaceTest, Ipv6AnswersWaitWhereIpv4IsPreferred) {
+  const auto run = [this](Duration a, Duration aaaa, bool some = true) {
+    RaceWorld w(staggered);
+    w.ipv4_preferred = true;
+    w.answers = {{.after = aaaa, .addresses = list(1, 0), .ipv6 = true},
+                 {.after = a, .addresses = list(0, some ? 1 : 0), .ipv4 = true}};
+    w.run(milliseconds(320));
+    return w.started();
+  };
+  EXPECT_EQ(run(milliseconds(10), milliseconds(400)), "4@10") << "at once";
+  EXPECT_EQ(run(milliseconds(40), milliseconds(10)), "6@40 4@290") << "both are known: the order counts";
+  EXPECT_EQ(run(milliseconds(200), milliseconds(10)), "6@60 4@310") << "no longer than the resolution delay";
+  EXPECT_EQ(run(milliseconds(30), milliseconds(10), false), "6@30") << "a negative answer ends the wait";
+}
 // RACE-114, RACE-125, RACE-46, RACE-159
 TEST_F(RaceTest, LateIpv6AnswersJoinTheRunningRace) {
   RaceWorld w(staggered);

@@ -63,6 +63,7 @@ class RaceWorld : public RaceActions {
     bool translated = false;          // by NAT64, from IPv4 addresses
   };
   std::vector<Answer> answers;                                 // of every lookup
+  bool ipv4_preferred = false;                                 // of every lookup
   Duration expected{};                                         // of every address, as history has it
   std::function<Duration()> late = [] { return Duration{}; };  // how much later than asked for the alarm comes
 
@@ -113,7 +114,7 @@ class RaceWorld : public RaceActions {
     Candidate child = race.tree()[node].candidate;
     if (child.path < 0) return expand_numbered(node, Branch::path, paths, &Candidate::path);
     if (child.stack < 0) return expand_numbered(node, Branch::protocol, stacks, &Candidate::stack);
-    race.pending(node, {.ipv6 = true, .ipv4 = true});
+    race.pending(node, {.ipv6 = true, .ipv4 = true, .ipv4_preferred = ipv4_preferred});
     auto waits = std::make_shared<std::pair<bool, bool>>(true, true);
     for (const Answer& answer : answers) {
       at(answer.after, [this, node, answer, waits] {
@@ -127,7 +128,8 @@ class RaceWorld : public RaceActions {
         }
         if (answer.ipv6) waits->first = false;
         if (answer.ipv4) waits->second = false;
-        race.pending(node, {.ipv6 = waits->first, .ipv4 = waits->second});
+        const bool more = waits->first || waits->second;
+        race.pending(node, {.ipv6 = waits->first, .ipv4 = waits->second, .ipv4_preferred = more && ipv4_preferred});
         if (!waits->first && !waits->second && race.tree()[node].children.empty()) {
           race.expansion_failed(now_, node, {Reason::unresolved, 0, "test", "no addresses"});
         } else {

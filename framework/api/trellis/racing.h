@@ -49,6 +49,9 @@ struct RaceView {
   bool ipv6_pending;                ///< endpoint branch: AAAA answers may still come
   bool ipv4_pending;                ///< endpoint branch: A answers may still come
   bool service_pending;             ///< endpoint and protocol branch: SVCB or SRV answers may still come
+  /// Endpoint branch, while answers may still come: the path leads to all of IPv4 and not to all of IPv6, so that
+  /// IPv4 is the family to wait for; else it is IPv6.
+  bool ipv4_preferred = false;
 };
 
 /// What shall be done.

@@ -33,6 +33,7 @@ struct RaceStep {
   /// Answers to a name that may still come.
   struct Awaited {
     bool ipv6 = false, ipv4 = false, service = false;
+    bool ipv4_preferred = false;  ///< IPv4 is the family that is worth waiting for, not IPv6; only while any may come
     bool operator==(const Awaited&) const = default;
   };
   TimePoint at{};                   ///< the executor's time

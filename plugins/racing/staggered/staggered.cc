@@ -26,7 +26,7 @@ constexpr OptionSpec kOptions[] = {
     {"attempt-delay-least-ms", std::int64_t{0}, "lower bound of a computed delay; 0: 250, 150 and 100", 0, 60'000},
     {"attempt-delay-most-ms", std::int64_t{0}, "upper bound of a computed delay; 0: 5000, 3000 and 2000", 0, 60'000},
     {"resolution-delay-ms", std::int64_t{50},
-     "how long IPv4 answers wait for IPv6 answers, and stacks for service records", 0, 10'000},
+     "how long answers wait for those of the preferred family, mostly IPv6, and stacks for service records", 0, 10'000},
     {"last-resort-delay-ms", std::int64_t{2000},
      "after the last start, before addresses that NAT64 made stand in for IPv6 addresses that do not answer", 0,
      60'000},
@@ -71,16 +71,18 @@ std::unique_ptr<Race> Staggered::begin(Branch branch, const Options& options) co
   return std::make_unique<StaggeredRace>(t);
 }
 
-// RFC 8305 section 3: IPv6 addresses start at once; IPv4 addresses wait a little for them. Stacks wait as long for the
-// service records that say which of them the peer speaks, and what failed last time for something better.
+// RFC 8305 section 3: IPv6 addresses start at once; IPv4 addresses wait a little for them. Where only IPv4 leads
+// everywhere it is the other way round (RACE-144). Stacks wait as long for the service records that say which of them
+// the peer speaks, and what failed last time for something better.
 bool StaggeredRace::may_begin(const RaceView& view) const noexcept {
   const bool more = view.ipv6_pending || view.ipv4_pending || view.service_pending;
   const bool stacks_wait = view.branch == Branch::protocol && view.service_pending;
   if (stacks_wait || (more && std::ranges::all_of(view.children, &Child::failed_before)))
     return first_answer_ && view.now >= *first_answer_ + times_.resolution;
-  if (view.branch != Branch::endpoint || !(view.ipv6_pending || view.service_pending)) return true;
-  const bool have_ipv6 = std::ranges::any_of(view.children, [](const Child& c) { return c.ipv6 && !c.last_resort; });
-  if (have_ipv6 && !view.service_pending) return true;
+  const bool preferred_pending = view.ipv4_preferred ? view.ipv4_pending : view.ipv6_pending;
+  if (view.branch != Branch::endpoint || !(preferred_pending || view.service_pending)) return true;
+  const auto preferred = [&](const Child& c) { return c.ipv6 != view.ipv4_preferred && !c.last_resort; };
+  if (std::ranges::any_of(view.children, preferred) && !view.service_pending) return true;
   return first_answer_ && view.now >= *first_answer_ + times_.resolution;
 }
 
