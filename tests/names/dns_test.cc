@@ -131,7 +131,7 @@ TEST_F(DnsTest, AnswersWithAnotherIdAreNoAnswers) {
   option("timeout-ms", "300");
   const auto heard = resolve("a.example");
   EXPECT_THAT(heard->addresses(kIpv4), IsEmpty());
-  EXPECT_EQ(heard->error(kIpv4), "no name server has answered");
+  EXPECT_EQ(heard->error(kIpv4), "no name server has answered: passed over what has come last, for another id");
 }
 
 TEST_F(DnsTest, TruncatedAnswersComeOverTcp) {
@@ -172,8 +172,7 @@ TEST_F(DnsTest, DamagedAnswersEndWithAnError) {
   server.on("AAAA", "a.example").records = {"2001:db8::a"};
   const auto loop = resolve("a.example");
   EXPECT_THAT(loop->addresses(kIpv4), IsEmpty());
-  EXPECT_THAT(loop->error(kIpv4), testing::AnyOf("the answer of the name server is malformed",
-                                                 "no name server has answered", "no name server could be reached"));
+  EXPECT_THAT(loop->error(kIpv4), testing::HasSubstr(": passed over what has come last, for a malformed message"));
   server.on("A", "b.example") = {.records = {"198.51.100.1"}, .damage = [](DnsBytes answer) {
                                    answer.resize(answer.size() / 2);
                                    return answer;

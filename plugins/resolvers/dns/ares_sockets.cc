@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
 namespace trellis::dns {
 namespace {
@@ -57,6 +58,11 @@ bool on_this_host(const Address& address) noexcept {
   if (address.family == Address::Family::ipv4) return address.ip[0] == 127;
   constexpr std::array<std::uint8_t, 16> kLoopback{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
   return address.ip == kLoopback;
+}
+
+/// Of a message with at least two bytes.
+std::uint16_t id_of(std::span<const std::byte> message) noexcept {
+  return static_cast<std::uint16_t>(std::to_integer<unsigned>(message[0]) << 8 | std::to_integer<unsigned>(message[1]));
 }
 
 ares_ssize_t failed(const Error& error) noexcept {
@@ -116,13 +122,14 @@ struct AresSockets::Entry final : SocketEvents {
     if (stream())
       come.consume(moved);
     else
-      come.pop();  // what does not fit of a datagram is lost, as with recvfrom(2)
+      all.last_ = come.pop().data;  // what does not fit of a datagram is lost, as with recvfrom(2)
     return static_cast<ares_ssize_t>(moved);
   }
   ares_ssize_t send(const void* data, std::size_t size) noexcept {
     if (socket == nullptr) return failed({Reason::unreachable, ENOTCONN, "dns", {}});
     Chunk chunk{.data = all.executor_.pool().allocate(0, static_cast<std::uint32_t>(size), 0), .end_of_message = true};
     std::memcpy(chunk.data.edit().data(), data, size);
+    if (!stream() && size >= 2) all.asked_[all.asked_in_all_++ % all.asked_.size()] = id_of(chunk.data.bytes());
     Batch out;
     out.add(std::move(chunk));
     const auto io = socket->send(out);
@@ -174,6 +181,18 @@ struct AresSockets::Functions {
 AresSockets::AresSockets(Executor& executor, SocketOwner& owner, Binding binding)
     : executor_(executor), owner_(owner), binding_(std::move(binding)) {}
 AresSockets::~AresSockets() = default;
+
+std::string AresSockets::last_fault() const {
+  const auto bytes = last_.bytes();
+  if (bytes.empty()) return {};
+  ares_dns_record_t* parsed = nullptr;
+  const auto how = ares_dns_parse(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), 0, &parsed);
+  const std::unique_ptr<ares_dns_record_t, decltype(&ares_dns_record_destroy)> message(parsed, ares_dns_record_destroy);
+  if (how != ARES_SUCCESS) return "a malformed message";
+  if ((ares_dns_record_get_flags(parsed) & ARES_FLAG_QR) == 0) return "no answer";
+  const auto asked = std::span(asked_).first(std::min(asked_in_all_, asked_.size()));
+  return std::ranges::contains(asked, id_of(bytes)) ? "" : "another id";
+}
 
 void AresSockets::serve(ares_channel_t& channel) noexcept {
   static constexpr ares_socket_functions_ex kFunctions{.version = 1,

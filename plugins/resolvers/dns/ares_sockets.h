@@ -2,6 +2,8 @@
 #pragma once
 #include <ares.h>
 
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +34,10 @@ class AresSockets {
   void serve(ares_channel_t& channel) noexcept;  ///< makes the channel use them
   /// From where c-ares has read last: the server whose answer it is telling.
   const Address& last_read_from() const noexcept { return read_from_; }
+  /// Why the last datagram that came is no answer to anything that was asked, which c-ares keeps to itself: "another
+  /// id"; empty: none came, or it is one.
+  std::string last_fault() const;
+  void forget_last() noexcept { last_ = {}; }  ///< it was of use
   /// ARES_OPT_SOCK_STATE_CB: what c-ares waits for.
   void wait_for(ares_socket_t socket, bool readable, bool writable) noexcept;
 
@@ -46,6 +52,9 @@ class AresSockets {
   Binding binding_;
   std::vector<std::unique_ptr<Entry>> entries_;
   Address read_from_{};
+  Slice last_;                             // of a datagram
+  std::array<std::uint16_t, 64> asked_{};  // the last ids that were sent
+  std::size_t asked_in_all_ = 0;
   ares_socket_t next_ = 1000;  // a number is never used twice: events of a closed socket find nothing
 };
 

@@ -163,7 +163,7 @@ void DnsChannel::conclude(Question& question, const RecordsRef& records) {
   for (Asker* asker : askers) asker->heard(key.first, key.second, records);
 }
 
-Records DnsChannel::read(const Question& question, ares_status_t status, const ares_dns_record_t* answer) const {
+Records DnsChannel::read(const Question& question, ares_status_t status, const ares_dns_record_t* answer) {
   using Outcome = Records::Outcome;
   Records records;
   switch (status) {
@@ -186,6 +186,9 @@ Records DnsChannel::read(const Question& question, ares_status_t status, const a
     case ARES_EREFUSED: records.why = "the name server has refused to answer (REFUSED)"; break;
     default: records.why = ares_strerror(static_cast<int>(status)); break;
   }
+  if (status == ARES_SUCCESS) sockets_.forget_last();
+  if (const std::string fault = sockets_.last_fault(); records.outcome == Outcome::failed && !fault.empty())
+    records.why += ": passed over what has come last, for " + fault;
   if (records.outcome == Outcome::no_such_name) records.why = "the name does not exist";
   if (records.outcome == Outcome::no_records && records.why.empty()) records.why = "the name has no such address";
   if (records.outcome != Outcome::failed)

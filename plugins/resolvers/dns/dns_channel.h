@@ -91,7 +91,7 @@ class DnsChannel final : SocketOwner, Alarm, LinkQuestion::Owner {
   Question& question_of(LinkQuestion& asked) noexcept;
   void learn_more(const ares_dns_record_t& message, const std::string& server);
   void conclude(Question& question, const RecordsRef& records);
-  Records read(const Question& question, ares_status_t status, const ares_dns_record_t* answer) const;
+  Records read(const Question& question, ares_status_t status, const ares_dns_record_t* answer);
   void keep(const Key& key, const RecordsRef& records);
   RecordsRef kept(const Key& key) noexcept;
 
