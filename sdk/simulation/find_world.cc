@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <format>
+#include <iterator>
 
 #include "core/nearest.h"
 #include "core/text.h"
@@ -34,6 +35,12 @@ std::vector<std::string> names_in(const fs::path& directory) {
 }
 
 }  // namespace
+
+std::vector<std::string> shipped_worlds() {
+  std::vector<std::string> all;
+  for (const fs::path& directory : directories()) std::ranges::move(names_in(directory), std::back_inserter(all));
+  return all;
+}
 
 Result<std::string> find_world(const std::string& word) {
   if (!is_kebab_case(word)) return word;  // a path

@@ -114,6 +114,9 @@ Result<WorldFile> parse_world(std::string_view xml, const std::string& file);
 /// the nearest world.
 Result<std::string> find_world(const std::string& word);
 
+/// Names of the worlds that are shipped.
+std::vector<std::string> shipped_worlds();
+
 /// The addresses that the client has on its n-th path: they are taken.
 Address client_address(std::size_t path, Address::Family family) noexcept;
 /// That of the name server of the n-th path.

@@ -7,6 +7,7 @@
 #include <ranges>
 #include <utility>
 
+#include "core/nearest.h"
 #include "core/text.h"
 
 namespace trellis::tool {
@@ -81,6 +82,14 @@ Result<void> Arguments::take(const Option& option, std::string_view value) {
   return {};
 }
 
+Result<void> Arguments::unknown(std::string_view word) const {
+  std::vector<std::string_view> names;
+  for (const Option& option : options_) names.emplace_back(option.name);
+  const std::string_view meant = nearest(word.substr(std::min<std::size_t>(2, word.size())), names);
+  return fail(Reason::invalid_argument, "there is no option " + std::string(word) +
+                                            (meant.empty() ? "" : ", did you mean --" + std::string(meant) + "?"));
+}
+
 Result<void> Arguments::parse(std::span<char* const> words) {
   bool only_operands = false;
   for (std::size_t i = 0; i < words.size(); ++i) {
@@ -96,7 +105,7 @@ Result<void> Arguments::parse(std::span<char* const> words) {
     const std::size_t sign = word.find('=');
     const std::string_view name = word.substr(0, sign);
     const Option* const option = find(name);
-    if (option == nullptr) return fail(Reason::invalid_argument, "there is no option " + std::string(word));
+    if (option == nullptr) return unknown(name);
     const bool wants = !option->value.empty(), has_one = sign != std::string_view::npos;
     if (has_one && !wants) return fail(Reason::invalid_argument, std::string(name) + " takes no value");
     if (wants && !has_one && i + 1 == words.size())

@@ -44,6 +44,7 @@ class Arguments {
   };
   const Option* find(std::string_view word) const;  // "--json", "-v"; null: there is none
   Result<void> take(const Option& option, std::string_view value);
+  Result<void> unknown(std::string_view word) const;
   std::string command_, operand_names_, about_, footer_;
   std::vector<Option> options_;
   std::map<std::string, std::vector<std::string>, std::less<>> given_;

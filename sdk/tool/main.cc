@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "commands.h"
+#include "core/nearest.h"
 #include "exit_code.h"
 #include "trellis/abi.h"
 
@@ -25,7 +26,7 @@ constexpr Command kCommands[] = {
     {"connect", "carry standard input to a peer and what comes back to standard output", trellis::tool::connect},
     {"listen", "wait for peers: join one with standard input and output, or serve many", trellis::tool::listen},
     {"explain", "say what would be raced under a policy, in which order and why", trellis::tool::explain},
-    {"race", "replay a recorded race in virtual time", trellis::tool::race},
+    {"race", "race a policy in a simulated network, or replay a recorded race", trellis::tool::race},
     {"state", "show or forget what connections remember of earlier ones", trellis::tool::state},
     {"plugins", "list the plugins that are found, and why some are refused", trellis::tool::plugins},
     {"new-plugin", "make a folder with a plugin to start from", trellis::tool::new_plugin},
@@ -65,7 +66,11 @@ int dispatch(std::vector<char*> words) {
   }
   const auto* found = std::ranges::find(kCommands, name, &Command::name);
   if (found != std::end(kCommands)) return found->run(std::span(words).subspan(1));
-  std::fprintf(stderr, "trellis: there is no command \"%s\"\n", std::string(name).c_str());
+  std::vector<std::string_view> known;
+  for (const Command& command : kCommands) known.emplace_back(command.name);
+  const std::string meant(trellis::nearest(name, known));
+  std::fprintf(stderr, "trellis: there is no command \"%s\"%s\n", std::string(name).c_str(),
+               meant.empty() ? "" : (": did you mean \"" + meant + "\"?").c_str());
   return usage(stderr);
 }
 

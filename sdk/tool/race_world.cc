@@ -5,6 +5,7 @@
 
 #include <format>
 #include <iostream>
+#include <utility>
 
 #include "simulation/race_statistics.h"
 
@@ -138,8 +139,9 @@ void print_json(const RaceSimulation& simulation, const RaceWanted& wanted, cons
 }  // namespace
 
 void declare_race_world(Arguments& arguments) {
-  arguments
-      .value("world", "WORLD", "race in this simulated network: a file, or the name of a world that is shipped", "what")
+  std::string world = "race in this simulated network: a file, or the name of a world that is shipped", before = ": ";
+  for (const std::string& name : simulation::shipped_worlds()) world += std::exchange(before, ", ") + name;
+  arguments.value("world", "WORLD", world, "what")
       .value("seed", "N", "what the world is made of (default: 1); the same seed gives the same output")
       .value("runs", "M", "how many races (default: 1000)");
 }

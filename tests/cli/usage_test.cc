@@ -53,14 +53,16 @@ TEST_P(WrongCommandLine, ExitsWithOneAndSaysWhy) {
 
 INSTANTIATE_TEST_SUITE_P(
     Usage, WrongCommandLine,
-    testing::Values(Wrong{{}, "usage: trellis COMMAND"}, Wrong{{"nosuch"}, "no command \"nosuch\""},
+    testing::Values(Wrong{{}, "usage: trellis COMMAND"}, Wrong{{"nosuch"}, "no command \"nosuch\"\n"},
+                    Wrong{{"conect"}, "no command \"conect\": did you mean \"connect\"?"},
                     Wrong{{"help", "nosuch"}, "no command \"nosuch\""}, Wrong{{"connect"}, "expected one HOST:PORT"},
                     Wrong{{"connect", "a:1", "b:2"}, "found 2 operands"},
                     Wrong{{"connect", "127.0.0.1:70000"}, "port 70000 is out of range: expected 1 to 65535"},
                     Wrong{{"connect", "127.0.0.1:0"}, "port 0 is out of range"},
                     Wrong{{"connect", "127.0.0.256:80"}, "malformed address \"127.0.0.256\""},
                     Wrong{{"connect", "[::12345]:80"}, "malformed address \"::12345\""},
-                    Wrong{{"connect", "--nosuch", "a:1"}, "no option --nosuch"},
+                    Wrong{{"connect", "--nosuch", "a:1"}, "no option --nosuch\n"},
+                    Wrong{{"connect", "--polcy", "p.xml", "a:1"}, "no option --polcy, did you mean --policy?"},
                     Wrong{{"connect", "a:1", "--timeout"}, "--timeout needs a value"},
                     Wrong{{"connect", "--timeout", "0", "a:1"}, "--timeout needs a number of seconds above 0"},
                     Wrong{{"connect", "--timeout", "soon", "a:1"}, "not \"soon\""},
