@@ -169,6 +169,7 @@ TEST(LinkQuestion, IsWrittenForAnyName) {
   for (int i = 0; i < 130; ++i) longest += "x.";
   EXPECT_THAT(dns::write_question(1, longest + "local", ARES_REC_TYPE_A), IsEmpty());
   EXPECT_EQ(dns::name_of_instance(R"(a.b\c)", "_ipp._tcp.local"), R"(a\.b\\c._ipp._tcp.local)");
+  EXPECT_EQ(dns::name_of_instance("Büro (1)", "_ipp._tcp.local"), R"(B\195\188ro \(1\)._ipp._tcp.local)");
   EXPECT_TRUE(dns::is_of_the_link("a.Local."));
   EXPECT_TRUE(dns::is_of_the_link("local"));
   EXPECT_FALSE(dns::is_of_the_link("notlocal"));

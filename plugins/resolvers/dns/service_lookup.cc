@@ -1,16 +1,23 @@
 #include "service_lookup.h"
 
 #include <algorithm>
+#include <format>
+#include <string_view>
 
 #include "dns_lookup.h"
 
 namespace trellis::dns {
 
 std::string name_of_instance(const std::string& instance, const std::string& type) {
+  constexpr std::string_view kEscaped = "\".;\\()@$";
   std::string name;
   for (const char c : instance) {
-    if (c == '.' || c == '\\') name += '\\';
-    name += c;
+    if (c >= ' ' && c <= '~') {
+      if (kEscaped.contains(c)) name += '\\';
+      name += c;
+    } else {
+      name += std::format("\\{:03}", static_cast<unsigned char>(c));
+    }
   }
   return name + "." + type;
 }
