@@ -81,6 +81,7 @@ std::vector<Row> all_rows() {
           quic_early_data(),
           quic_idle_memory(),
           paths_listed(),
+          interfaces_listed(),
           netlab_round_trip(),
           netlab_rate(),
           netlab_parallel_round_trip(),

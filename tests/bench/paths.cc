@@ -1,4 +1,4 @@
-// paths.cc: how long it takes to list the paths of a host with a thousand addresses.
+// paths.cc: how long it takes to list the paths of a host with a thousand addresses, or interfaces.
 #include <format>
 
 #include "core/framework_core.h"
@@ -11,7 +11,7 @@
 namespace trellis::bench {
 namespace {
 
-constexpr int kAddresses = 1000;
+constexpr int kPaths = 1000;
 constexpr std::size_t kListings = 30;
 constexpr double kMilliseconds = 1e3;
 
@@ -24,11 +24,10 @@ struct Counted final : PathObserver {
   bool complete = false;
 };
 
-double list_addresses() {
+/// `lines`: of iproute2, which make as many paths.
+double list(const std::string& lines) {
   netlab::Lab lab;
   const netlab::Host& host = lab.add_host("host");
-  std::string lines;
-  for (int i = 0; i < kAddresses; ++i) lines += std::format("addr add 10.{}.{}.1/32 dev lo\n", i / 250, i % 250);
   host.ip(lines);
   const netlab::Inside inside(host);
   const Ours ours;
@@ -41,19 +40,39 @@ double list_addresses() {
     const auto watch = expect(provider.watch(*ours.loop, options, counted), "watch");
     while (!counted.complete) ours.loop->run_once(true);
     laps.lap();
-    if (counted.paths < kAddresses) die(std::format("{} addresses were listed", counted.paths));
+    if (counted.paths < kPaths) die(std::format("{} paths were listed", counted.paths));
   }
   return laps.typical() * kMilliseconds;
 }
 
+double list_addresses() {
+  std::string lines;
+  for (int i = 0; i < kPaths; ++i) lines += std::format("addr add 10.{}.{}.1/32 dev lo\n", i / 250, i % 250);
+  return list(lines);
+}
+
+double list_interfaces() {
+  std::string lines;
+  for (int i = 0; i < kPaths / 2; ++i) {
+    lines += std::format("link add a{} type veth peer name b{}\n", i, i);
+    for (const char end : {'a', 'b'}) {
+      const std::string name = end + std::to_string(i);
+      lines += std::format("addr add 10.{}.{}.{}/32 dev {}\nlink set {} up\n", i / 250, i % 250, end == 'a' ? 1 : 2,
+                           name, name);
+    }
+  }
+  return list(lines);
+}
+
+Row row(const char* name, const char* about, double (*ours)()) {
+  return {.name = name, .about = about, .unit = "ms", .ours = ours, .limit = 20};
+}
+
 }  // namespace
 
-Row paths_listed() {
-  return {.name = "paths-listed",
-          .about = "listing the paths of a host with 1000 addresses",
-          .unit = "ms",
-          .ours = list_addresses,
-          .limit = 20};
+Row paths_listed() { return row("paths-listed", "listing the paths of a host with 1000 addresses", list_addresses); }
+Row interfaces_listed() {
+  return row("interfaces-listed", "listing the paths of a host with 1000 interfaces", list_interfaces);
 }
 
 }  // namespace trellis::bench

@@ -42,6 +42,7 @@ Row quic_streams();
 Row quic_early_data();
 Row quic_idle_memory();
 Row paths_listed();
+Row interfaces_listed();
 Row netlab_round_trip();
 Row netlab_rate();
 Row netlab_parallel_round_trip();
