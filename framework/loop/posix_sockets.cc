@@ -205,6 +205,9 @@ Result<void> PosixSocket::watch(SocketEvents& who, Ready interest) noexcept {
   const short writing = any(interest, Ready::writable) ? EV_WRITE : 0;
   const bool reads = (registered_ & EV_READ) != 0 && (registered_ & EV_ET) == 0;
   if (reads && !any(interest, Ready::readable) && (registered_ & EV_WRITE) == writing) return {};
+  // The same where nothing was watched yet: the layers of a new connection are about to read.
+  if (registered_ == 0 && interest == Ready::none && established_ && !ended_ && !failed_)
+    return register_for(EV_READ | EV_PERSIST);
   return register_for(wanted);
 }
 

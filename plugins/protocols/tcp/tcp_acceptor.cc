@@ -46,7 +46,11 @@ void TcpAcceptor::close(const CloseArgs&) noexcept {
   host_.closed();
 }
 
-void TcpAcceptor::on_ready(Socket&, Ready) noexcept { accept(); }
+void TcpAcceptor::on_ready(Socket& socket, Ready) noexcept {
+  if (failed_ || !accept_some(socket)) return;
+  more_ = true;
+  host_.wake();
+}
 
 void TcpAcceptor::on_wake() noexcept {
   if (more_) accept();
@@ -60,12 +64,15 @@ void TcpAcceptor::on_deadline() noexcept {
 void TcpAcceptor::accept() noexcept {
   if (failed_) return;
   more_ = false;
-  for (Door& door : doors_) {
-    int accepted = 0;
-    while (accepted < kAcceptsPerVisit && accept_at(*door.socket)) ++accepted;
-    more_ = more_ || accepted == kAcceptsPerVisit;
-  }
+  for (Door& door : doors_) more_ = accept_some(*door.socket) || more_;
   if (more_) host_.wake();
+}
+
+// True: there may be more.
+bool TcpAcceptor::accept_some(Socket& socket) noexcept {
+  int accepted = 0;
+  while (accepted < kAcceptsPerVisit && accept_at(socket)) ++accepted;
+  return accepted == kAcceptsPerVisit;
 }
 
 // False: there is nothing to accept now.

@@ -27,6 +27,7 @@ class TcpAcceptor final : public Acceptor, private SocketEvents {
   void on_ready(Socket&, Ready) noexcept override;
   Result<std::unique_ptr<Socket>> listen(const Address& at, const Path& path);
   void accept() noexcept;
+  bool accept_some(Socket& socket) noexcept;
   bool accept_at(Socket& socket) noexcept;
   void pause() noexcept;
   Result<void> watch(Ready what) noexcept;

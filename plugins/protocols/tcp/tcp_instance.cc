@@ -117,6 +117,7 @@ void TcpInstance::on_down(UpperPort from, Batch& batch) noexcept {
   if (stage_ == Stage::early) return send_early(batch);
   if (stage_ != Stage::open || error_ != nullptr) return;
   if (!early_.empty()) send(early_);
+  if (from.finished() && !batch.empty()) hold_for_the_end();
   if (early_.empty()) send(batch);
   if (error_ != nullptr || !batch.empty() || !early_.empty()) return;
   if (from.finished()) finish_sending();
@@ -151,6 +152,11 @@ void TcpInstance::open_credit() noexcept {
 void TcpInstance::give_back(std::size_t bytes) noexcept {
   owed_ += bytes;
   if (owed_ * 2 >= settings_.send_queue) upper_.grant(std::exchange(owed_, 0));
+}
+
+// The last data and the end travel in one packet: the end, which follows at once, sends what is held.
+void TcpInstance::hold_for_the_end() noexcept {
+  (void)set_option(*socket_, IPPROTO_TCP, TCP_CORK, 1);  // where there is no such thing they are two packets
 }
 
 void TcpInstance::finish_sending() noexcept {

@@ -52,6 +52,7 @@ class TcpInstance final : public ProtocolInstance, private SocketEvents {
   void begin_to_send() noexcept;
   void open_credit() noexcept;
   void give_back(std::size_t bytes) noexcept;
+  void hold_for_the_end() noexcept;
   void finish_sending() noexcept;
   void read() noexcept;
   void read_last_words() noexcept;

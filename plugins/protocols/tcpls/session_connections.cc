@@ -15,7 +15,6 @@ constexpr Duration kGiveUpLeast = 200ms;       // before unacknowledged frames a
                                                // peer
 constexpr std::size_t kAtOnceMost = 64 << 10;  // bytes that are cheaper to repeat than to wait for that sign
 constexpr Duration kWishPause = 200ms;         // after a wish has failed; doubles, to 3.2 s
-constexpr unsigned kWishesMax = 2;             // lowers on their way at once
 constexpr unsigned kJoinedMax = 12;            // connections of a session besides the first
 
 }  // namespace
@@ -140,7 +139,7 @@ void Session::keep_connected() noexcept {
   const auto purpose = open == 0                         ? LowerWish::Purpose::replace
                        : scheduler_ == Scheduler::pinned ? LowerWish::Purpose::standby
                                                          : LowerWish::Purpose::aggregate;
-  for (std::size_t have = open + wishes_; have < target && wishes_ < kWishesMax && !tokens_.empty(); ++have) {
+  for (std::size_t have = open + wishes_; have < target && wishes_ < tokens_.size(); ++have) {
     if (!host_.lowers().want_lower({.purpose = purpose})) return;
     ++wishes_;
   }
@@ -214,7 +213,6 @@ void Session::join_with_hello(Connection& c, const Slice& record) noexcept {
   push(c, server_hello(*hello, agreed_.suite, host_.executor()));
   start_records(c);
   send_cover(c, kServerCover);
-  invite();
 }
 
 void Session::take_join_answer(Connection& c, const Slice& record) noexcept {
@@ -242,6 +240,7 @@ void Session::confirm(Connection& c) noexcept {
   news.layer = kLayer;
   news.detail = std::format("connection {} has joined the session with {}", c.id, peer_name_);
   host_.notify(Notice::path_change, std::move(news));
+  invite();
   watch_connections();
   keep_connected();
   let_surplus_go();

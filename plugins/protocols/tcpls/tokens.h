@@ -26,6 +26,7 @@ class ClientTokens {
   Result<void> add(const NewToken& token);
   std::optional<NewToken> take();
   bool empty() const noexcept { return usable_.empty(); }
+  std::size_t size() const noexcept { return usable_.size(); }
   bool knows(std::uint32_t sequence) const {
     return sequence <= 255 && seen_.contains(static_cast<std::uint8_t>(sequence));
   }
