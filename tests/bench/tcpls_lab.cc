@@ -4,6 +4,7 @@
 // The pauses are what the receiver sees while the client sends a little each millisecond: from the last byte on the
 // first path to the first byte on the other one. That is more than the time since the client knew.
 #include <cerrno>
+#include <cstdlib>
 #include <thread>
 
 #include "netlab/measure.h"
@@ -176,12 +177,14 @@ double pause(const Fail& fail) {
   return median(pauses);
 }
 
-auto reset(ClientServer& lab, std::size_t path) {
-  return std::make_unique<netlab::Block>(lab.server,
-                                         netlab::Rule{.answer = netlab::Rule::Answer::reset,
-                                                      .protocol = netlab::Rule::Protocol::tcp,
-                                                      .port = kPort,
-                                                      .more = "iifname \"" + lab.path(path).interface() + "\""});
+// The server's kernel ends the connection. A filter that answers packets with resets would not do: it takes their
+// numbers from packets that have crossed data on their way, and TCP at the client ignores them until none has.
+bool reset(ClientServer& lab, std::size_t path) {
+  const netlab::Inside inside(lab.server);
+  const std::string which = "sport = :" + std::to_string(kPort) + " dst " + lab.path(path).address(netlab::End::first);
+  errno = 0;
+  if (std::system(("ss --kill --tcp state established " + which + " >/dev/null").c_str()) != 0) die("ss --kill");
+  return true;
 }
 
 auto swallow(ClientServer& lab, std::size_t path) {
