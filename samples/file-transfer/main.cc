@@ -76,6 +76,10 @@ Task<void> receive(Listener& listener, const std::string& name, Loop& loop, int&
     how = fail(Reason::invalid_argument, "cannot write " + name);
   else
     how = co_await receive_file(*connection, file.get());
+  listener.stop();  // else what carries the Connection would wait for more from the peer, and not say goodbye
+  if (how) {
+    if (auto closed = co_await connection->close_async(); !closed) how = fail(std::move(closed));
+  }
   code = how ? 0 : complain(how.error().detail);
   if (how) std::printf("%llu bytes received\n", static_cast<unsigned long long>(*how));
   loop.stop();

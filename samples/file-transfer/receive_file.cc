@@ -21,6 +21,5 @@ Task<Result<std::uint64_t>> receive_file(Connection& connection, std::FILE* file
   Slice slice = connection.allocate(static_cast<std::uint32_t>(answer.size()));
   std::ranges::transform(answer, slice.edit().begin(), [](char c) { return static_cast<std::byte>(c); });
   if (auto sent = co_await connection.send_async(std::move(slice)); !sent) co_return fail(std::move(sent));
-  if (auto closed = co_await connection.close_async(); !closed) co_return fail(std::move(closed));
   co_return arrived;
 }

@@ -34,6 +34,7 @@
 #include "forwarder.h"
 #include "host.h"
 #include "link.h"
+#include "sockets.h"
 
 namespace trellis::netlab {
 

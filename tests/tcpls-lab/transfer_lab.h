@@ -45,11 +45,13 @@ struct Transfer : testing::Test {
     EXPECT_TRUE(content == std::string(std::istreambuf_iterator<char>(in), {})) << "the copy differs";
     told = sender.error();
   }
-  /// Until the paths have carried so much more, or everything.
+  /// Until the paths have carried so much more, or the sender has ended.
   void wait_for(std::uint64_t bytes, const Process& sender) const {
     const std::uint64_t before = carried(0) + carried(1);
-    while (carried(0) + carried(1) < before + bytes && !sender.output().contains("sent"))
-      std::this_thread::sleep_for(100us);
+    while (carried(0) + carried(1) < before + bytes && !over(sender)) std::this_thread::sleep_for(100us);
+  }
+  static bool over(const Process& sender) {
+    return sender.output().contains("sent") || sender.error().contains("file-transfer:");
   }
   static std::string content_of(std::size_t bytes) {
     std::string content(bytes, 0);

@@ -11,6 +11,7 @@ namespace trellis::tcpls {
 
 class ReceiveOrder {
  public:
+  static constexpr std::size_t kEntryCost = 256;  ///< of a piece besides its bytes, so that small ones are bounded too
   /// Takes the data of a frame. What is in order is added to `ready`. Fails
   /// with illegal_parameter: sizes that contradict each other or do not fit
   /// (TCPLS-102). True: it came out of order.
@@ -24,7 +25,6 @@ class ReceiveOrder {
   }
 
  private:
-  static constexpr std::size_t kEntryCost = 256;  // of a piece besides its bytes, so that small ones are bounded too
   void keep(std::uint64_t offset, Slice&& data);
   void close_gap(Batch& ready);
   std::map<std::uint64_t, Slice> gaps_;  // pieces that do not overlap

@@ -100,7 +100,8 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
 
   // Records out
   std::size_t stream_window() const noexcept;
-  bool something_waits() const noexcept;
+  bool something_waits() noexcept;
+  bool may_send_more() noexcept;
   Connection* pick() noexcept;
   bool pack(Connection& c, bool data) noexcept;
   bool pack_plain(Connection& c) noexcept;
@@ -109,10 +110,10 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
     bool fin = false;
   };
   static Portion portion(const Stream& s, std::uint32_t room) noexcept;
-  std::uint32_t own_size(const Connection& c, bool data) const noexcept;
+  std::uint32_t own_size(const Connection& c, bool data) noexcept;
   void put_acks(OutgoingRecord& record) noexcept;
   void put_orphans(Connection& c, OutgoingRecord& record) noexcept;
-  void put_data(Connection& c, StreamData&& frame, OutgoingRecord& record) noexcept;
+  void put_data(Connection& c, StreamData&& frame, std::uint64_t place, OutgoingRecord& record) noexcept;
   void put_streams(Connection& c, OutgoingRecord& record, MessageRef& info) noexcept;
   void put_stream(Connection& c, Stream& s, OutgoingRecord& record, MessageRef& info) noexcept;
   enum class Keep : std::uint8_t {
@@ -147,7 +148,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void left(Connection& c) noexcept;
   void peer_ended(Connection& c) noexcept;
   void release(Connection& c, std::size_t at_most = SIZE_MAX) noexcept;
-  void reopen(Connection& c, std::uint64_t sequence, Slice record) noexcept;
+  void reopen(Connection& c, const Unacked::Record& kept, Slice record) noexcept;
   void keep_connected() noexcept;
   std::size_t wanted_connections() const noexcept;
   void let_surplus_go() noexcept;
@@ -203,7 +204,11 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   std::size_t turn_ = 0;                                  // round robin
   std::unordered_map<std::uint32_t, std::unique_ptr<Stream>> streams_;
   std::deque<Stream*> sendable_;
-  std::deque<Frame> orphans_;           // of connections that are gone
+  struct Orphan {
+    Frame frame;
+    std::uint64_t place = 0;  // of stream data
+  };
+  std::deque<Orphan> orphans_;          // of connections that are gone
   Batch pieces_, sealed_, ready_data_;  // only inside a call; keep their memory
   ClientTokens tokens_;
   std::uint32_t next_own_ = 0, next_of_peer_ = 0, next_token_ = 1;
@@ -214,7 +219,9 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   unsigned wishes_failed_ = 0;  // in a row
   std::size_t usable_paths_ = 1;
   Connection migration_;  // marks the wish of a migration
-  std::size_t unacked_bytes_ = 0, held_bytes_ = 0, waiting_bytes_ = 0;
+  std::size_t held_bytes_ = 0, waiting_bytes_ = 0;
+  std::uint64_t sent_ = 0;          // bytes of all streams, and what each frame of them may cost the peer
+  std::uint64_t acked_before_ = 0;  // all that was sent before this place is acknowledged
   std::size_t window_;
   Scheduler scheduler_;
   Duration keep_alive_ = Duration::max();

@@ -263,7 +263,7 @@ void Session::invite() noexcept {
     NewToken token{.sequence = static_cast<std::uint8_t>(next_token_++)};
     host_.executor().secret(token.token);
     table_->add(token.token, {this, token.sequence});
-    orphans_.emplace_back(token);
+    orphans_.push_back({token});
   }
   host_.wake();
 }
@@ -319,7 +319,7 @@ void Session::lost(Connection& c, const Error& why, bool still_there) noexcept {
   port.mark(nullptr);
   if (still_there) host_.lowers().drop_lower(port, {.abort = true});
   if (had_records) left(c);
-  if (joining) orphans_.emplace_back(ConnectionReset{c.id});  // or the peer goes on waiting for its token
+  if (joining) orphans_.push_back({ConnectionReset{c.id}});  // or the peer goes on waiting for its token
   if (stage_ != Stage::open) return;
   host_.notify(Notice::path_change,
                {why.reason, why.code, kLayer, std::format("connection {} was lost: {}", c.id, why.detail)});
@@ -344,7 +344,7 @@ void Session::lost(Connection& c, const Error& why, bool still_there) noexcept {
 // Its frames go to the others: as soon as the peer says how far it got, or after a while (decision D12). The first of
 // them go at once: the stream stands still until they have come.
 void Session::left(Connection& c) noexcept {
-  orphans_.emplace_back(ConnectionReset{c.id});
+  orphans_.push_back({ConnectionReset{c.id}});
   if (c.received) {
     c.ack_due = std::max(c.ack_due, 1u);
     c.ack_now = true;
@@ -356,25 +356,24 @@ void Session::left(Connection& c) noexcept {
 void Session::release(Connection& c, std::size_t at_most) noexcept {
   c.give_up = TimePoint::max();
   c.unacked.give_up(pool(), at_most, [&](const Unacked::Record& kept, Slice record) {
-    unacked_bytes_ -= kept.bytes;
-    if (record.size() > 0) reopen(c, kept.sequence, std::move(record));
+    if (record.size() > 0) reopen(c, kept, std::move(record));
   });
   host_.wake();
 }
 
 // The frames of a record of ours that are sent again; the others are made anew, or serve only once (TCPLS-83).
-void Session::reopen(Connection& c, std::uint64_t sequence, Slice record) noexcept {
+void Session::reopen(Connection& c, const Unacked::Record& kept, Slice record) noexcept {
   if (reopen_key_ == nullptr) {
     auto key = tls::RecordKey::derive(*sending_, tls::Direction::open);
     if (!key) return fail_with(std::move(key.error()));
     reopen_key_ = std::move(*key);
   }
-  auto opened = tls::RecordOpener(reopen_key_, c.id, sequence).open(std::move(record));
+  auto opened = tls::RecordOpener(reopen_key_, c.id, kept.sequence).open(std::move(record));
   if (!opened) return fail_with(std::move(opened.error()));
   FrameReader reader(std::move(opened->payload));
   for (auto frame = reader.next(); frame && *frame; frame = reader.next()) {
     if (!std::holds_alternative<Ack>(**frame) && !std::holds_alternative<Ping>(**frame))
-      orphans_.push_back(std::move(**frame));
+      orphans_.push_back({std::move(**frame), kept.place});
   }
 }
 

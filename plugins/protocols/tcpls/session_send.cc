@@ -39,9 +39,19 @@ void Session::untie(Connection& c) noexcept {
   c.sendable.clear();
 }
 
-bool Session::something_waits() const noexcept {
+bool Session::something_waits() noexcept {
   if (!orphans_.empty()) return true;
-  return !sendable_.empty() && (plain_ || unacked_bytes_ < settings_.unacked_max);
+  return !sendable_.empty() && (plain_ || may_send_more());
+}
+
+// From the first byte that is not acknowledged on so much is on its way or behind it: kept here, or waiting at the peer
+// for what is missing, if other connections have brought it already. What was lost comes first of all, so orphans are
+// not looked at.
+bool Session::may_send_more() noexcept {
+  if (sent_ - acked_before_ < settings_.unacked_max) return true;
+  acked_before_ = sent_;
+  for (const auto& c : connections_) acked_before_ = std::min(acked_before_, c->unacked.least_place());
+  return sent_ - acked_before_ < settings_.unacked_max;
 }
 
 // The connection for the next record; null: none takes one now.
@@ -76,7 +86,7 @@ void Session::send_tied() noexcept {
     Connection& c = *connections_[i];
     if (!c.sendable.empty() && !c.usable()) untie(c);
     while (stage_ == Stage::open && !c.sendable.empty() && c.usable() && c.port.credit() > 0 &&
-           unacked_bytes_ < settings_.unacked_max && orphans_.empty()) {
+           orphans_.empty() && may_send_more()) {
       if (!pack(c, true)) break;
     }
   }
@@ -102,12 +112,12 @@ Session::Portion Session::portion(const Stream& s, std::uint32_t room) noexcept 
 }
 
 // Bytes that the next record needs of its own, without what stays where it is; 0: there is nothing to send.
-std::uint32_t Session::own_size(const Connection& c, bool data) const noexcept {
+std::uint32_t Session::own_size(const Connection& c, bool data) noexcept {
   std::uint32_t own = 0;
   for (const auto& any : connections_) own += any->received && any->ack_due > 0 ? Ack::kSize : 0;
   if (!data) return own;
   std::uint32_t left = tls::kPlaintextMax - own;
-  for (const Frame& frame : orphans_) {
+  for (const auto& [frame, place] : orphans_) {
     const auto* const moved = std::get_if<StreamData>(&frame);
     const std::uint32_t size = moved != nullptr ? moved->data.size() : 0;
     const std::uint32_t fixed = moved != nullptr                          ? kStreamHeader
@@ -118,7 +128,7 @@ std::uint32_t Session::own_size(const Connection& c, bool data) const noexcept {
     own += fixed + (moved != nullptr ? OutgoingRecord::own_bytes(moved->data, taken) : 0);
     left -= fixed + taken;
   }
-  if (!orphans_.empty() || unacked_bytes_ >= settings_.unacked_max) return own;
+  if (!orphans_.empty() || !may_send_more()) return own;
   for (const Stream* s : c.sendable.empty() ? sendable_ : c.sendable) {
     if (left < kStreamHeader + (s->unsent.empty() ? 0u : 1u)) break;
     const Portion part = portion(*s, left - kStreamHeader);
@@ -138,7 +148,7 @@ bool Session::pack(Connection& c, bool data) noexcept {
   const std::uint32_t acks = record.size();
   if (data && !orphans_.empty())
     put_orphans(c, record);
-  else if (data && unacked_bytes_ < settings_.unacked_max)
+  else if (data && may_send_more())
     put_streams(c, record, info);
   if (record.size() == 0) return pieces_.clear(), false;
   seal(c, record, record.size() > acks ? Keep::all : Keep::nothing, std::move(info));
@@ -159,12 +169,12 @@ void Session::put_acks(OutgoingRecord& record) noexcept {
 // What connections that are gone may have taken along: first of all.
 void Session::put_orphans(Connection& c, OutgoingRecord& record) noexcept {
   while (!orphans_.empty()) {
-    Frame& frame = orphans_.front();
+    auto& [frame, place] = orphans_.front();
     if (auto* const moved = std::get_if<StreamData>(&frame)) {
       if (record.left() < kStreamHeader + std::min(moved->data.size(), 1u)) return;
       const std::uint32_t size = std::min(moved->data.size(), record.left() - kStreamHeader);
       const bool whole = size == moved->data.size();
-      put_data(c, {moved->stream, moved->offset, moved->data.split_front(size), moved->fin && whole}, record);
+      put_data(c, {moved->stream, moved->offset, moved->data.split_front(size), moved->fin && whole}, place, record);
       moved->offset += size;
       if (!whole) return;
     } else if (const auto* const token = std::get_if<NewToken>(&frame)) {
@@ -177,12 +187,11 @@ void Session::put_orphans(Connection& c, OutgoingRecord& record) noexcept {
     orphans_.pop_front();
   }
 }
-void Session::put_data(Connection& c, StreamData&& frame, OutgoingRecord& record) noexcept {
+void Session::put_data(Connection& c, StreamData&& frame, std::uint64_t place, OutgoingRecord& record) noexcept {
   const std::uint32_t size = frame.data.size();
   record.put_header(frame.stream, frame.offset, size, frame.fin);
   record.put_data(std::move(frame.data));
-  c.unacked.add({.stream = frame.stream, .size = size, .fin = frame.fin});
-  unacked_bytes_ += size;
+  c.unacked.add({.stream = frame.stream, .size = size, .fin = frame.fin, .place = place});
 }
 
 // Streams take turns, a record each if they have that much.
@@ -202,8 +211,8 @@ void Session::put_streams(Connection& c, OutgoingRecord& record, MessageRef& inf
 void Session::put_stream(Connection& c, Stream& s, OutgoingRecord& record, MessageRef& info) noexcept {
   const Portion part = portion(s, record.left() - kStreamHeader);
   record.put_header(s.id, s.offset, part.size, part.fin);
-  c.unacked.add({.stream = s.id, .size = part.size, .fin = part.fin});
-  unacked_bytes_ += part.size;
+  c.unacked.add({.stream = s.id, .size = part.size, .fin = part.fin, .place = sent_});
+  sent_ += part.size + ReceiveOrder::kEntryCost;
   s.offset += part.size;
   s.unsent_bytes -= part.size;
   for (std::uint32_t left = part.size; !s.unsent.empty() && !info;) {
