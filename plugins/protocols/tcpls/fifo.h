@@ -17,8 +17,10 @@ class Fifo {
   /// The i-th from the front. Precondition: there is one.
   T& operator[](std::size_t i) noexcept { return ring_[(head_ + i) & (ring_.size() - 1)]; }
   const T& front() const noexcept { return ring_[head_]; }  ///< precondition: not empty
-  const T& back() const noexcept { return ring_[(head_ + size_ - 1) & (ring_.size() - 1)]; }  ///< precondition: not empty
-  void drop_back() { ring_[(head_ + --size_) & (ring_.size() - 1)] = T(); }                   ///< precondition: not empty
+  const T& back() const noexcept {
+    return ring_[(head_ + size_ - 1) & (ring_.size() - 1)];
+  }                                                                          ///< precondition: not empty
+  void drop_back() { ring_[(head_ + --size_) & (ring_.size() - 1)] = T(); }  ///< precondition: not empty
   /// Precondition: not empty.
   T pop() {
     T item = std::move(ring_[head_]);

@@ -230,8 +230,7 @@ void Session::take_ack(const Ack& ack) noexcept {
   }
   TimePoint sent{};
   c->unacked.acknowledge(
-      ack.sequence,
-      [&](const Unacked::Record& record) { sent = record.at; },
+      ack.sequence, [&](const Unacked::Record& record) { sent = record.at; },
       [&](const Unacked::Part& part) { data_acked(part); });
   if (sent != TimePoint{}) {
     const Duration sample = now() - sent;

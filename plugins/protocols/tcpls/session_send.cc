@@ -85,8 +85,8 @@ void Session::send_tied() noexcept {
   for (std::size_t i = 0; i < connections_.size() && stage_ == Stage::open; ++i) {
     Connection& c = *connections_[i];
     if (!c.sendable.empty() && !c.usable()) untie(c);
-    while (stage_ == Stage::open && !c.sendable.empty() && c.usable() && c.port.credit() > 0 &&
-           orphans_.empty() && may_send_more()) {
+    while (stage_ == Stage::open && !c.sendable.empty() && c.usable() && c.port.credit() > 0 && orphans_.empty() &&
+           may_send_more()) {
       if (!pack(c, true)) break;
     }
   }
