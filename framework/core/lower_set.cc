@@ -175,7 +175,7 @@ Result<std::shared_ptr<const Plan>> LowerSet::plan_for(const LowerWish& wish) {
   }
   const PathTable* const table = trunk_.stack().path_table();
   const FeatureSet& prohibited = plan->wishes.prohibit;
-  if (wish.path != 0 && (prohibited.has(Feature::multipath) || prohibited.has(Feature::path_migration)))
+  if (wish.path != 0 && prohibited.has(Feature::path_migration))
     return fail(Reason::prohibited, "the application prohibits other paths", 0, "core");
   if (wish.path != 0) {
     const std::vector<Path> none;
@@ -247,8 +247,7 @@ void LowerSet::paths_changed() noexcept {
 }
 
 void LowerSet::tell_paths() noexcept {
-  const FeatureSet& prohibited = growth_->plan->wishes.prohibit;
-  if (prohibited.has(Feature::multipath) || prohibited.has(Feature::path_migration)) return;
+  if (growth_->plan->wishes.prohibit.has(Feature::path_migration)) return;
   const PathTable* const table = trunk_.stack().path_table();
   const std::vector<Path> all = table != nullptr ? table->paths() : std::vector{first()->route_.path};
   user()->paths(all);

@@ -65,25 +65,60 @@ std::string property(Talker& t, const char* name) {
 }
 
 // Without multipath there is one connection, whatever ways out there are. Disabled also means that it stays where it is
-// (API-126, IMPL-90), and Passive that nothing is added by us.
+// (API-126, IMPL-90).
 TEST_F(RoamingTcpls, WhoProhibitsMultipathHasOneConnection) {
   connect(to_server().prohibit(Feature::multipath));
   world.run_for(2s);
   EXPECT_FALSE(connections().contains(";")) << connections();
 }
-TEST_F(RoamingTcpls, MultipathDisabledOrPassive) {
-  for (const char* word : {"Disabled", "Passive"}) {
-    SCOPED_TRACE(word);
-    peers.clear();
-    Preconnection to = to_server(TcplsWorld::stack("standby=1"));
-    to.set("multipath", std::string(word));
-    listening ? dial(std::move(to)) : connect(std::move(to));
-    world.run_for(2s);
-    EXPECT_FALSE(connections().contains(";")) << connections();
-    EXPECT_EQ(move_by("tcpls.path"), 0u);
-    arrives(" still");
-    talker.reset();
-  }
+TEST_F(RoamingTcpls, MultipathDisabled) {
+  connect(to_server(TcplsWorld::stack("standby=1")).set("multipath", std::string("Disabled")));
+  world.run_for(2s);
+  EXPECT_FALSE(connections().contains(";")) << connections();
+  EXPECT_EQ(move_by("tcpls.path"), 0u);
+  arrives(" still");
+}
+
+// API-126: with Passive nothing is added by us, but the one connection may move, and the old one leaves then. It is
+// replaced when it is lost.
+TEST_F(RoamingTcpls, MultipathPassive) {
+  connect(to_server(TcplsWorld::stack("standby=1")).set("multipath", std::string("Passive")));
+  world.run_for(2s);
+  EXPECT_FALSE(connections().contains(";")) << connections();
+  EXPECT_THAT(connections(), testing::HasSubstr("wlan0"));
+  EXPECT_NE(move_by("tcpls.path"), 0u);
+  world.run_for(1s);
+  EXPECT_FALSE(connections().contains(";")) << connections();
+  EXPECT_THAT(connections(), testing::HasSubstr("wwan0"));
+  arrives(" moved");
+  client.interface("wwan0").set_up(false);
+  arrives(" and replaced");
+  EXPECT_FALSE(connections().contains(";")) << connections();
+  EXPECT_THAT(connections(), testing::HasSubstr("wlan0"));
+  EXPECT_FALSE(talker->failed);
+}
+
+// API-126: a Listener is Passive: it takes what the client adds, and adds nothing.
+TEST_F(RoamingTcpls, AListenerTakesWhatTheClientAdds) {
+  connect(to_server().set("multipath", std::string("Active")));
+  world.run_for(1s);
+  EXPECT_EQ(std::ranges::count(TcplsWorld::connections(*peers[0]), ';'), 1) << TcplsWorld::connections(*peers[0]);
+}
+
+// TCPLS-81: a better way out comes up, and the session moves there: before the one in use is given up.
+TEST_F(RoamingTcpls, MovesWhenABetterPathComesUp) {
+  client.interface("wlan0").set_up(false);
+  connect(to_server());
+  world.run_for(1s);
+  EXPECT_THAT(connections(), testing::HasSubstr("in use,wwan0"));
+  talker->send(std::string(300'000, 'x'));
+  world.run_for(20ms);
+  client.interface("wlan0").set_up(true);
+  EXPECT_TRUE(world.run_until([&] { return connections().contains("in use,wlan0"); }, 5s)) << connections();
+  EXPECT_TRUE(world.run_until([&] { return peers[0]->reader->all.size() == 300'005; }, 10s));
+  arrives(std::string(100'000, 'm'));
+  EXPECT_THAT(connections(), testing::HasSubstr("wwan0")) << "in reserve";
+  EXPECT_FALSE(talker->failed);
 }
 
 TEST_F(RoamingTcpls, MultipathActive) {

@@ -157,6 +157,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void invite() noexcept;
   void watch_connections() noexcept;
   void leave_dead_paths(std::span<const Path> all) noexcept;
+  void move_to_better_path(std::span<const Path> all) noexcept;
   Result<void> migrate(std::uint64_t path) noexcept;
   TimePoint ask_at(const Connection& c) const noexcept;
   void ask_peer(Connection& c) noexcept;
@@ -218,6 +219,8 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   unsigned wishes_ = 0;         // lowers on their way
   unsigned wishes_failed_ = 0;  // in a row
   std::size_t usable_paths_ = 1;
+  std::vector<std::string> interfaces_;  // that lead out, best first; empty: not told yet
+  bool alone_ = false;                   // the application wants one connection at a time
   Connection migration_;  // marks the wish of a migration
   std::size_t held_bytes_ = 0, waiting_bytes_ = 0;
   std::uint64_t sent_ = 0;          // bytes of all streams, and what each frame of them may cost the peer

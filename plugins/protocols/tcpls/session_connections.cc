@@ -55,7 +55,7 @@ void Session::push(Connection& c, std::span<const std::uint8_t> bytes) noexcept 
 
 // One connection for each interface that leads out, or for the loopback where the peer is on this host.
 void Session::paths(std::span<const Path> all) noexcept {
-  std::vector<std::string_view> interfaces;
+  std::vector<std::string> interfaces;
   const bool inside = std::ranges::any_of(
       connections_, [](const auto& c) { return c->open() && c->port.route().path.type == InterfaceType::loopback; });
   for (const Path& path : all) {
@@ -63,8 +63,20 @@ void Session::paths(std::span<const Path> all) noexcept {
       interfaces.push_back(path.interface_name);
   }
   usable_paths_ = std::max<std::size_t>(interfaces.size(), 1);
+  std::swap(interfaces_, interfaces);
   leave_dead_paths(all);
+  if (!interfaces.empty() && !std::ranges::contains(interfaces, interfaces_.empty() ? "" : interfaces_.front()))
+    move_to_better_path(all);
   keep_connected();
+}
+
+// The best way out came up while another one is in use (RFC 9621 section 4.2, TCPLS-81). What the session began with
+// is not moved: racing has chosen it.
+void Session::move_to_better_path(std::span<const Path> all) noexcept {
+  if (scheduler_ != Scheduler::pinned || stage_ != Stage::open || closing_ || in_use_ == nullptr) return;
+  const auto best = std::ranges::find(all, interfaces_.front(), &Path::interface_name);
+  if (auto moved = migrate(best->id); !moved)
+    host_.log(Severity::info, "the session stays where it is: " + moved.error().detail);
 }
 
 // What is sent on an interface that has gone is only waited for: others that work take over at once.
@@ -98,6 +110,7 @@ Result<void> Session::migrate(std::uint64_t path) noexcept {
 }
 
 std::size_t Session::wanted_connections() const noexcept {
+  if (alone_) return 1;
   const std::size_t paths = std::min<std::size_t>(usable_paths_, scheduler_ == Scheduler::pinned ? 2 : 8);
   return std::max<std::size_t>(1 + settings_.standby, paths);
 }
@@ -140,7 +153,10 @@ void Session::keep_connected() noexcept {
                        : scheduler_ == Scheduler::pinned ? LowerWish::Purpose::standby
                                                          : LowerWish::Purpose::aggregate;
   for (std::size_t have = open + wishes_; have < target && wishes_ < tokens_.size(); ++have) {
-    if (!host_.lowers().want_lower({.purpose = purpose})) return;
+    if (auto wish = host_.lowers().want_lower({.purpose = purpose}); !wish) {
+      alone_ = alone_ || wish.error().reason == Reason::prohibited;
+      return;
+    }
     ++wishes_;
   }
 }
