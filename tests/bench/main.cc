@@ -71,6 +71,8 @@ std::vector<Row> all_rows() {
           tls_idle_memory(),
           tcpls_bulk_cpu(),
           tcpls_bulk_rate(),
+          tcpls_bare_cpu(),
+          tcpls_bare_rate(),
           tcpls_streams(),
           tcpls_join(),
           tcpls_reset_pause(),

@@ -32,6 +32,8 @@ Row tls_bulk_botan();
 Row tls_idle_memory();
 Row tcpls_bulk_cpu();
 Row tcpls_bulk_rate();
+Row tcpls_bare_cpu();
+Row tcpls_bare_rate();
 Row tcpls_streams();
 Row tcpls_join();
 Row tcpls_reset_pause();

@@ -11,8 +11,8 @@ constexpr std::size_t kMebibyte = 1 << 20;
 constexpr std::uint32_t kMessage = 16 << 10;
 constexpr std::size_t kStreams = 1000;
 
-Transfer bulk(const std::string& layer) {
-  return our_transfer(tls_stack({}, layer), {.bytes = 512 * kMebibyte, .message = kMessage});
+Transfer bulk(const std::string& layer, const std::string& options = {}) {
+  return our_transfer(tls_stack(options, layer), {.bytes = 512 * kMebibyte, .message = kMessage});
 }
 double streams_rate(std::size_t streams) {
   return our_transfer(tls_stack({}, "tcpls"), {.bytes = kStreams * kMebibyte, .message = kMessage, .streams = streams})
@@ -38,6 +38,26 @@ Row tcpls_bulk_rate() {
           .better = Better::higher,
           .target = 0.9,
           .ours = [] { return bulk("tcpls").gibibytes_per_second; },
+          .baseline = [] { return bulk("tls").gibibytes_per_second; }};
+}
+
+Row tcpls_bare_cpu() {
+  return {.name = "tcpls-bare-cpu",
+          .about = "as tcpls-bulk-cpu, but nothing is kept for a failover",
+          .unit = "s/GiB",
+          .better = Better::lower,
+          .target = 1 / 0.95,
+          .ours = [] { return bulk("tcpls", ",failover=false").cpu_per_gibibyte; },
+          .baseline = [] { return bulk("tls").cpu_per_gibibyte; }};
+}
+
+Row tcpls_bare_rate() {
+  return {.name = "tcpls-bare-rate",
+          .about = "throughput of the same transfer",
+          .unit = "GiB/s",
+          .better = Better::higher,
+          .target = 0.95,
+          .ours = [] { return bulk("tcpls", ",failover=false").gibibytes_per_second; },
           .baseline = [] { return bulk("tls").gibibytes_per_second; }};
 }
 

@@ -221,6 +221,25 @@ TEST(Session, WithoutATokenItEnds) {
   EXPECT_EQ(w.peers[0]->failed->reason, Reason::timed_out);
 }
 
+// Without failover the session ends with a connection that takes data along, and says why; what has arrived by then is
+// no reason to end.
+TEST(Session, WithoutFailover) {
+  TcplsWorld w;
+  Talker& t = w.connect("standby=1,failover=false");
+  w.world.run_for(1s);
+  w.break_connection(0, Verdict::reset);
+  w.peers[0]->send("back");  // nothing of the client is on its way
+  ASSERT_TRUE(w.until([&] { return t.reader->all == "back"; }));
+  t.send(" again");
+  ASSERT_TRUE(w.until([&] { return w.peers[0]->reader->all == "hello again"; }));
+  w.world.run_for(1s);
+  ASSERT_FALSE(t.failed) << t.failed->detail;
+  t.send("lost");
+  w.break_connection(1, Verdict::reset);
+  ASSERT_TRUE(w.until([&] { return t.failed.has_value(); }));
+  EXPECT_THAT(t.failed->detail, testing::HasSubstr("failover is off"));
+}
+
 // TCPLS-53: tokens are replenished for as long as connections come and go.
 TEST(Session, ManyConnectionsOneAfterTheOther) {
   TcplsWorld w;

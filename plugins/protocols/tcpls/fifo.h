@@ -19,7 +19,7 @@ class Fifo {
   const T& front() const noexcept { return ring_[head_]; }  ///< precondition: not empty
   const T& back() const noexcept {
     return ring_[(head_ + size_ - 1) & (ring_.size() - 1)];
-  }                                                                          ///< precondition: not empty
+  }  ///< precondition: not empty
   void drop_back() { ring_[(head_ + --size_) & (ring_.size() - 1)] = T(); }  ///< precondition: not empty
   /// Precondition: not empty.
   T pop() {

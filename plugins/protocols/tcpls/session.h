@@ -221,7 +221,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   std::size_t usable_paths_ = 1;
   std::vector<std::string> interfaces_;  // that lead out, best first; empty: not told yet
   bool alone_ = false;                   // the application wants one connection at a time
-  Connection migration_;  // marks the wish of a migration
+  Connection migration_;                 // marks the wish of a migration
   std::size_t held_bytes_ = 0, waiting_bytes_ = 0;
   std::uint64_t sent_ = 0;          // bytes of all streams, and what each frame of them may cost the peer
   std::uint64_t acked_before_ = 0;  // all that was sent before this place is acknowledged

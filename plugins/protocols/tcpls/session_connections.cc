@@ -334,6 +334,12 @@ void Session::lost(Connection& c, const Error& why, bool still_there) noexcept {
   LowerPort port = std::exchange(c.port, {});
   port.mark(nullptr);
   if (still_there) host_.lowers().drop_lower(port, {.abort = true});
+  if (!settings_.failover && c.unacked.least_place() != Unacked::kNowhere) {
+    return fail_with(
+        {why.reason, why.code, kLayer,
+         std::format("connection {} was lost with data that {} has not acknowledged, and failover is off: {}", c.id,
+                     peer_name_, why.detail)});
+  }
   if (had_records) left(c);
   if (joining) orphans_.push_back({ConnectionReset{c.id}});  // or the peer goes on waiting for its token
   if (stage_ != Stage::open) return;

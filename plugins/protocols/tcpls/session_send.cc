@@ -243,7 +243,7 @@ void Session::seal(Connection& c, OutgoingRecord& record, Keep keep, MessageRef 
   }
   for (Chunk& piece : sealed_) {
     c.bytes_sent += piece.data.size();
-    if (keep == Keep::all) c.unacked.add(piece.data.share());
+    if (keep == Keep::all && (settings_.failover || !c.unacked.has_data())) c.unacked.add(piece.data.share());
   }
   if (keep != Keep::nothing) c.unacked.end(sequence, now());
   if (c.port.credit() <= sealed_.bytes() - sealed_.back().data.size()) join_pieces();

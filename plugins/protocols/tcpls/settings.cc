@@ -30,6 +30,10 @@ constexpr OptionSpec kOptions[] = {
                 "of the one in use",
      .least = 0,
      .most = 7},
+    {.name = "failover",
+     .fallback = true,
+     .meaning = "keep what was sent until it is acknowledged; false: a session ends with a connection that takes data "
+                "along"},
     {.name = "user-timeout-ms",
      .fallback = std::int64_t{250},
      .meaning = "how long what was sent on a connection may stay "
@@ -110,6 +114,7 @@ Result<Settings> Settings::from(const Options& options) {
   made.tokens = static_cast<unsigned>(options.number("tokens"));
   made.joins_per_second = static_cast<unsigned>(options.number("joins-per-second"));
   made.standby = static_cast<unsigned>(options.number("standby"));
+  made.failover = options.flag("failover");
   made.user_timeout = ms("user-timeout-ms");
   made.reconnect = ms("reconnect-ms");
   made.unacked_max = bytes("unacknowledged-bytes");

@@ -41,6 +41,8 @@ class Unacked {
     pieces_.add(std::move(piece));
     ++next_.pieces;
   }
+  /// There are stream data in it.
+  bool has_data() const noexcept { return next_.place != kNowhere; }
   /// That record is complete.
   void end(std::uint64_t sequence, TimePoint at) {
     next_.sequence = sequence;
