@@ -74,6 +74,8 @@ void watch_race(const ConnectWanted& wanted, Preconnection& preconnection, RaceF
   });
 }
 
+double ms_between(TimePoint from, TimePoint to) { return std::chrono::duration<double, std::milli>(to - from).count(); }
+
 // The whole life of the connection; the result is the process's.
 Task<void> carry(const ConnectWanted& wanted, Preconnection& preconnection, Loop& loop, const Report& report,
                  ExitCode& code) {
@@ -83,12 +85,16 @@ Task<void> carry(const ConnectWanted& wanted, Preconnection& preconnection, Loop
     code = report.error(connection.error(), kNotConnected);
     co_return loop.stop();
   }
-  connection->on_notice([&report](Notice notice, const Error& detail) {
+  connection->on_notice([&](Notice notice, const Error& detail) {
     if (notice == Notice::soft_error) report.warning(detail.layer, detail.detail);
+    if (notice != Notice::path_change || !wanted.transport.verbose) return;
+    report.event(
+        stderr, "path",
+        {{"layer", std::string(detail.layer)}, {"detail", detail.detail}, {"ms", ms_between(began, loop.now())}});
   });
   if (wanted.transport.verbose) {
     auto fields = Report::describe(*connection);
-    fields.emplace_back("ms", std::chrono::duration<double, std::milli>(loop.now() - began).count());
+    fields.emplace_back("ms", ms_between(began, loop.now()));
     report.event(stderr, "connected", fields);
   }
   Result<void> how;

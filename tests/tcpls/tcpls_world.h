@@ -53,7 +53,7 @@ struct TcplsWorld {
   void take(Connection c) {
     peers.push_back(std::make_unique<Talker>(std::move(c)));
     peers.back()->listen_to_all();
-    peers.back()->read();
+    if (peers_read) peers.back()->read();
   }
   Talker& dial(const std::string& text) {
     Talker& t = *talkers.emplace_back(std::make_unique<Talker>());
@@ -106,6 +106,7 @@ struct TcplsWorld {
   Listener listener;
   std::vector<std::unique_ptr<Talker>> talkers, peers;
   bool listening = false;
+  bool peers_read = true;  // what comes to them, from the start
 
  private:
   Verdict judge(SimPacket& packet, std::uint16_t port) {

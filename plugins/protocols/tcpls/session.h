@@ -103,6 +103,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   bool something_waits() noexcept;
   bool may_send_more() noexcept;
   Connection* pick() noexcept;
+  void go_on_over(Connection* c) noexcept;
   bool pack(Connection& c, bool data) noexcept;
   bool pack_plain(Connection& c) noexcept;
   struct Portion {

@@ -96,7 +96,7 @@ void Session::leave_dead_paths(std::span<const Path> all) noexcept {
 Result<void> Session::migrate(std::uint64_t path) noexcept {
   if (server_ || plain_) return fail(Reason::unsupported, "only a client of TCPLS adds connections", 0, kLayer);
   for (const auto& c : connections_) {
-    if (c->usable() && c->port.route().path.id == path) return in_use_ = c.get(), Result<void>();
+    if (c->usable() && c->port.route().path.id == path) return go_on_over(c.get()), Result<void>();
   }
   if (path == 0 || path > UINT32_MAX)
     return fail(Reason::invalid_argument, "tcpls.path is the id of a path", 0, kLayer);
@@ -249,13 +249,13 @@ void Session::join_refused(Connection& c, const Error& why) noexcept {
 
 void Session::confirm(Connection& c) noexcept {
   c.confirmed = true;
-  if (c.preferred) in_use_ = &c;
   c.confirm_by = TimePoint::max();
   reconnect_by_ = TimePoint::max();
   Error news;
   news.layer = kLayer;
   news.detail = std::format("connection {} has joined the session with {}", c.id, peer_name_);
   host_.notify(Notice::path_change, std::move(news));
+  if (c.preferred) go_on_over(&c);
   invite();
   watch_connections();
   keep_connected();

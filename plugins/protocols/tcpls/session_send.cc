@@ -1,5 +1,6 @@
 // session_send.cc: records of a session that go out, and are kept as they are until the peer has acknowledged them.
 #include <algorithm>
+#include <format>
 
 #include "session.h"
 
@@ -54,15 +55,27 @@ bool Session::may_send_more() noexcept {
   return sent_ - acked_before_ < settings_.unacked_max;
 }
 
+// Pinned streams go by this connection from now on; null: there is none.
+void Session::go_on_over(Connection* c) noexcept {
+  if (c == in_use_) return;
+  in_use_ = c;
+  if (c == nullptr) return;
+  Error news;
+  news.layer = kLayer;
+  news.detail = std::format("streams go on over connection {}", c->id);
+  host_.notify(Notice::path_change, std::move(news));
+}
+
 // The connection for the next record; null: none takes one now.
 Connection* Session::pick() noexcept {
   const auto takes = [](const Connection& c) { return c.usable() && c.port.credit() > 0; };
   if (scheduler_ == Scheduler::pinned) {
     if (in_use_ == nullptr || !in_use_->usable()) {
-      in_use_ = nullptr;
+      Connection* nearest = nullptr;
       for (const auto& c : connections_) {
-        if (c->usable() && (in_use_ == nullptr || c->rtt < in_use_->rtt)) in_use_ = c.get();
+        if (c->usable() && (nearest == nullptr || c->rtt < nearest->rtt)) nearest = c.get();
       }
+      go_on_over(nearest);
     }
     return in_use_ != nullptr && takes(*in_use_) ? in_use_ : nullptr;
   }
