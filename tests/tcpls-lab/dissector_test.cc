@@ -169,6 +169,47 @@ TEST_F(Dissector, ReadsAReconnection) {
   EXPECT_GE(all("tcpls.join.token").size(), 2u);
 }
 
+// TCPLS-78, TCPLS-85: the way out that is in use is switched off.
+TEST_F(Dissector, ReadsAnInterfaceThatGoesDown) {
+  capture(250'000, "", [&](Process&) {
+    while (lab->path(1).counters(Way::back).packets < 5) std::this_thread::sleep_for(1ms);  // it has joined
+    lab->path(0).take_down(End::first);
+  });
+  dissect();
+  EXPECT_TRUE(stream() == content_of(250'000));
+  EXPECT_THAT(all("tcpls.reset"), Contains("0"));
+  EXPECT_THAT(carriers(), testing::IsSupersetOf({"0", "1"}));
+}
+
+// TCPLS-49, TCPLS-80: packets get lost, on one path forth and on the other one back.
+TEST_F(Dissector, ReadsLossInOneDirection) {
+  Shape lossy{.delay = 5ms, .loss = 0.03, .bits_per_second = 4'000'000};
+  lab->path(0).set(Way::forth, lossy);
+  lossy.loss = 0.1;
+  lab->path(1).set(Way::back, lossy);
+  capture(250'000, ",scheduler=aggregate", [](Process&) {});
+  dissect();
+  EXPECT_TRUE(stream() == content_of(250'000));
+  EXPECT_GT(lab->path(0).counters(Way::forth).lost, 0u);
+  EXPECT_THAT(carriers(), testing::IsSupersetOf({"0", "1"}));
+}
+
+// TCPLS-53, TCPLS-55, TCPLS-80: all connections are ended again and again; each token serves once.
+TEST_F(Dissector, ReadsManyKills) {
+  capture(400'000, "", [&](Process& sender) {
+    for (int kill = 0; kill < 6; ++kill) {
+      wait_for(40'000, sender);
+      end_connections(lab->client, 7000);
+    }
+  });
+  dissect();
+  EXPECT_TRUE(stream() == content_of(400'000));
+  const auto tokens = all("tcpls.join.token");
+  EXPECT_GE(tokens.size(), 6u);
+  EXPECT_EQ(std::set(tokens.begin(), tokens.end()).size(), tokens.size());
+  EXPECT_THAT(all("tcpls.token"), testing::IsSupersetOf(tokens)) << "those that the server gave";
+}
+
 // TCPLS-85: a path that swallows everything.
 TEST_F(Dissector, ReadsABlackHole) {
   capture(250'000, "", [&](Process&) {

@@ -35,6 +35,7 @@ struct Transfer : testing::Test {
     const std::string policy = TRELLIS_SOURCE_DIR "/policies/resilient.xml", program = test::program("file-transfer");
     Process receiver(lab->server.command({program, "receive", "--stack", stack(options), to, "0.0.0.0:7000"}));
     ASSERT_TRUE(receiver.wait_output("listening")) << receiver.error();
+    receiving = &receiver;
     Process sender(lab->client.command({"env", "SSLKEYLOGFILE=" + keys(), program, "send", "--policy", policy,
                                         "--stack", stack(options), from, ClientServer::address() + ":7000"}));
     ASSERT_TRUE(sender.wait_error(begins_when)) << sender.error();
@@ -87,6 +88,7 @@ struct Transfer : testing::Test {
   std::unique_ptr<ClientServer> lab;
   std::string begins_when = "; 1:";  // what the sender says before trouble begins: a second connection has joined
   std::string told;
+  Process* receiving = nullptr;  // while run() does its work
 };
 
 }  // namespace trellis::netlab

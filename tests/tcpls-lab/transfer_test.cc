@@ -1,5 +1,6 @@
 // A file goes from one computer to another by samples/file-transfer while what it goes over fails; the copy is whole.
 
+#include <csignal>
 #include <cstdlib>
 
 #include "transfer_lab.h"
@@ -64,6 +65,17 @@ TEST_F(Transfer, AHundredKills) {
     }
   });
   EXPECT_EQ(kills, 100) << "the file was there before";
+}
+
+// TCPLS-85, TCPLS-107: a receiver that takes nothing for long, so that TCP's window closes, is not a lost one.
+TEST_F(Transfer, AReceiverThatStandsStill) {
+  for (const std::size_t n : {0, 1}) lab->path(n).set({.delay = 1ms, .bits_per_second = 200'000'000});
+  run(60'000'000, "", [this](Process&) {
+    receiving->signal(SIGSTOP);
+    std::this_thread::sleep_for(3s);
+    receiving->signal(SIGCONT);
+  });
+  EXPECT_FALSE(told.contains("2:")) << told;
 }
 
 // TCPLS-49, TCPLS-87: both paths carry the file.

@@ -8,6 +8,8 @@
 namespace trellis {
 namespace {
 
+constexpr std::string_view kInFlight = "tcp.segmentsInFlight";
+
 using namespace std::chrono_literals;
 
 constexpr Duration kDisabled = Duration::max();
@@ -97,11 +99,13 @@ Result<PropertyValue> TcpProperties::get(Socket* socket, std::string_view name) 
   if (same_name(name, kTcpUserTimeoutEnabled.name)) return false;
   if (same_name(name, kTcpUserTimeoutChangeable.name)) return timeout_changeable_;
   if (same_name(name, kSendMsgMaxLen.name) || same_name(name, kRecvMsgMaxLen.name)) return UINT64_MAX;
-  const bool segment = same_name(name, kSingularTransmissionMsgMaxLen.name);
-  if (socket == nullptr || !(segment || same_name(name, kRoundTripTime.name))) return fail(Reason::unsupported);
+  const bool segment = same_name(name, kSingularTransmissionMsgMaxLen.name), flight = same_name(name, kInFlight);
+  if (socket == nullptr || !(segment || flight || same_name(name, kRoundTripTime.name)))
+    return fail(Reason::unsupported);
   auto info = get_option<tcp_info>(*socket, IPPROTO_TCP, TCP_INFO);
   if (!info) return fail(std::move(info));
   if (segment) return std::uint64_t{info->tcpi_snd_mss};
+  if (flight) return std::uint64_t{info->tcpi_unacked};
   return Duration(std::chrono::microseconds(info->tcpi_rtt));
 }
 
@@ -111,12 +115,13 @@ Result<void> TcpProperties::set(Socket* socket, Address::Family family, std::str
   if (same_name(name, kKeepAliveTimeout.name)) return set_keep_alive(socket, value);
   if (same_name(name, kConnCapacityProfile.name)) return set_profile(socket, family, value);
   if (same_name(name, kMaxSendRate.name)) return set_rate(socket, value);
-  if (name.size() > 4 && same_name(name.substr(0, 4), "tcp.")) return set_user_timeout(name, value);
+  if (name.size() > 4 && same_name(name.substr(0, 4), "tcp.") && !same_name(name, kInFlight))
+    return set_user_timeout(name, value);
   if (same_name(name, kRecvChecksumLen.name)) {
     return fail(Reason::unsupported, "TCP covers all bytes with its checksum; that cannot be changed", 0, kLayer);
   }
-  for (const std::string_view fixed :
-       {kSendMsgMaxLen.name, kRecvMsgMaxLen.name, kSingularTransmissionMsgMaxLen.name, kRoundTripTime.name}) {
+  for (const std::string_view fixed : {kInFlight, kSendMsgMaxLen.name, kRecvMsgMaxLen.name,
+                                       kSingularTransmissionMsgMaxLen.name, kRoundTripTime.name}) {
     if (same_name(name, fixed)) return fail(Reason::invalid_argument, std::string(fixed) + " is read-only", 0, kLayer);
   }
   return fail(Reason::unsupported);

@@ -42,9 +42,11 @@ struct Connection {
   TimePoint give_up = TimePoint::max();  ///< gone: what is unacknowledged is
                                          ///< sent elsewhere from then on
   Duration user_timeout{};               ///< as TCP was told
+  bool patient = false;                  ///< TCP was told to wait longer: the peer takes nothing, but is there
   Duration rtt{};                        ///< smoothed; zero: unknown
   Duration silence{};                    ///< of the peer, after which it is asked whether it is there; doubles
   TimePoint asked{};                     ///< when it was last asked, or heard
+  TimePoint looked{};                    ///< when be_patient() last looked
   std::uint64_t bytes_sent = 0;          ///< on the wire
   // What we received
   std::optional<std::uint64_t> received;  ///< number of the last record

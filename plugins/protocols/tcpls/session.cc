@@ -217,7 +217,7 @@ void Session::arm() noexcept {
   if (wish_after_ > now()) next = std::min(next, wish_after_);
   const bool several = usable() > 1;
   for (const auto& c : connections_) {
-    next = std::min({next, c->give_up, c->confirm_by, ask_at(*c)});
+    next = std::min({next, c->give_up, c->confirm_by, ask_at(*c), stalls_at(*c)});
     if (!c->open()) continue;
     if (c->ack_due > 0 && c->ack_at > now()) next = std::min(next, c->ack_at);  // else it waits for credit
     if (!several || c->unacked.empty()) continue;

@@ -155,6 +155,9 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void let_surplus_go() noexcept;
   void end_leaving() noexcept;
   void set_user_timeout(Connection& c) noexcept;
+  void tell_user_timeout(Connection& c, Duration time) noexcept;
+  TimePoint stalls_at(const Connection& c) const noexcept;
+  void be_patient(Connection& c) noexcept;
   void invite() noexcept;
   void watch_connections() noexcept;
   void leave_dead_paths(std::span<const Path> all) noexcept;

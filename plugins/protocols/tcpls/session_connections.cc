@@ -14,6 +14,7 @@ using tls::AlertDescription;
 constexpr Duration kGiveUpLeast = 200ms;       // before unacknowledged frames are sent again without a sign of the
                                                // peer
 constexpr std::size_t kAtOnceMost = 64 << 10;  // bytes that are cheaper to repeat than to wait for that sign
+constexpr Duration kPatience = 120s;           // with a peer that has everything, but takes nothing more
 constexpr Duration kWishPause = 200ms;         // after a wish has failed; doubles, to 3.2 s
 constexpr unsigned kJoinedMax = 12;            // connections of a session besides the first
 
@@ -201,8 +202,30 @@ void Session::set_user_timeout(Connection& c) noexcept {
   auto known = host_.lowers().ask(c.port, kRoundTripTime.name);
   if (const auto* const measured = known ? std::get_if<Duration>(&*known) : nullptr) rtt = std::max(rtt, *measured);
   c.user_timeout = std::max(settings_.user_timeout, rtt * 6);
-  if (auto told = host_.lowers().tell(c.port, kConnTimeout.name, c.user_timeout); !told)
+  c.patient = false;
+  tell_user_timeout(c, c.user_timeout);
+}
+
+void Session::tell_user_timeout(Connection& c, Duration time) noexcept {
+  if (auto told = host_.lowers().tell(c.port, kConnTimeout.name, time); !told)
     host_.log(Severity::info, "the user timeout of a connection was not set: " + told.error().detail);
+}
+
+// When to look whether a peer that acknowledges nothing is there.
+TimePoint Session::stalls_at(const Connection& c) const noexcept {
+  if (!c.open() || c.unacked.empty() || plain_) return TimePoint::max();
+  return std::max({c.unacked.oldest().at, c.progress, c.looked}) + std::max(settings_.user_timeout, c.user_timeout) / 2;
+}
+
+// A peer whose application is slow closes TCP's window, and the kernel takes the user timeout for that too: it would end
+// a connection on which everything has arrived. What tells one from the other is whether something is on its way.
+void Session::be_patient(Connection& c) noexcept {
+  c.looked = now();
+  const auto known = host_.lowers().ask(c.port, "tcp.segmentsInFlight");
+  const auto* const flight = known ? std::get_if<std::uint64_t>(&*known) : nullptr;
+  const bool patient = flight != nullptr && *flight == 0;
+  if (patient == std::exchange(c.patient, patient)) return;
+  tell_user_timeout(c, patient ? std::max(kPatience, c.user_timeout) : c.user_timeout);
 }
 
 // Looks to others like the rest of a handshake, and proves that we have the
@@ -428,6 +451,7 @@ void Session::watch_connections() noexcept {
     if (c->confirm_by <= now())
       lost(*c, {Reason::timed_out, 0, kLayer, std::format("connection {} did not join in time", c->id)}, true);
     if (ask_at(*c) <= now()) ask_peer(*c);
+    if (stalls_at(*c) <= now()) be_patient(*c);
     if (!c->open() || c->unacked.empty() || usable() < 2) continue;
     const TimePoint since = std::max(c->unacked.oldest().at, c->progress);
     const bool others_work = std::ranges::any_of(

@@ -22,7 +22,7 @@ void Session::on_up(LowerPort from, Batch& batch) noexcept {
   Connection* const c = from.mark<Connection>();
   if (c == nullptr || stage_ == Stage::over) return batch.clear();
   while (c->state != State::gone && stage_ != Stage::over && stage_ != Stage::asking) {
-    if (waiting_bytes_ > settings_.undelivered) return;  // the application is slow: TCP pushes back
+    if (waiting_bytes_ > settings_.undelivered && c->confirmed) return;  // the application is slow: TCP pushes back
     auto record = c->cutter.next(batch, pool());
     if (!record) {
       if (stage_ != Stage::open) return fail_with(std::move(record.error()));
@@ -236,7 +236,7 @@ void Session::take_ack(const Ack& ack) noexcept {
     const Duration sample = now() - sent;
     c->rtt = c->rtt == Duration{} ? sample : c->rtt + (sample - c->rtt) / 8;
     c->progress = now();
-    if (c->open() && c->rtt * 4 > c->user_timeout) set_user_timeout(*c);
+    if (c->open() && (c->patient || c->rtt * 4 > c->user_timeout)) set_user_timeout(*c);
   }
   if (c->state == State::gone) release(*c);
 }
