@@ -67,6 +67,8 @@ Preconnection& Preconnection::require(Feature feature) {
 }
 Preconnection& Preconnection::prohibit(Feature feature) {
   wishes_.prohibit = wishes_.prohibit | FeatureSet{feature};
+  if (feature == Feature::multipath)  // migration counts as multipath (RFC 9623 section 7.2)
+    wishes_.prohibit = wishes_.prohibit | FeatureSet{Feature::path_migration};
   plan_.reset();
   return *this;
 }
@@ -89,8 +91,8 @@ namespace {
 
 constexpr std::string_view kMultipath = "multipath";
 
-// RFC 9622 section 6.2.14. Disabled: one path, from beginning to end. Passive: we add none by ourselves. Active: stacks
-// that do go first. False: there is no such word.
+// RFC 9622 section 6.2.14. Disabled: one path, from beginning to end. Passive: one at a time; the peer may add some.
+// Active: stacks with several go first. False: there is no such word.
 bool set_multipath(Preconnection::Wishes& wishes, std::string_view word) {
   const FeatureSet multipath{Feature::multipath}, both{Feature::multipath, Feature::path_migration};
   if (word == "Disabled")

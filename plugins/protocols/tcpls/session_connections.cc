@@ -74,7 +74,7 @@ void Session::paths(std::span<const Path> all) noexcept {
 // The best way out came up while another one is in use (RFC 9621 section 4.2, TCPLS-81). What the session began with
 // is not moved: racing has chosen it.
 void Session::move_to_better_path(std::span<const Path> all) noexcept {
-  if (scheduler_ != Scheduler::pinned || stage_ != Stage::open || closing_ || in_use_ == nullptr) return;
+  if (scheduler_ != Scheduler::pinned || alone_ || stage_ != Stage::open || closing_ || in_use_ == nullptr) return;
   const auto best = std::ranges::find(all, interfaces_.front(), &Path::interface_name);
   if (auto moved = migrate(best->id); !moved)
     host_.log(Severity::info, "the session stays where it is: " + moved.error().detail);
