@@ -194,6 +194,7 @@ void ListenerCore::open_below() noexcept {
   below_->give_to(base_);
   below = &below_->top_link();
   below->upper = this;
+  below->segments = composed_->layers[place_].traits.segments && composed_->layers[place_ - 1].traits.segments;
   if (auto made = below_->make_layers(0); !made) return fail_later(std::move(made).error());
   below_->open(anyone_, Route(route_), true);
 }

@@ -8,6 +8,24 @@ namespace {
 constexpr std::size_t kAcceptorWindow = 16
                                         << 20;  // bytes of datagrams of all peers: all is read in the turn it came in
 constexpr std::size_t kFarewellsMost = 10'000;
+constexpr std::uint8_t kLongHeader = 0x80;
+
+/// How many bytes from the front on are of one connection. What the kernel has joined (GRO) comes from one address, and
+/// a client may have several connections there.
+std::uint32_t of_one_connection(const Chunk& chunk) noexcept {
+  const auto bytes = security::octets(chunk.data.bytes());
+  const auto size = static_cast<std::uint32_t>(bytes.size());
+  const std::uint32_t segment = chunk.segment_size;
+  if (segment == 0 || size <= segment) return size;
+  if (segment <= kIdBytes || (bytes[0] & kLongHeader) != 0) return segment;
+  const auto same = [&](std::uint32_t at) {
+    return size - at > kIdBytes && (bytes[at] & kLongHeader) == 0 &&
+           std::memcmp(&bytes[at + 1], &bytes[1], kIdBytes) == 0;
+  };
+  std::uint32_t run = segment;
+  while (run < size && same(run)) run += std::min(segment, size - run);
+  return run;
+}
 
 }  // namespace
 
@@ -34,7 +52,17 @@ void QuicAcceptor::close(const CloseArgs&) noexcept {
 }
 
 void QuicAcceptor::on_up(LowerPort from, Batch& batch) noexcept {
-  while (!batch.empty()) take(batch.pop());
+  while (!batch.empty()) {
+    Chunk chunk = batch.pop();
+    for (std::uint32_t run; (run = of_one_connection(chunk)) < chunk.data.size();) {
+      take(Chunk{.data = chunk.data.split_front(run),
+                 .info = chunk.info,
+                 .segment_size = chunk.segment_size,
+                 .ecn = chunk.ecn,
+                 .end_of_message = true});
+    }
+    take(std::move(chunk));
+  }
   from.grant_to(kAcceptorWindow);
 }
 

@@ -271,6 +271,7 @@ void QuicInstance::on_down(UpperPort from, Batch& batch) noexcept {
     s.out.add(batch.pop());
   }
   if (from.finished() && ready) s.finish = true;
+  if (s.is_datagrams()) refill(s);  // those that were refused take no room
   if (s.is_datagrams() || s.id == kNoId)
     forget_if_over(s);
   else
