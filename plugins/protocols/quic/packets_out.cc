@@ -153,6 +153,10 @@ ngtcp2_ssize QuicInstance::write_datagram(Stream& s, std::span<std::uint8_t> out
     else
       schedule_.next_turn();
     refill(s);
+    if (s.finish && s.datagrams.empty()) {  // the last one: it can be forgotten
+      stir(s);
+      host_.wake();
+    }
   }
   return n;
 }
