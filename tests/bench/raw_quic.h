@@ -44,7 +44,7 @@ struct RawQuicPeer {
 
 inline constexpr std::size_t kRawDatagram = 1200;
 /// Sizes of packets that are tried, as our layer does: the last one is the largest.
-inline constexpr std::array<std::uint16_t, 2> kRawQuicProbes{1406, 1452};
+inline constexpr std::array<std::uint16_t, 3> kRawQuicProbes{1452, 8952, 16'250};
 inline constexpr std::size_t kRawQuicPacket = kRawQuicProbes.back();
 
 /// One socket with its connections.

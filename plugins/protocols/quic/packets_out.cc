@@ -14,6 +14,16 @@ constexpr std::size_t kSegmentsMost = 64;   // that a kernel cuts
 constexpr std::size_t kBurstMost = 65'000;  // bytes of them
 constexpr std::size_t kPieces = 16;         // of a stream's data in one packet
 
+// Nobody else need hear that the interface takes no packets of this size: the library notices.
+MessageRef unheard(const MessageRef& course) {
+  MessageRef info = new_message();
+  info->remote = course->remote;
+  info->local = course->local;
+  info->no_fragmentation = true;
+  info->tell = [](MessageInfo*, Fate, const Error*) noexcept {};
+  return info;
+}
+
 bool same_path(const ngtcp2_path& a, const ngtcp2_path& b) noexcept { return ngtcp2_path_eq(&a, &b) != 0; }
 
 }  // namespace
@@ -178,8 +188,9 @@ void QuicInstance::push(Slice bytes, std::size_t segment, const ngtcp2_path& pat
   const bool cut = bytes.size() > segment;
   LowerPort port = port_of(path);
   if (!port) return;  // its way has gone in the meantime
+  const bool probe = segment > ngtcp2_conn_get_path_max_tx_udp_payload_size(connection_);
   port.push(Chunk{.data = std::move(bytes),
-                  .info = course(path),
+                  .info = probe ? unheard(course(path)) : course(path),
                   .segment_size = static_cast<std::uint16_t>(cut ? segment : 0),
                   .ecn = static_cast<std::uint8_t>(info.ecn),
                   .end_of_message = true});

@@ -75,6 +75,9 @@ void QuicInstance::settle(ngtcp2_settings& settings, ngtcp2_transport_params& pa
   settings.initial_ts = now();
   settings.cc_algo = own.congestion;
   settings.max_tx_udp_payload_size = own.packet_most;
+  settings.pmtud_probes = own.packet_sizes.data();
+  settings.pmtud_probeslen = own.packet_sizes.size();
+  settings.no_pmtud = own.packet_sizes.empty();
   settings.max_window = own.window_most;
   settings.max_stream_window = own.stream_window_most;
   settings.handshake_timeout = nanoseconds(own.handshake_timeout);

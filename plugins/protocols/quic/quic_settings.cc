@@ -8,6 +8,10 @@ namespace {
 
 constexpr std::int64_t kMiB = 1 << 20;
 constexpr std::int64_t kDay = 86'400'000;
+constexpr std::int64_t kLargePacket = 16'250;  // four of them go to the kernel at once
+
+// Payloads of Ethernet and of its large frames; of paths with tunnels.
+constexpr std::uint16_t kUsualSizes[] = {1452, 8952}, kSmallSizes[] = {1444, 1406, 1342, 1232};
 
 constexpr OptionSpec kOptions[] = {
     {.name = "versions",
@@ -59,7 +63,7 @@ constexpr OptionSpec kOptions[] = {
      .least = 1024,
      .most = 64 * kMiB},
     {.name = "packet-bytes",
-     .fallback = std::int64_t{1452},
+     .fallback = kLargePacket,
      .meaning = "largest UDP payload that is tried",
      .least = 1200,
      .most = 65527},
@@ -108,6 +112,18 @@ Result<Duration> read_keep_alive(std::int64_t ms) {
   return std::chrono::milliseconds(ms);
 }
 
+// Upwards to the largest one. The first that does not come through ends that, and then smaller ones are tried.
+std::vector<std::uint16_t> sizes_to_try(std::uint64_t most) {
+  std::vector<std::uint16_t> sizes;
+  const auto add = [&](std::uint16_t size) {
+    if (size < most) sizes.push_back(size);
+  };
+  std::ranges::for_each(kUsualSizes, add);
+  if (most > NGTCP2_MAX_UDP_PAYLOAD_SIZE) sizes.push_back(static_cast<std::uint16_t>(most));
+  std::ranges::for_each(kSmallSizes, add);
+  return sizes;
+}
+
 }  // namespace
 
 std::span<const OptionSpec> quic_options() noexcept {
@@ -136,6 +152,7 @@ Result<Settings> Settings::from(const Options& options) {
   s.window_most = std::max(s.window, bytes("window-most-bytes"));
   s.send_queue = bytes("send-queue-bytes");
   s.packet_most = bytes("packet-bytes");
+  s.packet_sizes = sizes_to_try(s.packet_most);
   const auto congestion = options.text("congestion-control");
   s.congestion = congestion == "bbr"    ? NGTCP2_CC_ALGO_BBR
                  : congestion == "reno" ? NGTCP2_CC_ALGO_RENO

@@ -30,6 +30,7 @@ struct Settings : security::CredentialSettings {
   std::uint64_t window_most = 0;
   std::size_t send_queue = 0;  ///< bytes of a stream that wait to be sent for the first time
   std::size_t packet_most = 0;
+  std::vector<std::uint16_t> packet_sizes;  ///< in the order in which they are tried
   ngtcp2_cc_algo congestion{};
   std::uint64_t close_code = 0;
   Retry retry{};
