@@ -384,7 +384,7 @@ void RawQuic::write(RawQuicPeer& peer) {
       if (used == 0) segment = size;
       ecn = static_cast<std::uint8_t>(info.ecn);
       used += size;
-      more = size == segment && most - used >= usual;
+      more = size == segment && size <= usual && most - used >= usual;
     }
     if (used > 0) send(peer, used, segment, ecn);
     left -= std::min(left, used);

@@ -75,7 +75,7 @@ bool QuicInstance::write_burst(std::size_t& budget) noexcept {
       return budget > 0;
     }
     used += bytes;
-    more = bytes == segment && room - used >= usual;
+    more = bytes == segment && bytes <= usual && room - used >= usual;  // a probe goes alone: it may be refused
   }
   send();
   return budget > 0;
