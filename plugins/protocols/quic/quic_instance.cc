@@ -238,6 +238,7 @@ void QuicInstance::read(const Chunk& chunk, const Address& local, const Address&
 }
 
 void QuicInstance::on_wake() noexcept {
+  if (std::exchange(due_, false)) on_deadline();
   if (stage_ == Stage::asking && answer_) {
     const Result<void> answer = *std::exchange(answer_, std::nullopt);
     question_.reset();
@@ -336,9 +337,12 @@ void QuicInstance::watch_time() noexcept {
   const ngtcp2_tstamp expiry = ngtcp2_conn_get_expiry(connection_);
   TimePoint at = path_work_at();
   if (expiry != UINT64_MAX) at = std::min(at, TimePoint{Duration(static_cast<Duration::rep>(expiry))});
+  const TimePoint now = host_.executor().now();
   // What is due waits for room below: on_credit() tells of that, and asking again at once would spin.
-  if (lower_.credit() == 0 && at != TimePoint::max()) at = std::max(at, host_.executor().now() + kRetryPause);
-  host_.deadline(at);
+  if (lower_.credit() == 0 && at != TimePoint::max()) at = std::max(at, now + kRetryPause);
+  if (at > now) return host_.deadline(at);
+  due_ = true;  // between two bursts of a fast sender: a timer would cost more
+  host_.wake();
 }
 
 void QuicInstance::flush() noexcept {

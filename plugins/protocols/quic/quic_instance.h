@@ -207,6 +207,7 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer, private
   bool early_ = false;      // data flows before the handshake is complete
   bool heard_ = false;      // the peer has answered
   bool confirmed_ = false;  // the handshake is (RFC 9001 section 4.1.2)
+  bool due_ = false;        // a deadline has passed already: on_wake() sees to it
   bool lost_ = false;       // the peer knows nothing of it any more
   bool draining_ = false;   // the peer has ended it, or we have: nothing is sent any more
 };
