@@ -166,5 +166,25 @@ TEST_F(RoamingQuic, ANatThatForgets) {
   EXPECT_TRUE(world.run_until([&] { return talker->reader->all == "are you there?"; }, 10s));
 }
 
+// QUIC-68: a server that would rather be spoken to elsewhere is tried there, and followed if it answers.
+TEST_F(RoamingQuic, FollowsAServerToItsPreferredAddress) {
+  network.link(router.add_interface("eth1", {"198.51.100.1"}), server.add_interface("eth1", {"198.51.100.7"}),
+               {.delay = 5ms});
+  connect(to_server(), quic("preferred-address='198.51.100.7:4433 [2001:db8::7]:4433'"));
+  EXPECT_TRUE(world.run_until([&] { return talker->connection.remote().ip[0] == 198; }, 5s));
+  EXPECT_TRUE(told(*talker, "goes on by the path"));
+  uplink.block({.verdict = Verdict::drop});
+  arrives(std::string(100'000, 'p'));
+  EXPECT_FALSE(talker->failed);
+}
+
+TEST_F(RoamingQuic, AServerThatIsNotWhereItAsksFor) {
+  connect(to_server(), quic("preferred-address=198.51.100.7:4433"));
+  world.run_for(10s);
+  EXPECT_EQ(talker->connection.remote().ip[0], 192);
+  EXPECT_TRUE(told(*talker, "cannot be used"));
+  arrives("still here");
+}
+
 }  // namespace
 }  // namespace trellis::tests

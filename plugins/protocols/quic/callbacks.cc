@@ -34,6 +34,8 @@ struct Callbacks {
   }
   static int handshake_confirmed(ngtcp2_conn*, void* user) {
     of(user).confirmed_ = true;
+    of(user).ways_.server_asks =
+        ngtcp2_conn_get_remote_transport_params(of(user).connection_)->preferred_addr_present != 0;
     return 0;
   }
   static int path_judged(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, const ngtcp2_path*,

@@ -1,10 +1,13 @@
 // paths.cc: a connection goes on by another path. A client asks the engine for another way down when the one in use
 // has gone, when the engine knows a better one, or when the application wants it; the library tries it (RFC 9000
 // section 9), and what is in use stays so until the peer has answered there. A server follows its peer.
+#include <ngtcp2/ngtcp2_crypto.h>
+
 #include <algorithm>
 #include <format>
 
 #include "net_path.h"
+#include "preferred_address.h"
 #include "quic_error.h"
 #include "quic_instance.h"
 
@@ -92,9 +95,32 @@ void QuicInstance::watch_paths() noexcept {
       stay("the peer has not answered there");
   }
   if (ways_.next && !ways_.trying) validate_next();
+  if (std::exchange(ways_.server_asks, false)) go_where_asked();
   if (ways_.look_at > now || ways_.wish || ways_.next || stage_ != Stage::open || !confirmed_) return;
   ways_.look_at = TimePoint::max();
   if (auto begun = move_to(0); !begun) host_.log(Severity::info, "no other path is used: " + begun.error().detail);
+}
+
+// RFC 9000 section 9.6. A server that forbids other moves is not followed: the library makes no difference. QUIC-68
+void QuicInstance::go_where_asked() noexcept {
+  const auto& told = ngtcp2_conn_get_remote_transport_params(connection_)->preferred_addr;
+  const Address there = preferred_of(told, lower_.route().remote.family);
+  if (!there || there == lower_.route().remote || ways_.wish || ways_.next || !may_move()) return;
+  auto wish = host_.lowers().want_lower({.purpose = LowerWish::Purpose::replace, .remote = there});
+  if (!wish) return host_.log(Severity::info, "the server is not spoken to where it asks for: " + wish.error().detail);
+  ways_.wish = *wish;
+  ways_.asked = true;
+}
+
+// An id of its own belongs to the address.
+void QuicInstance::offer_own_address(ngtcp2_transport_params& parameters) noexcept {
+  if (shared_.settings.preferred.empty()) return;
+  ngtcp2_preferred_addr& own = parameters.preferred_addr;
+  parameters.preferred_addr_present = 1;
+  offer_preferred(shared_.settings.preferred, own);
+  own.cid = new_id();
+  const auto& key = shared_.secrets.reset;
+  ngtcp2_crypto_generate_stateless_reset_token(own.stateless_reset_token, key.data(), key.size(), &own.cid);
 }
 
 TimePoint QuicInstance::path_work_at() const noexcept {

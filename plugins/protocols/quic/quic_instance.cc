@@ -133,6 +133,7 @@ Result<void> QuicInstance::make_server(ngtcp2_settings& settings, ngtcp2_transpo
   parameters.stateless_reset_token_present = 1;
   ngtcp2_crypto_generate_stateless_reset_token(parameters.stateless_reset_token, shared_.secrets.reset.data(),
                                                shared_.secrets.reset.size(), &ours);
+  offer_own_address(parameters);
   if (first_flight_->validated) {
     settings.token = first.token;
     settings.tokenlen = first.tokenlen;
@@ -148,6 +149,7 @@ Result<void> QuicInstance::make_server(ngtcp2_settings& settings, ngtcp2_transpo
     return fail(Reason::configuration, std::format("a connection cannot be made: {}", ngtcp2_strerror(done)), 0,
                 kLayer);
   enroll(ours);
+  if (parameters.preferred_addr_present != 0) enroll(parameters.preferred_addr.cid);
   return {};
 }
 

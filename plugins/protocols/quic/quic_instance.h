@@ -83,6 +83,7 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer, private
   Result<void> make_connection(const OpenArgs& args);
   Result<void> make_client(const OpenArgs& args, ngtcp2_settings& settings, ngtcp2_transport_params& parameters);
   Result<void> make_server(ngtcp2_settings& settings, ngtcp2_transport_params& parameters);
+  void offer_own_address(ngtcp2_transport_params& parameters) noexcept;
   void settle(ngtcp2_settings& settings, ngtcp2_transport_params& parameters) const noexcept;
   ngtcp2_cid new_id() noexcept;
   void enroll(const ngtcp2_cid& id);
@@ -130,6 +131,7 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer, private
   Result<void> may_move() const noexcept;
   Result<void> move_to(std::uint32_t path) noexcept;
   void watch_paths() noexcept;
+  void go_where_asked() noexcept;
   void validate_next() noexcept;
   void path_judged(const ngtcp2_path& path, bool good) noexcept;
   void moved() noexcept;
@@ -171,7 +173,8 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer, private
     bool known = false;                     // the engine has told paths before
     bool lost = false;                      // the path in use has gone
     bool trying = false;                    // the library tries the next one
-    bool asked = false;                     // by the application
+    bool asked = false;                     // by the application, or by the server
+    bool server_asks = false;               // to be spoken to elsewhere
   };
 
   LayerHost& host_;

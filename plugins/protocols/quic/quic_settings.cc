@@ -3,6 +3,8 @@
 #include <chrono>
 #include <format>
 
+#include "preferred_address.h"
+
 namespace trellis::quic {
 namespace {
 
@@ -86,6 +88,9 @@ constexpr OptionSpec kOptions[] = {
      .most = 1 << 24},
     {.name = "datagrams", .fallback = true, .meaning = "unreliable datagrams beside the streams (RFC 9221)"},
     {.name = "migration", .fallback = true, .meaning = "a connection may change its path"},
+    {.name = "preferred-address",
+     .fallback = std::string_view(),
+     .meaning = "where a server wants its clients to go once they are let in: 192.0.2.7:443 [2001:db8::7]:443"},
     {.name = "early-data", .fallback = true, .meaning = "a server accepts early data (0-RTT), each once"},
 };
 
@@ -138,10 +143,13 @@ Result<Settings> Settings::from(const Options& options) {
   if (!versions) return fail(std::move(versions));
   auto keep_alive = read_keep_alive(options.number("keep-alive-ms"));
   if (!keep_alive) return fail(std::move(keep_alive));
+  auto preferred = read_preferred(options.text("preferred-address"));
+  if (!preferred) return fail(std::move(preferred));
   const auto bytes = [&](std::string_view name) { return static_cast<std::uint64_t>(options.number(name)); };
   Settings s;
   static_cast<security::CredentialSettings&>(s) = std::move(*credentials);
   s.versions = std::move(*versions);
+  s.preferred = std::move(*preferred);
   s.keep_alive = *keep_alive;
   s.idle_timeout = std::chrono::milliseconds(options.number("idle-timeout-ms"));
   s.streams_bidi = bytes("streams");

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "security/credential_settings.h"
+#include "trellis/address.h"
 #include "trellis/clock.h"
 #include "trellis/option.h"
 #include "trellis/result.h"
@@ -31,6 +32,7 @@ struct Settings : security::CredentialSettings {
   std::size_t send_queue = 0;  ///< bytes of a stream that wait to be sent for the first time
   std::size_t packet_most = 0;
   std::vector<std::uint16_t> packet_sizes;  ///< in the order in which they are tried
+  std::vector<Address> preferred;           ///< of a server: where it would rather be spoken to
   ngtcp2_cc_algo congestion{};
   std::uint64_t close_code = 0;
   Retry retry{};
