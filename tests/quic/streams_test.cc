@@ -261,5 +261,21 @@ TEST_F(Quic, AFastPathWithALongRoundTripIsFilled) {
   EXPECT_LT(pair.world.now() - before, 12s) << "32 MiB; a window of 256 KiB would take 25 s";
 }
 
+// QUIC-36, QUIC-87: the network treats all streams of a connection alike; who wants another treatment opens another
+// connection, which has its own ports.
+TEST_F(Quic, StreamsShareTheirTreatmentByTheNetwork) {
+  pair.listen(quic());
+  Talker& first = pair.dial_ready(quic());
+  Talker& second = pair.clone(first);
+  Talker& other = pair.dial_ready(quic());
+  ASSERT_TRUE(pair.until([&] { return second.ready.has_value(); }));
+  ASSERT_TRUE(second.connection.set("connCapacityProfile", std::string("scavenger")));
+  EXPECT_EQ(fact<std::string>(first.connection, "connCapacityProfile"), "Scavenger");
+  EXPECT_EQ(fact<std::string>(second.connection, "connCapacityProfile"), "Scavenger");
+  EXPECT_EQ(fact<std::string>(other.connection, "connCapacityProfile"), "Default");
+  EXPECT_EQ(first.connection.local().port, second.connection.local().port);
+  EXPECT_NE(first.connection.local().port, other.connection.local().port);
+}
+
 }  // namespace
 }  // namespace trellis::tests
