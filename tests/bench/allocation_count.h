@@ -3,6 +3,8 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <string_view>
 
 namespace trellis::bench {
 
@@ -12,6 +14,9 @@ struct AllocationCount {
   std::size_t live_bytes = 0;  ///< not freed, with what malloc itself adds to each block
 };
 AllocationCount allocation_count();
+
+/// What these libraries allocate is not a call any more: names as in "libngtcp2". Those that are loaded by now.
+void overlook_calls_of(std::initializer_list<std::string_view> libraries);
 
 /// Begins to count. False in builds with sanitizers, which need malloc for themselves: nothing is counted there.
 bool count_allocations();
