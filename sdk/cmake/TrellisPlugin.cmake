@@ -1,5 +1,17 @@
 set(TRELLIS_CONFORMANCE_SEEDS 200 CACHE STRING "How many seeds the conformance test of a plugin runs")
 
+# Whether a library is a static one of this build, and no imported one.
+function(trellis_is_built_here library out)
+  set(${out} FALSE PARENT_SCOPE)
+  if(TARGET "${library}")
+    get_target_property(type "${library}" TYPE)
+    get_target_property(imported "${library}" IMPORTED)
+    if(type STREQUAL "STATIC_LIBRARY" AND NOT imported)
+      set(${out} TRUE PARENT_SCOPE)
+    endif()
+  endif()
+endfunction()
+
 # trellis_add_plugin(name SOURCES <files> [LIBRARIES <libraries>] [CONFORMANCE_SEEDS <number>])
 #
 # CONFORMANCE_SEEDS: fewer than TRELLIS_CONFORMANCE_SEEDS, for a protocol whose handshake is expensive.
@@ -37,8 +49,20 @@ function(trellis_add_plugin name)
     PREFIX "" SUFFIX ".so"
     LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/plugins"
     CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON)
-  # Plugins that others can write are refused, and with umask 002 a group could.
-  add_custom_command(TARGET ${name} POST_BUILD VERBATIM
+  # What the plugin's own code refers to goes into a section of its file: once libraries are linked in, nothing tells
+  # their calls from its own, and the kit's check D6 judges the plugin. Own are its sources and what is built with it.
+  set(own "$<TARGET_OBJECTS:${name}>")
+  foreach(library IN LISTS plugin_LIBRARIES)
+    trellis_is_built_here("${library}" built_here)
+    if(built_here)
+      list(APPEND own "$<TARGET_OBJECTS:${library}>")
+    endif()
+  endforeach()
+  set(references "${CMAKE_CURRENT_BINARY_DIR}/${name}.references")
+  add_custom_command(TARGET ${name} POST_BUILD VERBATIM COMMAND_EXPAND_LISTS
+    COMMAND ${CMAKE_NM} --undefined-only --format=just-symbols ${own} > "${references}"
+    COMMAND ${CMAKE_OBJCOPY} --add-section ".trellis_references=${references}" "$<TARGET_FILE:${name}>"
+    # Plugins that others can write are refused, and with umask 002 a group could.
     COMMAND chmod go-w "$<TARGET_FILE:${name}>" "$<TARGET_FILE_DIR:${name}>")
   install(TARGETS ${name} LIBRARY DESTINATION lib/trellis/plugins)
   install(CODE "execute_process(COMMAND chmod go-w \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/lib/trellis/plugins\"

@@ -6,7 +6,9 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <ranges>
 #include <span>
+#include <string_view>
 
 namespace trellis::conformance {
 namespace {
@@ -24,7 +26,33 @@ std::vector<T> read(std::span<const char> bytes, std::size_t offset, std::size_t
   return values;
 }
 
-void sort_in(const Elf64_Sym& symbol, std::string name, DynamicSymbols& out) {
+// The section in which the build notes what a plugin's own objects refer to: a name per line, after each object's.
+constexpr std::string_view kReferences = ".trellis_references";
+
+std::string string_at(std::span<const char> text, std::size_t offset) {
+  const std::span rest = text.subspan(std::min(offset, text.size()));
+  return {rest.begin(), std::ranges::find(rest, '\0')};
+}
+
+/// The bytes of a section by its name; nothing when there is none.
+std::vector<char> read_named(std::span<const char> bytes, const Elf64_Ehdr& header,
+                             std::span<const Elf64_Shdr> sections, std::string_view name) {
+  if (header.e_shstrndx >= sections.size()) return {};
+  const Elf64_Shdr& table = sections[header.e_shstrndx];
+  const auto names = read<char>(bytes, table.sh_offset, table.sh_size);
+  for (const Elf64_Shdr& section : sections) {
+    if (string_at(names, section.sh_name) == name) return read<char>(bytes, section.sh_offset, section.sh_size);
+  }
+  return {};
+}
+
+std::vector<std::string> lines_of(std::span<const char> text) {
+  std::vector<std::string> lines;
+  for (const auto line : std::views::split(text, '\n')) lines.emplace_back(line.begin(), line.end());
+  return lines;
+}
+
+void sort_in(const Elf64_Sym& symbol, std::string name, PluginSymbols& out) {
   const unsigned char binding = ELF64_ST_BIND(symbol.st_info);
   if (name.empty() || binding == STB_LOCAL) return;
   if (symbol.st_shndx == SHN_UNDEF) return out.wanted.push_back(std::move(name));
@@ -34,7 +62,7 @@ void sort_in(const Elf64_Sym& symbol, std::string name, DynamicSymbols& out) {
 
 }  // namespace
 
-Result<DynamicSymbols> read_dynamic_symbols(const std::string& file) {
+Result<PluginSymbols> read_symbols(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
   const std::vector<char> bytes(std::istreambuf_iterator<char>(in), {});
   const auto header = read<Elf64_Ehdr>(bytes, 0, 1);
@@ -47,12 +75,13 @@ Result<DynamicSymbols> read_dynamic_symbols(const std::string& file) {
   if (table == sections.end() || table->sh_link >= sections.size()) return damaged(file, "has no dynamic symbols");
   const Elf64_Shdr& names = sections[table->sh_link];
   const auto text = read<char>(bytes, names.sh_offset, names.sh_size);
-  DynamicSymbols symbols;
+  PluginSymbols symbols;
   for (const Elf64_Sym& symbol : read<Elf64_Sym>(bytes, table->sh_offset, table->sh_size / sizeof(Elf64_Sym))) {
     if (symbol.st_name >= text.size()) return damaged(file, "has a symbol without a name");
-    const std::span rest = std::span(text).subspan(symbol.st_name);
-    sort_in(symbol, {rest.begin(), std::ranges::find(rest, '\0')}, symbols);
+    sort_in(symbol, string_at(text, symbol.st_name), symbols);
   }
+  const auto references = read_named(bytes, header[0], sections, kReferences);
+  symbols.own = references.empty() ? symbols.wanted : lines_of(references);
   return symbols;
 }
 

@@ -76,6 +76,27 @@ TEST(Check, ShippedPluginsPassByFile) {
   EXPECT_EQ(line.status, 0) << line.output;
 }
 
+// What a library does is not the plugin's, even where it becomes a part of the plugin's file.
+TEST(Check, TellsAPluginsOwnCallsFromThoseOfItsLibraries) {
+  const Folder folder;
+  const auto built = folder.run(R"(trellis new-plugin protocol dated
+echo 'extern "C" long now() { return __builtin_labs(time(nullptr)); }' > now.cc
+"$CXX" $CXXFLAGS -include ctime -fPIC -c now.cc && ar rc libnow.a now.o
+sed -i "s|dated_instance.cc)|dated_instance.cc LIBRARIES $PWD/libnow.a)|" dated/CMakeLists.txt
+echo 'extern "C" long now(); long began = now();' >> dated/plugin.cc
+)" + with_name(kBuild, "dated") + " --target dated\nnm -D --undefined-only dated/build/plugins/dated.so | grep -w time");
+  ASSERT_EQ(built.status, 0) << built.output;
+  const auto checked = folder.run("trellis check dated/build/plugins/dated.so --below tcp --check D");
+  EXPECT_EQ(checked.status, 0) << checked.output;
+  const auto own = folder.run(R"(echo '#include <ctime>
+std::time_t now_too = std::time(nullptr);' >> dated/plugin.cc
+cmake --build dated/build --target dated)");
+  ASSERT_EQ(own.status, 0) << own.output;
+  const auto refused = folder.run("trellis check dated/build/plugins/dated.so --below tcp --check D6");
+  EXPECT_EQ(refused.status, 5) << refused.output;
+  EXPECT_NE(refused.output.find("found a call to time:"), std::string::npos) << refused.output;
+}
+
 TEST(Check, SaysWhatIsWrong) {
   const Folder folder;
   const std::string plugins = TRELLIS_BUILD_DIR "/plugins/";

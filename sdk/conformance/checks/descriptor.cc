@@ -39,7 +39,7 @@ bool is_toolchain_symbol(const std::string& name) {
 
 void exports_two_symbols(Trial& t) {
   if (!t.wants("file")) return;
-  auto symbols = read_dynamic_symbols(t.subject().plugin);
+  auto symbols = read_symbols(t.subject().plugin);
   if (!symbols) return t.fail(symbols.error().detail);
   std::erase_if(symbols->exported, is_toolchain_symbol);
   for (const char* needed : {"trellis_plugin_descriptor", "trellis_plugin_register"}) {
@@ -67,7 +67,8 @@ void registers_what_it_provides(Trial& t) {
   if (auto kinds = load_plugin(seen, {}); !kinds) t.fail(kinds.error().detail);
 }
 
-// Calls that reach around the executor. What a library behind the layer does is found out by V3 and F1 instead.
+// Calls that reach around the executor. What a library behind the layer does, linked in or not, is found out by V3 and
+// F1 instead.
 constexpr std::string_view kAround[] = {
     "clock_gettime",
     "gettimeofday",
@@ -123,9 +124,9 @@ constexpr std::string_view kAround[] = {
 
 void uses_only_the_executor(Trial& t) {
   if (!t.wants("file")) return;
-  const auto symbols = read_dynamic_symbols(t.subject().plugin);
+  const auto symbols = read_symbols(t.subject().plugin);
   if (!symbols) return t.fail(symbols.error().detail);
-  for (const std::string& name : symbols->wanted) {
+  for (const std::string& name : symbols->own) {
     if (!std::ranges::contains(kAround, std::string_view(name))) continue;
     return t.fail(
         std::format("found a call to {}: time, random numbers, sockets and tasks come from LayerHost::executor(), "
