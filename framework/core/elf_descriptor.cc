@@ -10,6 +10,7 @@
 #include <format>
 #include <iterator>
 #include <optional>
+#include <tuple>
 
 #include "core/layer_names.h"
 #include "core/nearest.h"
@@ -72,12 +73,13 @@ bool read_value(const ByteSource& file, std::uint64_t offset, T& out) {
 
 Result<Elf64_Ehdr> read_header(const ByteSource& file) {
   if (file.size() == 0) return refuse("an empty file", "an ELF shared object", "build or copy it again");
-  Elf64_Ehdr header;
-  unsigned char magic[SELFMAG];
-  if (!read_value(file, 0, magic) || std::memcmp(magic, ELFMAG, SELFMAG) != 0) {
+  Elf64_Ehdr header{};
+  const bool whole = read_value(file, 0, header);
+  if (!whole) std::ignore = file.read(0, std::as_writable_bytes(std::span(header.e_ident).first<SELFMAG>()));
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) {
     return refuse("a file that is not ELF", "an ELF shared object", "only plugins may be named *.so here");
   }
-  if (!read_value(file, 0, header)) return refuse("half an ELF header", "a whole one", kDamaged);
+  if (!whole) return refuse("half an ELF header", "a whole one", kDamaged);
   if (header.e_ident[EI_CLASS] != ELFCLASS64) return refuse("an ELF file that is not of 64 bits", "ELF64", kRebuild);
   if (header.e_ident[EI_DATA] != kEndian)
     return refuse("an ELF file of the other byte order", "this machine's", kRebuild);

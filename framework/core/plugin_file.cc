@@ -5,11 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <format>
-#include <memory>
+#include <system_error>
 #include <utility>
 
 #include "core/layer_names.h"
@@ -55,34 +54,37 @@ std::string parent(const std::string& path) {
   return directory.empty() ? "." : directory;
 }
 
-Result<std::string> real_path(const std::string& path) {
-  const std::unique_ptr<char, decltype(&std::free)> real(realpath(path.c_str(), nullptr), &std::free);
-  if (real) return std::string(real.get());
-  const int code = errno;
-  return refuse(std::format("found nothing to open ({}), expected a plugin: check the path", std::strerror(code)),
-                code);
+// The kernel knows it of the open file; a path that was resolved by itself could lead elsewhere by now.
+Result<std::string> real_path(int descriptor) {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink(std::format("/proc/self/fd/{}", descriptor), error);
+  if (!error) return path.string();
+  return refuse(std::format("found no /proc/self/fd ({}), expected it: mount /proc", error.message()), error.value());
 }
 
 }  // namespace
 
 Result<PluginFile> PluginFile::open(const std::string& path) {
-  auto real = real_path(path);
-  if (!real) return fail(std::move(real));
   // Nonblocking, because opening a named pipe would wait for its writer.
-  const int descriptor = ::open(real->c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (descriptor < 0) {
+  PluginFile file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (file.descriptor_ < 0) {
     const int code = errno;
-    return refuse(std::format("found a file closed to us ({}), expected one that can be read: check its mode",
-                              std::strerror(code)),
+    if (code != ENOENT && code != ENOTDIR && code != ELOOP) {
+      return refuse(std::format("found a file closed to us ({}), expected one that can be read: check its mode",
+                                std::strerror(code)),
+                    code);
+    }
+    return refuse(std::format("found nothing to open ({}), expected a plugin: check the path", std::strerror(code)),
                   code);
   }
-  PluginFile file(std::move(*real), descriptor);
+  auto real = real_path(file.descriptor_);
+  if (!real) return fail(std::move(real));
+  file.path_ = std::move(*real);
   if (auto fine = file.check(); !fine) return fail(std::move(fine));
-  const std::string found_in = parent(path);
-  const std::string lies_in = parent(file.path_);
-  for (const std::string& directory : {found_in, lies_in}) {
-    if (auto fine = check_directory(directory); !fine) return fail(std::move(fine));
-  }
+  const std::string found_in = parent(path), lies_in = parent(file.path_);
+  if (auto fine = check_directory(found_in); !fine) return fail(std::move(fine));
+  if (found_in == lies_in) return file;
+  if (auto fine = check_directory(lies_in); !fine) return fail(std::move(fine));
   return file;
 }
 

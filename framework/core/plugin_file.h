@@ -34,7 +34,7 @@ class PluginFile {
   Identity identity() const noexcept { return {status_.st_dev, status_.st_ino}; }
 
  private:
-  PluginFile(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
+  explicit PluginFile(int descriptor) : descriptor_(descriptor) {}
   Result<void> check() noexcept;
 
   std::string path_;

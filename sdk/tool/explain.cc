@@ -1,5 +1,4 @@
 // explain.cc: `trellis explain`: what would be tried under a policy, in which order, and why, without trying it.
-#include <Poco/JSON/Array.h>
 
 #include <algorithm>
 #include <format>
@@ -126,34 +125,34 @@ void print_stacks(const Stacks& stacks) {
   }
 }
 
-Poco::JSON::Object stacks_json(const Stacks& stacks) {
-  Poco::JSON::Object all = json_object();
-  all.set("policy", stacks.profile.policy.name);
-  all.set("file", printable(stacks.profile.policy.file));
-  Poco::JSON::Array judged, pairs;
+json::object stacks_json(const Stacks& stacks) {
+  json::object all;
+  all["policy"] = stacks.profile.policy.name;
+  all["file"] = printable(stacks.profile.policy.file);
+  json::array judged, pairs;
   for (const Judged& one : stacks.judged) {
-    Poco::JSON::Object object = json_object();
-    object.set("name", one.spec->name);
-    object.set("layers", stack_text(*one.spec));
-    object.set("in", one.out.empty());
-    if (!one.out.empty()) object.set("because", printable(one.out));
+    json::object object;
+    object["name"] = one.spec->name;
+    object["layers"] = stack_text(*one.spec);
+    object["in"] = one.out.empty();
+    if (!one.out.empty()) object["because"] = printable(one.out);
     if (one.stack) {
-      object.set("features", to_string(one.stack->traits.have));
-      object.set("security", security_text(one.stack->traits.security));
-      object.set("round_trips", one.stack->traits.handshake_rtts);
+      object["features"] = to_string(one.stack->traits.have);
+      object["security"] = security_text(one.stack->traits.security);
+      object["round_trips"] = one.stack->traits.handshake_rtts;
     }
-    judged.add(object);
+    judged.emplace_back(object);
   }
   for (const Pair& pair : stacks.pairs) {
-    Poco::JSON::Object object = json_object();
-    object.set("a", stacks.profile.stacks[pair.a]->name);
-    object.set("b", stacks.profile.stacks[pair.b]->name);
-    object.set("equivalent", pair.differ.empty());
-    if (!pair.differ.empty()) object.set("because", printable(pair.differ));
-    pairs.add(object);
+    json::object object;
+    object["a"] = stacks.profile.stacks[pair.a]->name;
+    object["b"] = stacks.profile.stacks[pair.b]->name;
+    object["equivalent"] = pair.differ.empty();
+    if (!pair.differ.empty()) object["because"] = printable(pair.differ);
+    pairs.emplace_back(object);
   }
-  all.set("stacks", judged);
-  all.set("equivalence", pairs);
+  all["stacks"] = judged;
+  all["equivalence"] = pairs;
   return all;
 }
 
@@ -255,7 +254,7 @@ int explain(std::span<char* const> words) {
   const std::vector<PluginRules> rules{policy->plugins};
   Registry registry(plugin_directories(rules, {}), rules);
   const Stacks stacks(registry, std::move(*policy));
-  Poco::JSON::Object all = stacks_json(stacks);
+  json::object all = stacks_json(stacks);
   if (!json) print_stacks(stacks);
 
   const auto loop = make_loop();
@@ -263,9 +262,8 @@ int explain(std::span<char* const> words) {
   Result<RaceReport> race =
       framework ? rehearse(**framework, *loop, wanted->transport, wanted->remote) : std::unexpected(framework.error());
   if (race && !json) print_race(*race);
-  if (race) all.set("race", to_json(*race));
-  if (json) all.stringify(std::cout, 2);
-  if (json) std::cout << '\n';
+  if (race) all["race"] = to_json(*race);
+  if (json) std::cout << to_lines(all) << '\n';
   std::cout.flush();
   if (!std::cout) return report.error({Reason::exhausted, 0, "stdout", "cannot write standard output"}, kBroken);
   if (!race) return report.error(race.error(), framework ? kNotConnected : kRefused);

@@ -7,7 +7,9 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,11 +24,26 @@ namespace {
 
 using trellis::tool::Command;
 
+// Races in virtual time are a program of their own, beside this one.
+int race(std::span<char* const> words) {
+  std::error_code error;
+  const std::filesystem::path program =
+      std::filesystem::read_symlink("/proc/self/exe", error).replace_filename("trellis-race");
+  std::string name = program.string();
+  std::vector<char*> arguments{name.data()};
+  arguments.insert(arguments.end(), words.begin(), words.end());
+  arguments.push_back(nullptr);
+  execv(name.c_str(), arguments.data());
+  std::fprintf(stderr, "trellis race: found no program \"%s\" (%s), expected it beside trellis: install it too\n",
+               name.c_str(), strerrordesc_np(errno));
+  return trellis::tool::kRefused;
+}
+
 constexpr Command kCommands[] = {
     {"connect", "carry standard input to a peer and what comes back to standard output", trellis::tool::connect},
     {"listen", "wait for peers: join one with standard input and output, or serve many", trellis::tool::listen},
     {"explain", "say what would be raced under a policy, in which order and why", trellis::tool::explain},
-    {"race", "race a policy in a simulated network, or replay a recorded race", trellis::tool::race},
+    {"race", "run races in virtual time: in a simulated network, or one that was recorded", race},
     {"state", "show or forget what connections remember of earlier ones", trellis::tool::state},
     {"plugins", "list the plugins that are found, and why some are refused", trellis::tool::plugins},
     {"new-plugin", "make a folder with a plugin to start from", trellis::tool::new_plugin},

@@ -1,6 +1,4 @@
 // plugins.cc: `trellis plugins`: every file that could be a plugin, with what it says of itself or why it is refused.
-#include <Poco/JSON/Array.h>
-#include <Poco/JSON/Object.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +11,7 @@
 #include "core/policy.h"
 #include "core/registry.h"
 #include "core/text.h"
+#include "json.h"
 #include "report.h"
 
 namespace trellis::tool {
@@ -68,32 +67,31 @@ void print_text(const Registry& registry) {
   }
 }
 
-Poco::JSON::Object to_json(const PluginEntry& entry) {
-  Poco::JSON::Object object(Poco::JSON_PRESERVE_KEY_ORDER);
-  object.set("file", entry.file);
-  object.set("state", std::string(state(entry)));
-  if (!entry.refusal.empty()) object.set("refusal", entry.refusal);
+json::object entry_json(const PluginEntry& entry) {
+  json::object object;
+  object["file"] = entry.file;
+  object["state"] = std::string(state(entry));
+  if (!entry.refusal.empty()) object["refusal"] = entry.refusal;
   if (!entry.described) return object;
-  object.set("name", entry.info.name);
-  object.set("version", entry.info.version);
-  object.set("license", entry.info.license);
-  object.set("maturity", std::string(to_string(entry.info.maturity)));
-  object.set("summary", entry.info.summary);
-  Poco::JSON::Array provided;
-  for (const Provided& one : entry.info.provides) provided.add(to_string(one));
-  object.set("provides", provided);
+  object["name"] = entry.info.name;
+  object["version"] = entry.info.version;
+  object["license"] = entry.info.license;
+  object["maturity"] = std::string(to_string(entry.info.maturity));
+  object["summary"] = entry.info.summary;
+  json::array provided;
+  for (const Provided& one : entry.info.provides) provided.emplace_back(to_string(one));
+  object["provides"] = provided;
   return object;
 }
 
 void print_json(const Registry& registry) {
-  Poco::JSON::Object all(Poco::JSON_PRESERVE_KEY_ORDER);
-  Poco::JSON::Array files, directories;
-  for (const PluginEntry& entry : registry.files()) files.add(to_json(entry));
-  for (const std::string& directory : registry.directories()) directories.add(directory);
-  all.set("plugins", files);
-  all.set("directories", directories);
-  all.stringify(std::cout, 2);
-  std::cout << '\n';
+  json::object all;
+  json::array files, directories;
+  for (const PluginEntry& entry : registry.files()) files.emplace_back(entry_json(entry));
+  for (const std::string& directory : registry.directories()) directories.emplace_back(directory);
+  all["plugins"] = files;
+  all["directories"] = directories;
+  std::cout << to_lines(all) << '\n';
 }
 
 }  // namespace

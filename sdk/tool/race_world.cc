@@ -1,12 +1,12 @@
 #include "race_world.h"
 
-#include <Poco/JSON/Object.h>
 #include <unistd.h>
 
 #include <format>
 #include <iostream>
 #include <utility>
 
+#include "json.h"
 #include "simulation/race_statistics.h"
 
 namespace trellis::tool {
@@ -104,36 +104,35 @@ void print_text(const RaceSimulation& simulation, const RaceWanted& wanted, cons
   std::cout << std::format("failures            {}\n", counts_text(all.failures()));
 }
 
-Poco::JSON::Object counts_json(const Counts& counts) {
-  Poco::JSON::Object object(Poco::JSON_PRESERVE_KEY_ORDER);
-  for (const auto& [word, count] : counts) object.set(word, count);
+json::object counts_json(const Counts& counts) {
+  json::object object;
+  for (const auto& [word, count] : counts) object[word] = count;
   return object;
 }
 
 void print_json(const RaceSimulation& simulation, const RaceWanted& wanted, const RaceStatistics& all) {
-  Poco::JSON::Object object(Poco::JSON_PRESERVE_KEY_ORDER);
-  object.set("event", "races");
-  object.set("policy", simulation.policy_name());
-  object.set("world", simulation.world().name);
-  object.set("seed", wanted.seed);
-  object.set("runs", all.runs());
-  object.set("connected", all.connected());
-  Poco::JSON::Object times(Poco::JSON_PRESERVE_KEY_ORDER);
+  json::object object;
+  object["event"] = "races";
+  object["policy"] = simulation.policy_name();
+  object["world"] = simulation.world().name;
+  object["seed"] = wanted.seed;
+  object["runs"] = all.runs();
+  object["connected"] = all.connected();
+  json::object times;
   constexpr std::pair<const char*, double> kQuantiles[] = {{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}, {"most", 1}};
   for (const auto& [name, share] : kQuantiles) {
-    if (all.connected() > 0) times.set(name, ms(all.quantile(share)));
+    if (all.connected() > 0) times[name] = ms(all.quantile(share));
   }
-  object.set("time_to_connect_ms", times);
-  Poco::JSON::Object attempts(Poco::JSON_PRESERVE_KEY_ORDER);
-  attempts.set("all", all.attempts());
-  attempts.set("most", all.attempts_most());
-  object.set("attempts", attempts);
-  object.set("stacks", counts_json(all.stacks()));
-  object.set("paths", counts_json(all.paths()));
-  object.set("families", counts_json(all.families()));
-  object.set("failures", counts_json(all.failures()));
-  object.stringify(std::cout);
-  std::cout << '\n';
+  object["time_to_connect_ms"] = times;
+  json::object attempts;
+  attempts["all"] = all.attempts();
+  attempts["most"] = all.attempts_most();
+  object["attempts"] = attempts;
+  object["stacks"] = counts_json(all.stacks());
+  object["paths"] = counts_json(all.paths());
+  object["families"] = counts_json(all.families());
+  object["failures"] = counts_json(all.failures());
+  std::cout << to_line(object) << '\n';
 }
 
 }  // namespace

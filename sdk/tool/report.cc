@@ -1,9 +1,6 @@
 #include "report.h"
 
-#include <Poco/JSON/Object.h>
-
 #include <format>
-#include <sstream>
 
 #include "core/text.h"
 #include "race_json.h"
@@ -24,16 +21,10 @@ std::string to_text(const Report::Value& value) {
   return std::to_string(std::get<std::int64_t>(value));
 }
 
-Poco::JSON::Object to_json(const Report::Fields& fields) {
-  Poco::JSON::Object object(Poco::JSON_PRESERVE_KEY_ORDER);
-  for (const auto& [name, value] : fields) std::visit([&](const auto& v) { object.set(name, v); }, value);
+json::object to_json(const Report::Fields& fields) {
+  json::object object;
+  for (const auto& [name, value] : fields) std::visit([&](const auto& v) { object[name] = v; }, value);
   return object;
-}
-
-std::string one_line(const Poco::JSON::Object& object) {
-  std::ostringstream out;
-  object.stringify(out);
-  return out.str();
 }
 
 std::string sentence(const Error& error) {
@@ -68,10 +59,10 @@ std::string attempts_text(const RaceReport& race) {
 
 void Report::race(const RaceReport& race) const {
   if (json_) {
-    Poco::JSON::Object object = json_object();
-    object.set("event", "race");
-    object.set("race", to_json(race));
-    return put_line(stderr, one_line(object));
+    json::object object;
+    object["event"] = "race";
+    object["race"] = to_json(race);
+    return put_line(stderr, to_line(object));
   }
   std::fputs(attempts_text(race).c_str(), stderr);
 }
@@ -80,7 +71,7 @@ void Report::event(std::FILE* to, std::string_view name, const Fields& fields) c
   if (json_) {
     Fields all{{"event", std::string(name)}};
     all.insert(all.end(), fields.begin(), fields.end());
-    return put_line(to, one_line(to_json(all)));
+    return put_line(to, to_line(to_json(all)));
   }
   std::string line(name);
   for (const auto& [key, value] : fields) line += ' ' + key + '=' + to_text(value);

@@ -1,10 +1,11 @@
 #include "secure.h"
 
-#include <Poco/Base64Decoder.h>
-
+#include <cctype>
+#include <cstdint>
 #include <format>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <sstream>
 
 #include "core/text.h"
@@ -24,12 +25,32 @@ struct Block {
   Der der;
 };
 
+std::optional<std::uint32_t> sextet(char c) {
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+  if (c >= '0' && c <= '9') return c - '0' + 52;
+  if (c == '+') return 62;
+  if (c == '/') return 63;
+  return std::nullopt;
+}
+
+/// What base64 of any number of lines stands for; nothing where it is none.
 Der decode(const std::string& base64) {
-  std::istringstream in(base64);
-  Poco::Base64Decoder decoder(in);
-  const std::string bytes{std::istreambuf_iterator<char>(decoder), {}};
-  const auto* const begin = reinterpret_cast<const std::byte*>(bytes.data());
-  return Der(begin, begin + bytes.size());
+  Der der;
+  std::uint32_t bits = 0;
+  std::size_t letters = 0, padding = 0;
+  for (const char c : base64) {
+    if (std::isspace(static_cast<unsigned char>(c)) != 0) continue;
+    const auto six = c == '=' ? 0 : sextet(c);
+    if (!six || (padding > 0 && c != '=')) return {};
+    padding += c == '=' ? 1 : 0;
+    bits = bits << 6 | *six;
+    if (++letters % 4 != 0) continue;
+    for (const int shift : {16, 8, 0}) der.push_back(static_cast<std::byte>(bits >> shift & 0xff));
+  }
+  if (letters % 4 != 0 || padding > 2) return {};
+  der.resize(der.size() - padding);
+  return der;
 }
 
 // Text between the blocks is a comment (RFC 7468 section 2).

@@ -1,16 +1,12 @@
-// trace.cc: see trace.h. Poco writes and parses; its exceptions end here.
+// trace.cc: see trace.h.
 #include "trace.h"
-
-#include <Poco/JSON/Array.h>
-#include <Poco/JSON/JSONException.h>
-#include <Poco/JSON/Parser.h>
 
 #include <algorithm>
 #include <array>
+#include <boost/json/parse.hpp>
 #include <cmath>
 #include <fstream>
 #include <map>
-#include <sstream>
 
 #include "core/race_story.h"
 #include "core/text.h"
@@ -21,8 +17,6 @@ namespace trellis::tool {
 
 namespace {
 
-using Poco::JSON::Array;
-using Poco::JSON::Object;
 using Kind = RaceStep::Kind;
 
 constexpr char kSeparator = '\x1e';  // before every record (RFC 7464)
@@ -37,101 +31,95 @@ constexpr std::array kBranches{Branch::path, Branch::protocol, Branch::endpoint}
 
 // ---- writing
 
-std::string record(const Object& object) {
-  std::ostringstream out;
-  out << kSeparator;
-  object.stringify(out);
-  out << '\n';
-  return out.str();
-}
+std::string record(const json::object& object) { return kSeparator + to_line(object) + '\n'; }
 
-std::string event(double time, const std::string& name, const Object& data) {
-  Object object = json_object();
-  object.set("time", time);
-  object.set("name", name);
-  object.set("data", data);
+std::string event(double time, const std::string& name, const json::object& data) {
+  json::object object;
+  object["time"] = time;
+  object["name"] = name;
+  object["data"] = data;
   return record(object);
 }
 
 std::string header(const RaceReport& report) {
-  Object point = json_object(), common = json_object(), trace = json_object(), all = json_object();
-  point.set("name", "trellis");
-  point.set("type", "client");
-  common.set("time_format", "relative");
-  common.set("reference_time", milliseconds(report.clock.time_since_epoch()));
-  trace.set("vantage_point", point);
-  trace.set("common_fields", common);
-  all.set("qlog_version", "0.3");
-  all.set("qlog_format", "JSON-SEQ");
-  all.set("title", "race to " + printable(report.remote));
-  all.set("trace", trace);
+  json::object point, common, trace, all;
+  point["name"] = "trellis";
+  point["type"] = "client";
+  common["time_format"] = "relative";
+  common["reference_time"] = milliseconds(report.clock.time_since_epoch());
+  trace["vantage_point"] = point;
+  trace["common_fields"] = common;
+  all["qlog_version"] = "0.3";
+  all["qlog_format"] = "JSON-SEQ";
+  all["title"] = "race to " + printable(report.remote);
+  all["trace"] = trace;
   return record(all);
 }
 
 std::string race_started(const RaceReport& report) {
-  Object data = json_object(), limits = json_object();
-  data.set("remote", printable(report.remote));
-  data.set("profile", report.profile);
-  Array racing;
+  json::object data, limits;
+  data["remote"] = printable(report.remote);
+  data["profile"] = report.profile;
+  json::array racing;
   for (std::size_t i = 0; i < std::size(report.racing); ++i) {
-    Object one = json_object(), settings = json_object();
-    for (const auto& [name, value] : report.racing[i].settings) settings.set(name, value);
-    one.set("on", std::string(to_string(kBranches[i])));
-    one.set("policy", report.racing[i].policy);
-    one.set("settings", settings);
-    racing.add(one);
+    json::object one, settings;
+    for (const auto& [name, value] : report.racing[i].settings) settings[name] = value;
+    one["on"] = std::string(to_string(kBranches[i]));
+    one["policy"] = report.racing[i].policy;
+    one["settings"] = settings;
+    racing.emplace_back(one);
   }
-  data.set("racing", racing);
-  limits.set("children", report.limits.children);
-  limits.set("nodes", report.limits.nodes);
-  limits.set("leaves", report.limits.leaves);
-  limits.set("attempts_at_once", report.limits.attempts_at_once);
-  data.set("limits", limits);
-  data.set("node", report.nodes.front().id);
-  data.set("root", where_json(report.nodes.front()));
-  data.set("attempt", report.nodes.front().attempt);
+  data["racing"] = racing;
+  limits["children"] = report.limits.children;
+  limits["nodes"] = report.limits.nodes;
+  limits["leaves"] = report.limits.leaves;
+  limits["attempts_at_once"] = report.limits.attempts_at_once;
+  data["limits"] = limits;
+  data["node"] = report.nodes.front().id;
+  data["root"] = where_json(report.nodes.front());
+  data["attempt"] = report.nodes.front().attempt;
   return event(0, "trellis:race_started", data);
 }
 
-void add_node(Object& data, const RaceReport& report, const RaceNode& node) {
-  data.set("branch", std::string(to_string(report.nodes[node.parent].branch.value_or(Branch::path))));
-  data.set("rtts", static_cast<int>(node.rtts));
-  data.set("expected_ms", milliseconds(node.expected));
-  if (node.failed_before) data.set("failed_before", true);
-  if (node.last_resort) data.set("last_resort", true);
-  data.set("attempt", node.attempt);
-  data.set("where", where_json(node));
+void add_node(json::object& data, const RaceReport& report, const RaceNode& node) {
+  data["branch"] = std::string(to_string(report.nodes[node.parent].branch.value_or(Branch::path)));
+  data["rtts"] = static_cast<int>(node.rtts);
+  data["expected_ms"] = milliseconds(node.expected);
+  if (node.failed_before) data["failed_before"] = true;
+  if (node.last_resort) data["last_resort"] = true;
+  data["attempt"] = node.attempt;
+  data["where"] = where_json(node);
 }
 
 std::string step_event(const RaceReport& report, const RaceStep& step) {
   const RaceNode& node = report.nodes[step.node];
-  Object data = json_object();
-  data.set("node", node.id);
-  data.set("fact", step.fact);
-  if (step.nested != 0) data.set("nested", step.nested);
-  if (!step.why.empty()) data.set("why", step.why);
-  if (!step.detail.empty()) data.set("detail", printable(step.detail));
+  json::object data;
+  data["node"] = node.id;
+  data["fact"] = step.fact;
+  if (step.nested != 0) data["nested"] = step.nested;
+  if (!step.why.empty()) data["why"] = step.why;
+  if (!step.detail.empty()) data["detail"] = printable(step.detail);
   if (step.kind == Kind::added) add_node(data, report, node);
-  if (step.kind == Kind::added || step.kind == Kind::moved) data.set("rank", step.rank);
-  if (step.kind == Kind::waiting) data.set("until", milliseconds(step.until - report.begun_at));
-  if (step.kind == Kind::answered) data.set("rtts_left", static_cast<int>(step.rtts_left));
+  if (step.kind == Kind::added || step.kind == Kind::moved) data["rank"] = step.rank;
+  if (step.kind == Kind::waiting) data["until"] = milliseconds(step.until - report.begun_at);
+  if (step.kind == Kind::answered) data["rtts_left"] = static_cast<int>(step.rtts_left);
   if (step.kind == Kind::changed) {
-    Array awaited;
-    if (step.awaited.ipv6) awaited.add("ipv6");
-    if (step.awaited.ipv4) awaited.add("ipv4");
-    if (step.awaited.service) awaited.add("service");
-    if (step.awaited.ipv4_preferred) awaited.add("ipv4-preferred");
-    data.set("awaited", awaited);
+    json::array awaited;
+    if (step.awaited.ipv6) awaited.emplace_back("ipv6");
+    if (step.awaited.ipv4) awaited.emplace_back("ipv4");
+    if (step.awaited.service) awaited.emplace_back("service");
+    if (step.awaited.ipv4_preferred) awaited.emplace_back("ipv4-preferred");
+    data["awaited"] = awaited;
   }
-  if (step.error) data.set("error", to_json(*step.error));
+  if (step.error) data["error"] = to_json(*step.error);
   return event(milliseconds(step.at - report.begun_at), std::string(kStepPrefix) + std::string(to_string(step.kind)),
                data);
 }
 
 std::string race_ended(const RaceReport& report) {
-  Object data = json_object();
-  if (!report.winner.empty()) data.set("winner", report.winner);
-  if (report.failure) data.set("error", to_json(*report.failure));
+  json::object data;
+  if (!report.winner.empty()) data["winner"] = report.winner;
+  if (report.failure) data["error"] = to_json(*report.failure);
   return event(milliseconds(report.ended_at - report.begun_at), "trellis:race_ended", data);
 }
 
@@ -145,57 +133,59 @@ struct Fault {
   throw Fault{"found " + std::string(found) + ", expected " + std::string(expected)};
 }
 
-// One JSON object, read strictly.
+// One JSON object, read strictly. It outlives this.
 class Fields {
  public:
-  explicit Fields(Object::Ptr object) : object_(std::move(object)) {}
-  bool has(const char* name) const { return object_->has(name); }
+  explicit Fields(const json::object& object) : object_(object) {}
+  bool has(const char* name) const { return object_.contains(name); }
   Fields object(const char* name) const {
-    Object::Ptr inner = object_->getObject(name);
-    if (inner.isNull()) refuse("no object \"" + std::string(name) + "\"", "it");
-    return Fields(std::move(inner));
+    const json::value* const inner = object_.if_contains(name);
+    if (inner == nullptr || !inner->is_object()) refuse("no object \"" + std::string(name) + "\"", "it");
+    return Fields(inner->get_object());
   }
-  Array::Ptr array(const char* name) const {
-    Array::Ptr inner = object_->getArray(name);
-    if (inner.isNull()) refuse("no array \"" + std::string(name) + "\"", "it");
-    return inner;
+  const json::array& array(const char* name) const {
+    const json::value* const inner = object_.if_contains(name);
+    if (inner == nullptr || !inner->is_array()) refuse("no array \"" + std::string(name) + "\"", "it");
+    return inner->get_array();
   }
   std::string text(const char* name) const {
-    const auto value = get(name);
-    if (!value.isString()) refuse(std::string(name) + " that is no text", "text");
-    return value.extract<std::string>();
+    const json::string* const value = get(name).if_string();
+    if (value == nullptr) refuse(std::string(name) + " that is no text", "text");
+    return std::string(*value);
   }
   std::string text_or_empty(const char* name) const { return has(name) ? text(name) : std::string(); }
   bool flag(const char* name) const {
-    const auto value = get(name);
-    if (!value.isBoolean()) refuse(std::string(name) + " that is neither true nor false", "one of them");
-    return value.extract<bool>();
+    const bool* const value = get(name).if_bool();
+    if (value == nullptr) refuse(std::string(name) + " that is neither true nor false", "one of them");
+    return *value;
   }
   double real(const char* name, double most) const {
-    const auto value = get(name);
-    const double number = value.isNumeric() && !value.isBoolean() ? value.convert<double>() : std::nan("");
+    const json::value& value = get(name);
+    const double number = value.is_number() ? value.to_number<double>() : std::nan("");
     if (!(number >= 0 && number <= most))
       refuse(std::string(name) + " that is no number from 0 to " + std::to_string(most), "one");
     return number;
   }
   template <class T>
   T number(const char* name, T least, T most) const {
-    const auto value = get(name);
+    const json::value& value = get(name);
     const std::string range = std::to_string(least) + " to " + std::to_string(most);
-    if (!value.isInteger() || value.isBoolean())
+    if (!value.is_int64() && !value.is_uint64())
       refuse(std::string(name) + " that is no whole number", "one from " + range);
-    const auto number = value.convert<T>();
-    if (number < least || number > most) refuse(std::string(name) + " out of range", range);
+    boost::system::error_code too_large;
+    const T number = value.to_number<T>(too_large);
+    if (too_large || number < least || number > most) refuse(std::string(name) + " out of range", range);
     return number;
   }
-  const Object& raw() const { return *object_; }
+  const json::object& raw() const { return object_; }
 
  private:
-  Poco::Dynamic::Var get(const char* name) const {
-    if (!has(name)) refuse("no \"" + std::string(name) + "\"", "it");
-    return object_->get(name);
+  const json::value& get(const char* name) const {
+    const json::value* const value = object_.if_contains(name);
+    if (value == nullptr) refuse("no \"" + std::string(name) + "\"", "it");
+    return *value;
   }
-  Object::Ptr object_;
+  const json::object& object_;
 };
 
 template <class Words>
@@ -226,11 +216,11 @@ class Reader {
  private:
   void read_record(std::string_view text) {
     if (!text.ends_with('\n')) refuse("a record without a line feed at its end", "one: was the file cut off?");
-    Poco::JSON::Parser parser(new Poco::JSON::ParseHandler(true));  // keeps the order of keys
-    parser.setDepth(kDepthMost);
-    const auto parsed = parser.parse(std::string(text));
-    if (parsed.type() != typeid(Object::Ptr)) refuse("something else", "a JSON object");
-    const Fields fields(parsed.extract<Object::Ptr>());
+    boost::system::error_code fault;
+    const json::value parsed = json::parse(text, fault, {}, {.max_depth = kDepthMost});
+    if (fault) refuse("no JSON that can be read (" + fault.message() + ")", "a record of a trace");
+    if (!parsed.is_object()) refuse("something else", "a JSON object");
+    const Fields fields(parsed.get_object());
     if (record_ == 1) return read_header(fields);
     const std::string name = fields.text("name");
     const TimePoint at = kBegin + to_time(fields.real("time", kMillisecondsMost));
@@ -259,19 +249,20 @@ class Reader {
     report_.remote = data.text("remote");
     report_.profile = data.text("profile");
     report_.begun_at = kBegin;
-    const Array::Ptr racing = data.array("racing");
-    if (racing->size() != std::size(report_.racing))
+    const json::array& racing = data.array("racing");
+    if (racing.size() != std::size(report_.racing))
       refuse("another number of racing policies than 3", "one per branch");
     for (unsigned i = 0; i < std::size(report_.racing); ++i) {
-      const Object::Ptr object = racing->getObject(i);
-      if (object.isNull()) refuse("a racing policy that is no object", "one");
-      const Fields one(object);
+      if (!racing[i].is_object()) refuse("a racing policy that is no object", "one");
+      const Fields one(racing[i].get_object());
       if (one.text("on") != to_string(kBranches[i]))
         refuse("racing policies in another order", "path, protocol, endpoint");
       report_.racing[i].policy = one.text("policy");
       const Fields settings = one.object("settings");
-      for (const std::string& name : settings.raw().getNames())
+      for (const auto& setting : settings.raw()) {
+        const std::string name(setting.key());
         report_.racing[i].settings.emplace_back(name, settings.text(name.c_str()));
+      }
     }
     const Fields limits = data.object("limits");
     const auto limit = [&](const char* name) { return limits.number<std::uint32_t>(name, 1, kLimitMost); };
@@ -340,8 +331,7 @@ class Reader {
     if (step.kind == Kind::waiting) step.until = kBegin + to_time(data.real("until", 2 * kMillisecondsMost));
     if (step.kind == Kind::answered) step.rtts_left = data.number<std::uint8_t>("rtts_left", 0, UINT8_MAX);
     if (step.kind == Kind::changed) {
-      for (const auto& kind_awaited : *data.array("awaited")) {
-        const std::string awaited = kind_awaited.convert<std::string>();
+      for (const json::value& awaited : data.array("awaited")) {
         step.awaited.ipv6 |= awaited == "ipv6";
         step.awaited.ipv4 |= awaited == "ipv4";
         step.awaited.service |= awaited == "service";
@@ -386,16 +376,12 @@ std::string to_trace(const RaceReport& report) {
 
 Result<RaceReport> parse_trace(std::string_view text, const std::string& file) {
   Reader reader;
-  std::string detail;
   try {
     return reader.read(text);
   } catch (const Fault& fault) {
-    detail = fault.detail;
-  } catch (const Poco::Exception& thrown) {
-    detail = "found no JSON that can be read (" + printable(thrown.displayText()) + "), expected a record of a trace";
+    const std::string where = reader.record() == 0 ? "" : ": record " + std::to_string(reader.record());
+    return fail(Reason::invalid_argument, printable(file) + where + ": " + fault.detail);
   }
-  const std::string where = reader.record() == 0 ? "" : ": record " + std::to_string(reader.record());
-  return fail(Reason::invalid_argument, printable(file) + where + ": " + detail);
 }
 
 Result<RaceReport> load_trace(const std::string& file) {

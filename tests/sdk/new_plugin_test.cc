@@ -84,7 +84,8 @@ echo 'extern "C" long now() { return __builtin_labs(time(nullptr)); }' > now.cc
 "$CXX" $CXXFLAGS -include ctime -fPIC -c now.cc && ar rc libnow.a now.o
 sed -i "s|dated_instance.cc)|dated_instance.cc LIBRARIES $PWD/libnow.a)|" dated/CMakeLists.txt
 echo 'extern "C" long now(); long began = now();' >> dated/plugin.cc
-)" + with_name(kBuild, "dated") + " --target dated\nnm -D --undefined-only dated/build/plugins/dated.so | grep -w time");
+)" + with_name(kBuild, "dated") +
+                                " --target dated\nnm -D --undefined-only dated/build/plugins/dated.so | grep -w time");
   ASSERT_EQ(built.status, 0) << built.output;
   const auto checked = folder.run("trellis check dated/build/plugins/dated.so --below tcp --check D");
   EXPECT_EQ(checked.status, 0) << checked.output;

@@ -1,6 +1,7 @@
 #include "handshake.h"
 
 #include <arpa/inet.h>
+#include <botan/ec_group.h>
 #include <botan/ocsp.h>
 #include <botan/tls_client.h>
 #include <botan/tls_exceptn.h>
@@ -11,7 +12,9 @@
 #include <botan/tls_session_manager_noop.h>
 
 #include <algorithm>
+#include <atomic>
 #include <format>
+#include <tuple>
 
 #include "security/key_log.h"
 #include "tls_error.h"
@@ -48,6 +51,16 @@ std::string_view suite_name(std::uint16_t suite) {
     case 0x1303: return "TLS_CHACHA20_POLY1305_SHA256";
     default: return {};
   }
+}
+
+// The library computes a curve's tables, as long as a signature takes, when it first meets the curve. Most certificates
+// are of this one; it meets it while the server's answer is awaited.
+void prepare_curve(Executor& executor) {
+  static std::atomic_flag prepared;
+  if (prepared.test_and_set()) return;
+  constexpr std::string_view kCurve = "secp256r1";
+  if (!Botan::EC_Group::supports_named_group(kCurve)) return;
+  executor.post([] { std::ignore = Botan::EC_Group::from_name(kCurve); });
 }
 
 /// What went wrong, by the alert that the library sends for it.
@@ -116,6 +129,7 @@ Result<void> Handshake::begin(const OpenArgs& args) try {
   channel_ = std::make_unique<Botan::TLS::Client>(self, sessions, credentials_, credentials_->policy(), random,
                                                   Botan::TLS::Server_Information(peer_name_, args.remote.port),
                                                   Botan::TLS::Protocol_Version::TLS_V13, alpn_, std::size_t{0});
+  prepare_curve(host_.executor());
   return {};
 } catch (const std::exception& thrown) {
   return std::unexpected(make_error(Reason::configuration, Code::internal,

@@ -21,6 +21,7 @@ class Statement {
     return *this;
   }
   ~Statement() { sqlite3_finalize(handle_); }
+  explicit operator bool() const noexcept { return handle_ != nullptr; }
   // Parameters are numbered from 1, columns from 0.
   Statement& bind(int parameter, std::int64_t value);
   Statement& bind(int parameter, std::string_view value);  ///< must stay until reset()

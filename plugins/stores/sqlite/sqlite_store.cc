@@ -116,21 +116,21 @@ Result<void> SqliteBackend::open_file() {
     }
     if (auto done = making.commit(); !done) return done;
   }
-  return prepare_all();
+  return prepare(find_, "SELECT " TRELLIS_COLUMNS
+                        " FROM entry WHERE partition=?1 AND endpoint=?2 AND expires>?3 "
+                        "ORDER BY id DESC LIMIT ?4");
 }
 
-Result<void> SqliteBackend::prepare_all() {
-  const auto prepare = [&](Statement& statement, const char* sql) -> Result<void> {
-    auto made = file_.prepare(sql);
-    if (!made) return fail(std::move(made));
-    statement = std::move(*made);
-    return {};
-  };
-  if (auto made =
-          prepare(find_, "SELECT " TRELLIS_COLUMNS " FROM entry WHERE partition=?1 AND endpoint=?2 AND expires>?3 "
-                         "ORDER BY id DESC LIMIT ?4");
-      !made)
-    return made;
+Result<void> SqliteBackend::prepare(Statement& statement, const char* sql) {
+  auto made = file_.prepare(sql);
+  if (!made) return fail(std::move(made));
+  statement = std::move(*made);
+  return {};
+}
+
+// Not before something is written: the first connection of a process waits for its question only.
+Result<void> SqliteBackend::prepare_writing() {
+  if (trim_) return {};
   if (auto made = prepare(take_, "DELETE FROM entry WHERE id=?1 RETURNING " TRELLIS_COLUMNS); !made) return made;
   if (auto made = prepare(add_,
                           "INSERT INTO entry(kind, partition, network, endpoint, protocol, detail, value, expires) "
@@ -200,6 +200,7 @@ Result<std::vector<StateEntry>> SqliteBackend::fetch(const std::vector<StatePlac
       if (auto done = find(place, found, to_take); !done) return done;
     }
     if (to_take.empty()) return {};
+    if (auto prepared = prepare_writing(); !prepared) return prepared;
     Transaction taking(file_);
     if (auto begun = taking.begun(); !begun) return begun;
     for (const std::int64_t row : to_take) {
@@ -222,6 +223,7 @@ Result<void> SqliteBackend::put_one(const StateEntry& entry) {
 
 Result<void> SqliteBackend::put(std::vector<StateEntry> entries) {
   const auto all = [&]() -> Result<void> {
+    if (auto prepared = prepare_writing(); !prepared) return prepared;
     Transaction putting(file_);
     if (auto begun = putting.begun(); !begun) return begun;
     for (const StateEntry& entry : entries) {
