@@ -19,6 +19,7 @@ namespace trellis::tls {
 class TestLoop : public StillLoop {
  public:
   std::chrono::system_clock::time_point wall_clock() const noexcept override { return wall; }
+  void post(std::move_only_function<void()>) noexcept override {}  // what nobody waits for
   void secret(std::span<std::byte> out) noexcept override {
     Botan::system_rng().randomize({reinterpret_cast<std::uint8_t*>(out.data()), out.size()});
   }
