@@ -53,7 +53,7 @@ std::string_view suite_name(std::uint16_t suite) {
 }
 
 // The library computes a curve's tables, as long as a signature takes, when it first meets the curve. Most certificates
-// are of this one; it meets it while the server's answer is awaited. Every connection asks, so that all do the same.
+// are of this one; it meets it while the server's answer is awaited. Each handshake asks, so that all do the same.
 void prepare_curve(Executor& executor) {
   constexpr std::string_view kCurve = "secp256r1";
   if (!Botan::EC_Group::supports_named_group(kCurve)) return;
@@ -126,7 +126,9 @@ Result<void> Handshake::begin(const OpenArgs& args) try {
   channel_ = std::make_unique<Botan::TLS::Client>(self, sessions, credentials_, credentials_->policy(), random,
                                                   Botan::TLS::Server_Information(peer_name_, args.remote.port),
                                                   Botan::TLS::Protocol_Version::TLS_V13, alpn_, std::size_t{0});
-  prepare_curve(host_.executor());
+  const bool goes_on =
+      store_ != nullptr && !store_->peer().empty();  // where an earlier one ended: no certificate comes
+  if (!goes_on) prepare_curve(host_.executor());
   return {};
 } catch (const std::exception& thrown) {
   return std::unexpected(make_error(Reason::configuration, Code::internal,
