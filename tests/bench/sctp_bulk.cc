@@ -1,0 +1,101 @@
+// sctp_bulk.cc: bulk transfer over one SCTP association in UDP, between two processes with a processor each; baseline: a
+// bare loop on usrsctp. Messages of 64 KiB, packets for a path of 1500 bytes.
+#include <usrsctp.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <vector>
+
+#include "bare_sctp.h"
+#include "our_transfer.h"
+#include "raw_sockets.h"
+#include "rows.h"
+
+namespace trellis::bench {
+namespace {
+
+constexpr std::size_t kTotal = std::size_t{192} << 20;
+constexpr std::uint32_t kMessage = 64 << 10;
+
+// False: nothing is there, or no more.
+bool read_some(struct socket* from, std::size_t& got) {
+  static std::array<char, 256 << 10> buffer;
+  sctp_rcvinfo info{};
+  socklen_t size = sizeof info;
+  unsigned type = 0;
+  int flags = 0;
+  const ssize_t n = usrsctp_recvv(from, buffer.data(), buffer.size(), nullptr, nullptr, &info, &size, &type, &flags);
+  if (n > 0) got += static_cast<std::size_t>(n);
+  return n > 0;
+}
+
+void receive_bare(const Outlet& out) {
+  BareSctp sctp;
+  const int udp = bare_sctp_udp();
+  struct socket* const listener = sctp.listen();
+  out.put(ntohs(local_address(udp).sin_port));
+  struct socket* peer = nullptr;
+  while (peer == nullptr) {
+    sctp.turn({&udp, 1});
+    peer = usrsctp_accept(listener, nullptr, nullptr);
+  }
+  usrsctp_set_non_blocking(peer, 1);
+  const Meter meter;
+  for (std::size_t got = 0; got < kTotal;) {
+    sctp.turn({&udp, 1});
+    while (read_some(peer, got)) {
+    }
+  }
+  out.put(meter.used());
+  usrsctp_sendv(peer, "", 1, nullptr, 0, nullptr, 0, SCTP_SENDV_NOINFO, 0);  // tells the sender
+  for (int i = 0; i < 20; ++i) sctp.turn({&udp, 1});
+}
+
+Used send_bare(std::uint16_t port) {
+  BareSctp sctp;
+  const int udp = bare_sctp_udp();
+  struct socket* const peer = sctp.dial(udp, raw_address(port));
+  while ((usrsctp_get_events(peer) & SCTP_EVENT_WRITE) == 0) sctp.turn({&udp, 1});
+  const std::vector<char> message(kMessage);
+  const Meter meter;
+  std::size_t sent = 0, got = 0;
+  while (!read_some(peer, got)) {
+    while (sent < kTotal) {
+      if (usrsctp_sendv(peer, message.data(), kMessage, nullptr, 0, nullptr, 0, SCTP_SENDV_NOINFO, 0) < 0) {
+        if (errno == EWOULDBLOCK) break;
+        die("usrsctp_sendv");
+      }
+      sent += kMessage;
+    }
+    sctp.turn({&udp, 1});
+  }
+  return meter.used();
+}
+
+Transfer ours() { return our_transfer("sctp/udp", {.bytes = kTotal, .message = kMessage}); }
+Transfer bare() { return transfer(kTotal, receive_bare, send_bare); }
+
+}  // namespace
+
+Row sctp_bulk_cpu() {
+  return {.name = "sctp-bulk-cpu",
+          .about = "processor time of both ends per GiB over SCTP in UDP, messages of 64 KiB; baseline: bare usrsctp",
+          .unit = "s/GiB",
+          .better = Better::lower,
+          .target = 1 / 0.95,
+          .ours = [] { return ours().cpu_per_gibibyte; },
+          .baseline = [] { return bare().cpu_per_gibibyte; }};
+}
+
+Row sctp_bulk_rate() {
+  return {.name = "sctp-bulk-rate",
+          .about = "throughput of the same transfer",
+          .unit = "GiB/s",
+          .better = Better::higher,
+          .target = 0.95,
+          .ours = [] { return ours().gibibytes_per_second; },
+          .baseline = [] { return bare().gibibytes_per_second; }};
+}
+
+}  // namespace trellis::bench
