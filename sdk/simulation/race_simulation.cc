@@ -226,6 +226,7 @@ Result<void> RaceSimulation::load() {
 Result<RaceRun> RaceSimulation::run(std::uint64_t seed, std::uint64_t n) {
   framework_->core().state.clear();  // the n-th run does not know of those before it
   framework_->core().history.clear();
+  framework_->core().restart_roots();
   Course course(*framework_, setting_, mix(mix(seed) + n), *paths_);
   if (auto listening = course.listen(served_); !listening) return fail(std::move(listening));
   return course.race(*names_, policy_name_);
