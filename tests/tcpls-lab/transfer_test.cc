@@ -51,8 +51,8 @@ TEST_F(Transfer, AllConnectionsAreResetAgainAndAgain) {
   });
 }
 
-// TCPLS-53, TCPLS-80, TCPLS-107, TCPLS-115: the kernel ends all connections, a hundred times; more joins in a second than
-// a session may have by default. TCPLS_LAB_BYTES says how much is moved; without it 1 GiB.
+// TCPLS-53, TCPLS-80, TCPLS-107, TCPLS-115: the kernel ends all connections, a hundred times; more joins in a second
+// than a session may have by default. TCPLS_LAB_BYTES says how much is moved; without it 1 GiB.
 TEST_F(Transfer, AHundredKills) {
   const char* const wish = std::getenv("TCPLS_LAB_BYTES");
   const std::size_t bytes = wish != nullptr ? std::strtoull(wish, nullptr, 10) : std::size_t{1} << 30;

@@ -53,8 +53,8 @@ TEST_F(SlowReader, OtherStreamsGoOn) {
   EXPECT_TRUE(w.until([&] { return w.peers[1]->reader->all.size() == 200'001; }));
 }
 
-// TCPLS-107, TCPLS-131: the draft has no credit for a stream: when more waits than undelivered-bytes nothing is read any
-// more, so that TCP pushes back, and memory has an end. It goes on when the application reads.
+// TCPLS-107, TCPLS-131: the draft has no credit for a stream: when more waits than undelivered-bytes nothing is read
+// any more, so that TCP pushes back, and memory has an end. It goes on when the application reads.
 TEST_F(SlowReader, MemoryHasAnEnd) {
   second->send(std::string(8'000'000, 'w'));
   w.world.run_for(5s);

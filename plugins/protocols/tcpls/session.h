@@ -1,8 +1,8 @@
 // session.h: a TCPLS session: streams above, TCP connections below, one
 // handshake (draft-piraux-tcpls-00).
 //
-// session.cc: life; session_receive.cc: records in; session_send.cc: records
-// out; session_connections.cc: joins, losses.
+// session.cc: life; session_receive.cc: records in; session_send.cc: records out; session_connections.cc: how many
+// connections and where; session_join.cc, session_watch.cc, session_loss.cc: what becomes of one.
 #pragma once
 #include <deque>
 #include <memory>
