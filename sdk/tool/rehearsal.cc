@@ -14,7 +14,7 @@ Rehearsal::Rehearsal(FrameworkCore& framework, Loop& loop, Plan plan)
     : framework_(framework),
       loop_(loop),
       plan_(std::move(plan)),
-      race_(Gathering::root(plan_.wishes), plan_.race_limits(), plan_.racing, *this),
+      race_({.remote = plan_.target}, plan_.race_limits(), plan_.racing, *this),
       gathering_(framework, loop, plan_, race_, [this] { return now_; }) {
   race_.keep_trace(true);
 }

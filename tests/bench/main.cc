@@ -86,6 +86,7 @@ std::vector<Row> all_rows() {
           quic_streams(),
           quic_early_data(),
           quic_idle_memory(),
+          quic_slow_reader(),
           sctp_bulk_cpu(),
           sctp_bulk_rate(),
           sctp_setup(),

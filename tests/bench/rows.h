@@ -47,6 +47,7 @@ Row quic_datagrams();
 Row quic_streams();
 Row quic_early_data();
 Row quic_idle_memory();
+Row quic_slow_reader();
 Row sctp_bulk_cpu();
 Row sctp_bulk_rate();
 Row sctp_setup();
