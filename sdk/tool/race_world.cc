@@ -139,7 +139,7 @@ void print_json(const RaceSimulation& simulation, const RaceWanted& wanted, cons
 
 void declare_race_world(Arguments& arguments) {
   std::string world = "race in this simulated network: a file, or the name of a world that is shipped", before = ": ";
-  for (const std::string& name : simulation::shipped_worlds()) world += std::exchange(before, ", ") + name;
+  for (const std::string& name : simulation::shipped_worlds()) world.append(std::exchange(before, ", ")).append(name);
   arguments.value("world", "WORLD", world, "what")
       .value("seed", "N", "what the world is made of (default: 1); the same seed gives the same output")
       .value("runs", "M", "how many races (default: 1000)");

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <format>
 #include <fstream>
 #include <map>
 #include <string>
@@ -120,8 +121,9 @@ class Watching final : public PathProvider::Watch, SocketEvents, RtnetlinkSink, 
   void router(const RouterFact& fact) noexcept override {
     table_.learn(fact, executor_.now());
     for (const std::string& fault : fact.told.faults) {
-      observer_.passed_over("router advertisement on " + table_.name_of(fact.index) + ": " + fault +
-                            ": it counts for nothing, see to the router's settings");
+      observer_.passed_over(
+          std::format("router advertisement on {}: {}: it counts for nothing, see to the router's settings",
+                      table_.name_of(fact.index), fault));
     }
   }
   void route(const RouteFact& fact) noexcept override { table_.learn(fact); }

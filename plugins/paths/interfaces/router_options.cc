@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <expected>
+#include <format>
 #include <optional>
 
 namespace trellis {
@@ -101,9 +102,10 @@ RouterOptions read_router_options(Bytes options) {
   while (!options.empty()) {
     const std::size_t size = options.size() < 2 ? 0 : byte_at(options, 1) * kUnit;
     if (size == 0 || size > options.size()) {
-      add_fault(found.faults, "found an option of " + std::to_string(size) + " bytes where " +
-                                  std::to_string(options.size()) +
-                                  " are left, expected them to fit (RFC 4861 section 4.6)");
+      add_fault(
+          found.faults,
+          std::format("found an option of {} bytes where {} are left, expected them to fit (RFC 4861 section 4.6)",
+                      size, options.size()));
       break;
     }
     const Bytes option = options.first(size);

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstring>
+#include <format>
 #include <optional>
 #include <string_view>
 
@@ -257,7 +258,7 @@ bool read_rtnetlink(std::span<const std::byte> messages, RtnetlinkSink& sink) no
     const Wrong wrong = body ? read_message(*header, *body, sink)
                              : "found another length than there are bytes, expected its header and what that says";
     if (wrong == nullptr) continue;
-    sink.malformed("message " + (header ? name_of(header->nlmsg_type) : "without a header") + ": " + wrong);
+    sink.malformed(std::format("message {}: {}", header ? name_of(header->nlmsg_type) : "without a header", wrong));
     return false;
   }
   return true;

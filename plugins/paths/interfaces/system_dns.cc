@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <format>
 #include <fstream>
 
 #include "dns_words.h"
@@ -31,11 +32,11 @@ class SystemDnsReader {
     std::ifstream in(file_);
     for (std::string line; std::getline(in, line);) {
       if (++number_ > kLinesMost)
-        return fault("found more than " + std::to_string(kLinesMost) + " lines", "the rest counts for nothing");
+        return fault(std::format("found more than {} lines", kLinesMost), "the rest counts for nothing");
       if (line.empty() || line.front() == '#') continue;
       const std::size_t equals = line.find('=');
       if (equals == std::string::npos || line.size() > kLineMost) {
-        fault("found " + shown(line) + ", expected NAME=VALUE in " + std::to_string(kLineMost) + " letters at most");
+        fault(std::format("found {}, expected NAME=VALUE in {} letters at most", shown(line), kLineMost));
         continue;
       }
       const auto value = std::string_view(line).substr(equals + 1);
@@ -49,9 +50,10 @@ class SystemDnsReader {
     for (const std::string& word : words_of(text)) {
       const auto server = server_of(word);
       if (!server)
-        fault("found name server " + shown(word) + ", expected an address like 192.0.2.53 or [2001:db8::53]:53");
+        fault(
+            std::format("found name server {}, expected an address like 192.0.2.53 or [2001:db8::53]:53", shown(word)));
       else if (provisioning_.dns_servers.size() == kSystemServersMost)
-        return fault("found more than " + std::to_string(kSystemServersMost) + " name servers");
+        return fault(std::format("found more than {} name servers", kSystemServersMost));
       else
         provisioning_.dns_servers.push_back(*server);
     }
@@ -63,9 +65,9 @@ class SystemDnsReader {
       const std::string given = word;
       if (word.ends_with('.')) word.pop_back();
       if (!is_domain(word))
-        fault("found search domain " + shown(given) + ", expected a name like example.net");
+        fault(std::format("found search domain {}, expected a name like example.net", shown(given)));
       else if (provisioning_.search_domains.size() == kSystemDomainsMost)
-        return fault("found more than " + std::to_string(kSystemDomainsMost) + " search domains");
+        return fault(std::format("found more than {} search domains", kSystemDomainsMost));
       else
         provisioning_.search_domains.push_back(std::move(word));
     }

@@ -7,6 +7,8 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <cstdint>
+#include <format>
 
 namespace trellis::dns {
 namespace {
@@ -84,7 +86,7 @@ std::vector<std::string> faults_of_resolv_conf(std::string_view text, const std:
   for (std::size_t number = 1; !text.empty() && faults.size() < kResolvConfFaultsMost; ++number) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     if (const std::string fault = fault_of(text.substr(0, end)); !fault.empty())
-      faults.push_back(file + ":" + std::to_string(number) + ": " + fault + ": it counts for nothing");
+      faults.push_back(std::format("{}:{}: {}: it counts for nothing", file, number, fault));
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return faults;
