@@ -1,5 +1,5 @@
-// sctp_bulk.cc: bulk transfer over one SCTP association in UDP, between two processes with a processor each; baseline: a
-// bare loop on usrsctp. Messages of 64 KiB, packets for a path of 1500 bytes.
+// sctp_bulk.cc: bulk transfer over one SCTP association in UDP, between two processes with a processor each. Messages
+// of 64 KiB, packets for a path of 1500 bytes; baseline: a bare loop on usrsctp.
 #include <unistd.h>
 #include <usrsctp.h>
 
