@@ -55,7 +55,7 @@ std::string_view suite_name(std::uint16_t suite) {
 // The library computes a curve's tables, as long as a signature takes, when it first meets the curve. Most certificates
 // are of this one; it meets it while the server's answer is awaited. Each handshake asks, so that all do the same.
 void prepare_curve(Executor& executor) {
-  constexpr std::string_view kCurve = "secp256r1";
+  static constexpr std::string_view kCurve = "secp256r1";
   if (!Botan::EC_Group::supports_named_group(kCurve)) return;
   executor.post([] { std::ignore = Botan::EC_Group::from_name(kCurve); });
 }
