@@ -1,6 +1,6 @@
 // quic_datagrams.cc: a million datagrams (RFC 9221) of 1200 bytes over one QUIC connection, between two processes.
 //
-// The rate is that of the receiver. Datagrams are not sent again, so a few may be missing; more than a few are a failure.
+// The rate is that of the receiver. Datagrams are not sent again, so a few may be missing; more than that is a failure.
 #include <cerrno>
 
 #include "ours.h"

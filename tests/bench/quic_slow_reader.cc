@@ -1,5 +1,5 @@
-// quic_slow_reader.cc: how much memory an end of a QUIC connection takes while one sends as fast as it may and the other
-// reads slowly. Back-pressure must reach the application that sends: what is held is a window, not what was sent.
+// quic_slow_reader.cc: how much memory an end of a QUIC connection takes while one sends as fast as it may and the
+// other reads slowly. Back-pressure must reach the application that sends: what is held is a window, not what was sent.
 #include <unistd.h>
 
 #include <algorithm>
