@@ -59,6 +59,27 @@ TEST_F(Quic, DatagramsAreUnreliable) {
   EXPECT_THAT(fates["lost"], testing::ElementsAre(Fate::sent));
 }
 
+// What is refused gives its room back, and a Connection that is closed ends once the last datagram has left.
+TEST_F(Quic, DatagramsEndWithTheirLastOne) {
+  pair.listen(quic());
+  Talker& stream = pair.dial_ready(quic());
+  stream.send("stream");
+  Talker& datagrams = pair.clone(stream, {.face = Face::datagram});
+  ASSERT_TRUE(pair.until([&] { return datagrams.ready.has_value(); }));
+  for (int i = 0; i < 200; ++i) datagrams.send(std::string(5000, 'l'));
+  for (int i = 0; i < 600; ++i) datagrams.send(std::string(1000, 'd'));
+  datagrams.close();
+  const TimePoint before = pair.world.now();
+  ASSERT_TRUE(pair.until([&] { return datagrams.closed.has_value(); }));
+  EXPECT_TRUE(*datagrams.closed);
+  EXPECT_LT(pair.world.now() - before, 10s) << "not the idle timeout";
+  ASSERT_EQ(pair.peers.size(), 2u);
+  Talker& at_server = pair.peers[0]->connection.face() == Face::datagram ? *pair.peers[0] : *pair.peers[1];
+  ASSERT_TRUE(pair.until([&] { return at_server.reader->messages.size() == 600; }));
+  stream.close();
+  EXPECT_TRUE(pair.until([&] { return stream.closed.has_value(); }));
+}
+
 TEST_F(Quic, APeerWithoutDatagrams) {
   pair.listen(quic("datagrams=false"));
   Talker& stream = pair.dial_ready(quic());
