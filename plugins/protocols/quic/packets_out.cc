@@ -37,8 +37,10 @@ bool QuicInstance::write_burst(std::size_t& budget) noexcept {
   }
   const std::size_t most = ngtcp2_conn_get_max_tx_udp_payload_size(connection_);
   const std::size_t usual = ngtcp2_conn_get_path_max_tx_udp_payload_size(connection_);
-  std::size_t room = most;
-  if (lower_.takes_segments()) room = std::max(most, std::min({budget, credit, usual * kSegmentsMost, kBurstMost}));
+  // One packet always fits; more do while there is credit, so that one that does not go with them may follow.
+  const std::size_t several =
+      lower_.takes_segments() ? std::min({budget, credit, usual * kSegmentsMost, kBurstMost}) : 0;
+  const std::size_t room = std::max(most, several);
   Slice block = host_.executor().pool().allocate(0, static_cast<std::uint32_t>(room), 0);
   auto* const out = reinterpret_cast<std::uint8_t*>(block.edit().data());
   ngtcp2_path_storage first, path;
@@ -75,7 +77,7 @@ bool QuicInstance::write_burst(std::size_t& budget) noexcept {
       return budget > 0;
     }
     used += bytes;
-    more = bytes == segment && bytes <= usual && room - used >= usual;  // a probe goes alone: it may be refused
+    more = bytes == segment && bytes <= usual && used + usual <= several;  // a probe goes alone: it may be refused
   }
   send();
   return budget > 0;
