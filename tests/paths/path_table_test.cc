@@ -280,8 +280,8 @@ TEST_F(Ways, FollowTheApplication) {
   EXPECT_EQ(found("example.net"), "wlan0:1");
 }
 
-// RACE-139: a family needs an address and a route that are more than link-local. RACE-144: IPv6 is preferred, unless only
-// IPv4 has a default route ("p").
+// RACE-139: a family needs an address and a route that are more than link-local. RACE-144: IPv6 is preferred, unless
+// only IPv4 has a default route ("p").
 TEST(WayFamilies, AreThoseThatItLeadsTo) {
   const auto families = [](const std::vector<Path>& paths) {
     Way way;

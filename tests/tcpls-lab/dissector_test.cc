@@ -1,6 +1,7 @@
 // The Wireshark dissector tcpls.lua, which shares no code with the plugin, reads captures of transfers and finds what
 // was sent.
 #include <csignal>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <sstream>
@@ -36,11 +37,18 @@ struct Dissector : Transfer {
     Process tshark(lab->client.command(
         {"tshark", "-q", "-i", lab->path(0).interface(), "-i", lab->path(1).interface(), "-w", packets()}));
     ASSERT_TRUE(tshark.wait_error("Capturing on")) << tshark.error();
+    for (int i = 0; i < 5000 && !begun(); ++i) std::this_thread::sleep_for(1ms);  // it says so before it does so
+    ASSERT_TRUE(begun());
     run(bytes, ",ciphers=" + cipher + ",key-log=true,unacknowledged-bytes=65536,user-timeout-ms=2000" + options,
         trouble);
     std::this_thread::sleep_for(1s);  // the kernel hands packets over in batches
     tshark.signal(SIGINT);
     tshark.wait();
+  }
+  bool begun() const {
+    std::error_code none;
+    const auto size = std::filesystem::file_size(packets(), none);  // the heads are written when it listens
+    return !none && size > 0;
   }
   std::string packets() const { return files.path() + "/packets.pcapng"; }
   /// Lets the dissector read the capture: a line for each packet with something of TCPLS, the fields in columns.

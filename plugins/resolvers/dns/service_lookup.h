@@ -45,8 +45,8 @@ class ServiceLookup final : public Resolver::Lookup, Asker, Job {
   std::string why_;                     // there is none
 };
 
-/// The name of an instance as c-ares writes it, so that it can be compared: dots in it are no ends of labels, and what is
-/// not ASCII is a number (RFC 1035 section 5.1).
+/// The name of an instance as c-ares writes it, so that it can be compared: dots in it are no ends of labels, and what
+/// is not ASCII is a number (RFC 1035 section 5.1).
 std::string name_of_instance(const std::string& instance, const std::string& type);
 
 }  // namespace trellis::dns
