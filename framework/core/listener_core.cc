@@ -375,7 +375,7 @@ void ListenerCore::seated(Seat* seat, std::unique_ptr<ProtocolInstance> instance
     pending_.push_back(connection);
   }
   Route route{.path = route_.path, .local = local_, .remote = peer};
-  stack.prepare(Endpoint{.host = {}, .port = peer.port, .address = peer}, std::move(route), true);
+  stack.prepare(SharedEndpoint(peer), std::move(route), true);
 }
 
 // ---- streams of the peers

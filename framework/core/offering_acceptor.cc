@@ -57,7 +57,7 @@ void OfferingAcceptor::seated(Seat* seat, std::unique_ptr<ProtocolInstance> inst
   }
   stack.give_to(*offers_.emplace_back(std::make_unique<Offer>(*this, stack)));
   Route route{.path = route_.path, .local = route_.local, .remote = peer};
-  stack.prepare(Endpoint{.host = {}, .port = peer.port, .address = peer}, std::move(route), true);
+  stack.prepare(SharedEndpoint(peer), std::move(route), true);
 }
 
 OfferingAcceptor::Offer* OfferingAcceptor::of(const EngineLink& link) noexcept {

@@ -14,6 +14,13 @@ class SharedEndpoint {
   SharedEndpoint() = default;
   SharedEndpoint(Endpoint endpoint)
       : endpoint_(std::allocate_shared<const Endpoint>(Recycling<Endpoint>(), std::move(endpoint))) {}
+  /// A peer that is known by its address alone.
+  explicit SharedEndpoint(const Address& peer) {
+    auto endpoint = std::allocate_shared<Endpoint>(Recycling<Endpoint>());
+    endpoint->port = peer.port;
+    endpoint->address = peer;
+    endpoint_ = std::move(endpoint);
+  }
   const Endpoint& operator*() const noexcept { return endpoint_ ? *endpoint_ : kNobody; }
   const Endpoint* operator->() const noexcept { return &**this; }
 

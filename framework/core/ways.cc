@@ -166,10 +166,9 @@ WaysFound find_ways(const PathTable& table, const Preconnection::Wishes& wishes,
 
 void add_any_way(Ways& ways, const Preconnection::Wishes& wishes) {
   Way& way = ways.emplace_back();
-  way.name = wishes.interface_name;
   Path& any = way.paths.emplace_back();
   any.id = 1;
-  any.interface_name = wishes.interface_name;
+  if (!wishes.interface_name.empty()) way.name = any.interface_name = wishes.interface_name;
   any.local = wishes.local.address;
 }
 
