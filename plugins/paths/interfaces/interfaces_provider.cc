@@ -37,8 +37,10 @@ constexpr OptionSpec kOptions[] = {
      .meaning = "where systemd-networkd keeps them"},
 };
 
-/// Wireless links look like Ethernet to rtnetlink; sysfs tells.
+/// Wireless links look like Ethernet to rtnetlink; sysfs tells. It is slow: a host has few devices, but may have
+/// thousands of links that are none.
 InterfaceType finer_type(const LinkFact& fact) {
+  if (fact.made_here) return fact.type;
   if (fact.type != InterfaceType::wired && fact.type != InterfaceType::unknown) return fact.type;
   if (fact.name.find('/') != std::string::npos) return fact.type;
   std::ifstream uevent("/sys/class/net/" + fact.name + "/uevent");

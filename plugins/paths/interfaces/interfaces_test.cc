@@ -86,11 +86,15 @@ struct Heard final : RtnetlinkSink {
 
 TEST(Rtnetlink, TellsLinks) {
   Heard heard;
-  const Text wireguard = attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, Text("wireguard") + '\0'));
+  const auto kind = [](const Text& name) { return attribute(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, name + '\0')); };
   ASSERT_TRUE(heard.hear(link(1, "lo", kUp | IFF_LOOPBACK, ARPHRD_LOOPBACK) + link(2, "eth0", kUp) +
-                         link(3, "eth1", IFF_UP) + link(4, "wg0", kUp, ARPHRD_NONE, wireguard) +
-                         link(5, "rmnet0", kUp, 519)));
-  ASSERT_EQ(heard.links.size(), 5u);
+                         link(3, "eth1", IFF_UP) + link(4, "wg0", kUp, ARPHRD_NONE, kind("wireguard")) +
+                         link(5, "rmnet0", kUp, 519) + link(6, "wwan0", kUp, ARPHRD_ETHER, kind("wwan")) +
+                         link(7, "veth0", kUp, ARPHRD_ETHER, kind("veth"))));
+  ASSERT_EQ(heard.links.size(), 7u);
+  EXPECT_EQ(heard.links[5].type, InterfaceType::cellular);
+  EXPECT_EQ(heard.links[6].type, InterfaceType::wired);
+  EXPECT_TRUE(heard.links[6].made_here && !heard.links[1].made_here);
   EXPECT_EQ(heard.links[0].type, InterfaceType::loopback);
   EXPECT_EQ(heard.links[1].name, "eth0");
   EXPECT_EQ(heard.links[1].mtu, 1400u);

@@ -79,6 +79,8 @@ InterfaceType type_of(unsigned hardware, unsigned flags, std::string_view kind) 
                                         "sit", "vti", "vti6", "xfrm", "vxlan", "geneve"}) {
     if (kind == tunnel) return InterfaceType::tunnel;
   }
+  if (kind == "wwan" || kind == "rmnet") return InterfaceType::cellular;
+  if (kind == "virt_wifi") return InterfaceType::wifi;
   switch (hardware) {
     case ARPHRD_ETHER: return InterfaceType::wired;
     case ARPHRD_IEEE80211:
@@ -119,6 +121,7 @@ Wrong read_link(Bytes body, bool gone, RtnetlinkSink& sink) {
   if (fact.name.empty() || fact.name.size() >= IFNAMSIZ)
     return "found no name, or a longer one, expected 1 to 15 bytes";
   fact.type = type_of(header->ifi_type, header->ifi_flags, kind);
+  fact.made_here = !kind.empty();
   sink.link(fact);
   return nullptr;
 }

@@ -21,6 +21,7 @@ struct LinkFact {
   bool enabled = false;  ///< IFF_UP: by whoever administers the host
   bool running = false;  ///< and it has a carrier
   InterfaceType type = InterfaceType::unknown;
+  bool made_here = false;  ///< by the kernel itself (a veth, a bridge): there is no device of which sysfs knows more
 };
 
 /// RTM_NEWADDR, RTM_DELADDR.
