@@ -7,6 +7,7 @@
 
 #include "net_path.h"
 #include "quic_error.h"
+#include "quic_settings.h"
 #include "security/credential_files.h"
 
 namespace trellis::quic {

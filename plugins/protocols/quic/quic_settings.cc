@@ -1,5 +1,6 @@
 #include "quic_settings.h"
 
+#include <algorithm>
 #include <chrono>
 #include <format>
 
@@ -132,8 +133,8 @@ std::vector<std::uint16_t> sizes_to_try(std::uint64_t most) {
 }  // namespace
 
 std::span<const OptionSpec> quic_options() noexcept {
-  static const std::vector<OptionSpec> all = security::with_credential_options(kOptions);
-  return all;
+  static const std::vector<OptionSpec> kAll = security::with_credential_options(kOptions);
+  return kAll;
 }
 
 Result<Settings> Settings::from(const Options& options) {

@@ -12,8 +12,8 @@ constexpr std::int64_t kUnidirectional = 2;        // bit of a stream's id (RFC 
 constexpr std::size_t kGuess = 8;  // how many more like this one may follow for a stream in what was read at once
 
 const Error& too_late() {
-  static const Error error{Reason::reset, 0, kLayer, "the stream takes nothing more"};
-  return error;
+  static const Error kError{Reason::reset, 0, kLayer, "the stream takes nothing more"};
+  return kError;
 }
 
 }  // namespace
