@@ -71,7 +71,7 @@ Task<void> receive(Listener& listener, const std::string& name, Loop& loop, int&
   Result<std::uint64_t> how = 0;
   const File file(std::fopen(name.c_str(), "wb"));
   if (!connection)
-    how = fail(std::move(connection));
+    how = std::unexpected(connection.error());
   else if (!file)
     how = fail(Reason::invalid_argument, "cannot write " + name);
   else
