@@ -84,6 +84,7 @@ Result<void> Arguments::take(const Option& option, std::string_view value) {
 
 Result<void> Arguments::unknown(std::string_view word) const {
   std::vector<std::string_view> names;
+  names.reserve(options_.size());
   for (const Option& option : options_) names.emplace_back(option.name);
   const std::string_view meant = nearest(word.substr(std::min<std::size_t>(2, word.size())), names);
   return fail(Reason::invalid_argument, "there is no option " + std::string(word) +

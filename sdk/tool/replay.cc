@@ -120,9 +120,9 @@ class Replay final : public RaceActions {
     if (step.node != kRoot) engine_.rerank(now_, step.node, step.rank);
   }
 
-  void add(NodeIndex parent, Candidate candidate, std::int64_t rank) {
+  void add(NodeIndex parent, const Candidate& candidate, std::int64_t rank) {
     if (parent >= engine_.tree().size()) return;
-    engine_.add(now_, parent, recorded_.nodes[parent].branch.value_or(Branch::endpoint), std::move(candidate), rank);
+    engine_.add(now_, parent, recorded_.nodes[parent].branch.value_or(Branch::endpoint), candidate, rank);
   }
 
   std::string describe(const RaceStep* step) const {
