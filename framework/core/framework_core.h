@@ -75,9 +75,8 @@ struct FrameworkCore {
   Turn& turn(Executor& executor);
   /// The number of another candidate tree: 1, 2, 3, … (RACE-15).
   std::uint32_t next_root() noexcept { return roots_.fetch_add(1, std::memory_order_relaxed) + 1; }
-  void restart_roots() noexcept {
-    roots_.store(0, std::memory_order_relaxed);
-  }  ///< of a simulation: a world begins anew
+  /// Of a simulation: a world begins anew.
+  void restart_roots() noexcept { roots_.store(0, std::memory_order_relaxed); }
   /// To the log: wrong input that a plugin has passed over. Any thread.
   void tell_passed_over(std::string_view who, std::string_view what, TimePoint now) {
     passed_over_.tell(options.log, who, what, now);

@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "pump.h"
 #include "race_files.h"
+#include "race_json.h"
 #include "transport.h"
 #include "trellis/endpoint_text.h"
 #include "trellis/loop.h"
@@ -74,8 +75,6 @@ void watch_race(const ConnectWanted& wanted, Preconnection& preconnection, RaceF
   });
 }
 
-double ms_between(TimePoint from, TimePoint to) { return std::chrono::duration<double, std::milli>(to - from).count(); }
-
 // The whole life of the connection; the result is the process's.
 Task<void> carry(const ConnectWanted& wanted, Preconnection& preconnection, Loop& loop, const Report& report,
                  ExitCode& code) {
@@ -90,11 +89,11 @@ Task<void> carry(const ConnectWanted& wanted, Preconnection& preconnection, Loop
     if (notice != Notice::path_change || !wanted.transport.verbose) return;
     report.event(
         stderr, "path",
-        {{"layer", std::string(detail.layer)}, {"detail", detail.detail}, {"ms", ms_between(began, loop.now())}});
+        {{"layer", std::string(detail.layer)}, {"detail", detail.detail}, {"ms", milliseconds(loop.now() - began)}});
   });
   if (wanted.transport.verbose) {
     auto fields = Report::describe(*connection);
-    fields.emplace_back("ms", ms_between(began, loop.now()));
+    fields.emplace_back("ms", milliseconds(loop.now() - began));
     report.event(stderr, "connected", fields);
   }
   Result<void> how;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "json.h"
+#include "race_json.h"
 #include "simulation/race_statistics.h"
 
 namespace trellis::tool {
@@ -21,8 +22,6 @@ constexpr std::uint64_t kRuns = 1000;
 constexpr std::uint64_t kRunsMost = 10'000'000;
 constexpr std::uint64_t kSeed = 1;
 constexpr std::uint64_t kProgressEvery = 1000;
-
-double ms(Duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
 
 struct RaceWanted {
   std::uint64_t seed = kSeed, runs = kRuns;
@@ -94,8 +93,8 @@ void print_text(const RaceSimulation& simulation, const RaceWanted& wanted, cons
                            static_cast<double>(all.connected()) * 100 / runs);
   if (all.connected() > 0) {
     std::cout << std::format("time to connect     p50 {:.1f} ms, p95 {:.1f} ms, p99 {:.1f} ms, most {:.1f} ms\n",
-                             ms(all.quantile(0.5)), ms(all.quantile(0.95)), ms(all.quantile(0.99)),
-                             ms(all.quantile(1)));
+                             milliseconds(all.quantile(0.5)), milliseconds(all.quantile(0.95)),
+                             milliseconds(all.quantile(0.99)), milliseconds(all.quantile(1)));
   }
   std::cout << std::format("attempts            {:.2f} on average, {} at most\n",
                            static_cast<double>(all.attempts()) / runs, all.attempts_most());
@@ -121,7 +120,7 @@ void print_json(const RaceSimulation& simulation, const RaceWanted& wanted, cons
   json::object times;
   constexpr std::pair<const char*, double> kQuantiles[] = {{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}, {"most", 1}};
   for (const auto& [name, share] : kQuantiles) {
-    if (all.connected() > 0) times[name] = ms(all.quantile(share));
+    if (all.connected() > 0) times[name] = milliseconds(all.quantile(share));
   }
   object["time_to_connect_ms"] = times;
   json::object attempts;

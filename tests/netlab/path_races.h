@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "../names/dns_server.h"
-#include "../support/process.h"
+#include "../support/run_until.h"
 #include "measure.h"
 #include "netlab.h"
 #include "trellis/address_text.h"
@@ -61,14 +61,7 @@ class PathRaces : public testing::Test {
     to.on_race([this](const RaceReport& told) { report = told; });
     connection = to.initiate(*loop, [this](Result<void> result) { how = std::move(result); });
   }
-  bool until(const std::function<bool()>& holds) {
-    struct Late final : Alarm {
-      void on_alarm() noexcept override {}
-    } late;
-    late.arm(*loop, loop->now() + test::kDeadline);
-    while (!holds() && late.armed()) loop->run_once(true);
-    return holds();
-  }
+  bool until(const std::function<bool()>& holds) { return test::run_until(*loop, holds); }
   bool over() const { return how.has_value(); }
   /// Lets the loop run until the path has swallowed something.
   void wait_for_loss(Link& path) {

@@ -15,6 +15,7 @@
 #include <map>
 
 #include "../support/process.h"
+#include "../support/run_until.h"
 #include "interfaces_provider.h"
 #include "loop/socket_address.h"
 #include "trellis/loop.h"
@@ -85,14 +86,7 @@ class KernelPaths : public testing::Test {
     watch = std::move(*begun);
     ASSERT_TRUE(until([&] { return log.listings == 1; }));
   }
-  bool until(const std::function<bool()>& holds) {
-    struct Late final : Alarm {
-      void on_alarm() noexcept override {}
-    } late;
-    late.arm(*loop, loop->now() + test::kDeadline);
-    while (!holds() && late.armed()) loop->run_once(true);
-    return holds();
-  }
+  bool until(const std::function<bool()>& holds) { return test::run_until(*loop, holds); }
 
   std::unique_ptr<Loop> loop;
   /// A packet that comes in by the interface.

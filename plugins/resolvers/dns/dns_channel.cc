@@ -187,8 +187,10 @@ Records DnsChannel::read(const Question& question, ares_status_t status, const a
     default: records.why = ares_strerror(static_cast<int>(status)); break;
   }
   if (status == ARES_SUCCESS) sockets_.forget_last();
-  if (const std::string fault = sockets_.last_fault(); records.outcome == Outcome::failed && !fault.empty())
-    records.why += ": passed over what has come last, for " + fault;
+  if (records.outcome == Outcome::failed) {
+    if (const std::string fault = sockets_.last_fault(); !fault.empty())
+      records.why += ": passed over what has come last, for " + fault;
+  }
   if (records.outcome == Outcome::no_such_name) records.why = "the name does not exist";
   if (records.outcome == Outcome::no_records && records.why.empty()) records.why = "the name has no such address";
   if (records.outcome != Outcome::failed)
