@@ -62,7 +62,7 @@ TEST_F(Transfer, AHundredKills) {
   int kills = 0;
   run(bytes, ",joins-per-second=255", [&](Process& sender) {
     for (; kills < 100 && !over(sender); ++kills) {
-      wait_for(bytes / 150, sender);
+      wait_for(bytes / 400, sender);  // on a busy machine more passes before the next one
       end_connections(lab->client, 7000);
     }
   });
