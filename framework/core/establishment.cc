@@ -83,7 +83,8 @@ void Establishment::begin(TimePoint deadline) noexcept {
 // True: the race waits for the answer, but not long.
 bool Establishment::ask_store() noexcept {
   if (plan_.wishes.isolated || !plan_.state->store) return false;
-  const StateKeeper& store = *plan_.state->store;
+  StateKeeper& store = *plan_.state->store;
+  store.tell_trouble(framework_.options.log);
   if (!store.usable()) return false;
   visit_ = std::make_unique<StateVisit>(framework_, plan_, turn_.executor(), true);
   if (!visit_->ask([this] {
@@ -313,7 +314,10 @@ void Establishment::finish() noexcept {
   for (const auto& attempt : attempts_) attempt->stack.abort(0);
   attempts_.clear();
   gathering_.stop();
-  if (visit_) visit_->give_back();
+  if (visit_) {
+    visit_->give_back();
+    plan_.state->store->tell_trouble(framework_.options.log);
+  }
   disarm();
   turn_.retire(*this);
 }

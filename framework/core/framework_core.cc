@@ -101,6 +101,10 @@ FrameworkCore::FrameworkCore(FrameworkOptions given, std::vector<PluginRules> ru
   if (options.application.empty()) options.application = program().filename();
 }
 
+FrameworkCore::~FrameworkCore() {
+  for (const auto& [settings, keeper] : stores_) keeper->tell_trouble(options.log);  // what nobody has asked for yet
+}
+
 Result<void> FrameworkCore::load(std::vector<Policy> policies) {
   auto profiles =
       make_profiles({registry, options.application, [this](const std::optional<PluginUse>& use) { return store(use); }},

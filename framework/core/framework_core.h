@@ -58,6 +58,7 @@ struct Plan {
 
 struct FrameworkCore {
   FrameworkCore(FrameworkOptions options, std::vector<PluginRules> rules);
+  ~FrameworkCore();
 
   /// Replaces the policies, or leaves them as they are.
   Result<void> load(std::vector<Policy> policies);

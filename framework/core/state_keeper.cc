@@ -8,6 +8,11 @@ namespace trellis {
 
 using std::chrono::system_clock;
 
+void StateKeeper::tell_trouble(const std::function<void(Severity, std::string_view who, std::string_view text)>& log) {
+  const std::string trouble = store_->trouble();
+  if (!trouble.empty() && log) log(Severity::warning, name_, trouble);
+}
+
 void StateKeeper::put(StateKey key, StateValue value, Duration keep, const Executor& loop) noexcept {
   const auto expires = loop.wall_clock() + std::chrono::duration_cast<system_clock::duration>(keep);
   store_->put({std::move(key), std::move(value), expires});
@@ -29,19 +34,11 @@ StateVisit::~StateVisit() = default;
 bool StateVisit::ask(std::function<void()> answered) {
   answered_ = std::move(answered);
   fetch_ = plan_.state->store->store().fetch(loop_, places_, [this](auto entries) { arrived(std::move(entries)); });
-  tell_trouble();
   return fetch_ != nullptr;
-}
-
-void StateVisit::tell_trouble() {
-  StateKeeper& keeper = *plan_.state->store;
-  const std::string trouble = keeper.store().trouble();
-  if (!trouble.empty() && framework_.options.log) framework_.options.log(Severity::warning, keeper.name(), trouble);
 }
 
 void StateVisit::arrived(std::vector<StateEntry> entries) {
   for (StateEntry& entry : entries) take_in(std::move(entry));
-  tell_trouble();
   answered_();
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "trellis/executor.h"
+#include "trellis/protocol.h"
 #include "trellis/state.h"
 
 namespace trellis {
@@ -26,6 +27,8 @@ class StateKeeper {
   const std::string& name() const noexcept { return name_; }
   OpenStore& store() noexcept { return *store_; }
   bool usable() const noexcept { return store_->usable(); }
+  /// To the application's log, once: why the store cannot be used.
+  void tell_trouble(const std::function<void(Severity, std::string_view who, std::string_view text)>& log);
   void put(StateKey key, StateValue value, Duration keep, const Executor& loop) noexcept;
   /// How long a race that begins now may wait.
   Duration patience(TimePoint now) const noexcept { return now < slow_until_.load() ? Duration{} : kPatience; }
@@ -53,7 +56,6 @@ class StateVisit {
  private:
   void arrived(std::vector<StateEntry> entries);
   void take_in(StateEntry entry);
-  void tell_trouble();
 
   FrameworkCore& framework_;
   const Plan& plan_;

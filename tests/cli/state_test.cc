@@ -72,10 +72,10 @@ TEST_F(State, ADamagedFileBreaksNothing) {
       trellis({"connect", "-v", "--state", file, "--stack", "tcp", "127.0.0.1:" + port_of(peer.address())}));
   connect.write("hello\n");
   EXPECT_TRUE(connect.wait_output("hello\n"));
-  // The file is read beside the connection, which does not wait for it.
-  EXPECT_TRUE(connect.wait_error(file + " is damaged or no state file")) << connect.error();
   connect.close_input();
   EXPECT_EQ(connect.wait(), 0);
+  // The file is read beside the connection, which does not wait for it: told at the end at the latest.
+  EXPECT_THAT(connect.error(), HasSubstr(file + " is damaged or no state file"));
   const Outcome shown = run({"state", "--state", file});
   EXPECT_EQ(shown.code, 3);
   EXPECT_THAT(shown.error, HasSubstr("delete it"));
