@@ -65,9 +65,11 @@ TEST_F(Stored, ASlowStoreIsNotWaitedFor) {
 
 TEST_F(Stored, AStoreInTroubleCostsNothingAndIsToldOnce) {
   shelf.usable = false;
+  shelf.trouble = "the shelf cannot be opened";  // before anybody has asked
   auto w = process(R"(<address ip="192.0.2.1"/>)");
   EXPECT_LE(w->dial().took, kRtt + 1ms);
   EXPECT_EQ(shelf.asked, 0);
+  EXPECT_EQ(std::ranges::count(w->log, "the shelf cannot be opened"), 1);
   shelf.usable = true;
   shelf.trouble = "the shelf is broken";
   w->dial();
