@@ -187,6 +187,19 @@ TEST_F(DnsTest, DamagedAnswersEndWithAnError) {
   EXPECT_LT(huge->when[kIpv4] - huge->when[kIpv6], 10s);
 }
 
+// Over TCP a message that cannot be read ends its connection.
+TEST_F(DnsTest, DamagedAnswersOverTcpAreNamed) {
+  option("timeout-ms", "300");
+  server.on("A", "a.example") = {.records = {"198.51.100.1"}, .truncate = true, .damage = [](DnsBytes answer) {
+                                   if (answer.size() > 27) answer.resize(answer.size() - 5);
+                                   return answer;
+                                 }};
+  const auto heard = resolve("a.example");
+  EXPECT_THAT(heard->addresses(kIpv4), IsEmpty());
+  EXPECT_THAT(server.log, testing::Contains("A a.example tcp"));
+  EXPECT_EQ(heard->error(kIpv4), "the answer of the name server is malformed");
+}
+
 // ---- aliases and the search list
 
 TEST_F(DnsTest, AliasesAreFollowedWithinAnAnswerAndNotBeyond) {
