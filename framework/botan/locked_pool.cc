@@ -10,6 +10,6 @@ std::size_t librarys_limit() asm("__real__ZN5Botan2OS24get_memory_locking_limitE
 std::size_t our_limit() asm("__wrap__ZN5Botan2OS24get_memory_locking_limitEv");
 
 std::size_t our_limit() {
-  constexpr std::size_t kMost = 16 << 10;
+  constexpr std::size_t kMost = 8 << 10;
   return std::min(librarys_limit(), kMost);
 }

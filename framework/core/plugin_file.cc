@@ -4,11 +4,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
-#include <filesystem>
 #include <format>
-#include <system_error>
+#include <string_view>
 #include <utility>
 
 #include "core/layer_names.h"
@@ -21,20 +22,22 @@ std::unexpected<Error> refuse(std::string detail, int code = 0) {
   return fail(Reason::configuration, std::move(detail), static_cast<std::uint64_t>(code), kLoaderLayer);
 }
 
+bool others_write(const struct stat& status) noexcept {
+  return (status.st_uid != 0 && status.st_uid != geteuid()) || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+}
+
 /// `what` begins the sentence ("a file"), `path` is for the commands that it recommends.
-Result<void> check_writers(const struct stat& status, std::string_view what, const std::string& path) {
+std::unexpected<Error> refuse_writers(const struct stat& status, std::string_view what, const std::string& path) {
   const uid_t me = geteuid();
   if (status.st_uid != 0 && status.st_uid != me) {
     const std::string expected = me == 0 ? "one of root" : std::format("one of root or of user {}", me);
     return refuse(std::format("found {} of user {}, expected {}: run \"chown {} {}\" if you trust its content", what,
                               status.st_uid, expected, me, path));
   }
-  const mode_t others = status.st_mode & (S_IWGRP | S_IWOTH);
-  if (others == 0) return {};
   return refuse(
       std::format("found {} that {} can write (mode {:04o}), expected one that only its owner can write: "
                   "run \"chmod go-w {}\" if you trust its content",
-                  what, (others & S_IWOTH) != 0 ? "everybody" : "its group", status.st_mode & 07777u, path));
+                  what, (status.st_mode & S_IWOTH) != 0 ? "everybody" : "its group", status.st_mode & 07777u, path));
 }
 
 Result<void> check_directory(const std::string& directory) {
@@ -46,20 +49,24 @@ Result<void> check_directory(const std::string& directory) {
                     printable(directory), std::strerror(code)),
         code);
   }
-  return check_writers(status, "it in directory " + printable(directory), printable(directory));
+  if (!others_write(status)) return {};
+  return refuse_writers(status, "it in directory " + printable(directory), printable(directory));
 }
 
 std::string parent(const std::string& path) {
-  const std::string directory = std::filesystem::path(path).parent_path();
-  return directory.empty() ? "." : directory;
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return path.substr(0, std::max<std::size_t>(slash, 1));
 }
 
 // The kernel knows it of the open file; a path that was resolved by itself could lead elsewhere by now.
 Result<std::string> real_path(int descriptor) {
-  std::error_code error;
-  const auto path = std::filesystem::read_symlink(std::format("/proc/self/fd/{}", descriptor), error);
-  if (!error) return path.string();
-  return refuse(std::format("found no /proc/self/fd ({}), expected it: mount /proc", error.message()), error.value());
+  char path[PATH_MAX];
+  const ssize_t length = readlink(("/proc/self/fd/" + std::to_string(descriptor)).c_str(), path, sizeof path);
+  if (length >= 0 && static_cast<std::size_t>(length) < sizeof path)
+    return std::string(path, static_cast<std::size_t>(length));
+  const int code = length < 0 ? errno : ENAMETOOLONG;
+  return refuse(std::format("found no /proc/self/fd ({}), expected it: mount /proc", std::strerror(code)), code);
 }
 
 }  // namespace
@@ -95,7 +102,8 @@ Result<void> PluginFile::check() noexcept {
     return refuse(std::format("found {}, expected a plugin: only plugins may be named *.so here",
                               S_ISDIR(status_.st_mode) ? "a directory" : "a device, pipe or socket"));
   }
-  return check_writers(status_, "a file", printable(path_));
+  if (!others_write(status_)) return {};
+  return refuse_writers(status_, "a file", printable(path_));
 }
 
 PluginFile::PluginFile(PluginFile&& other) noexcept

@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <cstring>
 #include <filesystem>
@@ -210,12 +211,40 @@ TEST_F(Sqlite, RelativePathIsRefused) {
   EXPECT_THAT(opened.error().detail, HasSubstr("expected the path of a file"));
 }
 
+/// Another process that holds the file. In this one locks would mean nothing: the plugin has a SQLite of its own.
+struct Holder {
+  explicit Holder(const std::string& file) {
+    int holding[2], until[2];
+    EXPECT_TRUE(pipe(holding) == 0 && pipe(until) == 0);
+    process = fork();
+    if (process == 0) {
+      close(until[1]);
+      sqlite3* handle = nullptr;
+      const bool holds = sqlite3_open(file.c_str(), &handle) == SQLITE_OK &&
+                         sqlite3_exec(handle, "BEGIN EXCLUSIVE", nullptr, nullptr, nullptr) == SQLITE_OK;
+      char byte = holds ? 'y' : 'n';
+      if (write(holding[1], &byte, 1) == 1) std::ignore = read(until[0], &byte, 1);  // the end of the pipe
+      _exit(0);
+    }
+    close(until[0]);
+    close(holding[1]);
+    char byte = 0;
+    EXPECT_TRUE(read(holding[0], &byte, 1) == 1 && byte == 'y');
+    close(holding[0]);
+    release = until[1];
+  }
+  ~Holder() {
+    close(release);
+    waitpid(process, nullptr, 0);
+  }
+  pid_t process = 0;
+  int release = -1;
+};
+
 // Somebody holds the file for long: trouble, then it works again.
 TEST_F(Sqlite, LockedFile) {
   fill(1);
-  sqlite3* handle = nullptr;
-  ASSERT_EQ(sqlite3_open(file.c_str(), &handle), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(handle, "BEGIN EXCLUSIVE", nullptr, nullptr, nullptr), SQLITE_OK);
+  auto holder = std::make_unique<Holder>(file);
   StoreUser waits = user();
   std::string trouble;
   while (trouble.empty()) {
@@ -223,8 +252,7 @@ TEST_F(Sqlite, LockedFile) {
     trouble = waits.store->trouble();
   }
   EXPECT_THAT(trouble, HasSubstr("another process keeps it locked; going on without it"));
-  sqlite3_exec(handle, "ROLLBACK", nullptr, nullptr, nullptr);
-  sqlite3_close(handle);
+  holder.reset();
   std::vector<std::string> found;
   while (found.size() != 2) {
     std::this_thread::sleep_for(1ms);

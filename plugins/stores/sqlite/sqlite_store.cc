@@ -128,10 +128,14 @@ Result<void> SqliteBackend::prepare(Statement& statement, const char* sql) {
   return {};
 }
 
-// Not before something is written: the first connection of a process waits for its question only.
-Result<void> SqliteBackend::prepare_writing() {
+// Each statement not before it is needed: the first connection of a process waits for its question only.
+Result<void> SqliteBackend::prepare_taking() {
+  if (take_) return {};
+  return prepare(take_, "DELETE FROM entry WHERE id=?1 RETURNING " TRELLIS_COLUMNS);
+}
+
+Result<void> SqliteBackend::prepare_putting() {
   if (trim_) return {};
-  if (auto made = prepare(take_, "DELETE FROM entry WHERE id=?1 RETURNING " TRELLIS_COLUMNS); !made) return made;
   if (auto made = prepare(add_,
                           "INSERT INTO entry(kind, partition, network, endpoint, protocol, detail, value, expires) "
                           "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
@@ -200,7 +204,7 @@ Result<std::vector<StateEntry>> SqliteBackend::fetch(const std::vector<StatePlac
       if (auto done = find(place, found, to_take); !done) return done;
     }
     if (to_take.empty()) return {};
-    if (auto prepared = prepare_writing(); !prepared) return prepared;
+    if (auto prepared = prepare_taking(); !prepared) return prepared;
     Transaction taking(file_);
     if (auto begun = taking.begun(); !begun) return begun;
     for (const std::int64_t row : to_take) {
@@ -223,7 +227,7 @@ Result<void> SqliteBackend::put_one(const StateEntry& entry) {
 
 Result<void> SqliteBackend::put(std::vector<StateEntry> entries) {
   const auto all = [&]() -> Result<void> {
-    if (auto prepared = prepare_writing(); !prepared) return prepared;
+    if (auto prepared = prepare_putting(); !prepared) return prepared;
     Transaction putting(file_);
     if (auto begun = putting.begun(); !begun) return begun;
     for (const StateEntry& entry : entries) {

@@ -27,7 +27,8 @@ class SqliteBackend final : public StoreBackend {
   Result<void> open_file();
   void close() noexcept;
   Result<void> prepare(Statement& statement, const char* sql);
-  Result<void> prepare_writing();
+  Result<void> prepare_taking();
+  Result<void> prepare_putting();
   Result<void> tidy();
   Result<void> put_one(const StateEntry& entry);
   Result<void> find(const StatePlace& place, std::vector<StateEntry>& found, std::vector<std::int64_t>& to_take);

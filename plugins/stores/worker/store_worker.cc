@@ -127,6 +127,9 @@ void StoreWorker::Shared::write(std::deque<StateEntry> entries) {
 
 // What was put before a question is found by it.
 void StoreWorker::Shared::serve() {
+  // Woken by a loop it begins when there is a processor for it, instead of taking the loop's.
+  constexpr sched_param kNoPriority{};
+  (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &kNoPriority);
   std::unique_lock lock(mutex);
   for (;;) {
     changed.wait(lock, [&] { return stopping || fresh || !questions.empty() || !puts.empty(); });
