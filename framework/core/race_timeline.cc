@@ -56,6 +56,9 @@ h2 { font-size: 15px; margin: 28px 0 8px; }
 .wait { position: absolute; top: 14px; border-top: 2px dashed var(--canceled); }
 .delay { position: absolute; top: 5px; border-top: 2px dashed var(--delay); }
 .answer { position: absolute; top: 4px; height: 22px; width: 2px; margin-left: -1px; background: var(--ink); }
+.event { position: absolute; top: 8px; height: 14px; width: 14px; margin-left: -7px; border-radius: 50%;
+  background: var(--ready); }
+.event.failed { background: var(--failed); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 10px 2px; color: var(--soft); font-size: 13px; }
 .legend i { display: inline-block; width: 22px; height: 10px; border-radius: 3px; margin-right: 6px; }
 .legend i.dash { height: 0; border-radius: 0; vertical-align: middle; }
@@ -120,6 +123,7 @@ class Page {
     rows(0, 0);
     out_ += "</div></div>\n";
     legend();
+    if (!report_.path_events.empty()) paths();
     table();
     out_ += "</main>\n";
     out_ += kScript;
@@ -300,6 +304,27 @@ class Page {
         "</span></p>\n<p id=\"detail\">Point at a row to see what happened to that candidate and why.</p>\n";
   }
 
+  // On a scale of its own: a race takes milliseconds, a connection may last for days.
+  void paths() {
+    whole_ = std::max(since(report_.path_events.back().at), 1e-3);
+    out_ += "<h2>Its paths since</h2>\n<div class=\"card\"><div class=\"chart\">\n";
+    axis();
+    for (const RaceReport::PathEvent& event : report_.path_events) {
+      const double at = since(event.at);
+      const std::string detail = escaped(event.detail);
+      out_ += std::format(
+          "<div class=\"row\" tabindex=\"0\" data-node=\"\" data-state=\"{}\" data-detail=\"{} · at {}\">"
+          "<span class=\"name\">{}</span><div class=\"track\">",
+          event.lost ? "failed" : "ready", detail, shown(at), escaped(event.layer));
+      grid(false);
+      out_ += std::format(
+          "<span class=\"event{}\" style=\"left:{:.3f}%\"></span></div><span class=\"outcome{}\" title=\"{}\">{} at {}"
+          "</span></div>\n",
+          event.lost ? " failed" : "", percent(at), event.lost ? " failed" : "", detail, detail, shown(at));
+    }
+    out_ += "</div></div>\n";
+  }
+
   void table() {
     out_ +=
         "<h2>Every step</h2>\n<div class=\"card\"><table>\n<thead><tr><th>ms</th><th>node</th><th>what</th>"
@@ -318,7 +343,7 @@ class Page {
   }
 
   const RaceReport& report_;
-  const double whole_;  // milliseconds
+  double whole_;  // milliseconds that the picture is wide
   std::string out_;
 };
 

@@ -75,22 +75,33 @@ void watch_race(const ConnectWanted& wanted, Preconnection& preconnection, RaceF
   });
 }
 
+// What the connection tells of itself.
+void watch_connection(const ConnectWanted& wanted, Connection& connection, Loop& loop, RaceFiles& files,
+                      const Report& report, TimePoint began) {
+  connection.on_notice([&, began](Notice notice, const Error& detail) {
+    if (notice == Notice::soft_error) report.warning(detail.layer, detail.detail);
+    if (notice != Notice::path_change) return;
+    if (files.wanted()) {
+      const bool lost = detail.reason != Reason{} && detail.reason != Reason::canceled;
+      files.add({.at = loop.now(), .lost = lost, .layer = std::string(detail.layer), .detail = detail.detail});
+    }
+    if (!wanted.transport.verbose) return;
+    report.event(
+        stderr, "path",
+        {{"layer", std::string(detail.layer)}, {"detail", detail.detail}, {"ms", milliseconds(loop.now() - began)}});
+  });
+}
+
 // The whole life of the connection; the result is the process's.
-Task<void> carry(const ConnectWanted& wanted, Preconnection& preconnection, Loop& loop, const Report& report,
-                 ExitCode& code) {
+Task<void> carry(const ConnectWanted& wanted, Preconnection& preconnection, Loop& loop, RaceFiles& files,
+                 const Report& report, ExitCode& code) {
   const TimePoint began = loop.now();
   Result<Connection> connection = co_await preconnection.initiate_async(loop);
   if (!connection) {
     code = report.error(connection.error(), kNotConnected);
     co_return loop.stop();
   }
-  connection->on_notice([&](Notice notice, const Error& detail) {
-    if (notice == Notice::soft_error) report.warning(detail.layer, detail.detail);
-    if (notice != Notice::path_change || !wanted.transport.verbose) return;
-    report.event(
-        stderr, "path",
-        {{"layer", std::string(detail.layer)}, {"detail", detail.detail}, {"ms", milliseconds(loop.now() - began)}});
-  });
+  watch_connection(wanted, *connection, loop, files, report, began);
   if (wanted.transport.verbose) {
     auto fields = Report::describe(*connection);
     fields.emplace_back("ms", milliseconds(loop.now() - began));
@@ -103,6 +114,7 @@ Task<void> carry(const ConnectWanted& wanted, Preconnection& preconnection, Loop
   }
   if (how) how = co_await connection->close_async();
   if (!how) code = report.error(how.error(), kBroken);
+  if (auto drawn = files.finish(); !drawn) code = report.error(drawn.error(), kBroken);
   loop.stop();
 }
 
@@ -130,7 +142,7 @@ int connect(std::span<char* const> words) {
 
   ExitCode code = kDone;
   watch_race(*wanted, preconnection, files, report, code);
-  Task<void> task = carry(*wanted, preconnection, *loop, report, code);
+  Task<void> task = carry(*wanted, preconnection, *loop, files, report, code);
   task.start();
   loop->run();
   return code;

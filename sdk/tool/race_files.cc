@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "core/text.h"
 #include "trace.h"
@@ -20,31 +21,58 @@ std::unexpected<Error> unwritable(const std::string& name) {
 }  // namespace
 
 void RaceFiles::declare(Arguments& arguments) {
-  arguments.value("trace", "FILE", "write the race as qlog (JSON-SEQ), for trellis race --replay")
-      .value("timeline", "FILE", "write the race as a picture: one HTML page that needs nothing else");
+  arguments
+      .value(
+          "trace", "FILE",
+          "write the race, and what its connection tells of its paths, as qlog (JSON-SEQ), for trellis race --replay")
+      .value("timeline", "FILE", "draw the same as a picture: one HTML page that needs nothing else");
+}
+
+Result<void> RaceFiles::make(File& file, const std::string& name) {
+  errno = 0;
+  file.name = name;
+  file.out = std::ofstream(name, std::ios::binary | std::ios::trunc);
+  if (!file.out) return unwritable(name);
+  return {};
 }
 
 Result<void> RaceFiles::open(const Arguments& arguments) {
-  const std::pair<const char*, std::string (*)(const RaceReport&)> kinds[] = {{"trace", to_trace},
-                                                                              {"timeline", race_timeline}};
-  for (const auto& [option, text] : kinds) {
+  for (const auto& [option, file] : {std::pair{"trace", &trace_}, std::pair{"timeline", &timeline_}}) {
     if (!arguments.has(option)) continue;
-    errno = 0;
-    File& file = files_.emplace_back(arguments.text(option), std::ofstream{}, text);
-    file.out.open(file.name, std::ios::binary | std::ios::trunc);
-    if (!file.out) return unwritable(file.name);
+    if (auto made = make(*file, arguments.text(option)); !made) return made;
   }
+  return {};
+}
+
+Result<void> RaceFiles::flush(File& file) {
+  errno = 0;
+  file.out.flush();
+  if (!file.out) return unwritable(file.name);
   return {};
 }
 
 Result<void> RaceFiles::write(const RaceReport& report) {
-  for (File& file : files_) {
-    errno = 0;
-    file.out << file.text(report);
-    file.out.close();
-    if (!file.out) return unwritable(file.name);
+  report_ = report;
+  if (trace_.out.is_open()) {
+    trace_.out << to_trace(report);
+    if (auto written = flush(trace_); !written) return written;
   }
-  return {};
+  if (!timeline_.out.is_open()) return {};
+  timeline_.out << race_timeline(report);
+  return flush(timeline_);
+}
+
+void RaceFiles::add(RaceReport::PathEvent event) {
+  if (trace_.out.is_open()) trace_.out << to_trace(event, report_.begun_at) << std::flush;
+  if (report_.path_events.size() < kPathEventsMost) report_.path_events.push_back(std::move(event));
+}
+
+Result<void> RaceFiles::finish() {
+  if (trace_.out.is_open() && !trace_.out) return unwritable(trace_.name);
+  if (report_.path_events.empty() || !timeline_.out.is_open()) return {};
+  if (auto made = make(timeline_, timeline_.name); !made) return made;
+  timeline_.out << race_timeline(report_);
+  return flush(timeline_);
 }
 
 }  // namespace trellis::tool

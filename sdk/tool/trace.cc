@@ -24,7 +24,8 @@ constexpr std::size_t kTraceBytesMost = 64 << 20;
 constexpr int kDepthMost = 8;              // of nested JSON
 constexpr double kMillisecondsMost = 1e9;  // eleven days
 constexpr std::uint32_t kLimitMost = 65'536;
-constexpr std::string_view kPrefix = "trellis:", kStepPrefix = "trellis:candidate_";
+constexpr std::string_view kPrefix = "trellis:", kStepPrefix = "trellis:candidate_",
+                           kPathEvent = "trellis:path_changed";
 constexpr std::array kKinds{Kind::added,   Kind::moved,    Kind::dropped, Kind::changed, Kind::woke,     Kind::started,
                             Kind::waiting, Kind::answered, Kind::ready,   Kind::failed,  Kind::canceled, Kind::ignored};
 constexpr std::array kBranches{Branch::path, Branch::protocol, Branch::endpoint};
@@ -228,7 +229,8 @@ class Reader {
     last_ = at;
     if (name == "trellis:race_started") return read_started(fields.object("data"));
     if (report_.nodes.empty()) refuse(in_quotes(name), "trellis:race_started first");
-    if (ended_) refuse(in_quotes(name), "nothing after trellis:race_ended");
+    if (name == kPathEvent) return read_path_event(at, fields.object("data"));
+    if (ended_) refuse(in_quotes(name), "nothing but trellis:path_changed after trellis:race_ended");
     if (name == "trellis:race_ended") return read_ended(at, fields.object("data"));
     if (name.starts_with(kStepPrefix)) return read_step(at, name.substr(kStepPrefix.size()), fields.object("data"));
     if (name.starts_with(kPrefix)) refuse("event " + in_quotes(name), "one that is known");
@@ -358,6 +360,11 @@ class Reader {
     if (data.has("error")) report_.failure = read_error(data.object("error"));
   }
 
+  void read_path_event(TimePoint at, const Fields& data) {
+    if (!ended_) refuse(in_quotes(kPathEvent), "trellis:race_ended first");
+    report_.path_events.push_back({at, data.flag("lost"), data.text("layer"), data.text("detail")});
+  }
+
   static constexpr TimePoint kBegin{std::chrono::hours(1)};
   RaceReport report_;
   std::map<std::string, std::uint32_t> index_;
@@ -371,7 +378,17 @@ class Reader {
 std::string to_trace(const RaceReport& report) {
   std::string text = header(report) + race_started(report);
   for (const RaceStep& step : report.steps) text += step_event(report, step);
-  return text + race_ended(report);
+  text += race_ended(report);
+  for (const RaceReport::PathEvent& one : report.path_events) text += to_trace(one, report.begun_at);
+  return text;
+}
+
+std::string to_trace(const RaceReport::PathEvent& event_told, TimePoint begun_at) {
+  json::object data;
+  data["layer"] = printable(event_told.layer);
+  data["lost"] = event_told.lost;
+  data["detail"] = printable(event_told.detail);
+  return event(milliseconds(event_told.at - begun_at), std::string(kPathEvent), data);
 }
 
 Result<RaceReport> parse_trace(std::string_view text, const std::string& file) {

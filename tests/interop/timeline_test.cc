@@ -73,10 +73,12 @@ TEST_F(Timeline, HostileTextsDoNothing) {
   RaceStep step{.kind = RaceStep::Kind::failed, .why = evil, .detail = evil};
   step.error = report.failure;
   report.steps.push_back(step);
+  report.path_events.push_back({.lost = true, .layer = evil, .detail = evil});
   const std::string page = dom(directory.write("evil.html", race_timeline(report)));
   EXPECT_THAT(page, HasSubstr("<h1>Race to &lt;/span&gt;&lt;script&gt;"));
   EXPECT_THAT(page, Not(HasSubstr("<title>owned")));
   EXPECT_THAT(page, Not(HasSubstr("<img")));
+  EXPECT_THAT(page, HasSubstr("class=\"event failed\""));
 }
 
 TEST_F(Timeline, AnEmptyReportIsAPageToo) {

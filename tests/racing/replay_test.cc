@@ -157,7 +157,9 @@ TEST_F(ReplayTest, EveryRecordedRaceIsDecidedTheSameWay) {
 
 TEST_F(ReplayTest, TheTraceKeepsWhatTheReportSays) {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
-    const RaceReport before = RandomRace(registry, seed).report();
+    RaceReport before = RandomRace(registry, seed).report();
+    before.path_events.push_back({before.ended_at + milliseconds(2), true, "tcpls", "connection 0 was lost"});
+    before.path_events.push_back({before.ended_at + milliseconds(7), false, "tcpls", "connection 1 has joined"});
     const auto after = parse_trace(to_trace(before), "trace");
     ASSERT_TRUE(after) << after.error().detail;
     ASSERT_EQ(after->nodes.size(), before.nodes.size());
@@ -174,6 +176,10 @@ TEST_F(ReplayTest, TheTraceKeepsWhatTheReportSays) {
       if (b.started_at == TimePoint{}) continue;
       EXPECT_EQ(a.started_at - after->begun_at, b.started_at - before.begun_at);
     }
+    ASSERT_EQ(after->path_events.size(), 2u);
+    EXPECT_TRUE(after->path_events[0].lost && !after->path_events[1].lost);
+    EXPECT_EQ(after->path_events[1].at - after->begun_at, before.path_events[1].at - before.begun_at);
+    EXPECT_EQ(after->path_events[1].detail, "connection 1 has joined");
     const std::string again = to_trace(*after);
     EXPECT_TRUE(to_trace(*parse_trace(again, "trace")) == again) << "written again it is the same text";
   }
@@ -254,6 +260,12 @@ TEST_F(ReplayTest, ErrorsSayWhichRecordIsWrong) {
   EXPECT_EQ(error("{}"), "x.qlog: found no record separator (0x1e), expected a JSON text sequence");
   EXPECT_THAT(error(good.substr(0, good.size() - 1)), HasSubstr("expected one: was the file cut off?"));
   EXPECT_THAT(error(good.substr(0, good.rfind('\x1e'))), HasSubstr("trellis:race_ended: the trace is not complete"));
+  const std::string early = tool::to_trace(RaceReport::PathEvent{}, TimePoint{});
+  EXPECT_THAT(error(std::string(good).insert(good.rfind('\x1e'), early)), HasSubstr("order of time"));
+  const std::string late =
+      tool::to_trace(RaceReport::PathEvent{.at = TimePoint{} + std::chrono::hours(1)}, TimePoint{});
+  EXPECT_THAT(error(std::string(good).insert(good.rfind('\x1e'), late)),
+              HasSubstr("expected trellis:race_ended first"));
   std::string other = good;
   other.replace(other.find("candidate_started"), 17, "candidate_stopped");
   EXPECT_THAT(error(other), HasSubstr("x.qlog: record 3: found event \"stopped\", expected one that is known"));

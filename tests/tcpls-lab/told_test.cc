@@ -1,4 +1,8 @@
-// What `trellis connect -v` shows of a session: joins, losses and hand-overs, each with its time.
+// What `trellis connect` shows of a session, on standard error, in a trace and as a picture: joins, losses and
+// hand-overs, each with its time.
+#include <sstream>
+
+#include "tool/trace.h"
 #include "transfer_lab.h"
 
 namespace trellis::netlab {
@@ -12,7 +16,8 @@ TEST_F(Told, JoinsLossesAndHandOvers) {
   Process server(lab->server.command({program, "listen", "--echo", "--stack", stack(), "7000"}));
   ASSERT_TRUE(server.wait_output("listening")) << server.error();
   Process client(
-      lab->client.command({program, "connect", "-v", "--stack", stack(), ClientServer::address() + ":7000"}));
+      lab->client.command({program, "connect", "-v", "--trace", files.path() + "/trace", "--timeline",
+                           files.path() + "/picture.html", "--stack", stack(), ClientServer::address() + ":7000"}));
   ASSERT_TRUE(client.write("before "));
   ASSERT_TRUE(client.wait_output("before ")) << client.error();
   EXPECT_EQ(end_connections(lab->client, 7000), 1u);
@@ -26,6 +31,19 @@ TEST_F(Told, JoinsLossesAndHandOvers) {
     ASSERT_NE(at, std::string::npos) << part << " is missing in " << client.error();
   }
   EXPECT_TRUE(client.error().contains(" ms="));
+
+  const auto trace = tool::load_trace(files.path() + "/trace");
+  ASSERT_TRUE(trace) << trace.error().detail;
+  std::vector<std::string> events;
+  for (const auto& event : trace->path_events) events.push_back((event.lost ? "lost: " : "") + event.detail);
+  using testing::HasSubstr;
+  EXPECT_THAT(events,
+              testing::IsSupersetOf({HasSubstr("lost: connection 0 was lost"), HasSubstr("connection 1 has joined"),
+                                     HasSubstr("go on over connection 1")}));
+  std::stringstream picture;
+  picture << std::ifstream(files.path() + "/picture.html").rdbuf();
+  for (const char* part : {"Its paths since", "class=\"event failed\"", "connection 1 has joined"})
+    EXPECT_THAT(picture.str(), HasSubstr(part));
 }
 
 }  // namespace

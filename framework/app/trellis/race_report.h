@@ -93,6 +93,13 @@ struct RaceReport {
   struct Limits {
     std::uint32_t children = 0, nodes = 0, leaves = 0, attempts_at_once = 0;
   };
+  /// What the established Connection has told of its paths: one was joined or lost, or carries its data now.
+  struct PathEvent {
+    TimePoint at{};          ///< the executor's time
+    bool lost = false;       ///< a path is no longer there; else it is good news
+    std::string layer = {};  ///< who tells it, "tcpls"
+    std::string detail = {};
+  };
   std::string remote;                             ///< what was asked for, "example.net:443"
   std::string profile;                            ///< name of the policy
   Racing racing[3];                               ///< by Branch
@@ -103,6 +110,9 @@ struct RaceReport {
   std::vector<RaceStep> steps;                    ///< in the order of time
   std::string winner;                             ///< id of the leaf; empty: none
   std::optional<Error> failure;                   ///< why none
+  /// Of Notice::path_change since, in the order of time. Empty when the race is over: whoever tells the whole story of
+  /// a Connection, in a trace or as a picture, adds them.
+  std::vector<PathEvent> path_events;
 };
 
 }  // namespace trellis
