@@ -35,11 +35,11 @@ TEST_F(Told, JoinsLossesAndHandOvers) {
   const auto trace = tool::load_trace(files.path() + "/trace");
   ASSERT_TRUE(trace) << trace.error().detail;
   std::vector<std::string> events;
-  for (const auto& event : trace->path_events) events.push_back((event.lost ? "lost: " : "") + event.detail);
+  for (const auto& event : trace->path_events) events.push_back((event.lost ? "bad: " : "good: ") + event.detail);
   using testing::HasSubstr;
-  EXPECT_THAT(events,
-              testing::IsSupersetOf({HasSubstr("lost: connection 0 was lost"), HasSubstr("connection 1 has joined"),
-                                     HasSubstr("go on over connection 1")}));
+  EXPECT_THAT(events, testing::IsSupersetOf({HasSubstr("bad: connection 0 was lost"),
+                                             HasSubstr("good: connection 1 has joined"),
+                                             HasSubstr("good: streams go on over connection 1")}));
   std::stringstream picture;
   picture << std::ifstream(files.path() + "/picture.html").rdbuf();
   for (const char* part : {"Its paths since", "class=\"event failed\"", "connection 1 has joined"})

@@ -93,10 +93,8 @@ void Session::confirm(Connection& c) noexcept {
   c.confirmed = true;
   c.confirm_by = TimePoint::max();
   reconnect_by_ = TimePoint::max();
-  Error news;
-  news.layer = kLayer;
-  news.detail = std::format("connection {} has joined the session with {}", c.id, peer_name_);
-  host_.notify(Notice::path_change, std::move(news));
+  host_.notify(Notice::path_change,
+               {Reason{}, 0, kLayer, std::format("connection {} has joined the session with {}", c.id, peer_name_)});
   if (c.preferred) go_on_over(&c);
   invite();
   watch_connections();

@@ -60,10 +60,7 @@ void Session::go_on_over(Connection* c) noexcept {
   if (c == in_use_) return;
   in_use_ = c;
   if (c == nullptr) return;
-  Error news;
-  news.layer = kLayer;
-  news.detail = std::format("streams go on over connection {}", c->id);
-  host_.notify(Notice::path_change, std::move(news));
+  host_.notify(Notice::path_change, {Reason{}, 0, kLayer, std::format("streams go on over connection {}", c->id)});
 }
 
 // The connection for the next record; null: none takes one now.
