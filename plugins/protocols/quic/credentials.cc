@@ -88,7 +88,7 @@ Result<gnutls_privkey_t> private_key_of(const Identity& identity) {
 
 Result<std::shared_ptr<const Credentials>> Credentials::make(const Settings& settings, const Security& security,
                                                              bool server) try {
-  const std::shared_ptr<Credentials> made(new Credentials(settings, server));
+  std::shared_ptr<Credentials> made(new Credentials(settings, server));
   gnutls_certificate_credentials_t certificates = nullptr;
   if (gnutls_certificate_allocate_credentials(&certificates) != 0) return unusable("out of memory for credentials");
   made->certificates_.reset(certificates);
@@ -220,6 +220,7 @@ void Credentials::name_anchors(const Security& security) noexcept {
 
 void Credentials::mark(const Security& security, const std::vector<std::string>& alpn) {
   std::vector<Der> shown;
+  shown.reserve(own_.size());
   for (const Identity& identity : own_) shown.push_back(identity.chain.front());
   fingerprint_ = trust_.fingerprint(security, shown);
   const auto hash = Botan::HashFunction::create_or_throw("SHA-512");
