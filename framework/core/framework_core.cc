@@ -102,7 +102,9 @@ FrameworkCore::FrameworkCore(FrameworkOptions given, std::vector<PluginRules> ru
 }
 
 FrameworkCore::~FrameworkCore() {
-  for (const auto& [settings, keeper] : stores_) keeper->tell_trouble(options.log);  // what nobody has asked for yet
+  for (const auto& [settings, keeper] : stores_) {
+    if (keeper) keeper->tell_trouble(options.log);  // what nobody has asked for yet
+  }
 }
 
 Result<void> FrameworkCore::load(std::vector<Policy> policies) {

@@ -44,9 +44,9 @@ Result<void> RaceFiles::open(const Arguments& arguments) {
   return {};
 }
 
-Result<void> RaceFiles::flush(File& file) {
+Result<void> RaceFiles::put(File& file, const std::string& text) {
   errno = 0;
-  file.out.flush();
+  file.out << text << std::flush;
   if (!file.out) return unwritable(file.name);
   return {};
 }
@@ -54,12 +54,9 @@ Result<void> RaceFiles::flush(File& file) {
 Result<void> RaceFiles::write(const RaceReport& report) {
   report_ = report;
   if (trace_.out.is_open()) {
-    trace_.out << to_trace(report);
-    if (auto written = flush(trace_); !written) return written;
+    if (auto written = put(trace_, to_trace(report)); !written) return written;
   }
-  if (!timeline_.out.is_open()) return {};
-  timeline_.out << race_timeline(report);
-  return flush(timeline_);
+  return timeline_.out.is_open() ? put(timeline_, race_timeline(report)) : Result<void>();
 }
 
 void RaceFiles::add(RaceReport::PathEvent event) {
@@ -71,8 +68,7 @@ Result<void> RaceFiles::finish() {
   if (trace_.out.is_open() && !trace_.out) return unwritable(trace_.name);
   if (report_.path_events.empty() || !timeline_.out.is_open()) return {};
   if (auto made = make(timeline_, timeline_.name); !made) return made;
-  timeline_.out << race_timeline(report_);
-  return flush(timeline_);
+  return put(timeline_, race_timeline(report_));
 }
 
 }  // namespace trellis::tool

@@ -28,7 +28,7 @@ class RaceFiles {
     std::ofstream out;
   };
   static Result<void> make(File& file, const std::string& name);
-  static Result<void> flush(File& file);
+  static Result<void> put(File& file, const std::string& text);
   File trace_, timeline_;
   RaceReport report_;
 };

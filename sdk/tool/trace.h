@@ -1,6 +1,6 @@
 // trace.h: a race as a trace file, and back: qlog in its sequential form (JSON text sequences, RFC 7464), with events
-// of our own: trellis:race_started, trellis:candidate_added, …, trellis:race_ended, and trellis:path_changed for what the
-// established connection tells of its paths.
+// of our own: trellis:race_started, trellis:candidate_added, …, trellis:race_ended, and trellis:path_changed for what
+// the established connection tells of its paths.
 #pragma once
 #include <string>
 #include <string_view>
