@@ -326,16 +326,20 @@ void Session::watch_key() noexcept {
 // What was sent is on the other side, so no connection can take it along when
 // it dies.
 void Session::try_close() noexcept {
+  // A stream is over when all of it was acknowledged. No other frame is worth waiting for: the application may be gone
+  // as soon as its last stream is, and the goodbye with it.
+  const bool all_over = streams_.empty() && !plain_;
   const bool none = usable() == 0 && !plain_;
-  if (none && !peer_ended_) return;  // one comes back, or the time is over
   const bool tied = std::ranges::any_of(connections_, [](const auto& c) { return !c->sendable.empty(); });
-  if (none && something_waits())
-    return fail_with({Reason::reset, 0, kLayer, std::format("{} closed before it took everything", peer_name_)});
-  if (something_waits() || tied) return;
-  for (const auto& c : connections_) {
-    if (!plain_ && !peer_ended_ && !c->unacked.empty()) return;
-    if (c->usable() && c->port.credit() == 0) return;
+  if (!all_over) {
+    if (none && !peer_ended_) return;  // one comes back, or the time is over
+    if (none && something_waits())
+      return fail_with({Reason::reset, 0, kLayer, std::format("{} closed before it took everything", peer_name_)});
+    if (something_waits() || tied) return;
+    if (!plain_ && !peer_ended_ && std::ranges::any_of(connections_, [](const auto& c) { return !c->unacked.empty(); }))
+      return;
   }
+  if (std::ranges::any_of(connections_, [](const auto& c) { return c->usable() && c->port.credit() == 0; })) return;
   end_cleanly();
 }
 
