@@ -157,6 +157,32 @@ TEST_F(RoamingTcpls, ASurplusConnectionLeaves) {
   for (SimLink* link : {&wlan, &wwan, &far}) link->forth().tap = {};
 }
 
+// An application may stop as soon as its stream is closed: the goodbye does not wait for an answer on the connection in
+// reserve.
+TEST_F(RoamingTcpls, AnUnansweredPingDoesNotHoldTheEnd) {
+  connect(to_server());
+  world.run_for(1s);
+  bool asked = false;
+  std::size_t fins = 0;
+  wwan.forth().tap = [&](SimPacket& packet) {
+    asked = asked || !packet.payload.empty();
+    return Verdict::drop;
+  };
+  wlan.forth().tap = [&](SimPacket& packet) {
+    fins += packet.tcp.fin ? 1 : 0;
+    return Verdict::pass;
+  };
+  ASSERT_TRUE(talker->connection.set("keepAliveTimeout", Duration(1s)));
+  ASSERT_TRUE(world.run_until([&] { return asked; }, 5s));
+  world.run_for(30ms);  // the other one is answered
+  peers[0]->connection.finish();
+  talker->close();
+  EXPECT_TRUE(world.run_until([&] { return fins == 1; }, 50ms)) << "one round trip, in which the last data arrive";
+  ASSERT_TRUE(world.run_until([&] { return talker->closed.has_value(); }, 10s));
+  EXPECT_TRUE(*talker->closed);
+  EXPECT_FALSE(peers[0]->failed);
+}
+
 TEST_F(RoamingTcpls, MultipathHasThreeWords) {
   talker = std::make_unique<Talker>();
   talker->connection = to_server().set("multipath", std::string("Always")).initiate(client.loop(), talker->on_ready());
