@@ -52,15 +52,17 @@ Result<void> RaceFiles::put(File& file, const std::string& text) {
 }
 
 Result<void> RaceFiles::write(const RaceReport& report) {
-  report_ = report;
+  auto early = std::exchange(report_, report).path_events;
+  report_.path_events = std::move(early);
   if (trace_.out.is_open()) {
-    if (auto written = put(trace_, to_trace(report)); !written) return written;
+    if (auto written = put(trace_, to_trace(report_)); !written) return written;
   }
-  return timeline_.out.is_open() ? put(timeline_, race_timeline(report)) : Result<void>();
+  return timeline_.out.is_open() ? put(timeline_, race_timeline(report_)) : Result<void>();
 }
 
 void RaceFiles::add(RaceReport::PathEvent event) {
-  if (trace_.out.is_open()) trace_.out << to_trace(event, report_.begun_at) << std::flush;
+  const bool begun = !report_.nodes.empty();  // else write() adds it
+  if (begun && trace_.out.is_open()) trace_.out << to_trace(event, report_.begun_at) << std::flush;
   if (report_.path_events.size() < kPathEventsMost) report_.path_events.push_back(std::move(event));
 }
 
