@@ -11,7 +11,7 @@ Task<Result<std::uint64_t>> receive_file(Connection& connection, std::FILE* file
     const Result<Message> message = co_await connection.receive_async(1, 1 << 20);
     if (!message) co_return std::unexpected(message.error());
     const auto bytes = message->data.bytes();
-    if (std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size())
+    if (!bytes.empty() && std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size())
       co_return fail(Reason::exhausted, "the file cannot be written: is the disk full?");
     arrived += bytes.size();
     final = message->final;
