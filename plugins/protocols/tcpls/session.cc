@@ -328,10 +328,9 @@ void Session::watch_key() noexcept {
 void Session::try_close() noexcept {
   // A stream is over when all of it was acknowledged. No other frame is worth waiting for: the application may be gone
   // as soon as its last stream is, and the goodbye with it.
-  const bool all_over = streams_.empty() && !plain_;
-  const bool none = usable() == 0 && !plain_;
-  const bool tied = std::ranges::any_of(connections_, [](const auto& c) { return !c->sendable.empty(); });
-  if (!all_over) {
+  if (plain_ || !streams_.empty()) {
+    const bool none = usable() == 0 && !plain_;
+    const bool tied = std::ranges::any_of(connections_, [](const auto& c) { return !c->sendable.empty(); });
     if (none && !peer_ended_) return;  // one comes back, or the time is over
     if (none && something_waits())
       return fail_with({Reason::reset, 0, kLayer, std::format("{} closed before it took everything", peer_name_)});
