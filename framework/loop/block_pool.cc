@@ -53,7 +53,9 @@ SizeClassPool::~SizeClassPool() {
 }
 
 Slice SizeClassPool::allocate(std::uint32_t headroom, std::uint32_t size, std::uint32_t tailroom) {
-  static_assert(sizeof(Node) % alignof(std::max_align_t) == 0, "the bytes behind the header are aligned for any type");
+  static_assert(sizeof(Node) % kAlignment == 0 && alignof(std::max_align_t) % kAlignment == 0,
+                "the bytes behind the header are aligned as malloc's");
+  headroom = (headroom + kAlignment - 1) / kAlignment * kAlignment;
   const std::size_t wanted = std::size_t{headroom} + size + tailroom;
   if (wanted > INT32_MAX) out_of_memory(wanted);  // a Slice counts with 31 bits
   const std::size_t kind = class_of(wanted);

@@ -13,9 +13,9 @@ TEST(BlockPool, RoomIsWhatWasAskedForOrMore) {
   SizeClassPool pool;
   Slice slice = pool.allocate(10, 100, 20);
   EXPECT_EQ(slice.size(), 100u);
-  EXPECT_EQ(slice.headroom(), 10u);
+  EXPECT_GE(slice.headroom(), 10u);
   EXPECT_GE(slice.tailroom(), 20u);
-  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(slice.edit().data() - 10) % alignof(std::max_align_t), 0u);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(slice.edit().data()) % SizeClassPool::kAlignment, 0u);
   const Slice empty = pool.allocate(0, 0, 0);
   EXPECT_EQ(empty.size(), 0u);
 }
