@@ -7,6 +7,7 @@
 #include "core/establishment.h"
 #include "core/group.h"
 #include "core/local_interface.h"
+#include "core/race_history.h"
 #include "core/selection_properties.h"
 
 namespace trellis {
@@ -101,6 +102,8 @@ std::optional<Chunk> ConnectionCore::share_early() {
   kept->info->expires = TimePoint::max();    // some leaf sends it in time
   return Chunk{.data = kept->data.share(), .info = EarlyCopy::make(kept->info), .end_of_message = kept->end_of_message};
 }
+
+void ConnectionCore::learn_on(std::unique_ptr<ConnectionHistory> history) noexcept { history_ = std::move(history); }
 
 void ConnectionCore::establish_failed(Error error) noexcept {
   establishment_ = nullptr;
@@ -254,6 +257,8 @@ void ConnectionCore::demand() noexcept {
   if (stack_ == nullptr || ended_ || inbox_.ended()) return;
   const LowerPort top = stack_->top();
   const std::size_t window = limits_.receive_buffer;
+  if (history_ && top.granted() == 0 && history_->throughput.last() != turn_.executor().now())
+    history_->throughput.was_held_back();
   if ((top.granted() + inbox_.charge()) * 2 <= window) stack_->top().grant_to(window - inbox_.charge());
 }
 
@@ -264,6 +269,11 @@ void ConnectionCore::cancel_receive() noexcept {
 
 void ConnectionCore::on_up(Batch& batch, bool finished) noexcept {
   if (gone_ || state_ == ConnectionState::closing) return batch.clear();
+  if (history_) {
+    std::size_t bytes = 0;
+    for (const Chunk& chunk : batch) bytes += chunk.data.size();
+    history_->throughput.received(bytes, turn_.executor().now());
+  }
   inbox_.add(batch);
   if (finished) inbox_.end();
   if (receiving_) turn_.deliver(*this);
@@ -336,6 +346,7 @@ void ConnectionCore::end(std::unique_ptr<Error> why) noexcept {
   state_ = ConnectionState::closed;
   failure_ = std::move(why);
   if (establishment_ != nullptr) std::exchange(establishment_, nullptr)->cancel();
+  if (const auto history = std::exchange(history_, nullptr)) history->tell();
   if (rare_ && rare_->ledger != nullptr) {
     rare_->ledger->fail_open(failure_ ? *failure_ : Error{Reason::canceled, 0, "core", "the Connection was closed"});
     rare_->disarm();

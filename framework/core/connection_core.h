@@ -48,6 +48,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
                         const std::shared_ptr<const Security>& security) override;
   void bind(Stack& stack, std::string_view node, MessageRef early_copy) noexcept override;
   std::optional<Chunk> share_early() override;
+  void learn_on(std::unique_ptr<ConnectionHistory> history) noexcept override;
   void establish_failed(Error) noexcept override;
   void establishing_with(Establishment& other) noexcept override { establishment_ = &other; }
   void race_over(std::unique_ptr<RaceReport> report, std::shared_ptr<Preconnection::RaceOver> hear) override;
@@ -91,6 +92,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   void join(const std::shared_ptr<Group>& group);
   void follow(std::string_view name, const PropertyValue& value) noexcept;    // another member has set it
   void remember(std::string_view name, const PropertyValue& value) override;  // it was set: clones get it
+  std::optional<PropertyValue> remembered(std::string_view name) const;
   void close_quietly() noexcept;
   void one_way(const StreamArgs& args) noexcept;
   void too_late() noexcept;
@@ -160,6 +162,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   Connection::Done ready_;
   std::unique_ptr<Rare> rare_;
   std::unique_ptr<Membership> membership_;
+  std::unique_ptr<ConnectionHistory> history_;  // null: nothing is to be learnt from its data
   std::unique_ptr<Error> failure_;
   std::size_t at_least_ = 0, at_most_ = 0;
   std::string node_;

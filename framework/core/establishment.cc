@@ -190,6 +190,10 @@ void Establishment::path_gone(const Path& path) noexcept {
 Result<void> Establishment::apply_properties(Attempt& winner) {
   Stack& stack = winner.stack;
   for (const auto& [name, value] : plan_.wishes.properties) {
+    if (is_hint(name)) {
+      owner_->remember(name, value);
+      continue;
+    }
     const bool specialized = is_specialized(name);
     if (specialized && !has_protocol_of(stack.composed(), name)) continue;
     if (auto set = stack.set(name, value, stack.depth() - 1); set)
@@ -257,6 +261,7 @@ void Establishment::won(NodeIndex leaf) noexcept {
   EstablishmentOwner& owner = *std::exchange(owner_, nullptr);
   const std::string name = race_.tree().name(leaf);
   owner.bind(winner, name, std::move((*found)->early_copy));
+  owner.learn_on(gathering_.learn_on(shared_plan_, race_.tree()[leaf].candidate));
   for (auto& [notice, detail] : (*found)->notices) owner.stack_noticed(notice, std::move(detail));
   attempts_.erase(found);
   if (plan_.report) owner.race_over(report(name, nullptr), plan_.report);

@@ -9,6 +9,7 @@
 
 namespace trellis {
 
+class ConnectionHistory;  // core/race_history.h
 class Establishment;
 
 class EstablishmentOwner : public StackOwner {
@@ -22,6 +23,8 @@ class EstablishmentOwner : public StackOwner {
   virtual void remember(std::string_view name, const PropertyValue& value) = 0;
   /// The winner, ready. From now on it has this owner.
   virtual void bind(Stack& stack, std::string_view node, MessageRef early_copy) noexcept = 0;
+  /// What came up counts for history; after bind().
+  virtual void learn_on(std::unique_ptr<ConnectionHistory>) noexcept {}
   virtual void establish_failed(Error) noexcept = 0;
   /// Another establishment goes on for it; only where its plan has something to go on with.
   virtual void establishing_with(Establishment&) noexcept {}

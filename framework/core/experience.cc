@@ -22,6 +22,14 @@ void average(Duration& mean, Duration measured, double weight) noexcept {
   mean += duration_cast<Duration>((measured - mean) * weight);
 }
 
+// The most that was seen counts at once: whoever asked for less got less.
+void learn_throughput(std::uint64_t& most, std::uint64_t measured, double weight) noexcept {
+  if (measured >= most)
+    most = measured;
+  else if (measured > 0)
+    most -= static_cast<std::uint64_t>(double(most - measured) * weight);
+}
+
 std::string time_text(Duration time) {
   if (time < milliseconds(10)) return std::format("{:.1f} ms", std::chrono::duration<double, std::milli>(time).count());
   return std::format("{} ms", duration_cast<milliseconds>(time).count());
@@ -41,6 +49,7 @@ void Experience::learn(const Attempted& attempt, TimePoint now, Duration keep) n
   const double age = keep <= Duration{} ? 1 : std::min(1.0, double((now - seen_at()).count()) / double(keep.count()));
   const double weight = kNewLeast + (1 - kNewLeast) * age;
   average(rtt, attempt.rtt, weight);
+  learn_throughput(throughput, attempt.throughput, weight);
   switch (attempt.how) {
     case Attempted::How::ready:
       average(ready, attempt.ran, bad() ? 1 : weight);
@@ -107,8 +116,8 @@ std::string to_text(const Experience& e, TimePoint now) {
 
 namespace {
 
-constexpr std::uint8_t kFormat = 1;
-constexpr std::size_t kEntryBytes = 56;
+constexpr std::uint8_t kFormat = 2;
+constexpr std::size_t kEntryBytes = 64;
 constexpr std::uint32_t kMicrosecondsMost = 3'600'000'000;  // an hour: longer than anything waits
 
 template <class T>
@@ -168,6 +177,7 @@ Experience read_one(Reading& in, system_clock::time_point wall, TimePoint now, D
   e.ready = in.time();
   e.rtt = in.time();
   e.bad_ran = in.time();
+  e.throughput = in.number<std::uint64_t>();
   e.successes = in.number<std::uint32_t>();
   e.failures = in.number<std::uint32_t>();
   e.good_at = moment(in.number<std::uint64_t>(), wall, now, keep);
@@ -192,6 +202,7 @@ std::vector<std::byte> encode(std::span<const Experience> all, system_clock::tim
     write(out, e.ready);
     write(out, e.rtt);
     write(out, e.bad_ran);
+    write(out, e.throughput);
     write(out, e.successes);
     write(out, e.failures);
     write(out, stamp(e.good_at, wall, now));

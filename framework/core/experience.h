@@ -19,18 +19,20 @@ struct Attempted {
   Address remote{};
   Duration ran{};                       ///< until it was ready, failed, or was given up
   Duration rtt{};                       ///< zero: not measured
+  std::uint64_t throughput = 0;         ///< bits per second that came through at best; zero: not measured
   Reason reason = Reason::unreachable;  ///< failed: why
 };
 
 /// What is remembered of an address or a subnet.
 struct Experience {
-  Address where{};          ///< first address, without port
-  std::uint8_t bits = 0;    ///< length of the prefix
-  Duration ready{}, rtt{};  ///< averages in which the old weighs less; zero: unknown
-  TimePoint good_at{};      ///< of the last success; zero: never
-  TimePoint bad_at{};       ///< of the last failure or silence; zero: never
-  Duration bad_ran{};       ///< how long that attempt ran
-  Reason reason{};          ///< why it failed; timed_out: it was silent
+  Address where{};               ///< first address, without port
+  std::uint8_t bits = 0;         ///< length of the prefix
+  Duration ready{}, rtt{};       ///< averages in which the old weighs less; zero: unknown
+  std::uint64_t throughput = 0;  ///< the most in bits per second; less when it was less lately; zero: unknown
+  TimePoint good_at{};           ///< of the last success; zero: never
+  TimePoint bad_at{};            ///< of the last failure or silence; zero: never
+  Duration bad_ran{};            ///< how long that attempt ran
+  Reason reason{};               ///< why it failed; timed_out: it was silent
   std::uint32_t successes = 0, failures = 0;
 
   bool good() const noexcept { return good_at > bad_at; }

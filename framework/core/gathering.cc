@@ -29,8 +29,16 @@ Gathering::Gathering(FrameworkCore& framework, Executor& loop, const Plan& plan,
       plan_(plan),
       race_(race),
       now_(std::move(now)),
-      history_(framework, plan, loop, ways_) {}
+      history_(framework, plan, loop, ways_),
+      ranking_(plan.wishes.properties) {}
 Gathering::~Gathering() = default;
+
+// Where routing decides there are no paths to choose from the next time.
+std::unique_ptr<ConnectionHistory> Gathering::learn_on(std::shared_ptr<const Plan> plan, const Candidate& leaf) const {
+  if (table() == nullptr || !history_.used()) return nullptr;
+  const Path& path = ways_[static_cast<std::size_t>(leaf.path)].paths.front();
+  return std::make_unique<ConnectionHistory>(framework_, std::move(plan), loop_, leaf, path);
+}
 
 std::optional<Error> Gathering::misfit() const {
   const Address& remote = race_.tree()[kRoot].candidate.remote->address;
@@ -68,8 +76,12 @@ NodeIndex Gathering::add(NodeIndex parent, Branch branch, Candidate& candidate, 
   // Whoever wishes for certain paths gets those first: a further connection, those that no other one runs on.
   if (branch == Branch::path && !plan_.wishes.paths.empty()) outlook.rank = 0, outlook.failed_before = false;
   candidate.failed_before = outlook.failed_before;
-  return race_.add(now_(), parent, branch, candidate, rank + outlook.rank,
-                   race_.traced() ? outlook.text(loop_.now()) : std::string());
+  std::string why = race_.traced() ? outlook.text(loop_.now()) : std::string();
+  if (race_.traced() && branch == Branch::path) {
+    const std::string& ranked = ways_[static_cast<std::size_t>(candidate.path)].ranked;
+    why += !why.empty() && !ranked.empty() ? "; " + ranked : ranked;
+  }
+  return race_.add(now_(), parent, branch, candidate, rank + outlook.rank, std::move(why));
 }
 
 // ---- ways
@@ -120,8 +132,11 @@ void Gathering::paths_changed(const PathNews& news) noexcept {
 
 void Gathering::update_ways() {
   if (race_.over()) return;
-  WaysFound found = find_ways(*table(), plan_.wishes, *race_.tree()[kRoot].candidate.remote,
-                              [this](const Path& path) { return targets(path); });
+  PathPlace place;
+  if (ranking_.any()) place = [this](const Path& path) { return ranking_.place(history_.quality(path)); };
+  WaysFound found = find_ways(
+      *table(), plan_.wishes, *race_.tree()[kRoot].candidate.remote, [this](const Path& path) { return targets(path); },
+      place);
   tell_left_out(found);
   std::vector<bool> there(ways_.size());
   for (std::size_t rank = 0; rank < found.ways.size(); ++rank) {
@@ -138,6 +153,7 @@ void Gathering::update_ways() {
     child.path = static_cast<int>(ways_.size());
     if (now.translates) child.remote = as_name(*child.remote);
     child.expected = expected_on(now.paths.front(), !child.remote->address);
+    if (ranking_.any() && race_.traced()) now.ranked = ranking_.text(history_.quality(now.paths.front()));
     const bool raced = now.raced;
     ways_.push_back(std::move(now));
     way_nodes_.push_back(raced ? add(branching_, Branch::path, child, static_cast<std::int64_t>(rank)) : kNoNode);

@@ -33,6 +33,8 @@ class Gathering final : public PathWatcher {
   bool resolving() const noexcept;  // names, or the ways out of this host
   /// Once, when the race is over: history hears how it went. `late`: the time to connect is over.
   void learn(bool late) { history_.learn(race_.tree(), now_(), late); }
+  /// What is to be learnt from the data of the Connection that the leaf becomes; null: nothing.
+  std::unique_ptr<ConnectionHistory> learn_on(std::shared_ptr<const Plan> plan, const Candidate& leaf) const;
   const Ways& ways() const noexcept { return ways_; }  // what Candidate::path counts
   /// Whom each layer of the candidate's stack talks to, bottom first.
   std::vector<Endpoint> remotes(const Candidate& candidate) const;
@@ -67,6 +69,7 @@ class Gathering final : public PathWatcher {
   std::vector<std::pair<std::string, std::string>> left_out_;  // that were told
   NodeIndex branching_ = kNoNode;                              // the node whose children are ways
   RaceHistory history_;
+  PathRanking ranking_;
   RecycledVector<std::unique_ptr<Resolution>> resolutions_;  // one for each path and name
   std::vector<std::unique_ptr<Discovery>> discoveries_;      // one for each path, where a service is looked for
 };

@@ -197,6 +197,12 @@ void ConnectionCore::remember(std::string_view name, const PropertyValue& value)
     properties.emplace_back(name, value);
 }
 
+std::optional<PropertyValue> ConnectionCore::remembered(std::string_view name) const {
+  if (!membership_) return std::nullopt;
+  const auto known = std::ranges::find_if(membership_->properties, [&](const auto& p) { return is(p.first, name); });
+  return known != membership_->properties.end() ? std::optional(known->second) : std::nullopt;
+}
+
 Result<PropertyValue> ConnectionCore::get(std::string_view name) noexcept {
   const bool open = state_ == ConnectionState::establishing || state_ == ConnectionState::established;
   if (is(name, kConnState)) return word(state_);
@@ -206,6 +212,7 @@ Result<PropertyValue> ConnectionCore::get(std::string_view name) noexcept {
   if (const auto does = selection_property(stack_->composed(), face_, name)) return *does;
   if (is(name, kGroupConnLimit.name) && membership_ && membership_->group && stack_->trunk() != nullptr)
     return membership_->group->limit();
+  if (is_hint(name)) return remembered(name).value_or(std::uint64_t{UINT64_MAX});
   auto answer = stack_->get(name, stack_->depth() - 1);  // a layer with several paths knows better
   if (!answer && answer.error().reason == Reason::unsupported) {
     const Path& path = stack_->route().path;
@@ -226,6 +233,8 @@ Result<void> ConnectionCore::set(std::string_view name, const PropertyValue& val
   for (const std::string_view fixed : {kInterface.name, kPvd.name, kPath.name}) {
     if (is(name, fixed)) return fail(Reason::invalid_argument, std::string(fixed) + " is read-only: say it before");
   }
+  if (is_hint(name))
+    return fail(Reason::invalid_argument, std::string(name) + " is read-only: paths were chosen by it");
   const bool limits_group = is(name, kGroupConnLimit.name) && stack_->trunk() != nullptr;
   if (limits_group && std::get_if<std::uint64_t>(&value) == nullptr)
     return fail(Reason::invalid_argument, "groupConnLimit is a number of Connections");
@@ -243,7 +252,7 @@ Result<void> ConnectionCore::set(std::string_view name, const PropertyValue& val
 
 void ConnectionCore::follow(std::string_view name, const PropertyValue& value) noexcept {
   remember(name, value);
-  if (state_ == ConnectionState::establishing) return;  // set when it is ready
+  if (state_ == ConnectionState::establishing || is_hint(name)) return;  // set when it is ready
   auto done = stack_->set(name, value, stack_->depth() - 1);
   if (done) return;
   Error why = std::move(done).error();
@@ -353,6 +362,7 @@ bool ConnectionCore::apply_properties() noexcept {
   membership_->disarm();
   membership_->parent = nullptr;
   for (const auto& [name, value] : membership_->properties) {
+    if (is_hint(name)) continue;
     auto done = stack_->set(name, value, stack_->depth() - 1);
     if (done) continue;
     end(std::make_unique<Error>(std::move(done).error()));

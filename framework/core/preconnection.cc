@@ -5,6 +5,7 @@
 #include "core/framework_core.h"
 #include "core/listener_core.h"
 #include "core/path_rules.h"
+#include "core/selection_properties.h"
 #include "core/service_endpoint.h"
 #include "core/text.h"
 #include "trellis/address_text.h"
@@ -151,6 +152,8 @@ Result<void> check_remote(const Preconnection::Wishes& wishes) {
   }
   for (const auto& [name, value] : wishes.properties) {
     if (same_word(name, kIsolateSession.name)) return fail(Reason::invalid_argument, "isolateSession is true or false");
+    if (is_hint(name) && std::get_if<std::uint64_t>(&value) == nullptr)
+      return fail(Reason::invalid_argument, name + " is a number of bits per second, or Unlimited");
     if (same_word(name, kMultipath)) return fail(Reason::invalid_argument, "multipath is Disabled, Passive or Active");
   }
   if (wishes.require.intersects(wishes.prohibit)) {

@@ -60,6 +60,18 @@ Duration measured_rtt(const CandidateNode& leaf) {
   return measured ? (leaf.ended_at - leaf.started_at) / leaf.candidate.rtts : Duration{};
 }
 
+void note(FrameworkCore& framework, const StateRules& state, Executor& loop, const HistoryPlace& place,
+          std::uint8_t bits, const Attempted& attempt, TimePoint now, const History::Bookmark* found = nullptr) {
+  const Duration keep = state.keep_of(StateKind::performance);
+  StateKeeper* keeper = state.store.get();
+  const bool store = keeper != nullptr && keeper->usable();
+  const Experiences known = framework.history.learn(place, bits, attempt, now, keep, store, found);
+  if (known.empty()) return;
+  StateKey key{StateKind::performance,      std::string(place.partition), std::string(place.network),
+               std::string(place.endpoint), std::string(place.stack),     std::string(kRaceDetail)};
+  keeper->put(std::move(key), encode(known, loop.wall_clock(), now), keep, loop);
+}
+
 }  // namespace
 
 std::string Outlook::text(TimePoint now) const {
@@ -148,6 +160,22 @@ Outlook RaceHistory::of_path(int path) {
   return best;
 }
 
+PathQuality RaceHistory::quality(const Path& path) const {
+  PathQuality known{.rtt = path.smoothed_rtt};
+  if (framework_.history.empty() || !used()) return known;
+  const Duration keep = plan_.state->keep_of(StateKind::performance);
+  Duration shortest{};
+  for (const auto& stack : plan_.stacks) {
+    const HistoryPlace there{plan_.state->partition, domain_of(path), kWholeNetwork, stack->name};
+    for (const Experience& e : framework_.history.find(there, loop_.now(), keep)) {
+      if (e.rtt > Duration{} && (shortest == Duration{} || e.rtt < shortest)) shortest = e.rtt;
+      known.throughput = std::max(known.throughput, e.throughput);
+    }
+  }
+  if (shortest > Duration{}) known.rtt = shortest;
+  return known;
+}
+
 void RaceHistory::learn(const CandidateTree& tree, TimePoint now, bool late) {
   if (!used()) return;
   TimePoint overtaken = late ? now : TimePoint{};  // when the winner was started; zero: nobody has won
@@ -179,24 +207,31 @@ void RaceHistory::learn(const CandidateTree& tree, TimePoint now, bool late) {
 void RaceHistory::tell(const CandidateNode& leaf, const Attempted& attempt, TimePoint now) {
   const Candidate& c = leaf.candidate;
   const Known* const known = looked_up(c.path, c.stack);
-  note(place(c.path, c.stack, plan_.peer), host_bits(attempt.remote), attempt, now,
+  note(framework_, *plan_.state, loop_, place(c.path, c.stack, plan_.peer), host_bits(attempt.remote), attempt, now,
        known != nullptr ? &known->found : nullptr);
   // A refusal is the host's; only what vanishes on the way speaks of the network.
   const bool vanished = attempt.how == Attempted::How::silent || attempt.reason == Reason::timed_out;
   if (attempt.how == Attempted::How::failed && !vanished) return;
-  note(place(c.path, c.stack, kWholeNetwork), subnet_bits(attempt.remote), attempt, now);
+  note(framework_, *plan_.state, loop_, place(c.path, c.stack, kWholeNetwork), subnet_bits(attempt.remote), attempt,
+       now);
 }
 
-void RaceHistory::note(const HistoryPlace& place, std::uint8_t bits, const Attempted& attempt, TimePoint now,
-                       const History::Bookmark* found) {
-  const Duration keep = plan_.state->keep_of(StateKind::performance);
-  StateKeeper* keeper = plan_.state->store.get();
-  const bool store = keeper != nullptr && keeper->usable();
-  const Experiences known = framework_.history.learn(place, bits, attempt, now, keep, store, found);
-  if (known.empty()) return;
-  StateKey key{StateKind::performance,      std::string(place.partition), std::string(place.network),
-               std::string(place.endpoint), std::string(place.stack),     std::string(kRaceDetail)};
-  keeper->put(std::move(key), encode(known, loop_.wall_clock(), now), keep, loop_);
+ConnectionHistory::ConnectionHistory(FrameworkCore& framework, std::shared_ptr<const Plan> plan, Executor& loop,
+                                     const Candidate& candidate, const Path& path)
+    : framework_(framework),
+      plan_(std::move(plan)),
+      loop_(loop),
+      network_(domain_of(path)),
+      remote_(candidate.remote->address),
+      stack_(static_cast<std::size_t>(candidate.stack)) {}
+
+void ConnectionHistory::tell() const {
+  const Attempted got{.how = Attempted::How::answered, .remote = remote_, .throughput = throughput.best()};
+  if (got.throughput == 0) return;
+  HistoryPlace place{plan_->state->partition, network_, plan_->peer, plan_->stacks[stack_]->name};
+  note(framework_, *plan_->state, loop_, place, host_bits(remote_), got, loop_.now());
+  place.endpoint = kWholeNetwork;
+  note(framework_, *plan_->state, loop_, place, subnet_bits(remote_), got, loop_.now());
 }
 
 }  // namespace trellis

@@ -43,6 +43,8 @@ std::optional<bool> selection_property(const ComposedStack& stack, Face face, st
   return features_of(stack, face).has(known->feature);
 }
 
+bool is_hint(std::string_view name) { return same_word(name, kMinSendRate.name) || same_word(name, kMinRecvRate.name); }
+
 bool is_specialized(std::string_view name) { return name.contains('.') && !name.starts_with('_'); }
 
 bool is_of(std::string_view protocol, std::string_view name) {

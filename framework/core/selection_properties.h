@@ -14,6 +14,9 @@ FeatureSet features_of(const ComposedStack& stack, Face face);
 /// that is no yes or no. `face`: of the Connection, since the members of a group may differ in it.
 std::optional<bool> selection_property(const ComposedStack& stack, Face face, std::string_view name);
 
+/// Whether the property says only which paths suit a Connection, and no layer has anything to do with it.
+bool is_hint(std::string_view name);
+
 /// Whether the property belongs to one protocol ("tcp.userTimeoutValue"): it takes effect where that one was chosen
 /// and says nothing about others (API-14, API-258). Names that begin with an underscore are ours.
 bool is_specialized(std::string_view name);

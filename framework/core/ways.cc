@@ -25,8 +25,9 @@ bool leads_to_ipv6(const Path& path) {
 
 class Finding {
  public:
-  Finding(const PathTable& table, const Preconnection::Wishes& wishes, const Endpoint& remote, const Targets& targets)
-      : table_(table), wishes_(wishes), remote_(remote), targets_(targets) {}
+  Finding(const PathTable& table, const Preconnection::Wishes& wishes, const Endpoint& remote, const Targets& targets,
+          const PathPlace& place)
+      : table_(table), wishes_(wishes), remote_(remote), targets_(targets), place_(place) {}
 
   void take(const Path& path) {
     if (std::string why = unwanted(wishes_, path); !why.empty()) return leave_out(path, std::move(why));
@@ -90,9 +91,9 @@ class Finding {
     const bool loopback = std::ranges::any_of(found_.ways, &Way::ours) && (!others || is_localhost(remote_.host));
     for (Way& way : found_.ways) way.raced = way.ours == loopback;
   }
-  // Those that need no translation; what the application and the policy like; then, to an address, the host's routes,
-  // the more specific first; then the order of the table.
-  using Key = std::tuple<bool, Liking, Liking, bool, int, std::uint32_t>;
+  // Those that need no translation; what the application and the policy like; what suits the capacity profile; then, to
+  // an address, the host's routes, the more specific first; then the order of the table.
+  using Key = std::tuple<bool, Liking, Liking, std::uint64_t, bool, int, std::uint32_t>;
   Key key(const Way& way) const {
     Liking mine = 0, policy = 0;
     for (const Path& path : way.paths) {
@@ -101,15 +102,17 @@ class Finding {
     }
     const Path& first = way.paths.front();
     const Path* const source = remote_.address ? source_for(way.paths, remote_.address) : nullptr;
-    if (source == nullptr) return {way.translates, ~mine, ~policy, first.metered, 0, 0};
+    const std::uint64_t place = place_ ? place_(first) : 0;
+    if (source == nullptr) return {way.translates, ~mine, ~policy, place, first.metered, 0, 0};
     const PathRoute& route = *route_to(*source, remote_.address);
-    return {false, ~mine, ~policy, first.metered, -int{route.prefix_length}, route.metric};
+    return {false, ~mine, ~policy, place, first.metered, -int{route.prefix_length}, route.metric};
   }
 
   const PathTable& table_;
   const Preconnection::Wishes& wishes_;
   const Endpoint& remote_;
   const Targets& targets_;
+  const PathPlace& place_;
   WaysFound found_;
 };
 
@@ -157,8 +160,8 @@ Families families_of(const Way& way) noexcept {
 }
 
 WaysFound find_ways(const PathTable& table, const Preconnection::Wishes& wishes, const Endpoint& remote,
-                    const Targets& targets) {
-  Finding finding(table, wishes, remote, targets);
+                    const Targets& targets, const PathPlace& place) {
+  Finding finding(table, wishes, remote, targets, place);
   for (const Path& path : table.paths()) finding.take(path);
   for (const auto& [path, why] : table.refused()) finding.leave_out(path, why);
   return finding.result();

@@ -16,6 +16,7 @@ namespace trellis {
 /// One way out of this host.
 struct Way {
   std::vector<Path, Recycling<Path>> paths;  // one for each local address, the best first; never empty
+  std::string ranked = {};                   // what the capacity profile says of it, for people; mostly empty
   std::string name;                          // for people: "eth0", "eth0 (corp.example)"; empty: routing decides
   bool ours = false;                         // the loopback: leads to this host's own addresses only
   bool raced = true;                         // false: only for addresses that turn out to be this host's own
@@ -49,11 +50,14 @@ struct WaysFound {
 /// Whom the host has to reach on a path, by one stack or another: the remote endpoint, or proxies.
 using Targets = std::function<std::vector<Endpoint>(const Path&)>;
 
+/// Where a capacity profile puts a path, lower first (PathRanking::place).
+using PathPlace = std::function<std::uint64_t(const Path&)>;
+
 /// Applies what the application asks for to the paths that the policy allows. `remote`: with an address, only ways that
 /// lead there, or to another of the targets, are found; by the host's routes, the most specific one first. To an IPv4
 /// address those that lead to IPv6 alone come last: the network may translate (RACE-136).
 WaysFound find_ways(const PathTable& table, const Preconnection::Wishes& wishes, const Endpoint& remote,
-                    const Targets& targets);
+                    const Targets& targets, const PathPlace& place = {});
 
 /// Why the application does not want the path; empty: it does.
 std::string unwanted(const Preconnection::Wishes& wishes, const Path& path);

@@ -1,5 +1,6 @@
 // Streams of SCTP as Connections of one group.
 #include "sctp_pair.h"
+#include "wire.h"
 
 namespace trellis::tests {
 namespace {
@@ -150,6 +151,63 @@ TEST_F(Sctp, Priorities) {
   ASSERT_TRUE(pair.until([&] { return pair.peers[1]->reader->all.size() == content.size(); }));
   EXPECT_LT(pair.peers[0]->reader->all.size(), content.size()) << "the less urgent one was finished first";
   EXPECT_TRUE(pair.until([&] { return pair.peers[0]->reader->all.size() == content.size(); }));
+}
+
+// API-273, API-138, API-215: which stream sends next can be chosen while the association lives. First come, first served:
+// what was said first is finished first, however urgent the other is; by priority it is overtaken.
+TEST_F(Sctp, TheSchedulerCanBeChosen) {
+  Talker& low = connected();
+  pair.link.forth().conditions.rate = 8'000'000;
+  EXPECT_EQ(fact<std::string>(low.connection, "connScheduler"), "Priority-Based");
+  Talker& high = pair.clone(low);
+  ASSERT_TRUE(high.connection.set("connPriority", std::uint64_t{10}));
+  const std::string content(100'000, 'x');
+  std::size_t rounds = 0;
+  const auto low_is_first = [&] {
+    ++rounds;
+    low.send(content);
+    pair.world.run_for(1ms);
+    high.send(content);
+    const auto arrived = [&](std::size_t peer) {
+      return pair.peers.size() > peer ? pair.peers[peer]->reader->all.size() : 0;
+    };
+    EXPECT_TRUE(
+        pair.until([&] { return arrived(0) == rounds * content.size() || arrived(1) == rounds * content.size(); }));
+    const bool first = arrived(0) == rounds * content.size();
+    EXPECT_TRUE(
+        pair.until([&] { return arrived(0) == rounds * content.size() && arrived(1) == rounds * content.size(); }));
+    return first;
+  };
+  EXPECT_FALSE(low_is_first());
+  ASSERT_TRUE(low.connection.set("connScheduler", std::string("first-come, first-served")));
+  EXPECT_EQ(fact<std::string>(high.connection, "connScheduler"), "First-Come, First-Served") << "of the association";
+  EXPECT_TRUE(low_is_first());
+  const auto wrong = low.connection.set("connScheduler", std::string("Weighted Fair Queueing"));
+  ASSERT_FALSE(wrong);
+  EXPECT_TRUE(wrong.error().detail.contains("Round-Robin")) << wrong.error().detail;
+}
+
+// API-287: with Low Latency/Interactive each packet is acknowledged at once, else after 200 ms if it stays alone.
+TEST_F(Sctp, InteractiveTrafficIsAcknowledgedAtOnce) {
+  Talker& client = connected();
+  Wire wire(pair.link);
+  const auto until_acknowledged = [&] {
+    pair.world.run_for(1s);  // nothing is under way
+    constexpr int kSack = 3;
+    const auto acknowledgements = [&] { return std::ranges::count(wire.back.types, kSack); };
+    const auto before = acknowledgements();
+    const TimePoint begin = pair.world.now();
+    client.send("x");
+    EXPECT_TRUE(pair.until([&] { return acknowledgements() > before; }));
+    return pair.world.now() - begin;
+  };
+  until_acknowledged();                    // the first of all is not delayed (RFC 9260 section 5.1)
+  EXPECT_GE(until_acknowledged(), 150ms);  // 200, by a clock of ticks
+  const auto set = pair.peers[0]->connection.set("connCapacityProfile", std::string("Low Latency/Interactive"));
+  ASSERT_TRUE(set) << set.error().detail;
+  EXPECT_LT(until_acknowledged(), 100ms);
+  ASSERT_TRUE(pair.peers[0]->connection.set("connCapacityProfile", std::string("Default")));
+  EXPECT_GE(until_acknowledged(), 150ms);  // 200, by a clock of ticks
 }
 
 // IMPL-166: a group that is closed waits for what was sent; one that is aborted does not.

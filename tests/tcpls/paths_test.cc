@@ -65,7 +65,7 @@ std::string property(Talker& t, const char* name) {
 }
 
 // Without multipath there is one connection, whatever ways out there are. Disabled also means that it stays where it is
-// (API-126, IMPL-90).
+// (API-126, API-267, IMPL-90).
 TEST_F(RoamingTcpls, WhoProhibitsMultipathHasOneConnection) {
   connect(to_server().prohibit(Feature::multipath));
   world.run_for(2s);

@@ -1,4 +1,5 @@
 // The tcp plugin against the kernel, on loopback.
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/resource.h>
@@ -64,6 +65,12 @@ class RawSocket {
     if (n < 0 && errno != EAGAIN) error = errno;
     return n > 0 ? std::string(buffer, static_cast<std::size_t>(n)) : "";
   }
+  /// From now on nothing that comes is seen by the kernel's TCP, so nothing is acknowledged.
+  void turn_deaf() const {
+    sock_filter drop_all[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+    const sock_fprog program{1, drop_all};
+    EXPECT_EQ(setsockopt(descriptor_, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program), 0);
+  }
   void finish() const { ::shutdown(descriptor_, SHUT_WR); }
   void close() {
     if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
@@ -89,6 +96,7 @@ class Tcp : public TransportTest {
     ASSERT_TRUE(until([&] { return !listener->peers.empty() && server().was_ready && client->was_ready; }));
   }
   OneLayer& server() { return *listener->peers.front(); }
+  std::size_t client_had = 0, server_had = 0;  // bytes
   // getsockopt through the only thing that holds the socket: a property cannot show it, so the kernel is asked by a
   // look at all descriptors of this process.
   static int option_of(const Address& local, const Address& remote, int level, int option) {
@@ -402,7 +410,35 @@ TEST_F(Tcp, TimeoutsAreSocketOptions) {
   EXPECT_EQ(client->set("connTimeout", true).error().reason, Reason::invalid_argument);
 }
 
-// API-153, API-154: the kernel does not send the option, so it must not be said to be on.
+// API-292, IMPL-168: data that nobody acknowledges are reported once, and the connection lives on; it is told again when
+// that has ended and begun anew, which takes a peer that hears.
+TEST_F(Tcp, ManyRetransmissionsAreASoftError) {
+  protocol = configured("tcp");
+  const RawSocket listening = RawSocket::listen();
+  client = OneLayer::connect(*loop, protocol, loopback(listening.port()));
+  ASSERT_TRUE(until([&] { return client->was_ready; }));
+  const RawSocket peer = listening.accept();
+  client->send("heard");
+  ASSERT_TRUE(until([&] { return peer.receive() == "heard"; }));
+  peer.turn_deaf();
+  client->send("not heard");
+  ASSERT_TRUE(until([&] { return !client->notices.empty(); }));
+  EXPECT_EQ(client->notices.size(), 1u);
+  EXPECT_EQ(client->notices[0].first, Notice::soft_error);
+  EXPECT_EQ(client->notices[0].second.reason, Reason::timed_out);
+  EXPECT_TRUE(client->notices[0].second.detail.ends_with(" retransmissions in a row were not acknowledged"))
+      << client->notices[0].second.detail;
+  EXPECT_FALSE(client->over());
+}
+
+// API-267: what needs one path only gets plain TCP, whatever the kernel could do (RFC 8684).
+TEST_F(Tcp, IsNeverMultipath) {
+  pair();
+  EXPECT_EQ(option_of(*client, SOL_SOCKET, SO_PROTOCOL), IPPROTO_TCP);
+  EXPECT_EQ(option_of(server(), SOL_SOCKET, SO_PROTOCOL), IPPROTO_TCP);
+}
+
+// API-153, API-154, API-271: the kernel does not send the option, so it must not be said to be on.
 // API-8: what is TCP's own has its name in front.
 TEST_F(Tcp, RefusesTheUserTimeoutOption) {
   pair();
@@ -414,7 +450,7 @@ TEST_F(Tcp, RefusesTheUserTimeoutOption) {
   EXPECT_EQ(client->get<Duration>("tcp.userTimeoutValue"), Duration(10s));
 }
 
-// API-159, API-160, API-161, API-162, API-163, API-164, API-139
+// API-159, API-160, API-161, API-162, API-163, API-164, API-139, API-281
 TEST_F(Tcp, ProfilesSetTheCodePoint) {
   pair({{"no-delay", false}, {"dscp", std::int64_t{8}}});
   EXPECT_EQ(option_of(*client, IPPROTO_IP, IP_TOS), 8 << 2);
@@ -435,6 +471,34 @@ TEST_F(Tcp, ProfilesSetTheCodePoint) {
   const auto wrong = client->set("connCapacityProfile", std::string("Fast"));
   EXPECT_EQ(wrong.error().reason, Reason::invalid_argument);
   EXPECT_NE(wrong.error().detail.find("Scavenger"), std::string::npos);
+}
+
+// API-287: with Low Latency/Interactive the peer need not wait for acknowledgements. The kernel tells by the state of
+// its interactive mode, which it leaves by itself as data come.
+TEST_F(Tcp, InteractiveTrafficIsAcknowledgedAtOnce) {
+  pair();
+  const auto at_once = [&] { return option_of(*client, IPPROTO_TCP, TCP_QUICKACK) == 1; };
+  client->demand(1 << 20);
+  const auto exchange = [&](int times) {  // what makes the kernel take the connection for an interactive one
+    for (int i = 0; i < times; ++i) {
+      client->send("x");
+      server().demand(1);
+      ASSERT_TRUE(until([&] { return server().received.size() > server_had; }));
+      server_had = server().received.size();
+      server().send("y");
+      ASSERT_TRUE(until([&] { return client->received.size() > client_had; }));
+      client_had = client->received.size();
+    }
+  };
+  exchange(5);
+  EXPECT_FALSE(at_once()) << "the kernel waits for something to send the acknowledgement with";
+  ASSERT_TRUE(client->set("connCapacityProfile", std::string("Low Latency/Interactive")));
+  EXPECT_TRUE(at_once());
+  exchange(5);
+  EXPECT_TRUE(at_once());
+  ASSERT_TRUE(client->set("connCapacityProfile", std::string("Default")));
+  exchange(5);
+  EXPECT_FALSE(at_once());
 }
 
 TEST_F(Tcp, AcceptedSocketsInheritTheOptions) {

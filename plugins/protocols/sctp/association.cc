@@ -72,7 +72,7 @@ void Association::prepare(const Settings& settings) noexcept {
   set(SCTP_FRAGMENT_INTERLEAVE, kAcrossStreams);
   set(kInterleavingSupported, future(settings.interleaving ? 1 : 0));
   set(SCTP_ENABLE_STREAM_RESET, future(SCTP_ENABLE_RESET_STREAM_REQ | SCTP_ENABLE_CHANGE_ASSOC_REQ));
-  set(SCTP_PLUGGABLE_SS, future(scheduler_number(settings.scheduler)));
+  schedule_by(settings.scheduler);
   set(SCTP_MAX_BURST, future(0));
   set(SCTP_INITMSG, sctp_initmsg{.sinit_num_ostreams = settings.streams,
                                  .sinit_max_instreams = settings.streams_most,
@@ -225,6 +225,17 @@ std::optional<sctp_status> Association::status() const noexcept {
   socklen_t size = sizeof status;
   if (socket_ == nullptr || usrsctp_getsockopt(socket_, IPPROTO_SCTP, SCTP_STATUS, &status, &size) != 0) return {};
   return status;
+}
+
+void Association::schedule_by(Scheduler scheduler) noexcept {
+  set(SCTP_PLUGGABLE_SS, future(scheduler_number(scheduler)));
+}
+
+void Association::acknowledge_at_once(bool at_once) noexcept {
+  constexpr std::uint32_t kDelay = 200;  // milliseconds
+  set(SCTP_DELAYED_SACK, sctp_sack_info{.sack_assoc_id = SCTP_FUTURE_ASSOC,
+                                        .sack_delay = kDelay,
+                                        .sack_freq = at_once ? std::uint32_t{1} : std::uint32_t{2}});
 }
 
 void Association::heartbeat_every(std::uint32_t milliseconds) noexcept {

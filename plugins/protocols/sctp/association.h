@@ -65,6 +65,9 @@ class Association {
   /// False: another request is under way.
   bool add_streams(std::uint16_t outgoing, std::uint16_t incoming) noexcept;
   void prioritize(std::uint16_t stream, std::uint16_t value) noexcept;
+  void schedule_by(Scheduler scheduler) noexcept;
+  void acknowledge_at_once(
+      bool at_once) noexcept;  ///< else every second packet, or after 200 ms (RFC 9260 section 6.2)
   void tell_when_dry(bool wanted) noexcept;
   std::optional<sctp_status> status() const noexcept;
   void heartbeat_every(std::uint32_t milliseconds) noexcept;  ///< 0: never

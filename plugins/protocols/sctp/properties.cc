@@ -18,22 +18,21 @@ std::unexpected<Error> wrong(std::string_view name, std::string_view expected) {
 }
 
 // RFC 8260's words for the enumeration of RFC 9622 section 8.1.5.
-std::string scheduler_name(Scheduler scheduler) {
-  switch (scheduler) {
-    case Scheduler::first_come: return "First-Come, First-Served";
-    case Scheduler::round_robin: return "Round-Robin";
-    case Scheduler::fair: return "Fair Capacity";
-    case Scheduler::priority: return "Priority-Based";
-  }
-  return {};
-}
+constexpr std::pair<Scheduler, std::string_view> kSchedulers[] = {
+    {Scheduler::first_come, "First-Come, First-Served"},
+    {Scheduler::round_robin, "Round-Robin"},
+    {Scheduler::fair, "Fair Capacity"},
+    {Scheduler::priority, "Priority-Based"},
+};
 
 }  // namespace
 
 // IMPL-167
 Result<PropertyValue> SctpInstance::get(UpperPort port, std::string_view name) noexcept {
   if (same_name(name, kSendMsgMaxLen.name) || same_name(name, kRecvMsgMaxLen.name)) return UINT64_MAX;
-  if (same_name(name, kConnScheduler.name)) return scheduler_name(settings_.scheduler);
+  if (same_name(name, kConnScheduler.name)) {
+    return std::string(std::ranges::find(kSchedulers, scheduler_, [](const auto& s) { return s.first; })->second);
+  }
   if (same_name(name, kSingularTransmissionMsgMaxLen.name)) {
     constexpr std::uint64_t kCommonHeader = 12, kDataHeader = 16, kInterleavedHeader = 20;
     return settings_.packet - kCommonHeader - (interleaving_ ? kInterleavedHeader : kDataHeader);
@@ -60,6 +59,12 @@ Result<void> SctpInstance::set(UpperPort port, std::string_view name, const Prop
     if (lives() && usable(s)) prioritize(s);
     return {};
   }
+  if (same_name(name, kConnScheduler.name)) return set_scheduler(value);
+  if (same_name(name, kConnCapacityProfile.name) && lives()) {
+    const auto* const profile = std::get_if<std::string>(&value);
+    association_.acknowledge_at_once(profile != nullptr && same_name(*profile, "Low Latency/Interactive"));
+    return flow_ != nullptr ? Result<void>() : fail(Reason::unsupported);  // marking packets is left to our own port
+  }
   if (same_name(name, kKeepAliveTimeout.name)) {
     const auto* const after = std::get_if<Duration>(&value);
     if (after == nullptr || *after <= Duration::zero()) return wrong(name, "a duration above zero, or Disabled");
@@ -73,6 +78,19 @@ Result<void> SctpInstance::set(UpperPort port, std::string_view name, const Prop
     if (same_name(name, fixed)) return fail(Reason::invalid_argument, std::string(fixed) + " is read-only", 0, kLayer);
   }
   return fail(Reason::unsupported);
+}
+
+Result<void> SctpInstance::set_scheduler(const PropertyValue& value) noexcept {
+  const auto* const word = std::get_if<std::string>(&value);
+  for (const auto& [scheduler, name] : kSchedulers) {
+    if (word == nullptr || !same_name(*word, name)) continue;
+    scheduler_ = scheduler;
+    if (lives()) association_.schedule_by(scheduler);
+    return {};
+  }
+  std::string known;
+  for (const auto& scheduler : kSchedulers) known.append(known.empty() ? "\"" : ", \"").append(scheduler.second) += '"';
+  return wrong(kConnScheduler.name, "one of " + known);
 }
 
 // The library's number of a priority has 16 bits; lower goes first there too.

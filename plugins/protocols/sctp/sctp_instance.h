@@ -99,11 +99,13 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   void forget_if_over(Stream& s) noexcept;
   void peer_is_done() noexcept;
   void prioritize(const Stream& s) noexcept;
+  Result<void> set_scheduler(const PropertyValue& value) noexcept;
 
   LayerHost& host_;
   UpperPort first_;
   LowerPort lower_;
   const Settings& settings_;
+  Scheduler scheduler_ = settings_.scheduler;
   std::optional<PacketsOut> own_out_;  // of a client
   PeerKey key_ = 0;                    // of a client's server
   Flow* flow_ = nullptr;               // of a server

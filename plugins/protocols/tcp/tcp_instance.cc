@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::size_t kLastWords = 8 << 20;     // bytes that are still delivered after a reset, whatever the demand
 constexpr std::size_t kDrainBytes = 256 << 10;  // to drop at once while waiting for the peer's end
-constexpr std::uint8_t kKernelEstablished = 1;  // tcpi_state: TCP_ESTABLISHED
+constexpr Duration kLook = std::chrono::seconds(3);  // between two looks for retransmissions
+constexpr std::uint8_t kKernelEstablished = 1;       // tcpi_state: TCP_ESTABLISHED
 
 // Behind a listener at one address it is known already, and asking would be a system call for each peer.
 bool names_one_address(const Address& local) {
@@ -142,6 +143,29 @@ void TcpInstance::send(Batch& batch) noexcept {
     blocked_ = io->blocked;
   }
   want_writable_ = want_writable_ || blocked_;
+  watch_retransmissions();
+}
+
+// The kernel does not say that nothing arrives any more, so it is asked, seldom and only while data are under way.
+void TcpInstance::watch_retransmissions() noexcept {
+  if (watches_retransmissions_ || settings_.retransmissions_told == 0) return;
+  watches_retransmissions_ = true;
+  host_.deadline(host_.executor().now() + kLook);
+}
+
+// RFC 9293 section 3.8.3: beyond R1 the application is told, and the connection lives on (RFC 9622 section 8.3.1).
+void TcpInstance::look_for_retransmissions() noexcept {
+  auto info = get_option<tcp_info>(*socket_, IPPROTO_TCP, TCP_INFO);
+  watches_retransmissions_ = false;
+  if (!info || info->tcpi_unacked == 0) return;  // what is sent next is watched again
+  const bool many = info->tcpi_retransmits >= settings_.retransmissions_told;
+  if (many && !told_of_retransmissions_) {
+    host_.notify(Notice::soft_error,
+                 {Reason::timed_out, 0, kLayer,
+                  std::to_string(info->tcpi_retransmits) + " retransmissions in a row were not acknowledged"});
+  }
+  told_of_retransmissions_ = many;
+  watch_retransmissions();
 }
 
 void TcpInstance::open_credit() noexcept {
@@ -195,6 +219,7 @@ void TcpInstance::read() noexcept {
   auto io = socket_->receive(in_, std::min(credit, settings_.read_bytes));
   if (!in_.empty()) upper_.push(in_);
   if (!io) return lost(std::move(io.error()));
+  if (properties_.acknowledges_at_once()) note(properties_.acknowledge_at_once(*socket_));
   if (io->end) {
     ended_ = true;
     readable_ = false;
@@ -227,6 +252,7 @@ void TcpInstance::on_deadline() noexcept {
     stage_ = Stage::over;
     return host_.wake();
   }
+  if (stage_ == Stage::open && error_ == nullptr) return look_for_retransmissions();
   if (stage_ == Stage::early && !sent_early_) host_.wake();  // what waits above is offered before that is answered
 }
 

@@ -60,6 +60,8 @@ class TcpInstance final : public ProtocolInstance, private SocketEvents {
   void lost(Error error) noexcept;
   void try_close() noexcept;
   void drain() noexcept;
+  void watch_retransmissions() noexcept;
+  void look_for_retransmissions() noexcept;
   void watch() noexcept;
 
   LayerHost& host_;
@@ -83,6 +85,7 @@ class TcpInstance final : public ProtocolInstance, private SocketEvents {
   bool ended_ = false;     // the peer has finished
   bool finished_ = false;  // we have finished
   bool closing_ = false;
+  bool watches_retransmissions_ = false, told_of_retransmissions_ = false;
   bool sends_at_once_ = false;  // the option no-delay was applied
 };
 

@@ -71,6 +71,10 @@ Result<void> TcpProperties::send_at_once(Socket& socket) const {
   return set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
+Result<void> TcpProperties::acknowledge_at_once(Socket& socket) const {
+  return set_option(socket, IPPROTO_TCP, TCP_QUICKACK, acknowledges_at_once_ ? 1 : 0);
+}
+
 // A keep-alive that comes after the connection has timed out has no use (RFC 9622 section 8.1.4).
 Result<void> TcpProperties::apply_keep_alive(Socket& socket) const {
   const bool on = keep_alive_ != kDisabled && keep_alive_ <= connection_timeout_;
@@ -153,9 +157,11 @@ Result<void> TcpProperties::set_profile(Socket* socket, Address::Family family, 
   auto profile = capacity_profile(value, kLayer);
   if (!profile) return fail(std::move(profile));
   const CapacityProfile* before = std::exchange(profile_, *profile);
+  const bool was_quick = std::exchange(acknowledges_at_once_, profile_->name == "Low Latency/Interactive");
   Result<void> done;
   if (socket != nullptr) done = apply_profile(*socket, family);
-  if (!done) profile_ = before;
+  if (done && socket != nullptr && was_quick != acknowledges_at_once_) done = acknowledge_at_once(*socket);
+  if (!done) profile_ = before, acknowledges_at_once_ = was_quick;
   return done;
 }
 

@@ -15,6 +15,10 @@ class TcpProperties {
   Result<void> apply(Socket& socket, Address::Family family) const;
   /// Before the first data are sent: the option `no-delay`, which connecting has no use for.
   Result<void> send_at_once(Socket& socket) const;
+  /// The capacity profile Low Latency/Interactive: the peer hears at once that its data have come. The kernel forgets
+  /// it, so it is told after each read.
+  bool acknowledges_at_once() const noexcept { return acknowledges_at_once_; }
+  Result<void> acknowledge_at_once(Socket& socket) const;
   /// `socket`: null while there is none.
   Result<PropertyValue> get(Socket* socket, std::string_view name) const;
   Result<void> set(Socket* socket, Address::Family family, std::string_view name, const PropertyValue& value);
@@ -34,6 +38,7 @@ class TcpProperties {
   Duration advertised_timeout_;      // would be sent, if the kernel could
   std::uint64_t rate_ = UINT64_MAX;  // bits per second
   const CapacityProfile* profile_ = kCapacityProfiles;
+  bool acknowledges_at_once_ = false;
   bool timeout_changeable_ = true;  // by the peer's option
 };
 

@@ -25,6 +25,7 @@ struct TcpLayerSettings {
   Duration keep_alive;
   Duration user_timeout;
   Duration close_timeout;
+  unsigned retransmissions_told;
   std::uint8_t dscp;
   int backlog;
   int send_buffer;
