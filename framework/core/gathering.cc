@@ -138,6 +138,7 @@ void Gathering::update_ways() {
       *table(), plan_.wishes, *race_.tree()[kRoot].candidate.remote, [this](const Path& path) { return targets(path); },
       place);
   tell_left_out(found);
+  only_prohibited_ = found.only_prohibited;
   std::vector<bool> there(ways_.size());
   for (std::size_t rank = 0; rank < found.ways.size(); ++rank) {
     Way& now = found.ways[rank];
@@ -186,7 +187,8 @@ void Gathering::tell_left_out(const WaysFound& found) {
 
 Error Gathering::no_way() const {
   const Endpoint& remote = plan_.wishes.remote;
-  Error none{Reason::unreachable, 0, "core",
+  const bool prohibited = !left_out_.empty() && only_prohibited_;
+  Error none{prohibited ? Reason::prohibited : Reason::unreachable, 0, "core",
              "no path may be used to " + (remote.host.empty() ? to_text(remote.address) : remote.host)};
   std::string_view between = ": ";
   for (const auto& [which, why] : left_out_) {

@@ -67,6 +67,7 @@ class Gathering final : public PathWatcher {
   Ways ways_;                                                  // never fewer: nodes refer to them by index
   NodeList way_nodes_;                                         // kNoNode: not raced
   std::vector<std::pair<std::string, std::string>> left_out_;  // that were told
+  bool only_prohibited_ = false;                               // WaysFound's, of the last time
   NodeIndex branching_ = kNoNode;                              // the node whose children are ways
   RaceHistory history_;
   PathRanking ranking_;

@@ -78,10 +78,12 @@ class Finding {
       }
       const bool passed_over = way.ours != ours;
       way.raced = false;
-      if (way.ours) kept.push_back(way);
-      if (!way.ours)
-        leave_out(way.paths.front(),
-                  passed_over ? "the address is this host's own" : "it does not lead to the address");
+      if (way.ours) {
+        kept.push_back(way);
+        continue;
+      }
+      found_.only_prohibited = false;
+      leave_out(way.paths.front(), passed_over ? "the address is this host's own" : "it does not lead to the address");
     }
     found_.ways = std::move(kept);
   }

@@ -45,6 +45,7 @@ Families families_of(const Way& way) noexcept;
 struct WaysFound {
   Ways ways;
   std::vector<std::pair<std::string, std::string>> left_out;  // which, and by which rule
+  bool only_prohibited = true;  // what the policy or the application says has left them out, and not where they lead
 };
 
 /// Whom the host has to reach on a path, by one stack or another: the remote endpoint, or proxies.

@@ -102,11 +102,12 @@ TEST_F(PhoneWithoutWifi, NeverTriesWhatIsForbidden) {
 }
 
 // IMPL-11, IMPL-12: a path must suit both the application and the policy; the error says whom it does not suit.
+// API-297, IMPL-12: PolicyProhibited.
 TEST_F(PhoneWithoutWifi, SaysWhyNothingIsLeft) {
   EXPECT_EQ(connect(to().path({.preference = Preference::prohibit, .interface_name = "wwan0"})),
             "no path may be used to 192.0.2.7: wwan0: the application prohibits interface=wwan0; wlan0: the policy "
             "prohibits interface=wlan0");
-  EXPECT_EQ(how->error().reason, Reason::unreachable);
+  EXPECT_EQ(how->error().reason, Reason::prohibited);
 }
 
 TEST_F(Phone, FailsAtOnceWithoutAnyPath) {
