@@ -213,6 +213,33 @@ TEST_F(Quic, Priorities) {
   EXPECT_TRUE(pair.until([&] { return done(0); }));
 }
 
+// API-184: the priority of a Connection outranks that of a message.
+TEST_F(Quic, ConnectionPriorityOutranksMessagePriority) {
+  link.forth().conditions.rate = 10'000'000;
+  pair.listen(quic());
+  Talker& first = pair.dial_ready(quic());
+  Talker& second = pair.clone(first);
+  ASSERT_TRUE(first.connection.set("connPriority", std::uint64_t{1}));
+  ASSERT_TRUE(second.connection.set("connPriority", std::uint64_t{0}));
+  const std::string content(400'000, 'x');
+  const auto send = [&](Talker& t, std::uint32_t priority) {
+    Message message{.data = slice(t.connection, content)};
+    message.properties.priority = priority;
+    t.connection.send(std::move(message));
+  };
+  send(first, 0);
+  send(second, 1);
+  const auto arrived = [&](std::uint64_t id) {
+    for (auto& p : pair.peers) {
+      if (fact<std::uint64_t>(p->connection, "_trellis.streamId") == id) return p->reader->all.size();
+    }
+    return std::size_t{0};
+  };
+  ASSERT_TRUE(pair.until([&] { return arrived(4) == content.size(); }));
+  EXPECT_LT(arrived(0), content.size());
+  EXPECT_TRUE(pair.until([&] { return arrived(0) == content.size(); }));
+}
+
 // QUIC-43, QUIC-49: a message of 4 MiB through windows of 16 KiB.
 TEST_F(Quic, AMessageLargerThanTheWindows) {
   const std::string options =

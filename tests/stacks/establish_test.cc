@@ -191,6 +191,20 @@ TEST_F(Establish, EarlyMessageIsSentWhenReady) {
   EXPECT_EQ(reader.all, "hello world");
 }
 
+// API-104: neither in parts; several messages wait for Connection::send().
+TEST_F(Establish, AnEarlyMessageIsWhole) {
+  Listener listener = world.listen("tcp");
+  std::optional<Result<void>> how;
+  const Connection c = world.preconnection("tcp")
+                           .remote({.host = {}, .port = 0, .address = listener.local()})
+                           .initiate(
+                               *world.loop, [&](Result<void> r) { how = std::move(r); },
+                               Message{.data = world.loop->pool().allocate(0, 5, 0), .end = false});
+  ASSERT_TRUE(world.run_until([&] { return how.has_value(); }));
+  ASSERT_FALSE(*how);
+  EXPECT_EQ(how->error().reason, Reason::invalid_argument);
+}
+
 // IMPL-2, IMPL-7, API-2, API-101
 // API-200: framers are layers of the stack, which is settled when the Connection is made.
 TEST_F(Establish, LaterChangesToThePreconnectionDoNotReachTheConnection) {
