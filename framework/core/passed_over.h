@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "trellis/clock.h"
-#include "trellis/protocol.h"
+#include "trellis/framework.h"
 
 namespace trellis {
 
@@ -18,7 +18,6 @@ class PassedOver {
  public:
   static constexpr Duration kWhile = std::chrono::minutes(10);
   static constexpr std::size_t kLinesMost = 8;  // of one plugin in kWhile
-  using Log = std::function<void(Severity, std::string_view who, std::string_view text)>;
 
   void tell(const Log& log, std::string_view who, std::string_view what, TimePoint now);
 

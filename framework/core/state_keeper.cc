@@ -8,7 +8,7 @@ namespace trellis {
 
 using std::chrono::system_clock;
 
-void StateKeeper::tell_trouble(const std::function<void(Severity, std::string_view who, std::string_view text)>& log) {
+void StateKeeper::tell_trouble(const Log& log) {
   const std::string trouble = store_->trouble();
   if (!trouble.empty() && log) log(Severity::warning, name_, trouble);
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "trellis/executor.h"
+#include "trellis/framework.h"
 #include "trellis/protocol.h"
 #include "trellis/state.h"
 
@@ -28,7 +29,7 @@ class StateKeeper {
   OpenStore& store() noexcept { return *store_; }
   bool usable() const noexcept { return store_->usable(); }
   /// To the application's log, once: why the store cannot be used.
-  void tell_trouble(const std::function<void(Severity, std::string_view who, std::string_view text)>& log);
+  void tell_trouble(const Log& log);
   void put(StateKey key, StateValue value, Duration keep, const Executor& loop) noexcept;
   /// How long a race that begins now may wait.
   Duration patience(TimePoint now) const noexcept { return now < slow_until_.load() ? Duration{} : kPatience; }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/recycle.h"
+#include "trellis/framework.h"
 #include "trellis/port.h"
 #include "trellis/protocol.h"
 
@@ -110,7 +111,6 @@ class TurnMember : public Recycled {
 
 class Turn final : public Job {
  public:
-  using Log = std::function<void(Severity, std::string_view who, std::string_view text)>;
   Turn(Executor& executor, const Log& log);
   ~Turn();
   void run() noexcept override;

@@ -23,6 +23,9 @@ struct KnownHost {
   std::vector<Address> addresses;  ///< in order of preference; their ports are not used
 };
 
+/// Hears log lines of layers and of the framework: how serious it is, who says it, one line.
+using Log = std::function<void(Severity, std::string_view who, std::string_view text)>;
+
 /// What to load.
 struct FrameworkOptions {
   std::vector<std::string> policies = {};            ///< XML files, one profile each; empty: the shipped default.xml
@@ -35,8 +38,7 @@ struct FrameworkOptions {
   /// How long a racing policy may take to decide. One that takes longer cannot be stopped: the process ends (abort())
   /// with a line on standard error that names it. Costs a thread. Zero: nobody watches, and it would hang its loop.
   Duration plugin_patience = {};
-  /// Receives log lines of layers and of the framework, on the loop they happen on; null: dropped.
-  std::function<void(Severity, std::string_view who, std::string_view text)> log = {};
+  Log log = {};  ///< called on the loop on which something happens; null: log lines are dropped
 };
 
 /// The file for FrameworkOptions::state_file that programs of a user share: $TRELLIS_STATE, else
