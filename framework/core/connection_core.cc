@@ -183,13 +183,19 @@ void ConnectionCore::send_early(Message&& message) {
 
 void ConnectionCore::put(Chunk chunk) noexcept {
   if (ended_ || finished_) return;
-  if (stack_ != nullptr && state_ != ConnectionState::establishing && outbox_.empty() && stack_->top().credit() > 0 &&
-      !(chunk.info && chunk.info->expires <= turn_.executor().now())) {
+  if (stack_ != nullptr && state_ != ConnectionState::establishing && outbox_.empty() && !batching_ &&
+      stack_->top().credit() > 0 && !(chunk.info && chunk.info->expires <= turn_.executor().now())) {
     outbox_.passed(chunk);
     return stack_->top().push(std::move(chunk));
   }
   outbox_.add(std::move(chunk));
   watch_expiry();
+  if (batching_ && stack_ != nullptr && outbox_.bytes() >= stack_->top().credit()) push_on();
+}
+
+void ConnectionCore::batch(bool begin) noexcept {
+  batching_ = begin;
+  if (!begin && stack_ != nullptr && state_ == ConnectionState::established) push_on();
 }
 
 void ConnectionCore::push_on() noexcept {
@@ -221,19 +227,22 @@ void ConnectionCore::cancel_send_wait() noexcept {
 
 void ConnectionCore::finish() noexcept {
   finished_ = true;
+  batch(false);
   end_sending_if_due();
 }
 
 bool ConnectionCore::writable() noexcept {
   const bool room = !ended_ && state_ == ConnectionState::established &&
-                    (outbox_.empty() ? stack_->top().credit() > 0 : outbox_.bytes() < limits_.send_buffer);
+                    (outbox_.empty() ? stack_->top().credit() > 0
+                                     : outbox_.bytes() < std::max<std::size_t>(limits_.send_buffer,
+                                                                               batching_ ? stack_->top().credit() : 0));
   if (!room) want_writable_ = true;
   return room;
 }
 
 void ConnectionCore::on_credit() noexcept {
   if (state_ == ConnectionState::establishing) return;
-  push_on();
+  if (!batching_ || outbox_.bytes() >= stack_->top().credit()) push_on();
   if (!want_writable_ || !writable()) return;
   want_writable_ = false;
   tell_writable_ = true;
@@ -298,6 +307,7 @@ void ConnectionCore::close(Connection::Done done) noexcept {
     return end(std::make_unique<Error>(Error{Reason::canceled, 0, "core", "closed before it was established"}));
   }
   state_ = ConnectionState::closing;
+  batching_ = false;
   outbox_.release(stack_->top(), true);
   end_sending_if_due();
   stack_->close();

@@ -65,6 +65,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   }
   bool send(Message&& message, Connection::Sent sent);
   bool send(Slice&& data, bool end);
+  void batch(bool begin) noexcept;
   void send_early(Message&& message);  // the one of initiate()
   void send_when_writable(Slice data, bool end, Connection::Done done);
   void cancel_send_wait() noexcept;
@@ -172,7 +173,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   ConnectionState state_ = ConnectionState::establishing;
   bool tell_ready_ = false, tell_writable_ = false, want_writable_ = false, receiving_ = false, delivering_ = false;
   bool finished_ = false, finish_told_ = false, final_told_ = false, refusing_ = false, gone_ = false, ended_ = false,
-       failure_told_ = false, closing_asked_ = false;
+       failure_told_ = false, closing_asked_ = false, batching_ = false;
 };
 
 }  // namespace trellis

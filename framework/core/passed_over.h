@@ -1,7 +1,6 @@
 // passed_over.h: wrong input that plugins have passed over, told to the application's log and never so often that it
 // floods it.
 #pragma once
-#include <functional>
 #include <map>
 #include <mutex>
 #include <string>

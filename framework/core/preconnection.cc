@@ -235,6 +235,8 @@ bool Connection::send(Slice data, bool end) { return core_->send(std::move(data)
 void Connection::send_when_writable(Slice data, bool end, Done done) {
   core_->send_when_writable(std::move(data), end, std::move(done));
 }
+void Connection::start_batch() { core_->batch(true); }
+void Connection::end_batch() { core_->batch(false); }
 void Connection::finish() { core_->finish(); }
 void Connection::cancel_send_wait() { core_->cancel_send_wait(); }
 void Connection::cancel_close() { core_->cancel_close(); }

@@ -5,7 +5,6 @@
 // One Turn per loop and not per stack, so that many connections over one UDP socket end in one sendmmsg. Stacks are
 // destroyed only at the end of a turn, so nothing here or in a layer can find its `this` gone.
 #pragma once
-#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>

@@ -65,6 +65,38 @@ TEST_F(Tcp, HalfCloseLetsTheOtherDirectionGoOn) {
   EXPECT_EQ(at_client.all, "answer");
 }
 
+// API-70
+TEST_F(Tcp, ABatchLeavesTogether) {
+  Listener listener = world.listen("tcp");
+  auto [client, server] = world.pair("tcp", listener);
+  Reader reader(server);
+  client.start_batch();
+  for (const char* part : {"one ", "two ", "three "}) {
+    EXPECT_TRUE(client.send(slice(client, part)));
+    world.spin();
+  }
+  EXPECT_EQ(reader.all, "");
+  client.end_batch();
+  ASSERT_TRUE(world.run_until([&] { return reader.all == "one two three "; }));
+  client.start_batch();
+  client.send(slice(client, "four "));
+  client.finish();
+  ASSERT_TRUE(world.run_until([&] { return reader.all == "one two three four " && reader.ended; }));
+}
+
+// API-70: what there is no room for does not wait for the end of the batch.
+TEST_F(Tcp, AnEndlessBatchFlows) {
+  Listener listener = world.listen("tcp");
+  auto [client, server] = world.pair("tcp", listener);
+  Reader reader(server);
+  client.start_batch();
+  const std::string content(100'000, 'x');
+  for (int i = 0; i < 30; ++i) client.send(slice(client, content));
+  ASSERT_TRUE(world.run_until([&] { return reader.all.size() > 20 * content.size(); }));
+  client.end_batch();
+  ASSERT_TRUE(world.run_until([&] { return reader.all.size() == 30 * content.size(); }));
+}
+
 // IMPL-55, API-93, API-171, API-289
 TEST_F(Tcp, NothingCanBeSentAfterFinal) {
   Listener listener = world.listen("tcp");

@@ -77,6 +77,10 @@ class Connection {
   bool send(Message message, Sent sent = {});
   /// Sends the defaults: the bytes as (part of) a message.
   bool send(Slice data, bool end = true);
+  /// What is sent until end_batch() may leave together (RFC 9622 section 9.2.4: StartBatch, EndBatch). A hint: what a turn
+  /// of the loop sends leaves together anyway, and what the stack has no room for does not wait for the end of a batch.
+  void start_batch();
+  void end_batch();       ///< also implied by finish() and close()
   void finish();          ///< half-close: nothing more will be sent (Final without a message)
   bool writable() const;  ///< send() would return true
   /// Called each time that sending may go on after send() returned false.
