@@ -7,8 +7,6 @@
 namespace trellis {
 namespace {
 
-constexpr Duration kKeepalive = std::chrono::seconds(15);  // Tr (RFC 8445 sections 5.1.1.4 and 11)
-
 Result<Address> mapped_address(const StunMessage& answer, const Address& server) {
   const bool older = answer.find(StunType::xor_mapped_address) == nullptr;
   auto seen = answer.address(older && answer.find(StunType::mapped_address) != nullptr ? StunType::mapped_address
@@ -25,14 +23,14 @@ void HeldSocket::learn(TimePoint when, StunLogin login, Learnt learnt) {
                  [this, hear = std::move(learnt)](Result<const StunMessage*> answer) mutable {
                    auto seen = answer ? mapped_address(**answer, exchange_->server())
                                       : Result<Address>(std::unexpected(std::move(answer).error()));
-                   if (seen) arm(executor_, executor_.now() + kKeepalive);
+                   if (seen) arm(executor_, executor_.now() + kStunKeepalive);
                    hear(std::move(seen));
                  });
 }
 
 void HeldSocket::on_alarm() noexcept {
   exchange_->tell(StunMethod::binding, {});
-  arm(executor_, executor_.now() + kKeepalive);
+  arm(executor_, executor_.now() + kStunKeepalive);
 }
 
 void HeldSocket::on_ready(Socket& socket, Ready what) noexcept {

@@ -52,11 +52,19 @@ Result<void> RelayAllocation::take(const StunMessage& answer, bool first) {
                 0, "stun");
   relayed_ = *relayed;
   const auto lives = std::clamp(seconds(*lifetime), kShortest, kLongest);
-  arm(executor_, executor_.now() + std::max(lives - kEarlier, lives / 2));
+  refresh_at_ = executor_.now() + std::max(lives - kEarlier, lives / 2);
+  arm(executor_, std::min(refresh_at_, executor_.now() + kStunKeepalive));
   return {};
 }
 
+// An allocation belongs to the address that the server sees: when a NAT forgets that, the allocation is lost.
 void RelayAllocation::on_alarm() noexcept {
+  if (executor_.now() >= refresh_at_) return refresh();
+  exchange_->tell(StunMethod::binding, {});
+  arm(executor_, std::min(refresh_at_, executor_.now() + kStunKeepalive));
+}
+
+void RelayAllocation::refresh() noexcept {
   const auto fill = [](StunWriter& request) {
     request.add(StunType::lifetime, static_cast<std::uint32_t>(kUsualLifetime.count()));
   };

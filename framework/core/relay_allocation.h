@@ -22,7 +22,8 @@ class RelayAllocation final : public HeldPort, public SocketEvents, Alarm {
 
  private:
   void on_ready(Socket& socket, Ready what) noexcept override;
-  void on_alarm() noexcept override;  // it is time to refresh
+  void on_alarm() noexcept override;  // it is time to be heard of again
+  void refresh() noexcept;
   Result<void> take(const StunMessage& answer, bool first);
 
   Executor& executor_;
@@ -31,6 +32,7 @@ class RelayAllocation final : public HeldPort, public SocketEvents, Alarm {
   std::function<void(const Error&)> lost_;
   Made made_;
   Address relayed_{};
+  TimePoint refresh_at_{};
 };
 
 }  // namespace trellis

@@ -15,8 +15,10 @@ namespace trellis {
 inline constexpr Duration kStunRto = std::chrono::milliseconds(500);  // for a round trip that is not known
 inline constexpr unsigned kStunRequests = 7;                          // Rc
 inline constexpr unsigned kStunLastWait = 16;                         // Rm: times kStunRto
-inline constexpr Duration kStunPace =
-    std::chrono::milliseconds(50);  // Ta: between two requests (RFC 8445 section 14.2)
+/// Ta: between two requests (RFC 8445 section 14.2).
+inline constexpr Duration kStunPace = std::chrono::milliseconds(50);
+/// Tr: between packets that keep the binding of a NAT alive (RFC 8445 sections 5.1.1.4 and 11).
+inline constexpr Duration kStunKeepalive = std::chrono::seconds(15);
 
 class StunExchange final : public SocketEvents, Alarm {
  public:

@@ -23,7 +23,8 @@ TEST_F(Resolve, HostAndReflexiveCandidates) {
   EXPECT_EQ(reflexive.address, mock->peers[0]);
   EXPECT_EQ(reflexive.base, (*resolved)->local[0].address);
   EXPECT_EQ(reflexive.server, at("192.0.2.7", 3478));
-  EXPECT_EQ(mock->times[1] - mock->times[0], 50ms + 10ms) << "paced; the second way is longer";
+  EXPECT_EQ(round<std::chrono::milliseconds>(mock->times[1] - mock->times[0]), 50ms + 10ms)
+      << "paced; the second way is longer";
 }
 
 // API-58, API-107, IMPL-21, IMPL-22: remote endpoints come with their addresses; nobody speaks to them.
@@ -87,7 +88,7 @@ TEST_F(Resolve, RequestsAreRepeated) {
 
 TEST_F(Resolve, AServerThatDoesNotAnswer) {
   mock->ignore = 1000;
-  EXPECT_EQ(resolve(ask().interface_name("wlan0")), 39500ms);
+  EXPECT_EQ(round<std::chrono::milliseconds>(resolve(ask().interface_name("wlan0"))), 39500ms);
   EXPECT_EQ(mock->log.size(), 7u);
   EXPECT_THAT(candidates(), ElementsAre("host wlan0 10.0.0.2"));
   EXPECT_EQ(trouble(), "the STUN server 192.0.2.7:3478 does not answer: 7 requests were sent");
