@@ -1,6 +1,7 @@
 // digest.h: fingerprints of texts, keyed ones of messages, and a mark that no other process has.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>

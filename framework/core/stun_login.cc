@@ -7,6 +7,7 @@ namespace trellis {
 namespace {
 
 constexpr std::size_t kTextMost = 763;                  // bytes of a realm or a nonce (RFC 8489 sections 14.9, 14.10)
+constexpr std::size_t kAlgorithmsMost = 64;             // bytes of PASSWORD-ALGORITHMS: they are sent back
 constexpr std::string_view kNonceCookie = "obMatJos2";  // RFC 8489 section 9.2
 constexpr std::byte kMd5Algorithm{1}, kSha256Algorithm{2};  // RFC 8489 section 18.5
 
@@ -40,6 +41,11 @@ Result<Hash> StunLogin::choose(const StunMessage& refusal) {
     if (!promises_algorithms(nonce_)) return Hash::md5;
     return fail(Reason::authentication, "found no PASSWORD-ALGORITHMS, which its nonce promises", 0, "stun");
   }
+  if (told->value.size() > kAlgorithmsMost)
+    return fail(
+        Reason::protocol_violation,
+        std::format("found PASSWORD-ALGORITHMS of {} bytes, expected at most {}", told->value.size(), kAlgorithmsMost),
+        0, "stun");
   algorithms_.assign(told->value.begin(), told->value.end());
   if (offers(algorithms_, kSha256Algorithm)) return Hash::sha256;
   if (offers(algorithms_, kMd5Algorithm)) return Hash::md5;

@@ -111,6 +111,9 @@ Bytes MockStun::answer(const StunMessage& message, const Address& peer) {
     if (!relay) return refusal(message, 400, "Bad Request");
     const auto wanted = message.number(StunType::lifetime);
     if (message.method == 3) {
+      const bool ipv6 = peer.family == Address::Family::ipv6;
+      EXPECT_EQ(message.number(StunType::requested_transport), 17u << 24);
+      EXPECT_EQ(message.number(StunType::requested_address_family), ipv6 ? std::optional(2u << 24) : std::nullopt);
       Address& relayed = allocations[peer];
       relayed = relay;
       relayed.port = relay.port++;

@@ -1,4 +1,4 @@
-// mock_stun.h: a STUN and TURN server for tests, on any executor: it answers what it was told to, wrongly or not at all,
+// mock_stun.h: a STUN and TURN server for tests, on any executor: it answers as it was told to, wrongly or not at all,
 // and remembers what it was asked.
 #pragma once
 #include <functional>

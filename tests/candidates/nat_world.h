@@ -26,8 +26,8 @@ struct NatWorld : testing::Test {
     translator = &nat.add_nat(outside);
     network.link(client.add_interface("wwan0", {"203.0.113.2", "2001:db8:2::2"}),
                  router.add_interface("two", {"203.0.113.1", "2001:db8:2::1"}), {.delay = 20ms});
-    network.link(router.add_interface("three", {"192.0.2.1", "2001:db8:9::1"}),
-                 server.add_interface("eth0", {"192.0.2.7", "2001:db8:9::7"}), {.delay = 5ms});
+    to_server = &network.link(router.add_interface("three", {"192.0.2.1", "2001:db8:9::1"}),
+                              server.add_interface("eth0", {"192.0.2.7", "2001:db8:9::7"}), {.delay = 5ms});
     mock = std::make_unique<MockStun>(server.loop(), at("192.0.2.7", 3478));
     FrameworkOptions options;
     options.plugin_directories = {TRELLIS_BUILD_DIR "/plugins"};
@@ -105,6 +105,7 @@ struct NatWorld : testing::Test {
   SimHost& router = network.add_host("router", {.forwards = true});
   SimHost& server = network.add_host("server");
   SimNat* translator = nullptr;
+  SimLink* to_server = nullptr;
   SimResolver* names = nullptr;
   std::unique_ptr<MockStun> mock;
   std::unique_ptr<Framework> framework;

@@ -38,8 +38,7 @@ TEST_F(Resolve, RemoteEndpointsAreResolved) {
   EXPECT_EQ(remote[0].host, "peer.example");
   EXPECT_EQ(remote[0].address, at("192.0.2.7", 7000));
   EXPECT_EQ(remote[1].address, at("192.0.2.9", 7001));
-  EXPECT_EQ(server.sockets(), 1u) << "the STUN server's own";
-  EXPECT_THAT(mock->log, IsEmpty()) << "it was not asked for";
+  EXPECT_EQ(to_server->forth().packets(), 0u) << "not even the STUN server was asked for";
 }
 
 // API-49: a name without an address is an error; what is local would be of no use.
@@ -61,6 +60,24 @@ TEST_F(Resolve, TheServerMayHaveAName) {
   resolve(preconnection);
   EXPECT_THAT(candidates(), Not(testing::Contains("srflx wlan0 198.51.100.1")));
   EXPECT_THAT(trouble(), HasSubstr("the STUN server was not found"));
+}
+
+// IMPL-19, IMPL-20: a server with addresses of both families is asked over both, and relays for each.
+TEST_F(Resolve, BothFamiliesOfAServer) {
+  MockStun other(server.loop(), at("2001:db8:9::7", 3478));
+  for (MockStun* one : {mock.get(), &other}) {
+    one->username = "ann";
+    one->password = "secret";
+    one->relay = at(one == &other ? "2001:db8:9::7" : "192.0.2.7", 50000);
+  }
+  auto preconnection = ask().interface_name("wwan0");
+  preconnection.stun_server({.endpoint = {.host = "both.example"}, .username = "ann", .password = "secret"});
+  resolve(preconnection);
+  EXPECT_THAT(candidates(), ElementsAre("host wwan0 203.0.113.2", "host wwan0 [2001:db8:2::2]", "relay wwan0 192.0.2.7",
+                                        "relay wwan0 [2001:db8:9::7]"));
+  resolved.reset();
+  world.run_for(1s);
+  EXPECT_THAT(other.allocations, IsEmpty());
 }
 
 // IMPL-19: what the application wants of paths and families holds for candidates too.

@@ -30,9 +30,10 @@ class Preconnection {
   /// service to be looked for (SRV, DNS-SD). Among several, proxies are not used.
   Preconnection& add_remote(std::vector<Endpoint> endpoints);
   Preconnection& local(Endpoint endpoint);  ///< our side; port 0: the system chooses
-  /// Our side is what resolve() has found: Connections and Listeners over UDP go out from the port that was kept, which
-  /// the first one to open takes over; over TCP, from the same number. All Connections of one race share it; a Listener
-  /// does not share it with Connections. Error, when opening: a relayed one, since no stack speaks TURN.
+  /// Our side is what resolve() has found, on the same loop: Connections and Listeners over UDP go out from the port
+  /// that was kept, which the first one to open takes over; over TCP, from the same number. All attempts of a race
+  /// share it, and so may other Connections; a Listener shares it with nobody. Keeps the candidate, so it ends before
+  /// the loop does. Error, when opening: a relayed one, since no stack speaks TURN.
   Preconnection& local(const LocalCandidate& candidate);
   /// Belongs to our side: resolve() asks it how others see us (RFC 9622 section 6.1.4: WithStunServer).
   Preconnection& stun_server(StunServer server);
@@ -88,9 +89,9 @@ class Preconnection {
   /// policy finds no paths: one for each family that routing leads somewhere), each with a UDP port that stays bound as
   /// long as the candidate is kept. Loopback, link-local and deprecated addresses only where local() or
   /// interface_name() ask for them. With a stun_server(), how it sees each of them, and with credentials a relayed
-  /// address for each. Duplicates are left out (RFC 8445 section 5.1.3). A relayed address is kept alive with its
-  /// candidate and given back with it, by one datagram; what to send through it is the application's affair. Only UDP
-  /// is asked about.
+  /// address for each. Duplicates are left out (RFC 8445 section 5.1.3). Only UDP is asked about. Everything is kept
+  /// alive as long as its candidate is: the binding of a NAT, and a relayed address, which is given back by one
+  /// datagram; if that is lost, the server forgets it within ten minutes. Nothing is sent through a relayed address.
   ///
   /// Candidates end before the loop does. A server that does not answer is waited for 39.5 s (RFC 8489 section 6.2.1):
   /// destroy the handle if that is too long. Errors: what was wished for cannot be, or none of the remote endpoints

@@ -30,8 +30,8 @@ constexpr std::string_view to_string(CandidateKind kind) noexcept {
   return kind == CandidateKind::host ? "host" : kind == CandidateKind::server_reflexive ? "srflx" : "relay";
 }
 
-/// What is kept for a candidate: the UDP port of a host candidate, so that nobody else takes it, or what a TURN server
-/// has allocated. The last one who lets go of it gives it up.
+/// What is kept for a candidate, until its loop ends at most: the UDP port of a host candidate, so that nobody else
+/// takes it, or what a TURN server has allocated. The last one who lets go of it gives it up.
 class HeldPort {
  public:
   virtual ~HeldPort() = default;
