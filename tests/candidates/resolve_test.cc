@@ -291,6 +291,32 @@ TEST_F(Resolve, AConnectionGoesOutFromTheCandidate) {
   EXPECT_EQ(*seen, reflexive.address);
 }
 
+// IMPL-23, API-58, API-59: each side finds its set and is told that of the other before anything is opened.
+TEST_F(Resolve, BothSidesTellEachOther) {
+  std::optional<Result<Resolved>> theirs;
+  Preconnection callee(*framework);
+  callee.family(Address::Family::ipv4);
+  auto finding = callee.resolve(server.loop(), [&](Result<Resolved> found) { theirs = std::move(found); });
+  resolve(ask().interface_name("wlan0"));
+  ASSERT_TRUE(theirs && *theirs);
+  ASSERT_EQ((*theirs)->local.size(), 1u);
+  std::optional<Address> caller;
+  Connection answering;
+  auto listener = callee.local((*theirs)->local[0]).listen(server.loop(), {.received = [&](Connection c) {
+                                                             caller = c.remote();
+                                                             answering = std::move(c);
+                                                           }});
+  std::vector<Endpoint> told;
+  for (const LocalCandidate& candidate : (*theirs)->local) told.push_back({.address = candidate.address});
+  auto calling = ask().local(candidate(CandidateKind::server_reflexive)).add_remote(told);
+  bool ready = false;
+  Connection connection = calling.initiate(client.loop(), [&](Result<void> how) { ready = how.has_value(); });
+  ASSERT_TRUE(world.run_until([&] { return ready; }, 5s));
+  connection.send(slice(connection, "hello"));
+  ASSERT_TRUE(world.run_until([&] { return caller.has_value(); }, 5s));
+  EXPECT_EQ(*caller, candidate(CandidateKind::server_reflexive).address);
+}
+
 // API-48: several attempts go out from the one port.
 TEST_F(Resolve, SeveralConnectionsShareTheCandidate) {
   resolve(ask().interface_name("wlan0"));
