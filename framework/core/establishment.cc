@@ -134,20 +134,23 @@ void Establishment::start_leaf(NodeIndex leaf) noexcept {
   const Candidate& candidate = race_.tree()[leaf].candidate;
   const auto which = static_cast<std::size_t>(candidate.stack);
   Stack& stack = owner_->make_candidate(plan_.stacks[which], plan_.wishes.security);
-  if (Trunk* const trunk = stack.trunk()) let_grow(*trunk, which);
+  if (Trunk* const trunk = stack.trunk()) let_grow(*trunk, which, *candidate.remote);
   Attempt& attempt = *attempts_.emplace_back(std::make_unique<Attempt>(*this, leaf, stack));
   stack.give_to(attempt);
   if (!plan_.wishes.isolated) stack.remember(framework_.state, plan_.state);
   if (auto made = stack.make_layers(0); !made) return attempt.stack_failed(std::move(made).error());
   if (gathering_.table() != nullptr) stack.follow_paths(gathering_.shared_table());
   if (stack.composed().proxied) stack.talk_to(gathering_.remotes(candidate));
+  if (plan_.wishes.held) plan_.wishes.held->release();  // its port is bound anew
   stack.open(identified(plan_.wishes.remote, candidate.remote), route_to(candidate), false);
 }
 
 // Copied once and shared: what names the peer, not what was found out about it.
-void Establishment::let_grow(Trunk& trunk, std::size_t stack) {
-  if (!growth_ || growth_->plan->stacks.front() != plan_.stacks[stack]) {
+void Establishment::let_grow(Trunk& trunk, std::size_t stack, const Endpoint& remote) {
+  const bool several = !plan_.targets.empty();
+  if (!growth_ || several || growth_->plan->stacks.front() != plan_.stacks[stack]) {
     auto plan = std::make_shared<Plan>(plan_);
+    if (several) plan->aim_at(plan_.asked_for(remote));  // the others are other peers
     plan->stacks = {plan_.stacks[stack]};
     plan->wishes.properties.clear();
     plan->report.reset();
@@ -241,7 +244,7 @@ Error Establishment::too_late() const {
     return *held;
   }
   if (attempts_.empty())
-    return {Reason::timed_out, 0, "core", "no address of " + plan_.wishes.remote.host + " was found" + within};
+    return {Reason::timed_out, 0, "core", "no address of " + plan_.target->host + " was found" + within};
   const Candidate& c = race_.tree()[attempts_.front()->leaf].candidate;
   return explained({Reason::timed_out, 0, "core",
                     plan_.stacks[static_cast<std::size_t>(c.stack)]->text + " to " + to_text(c.remote->address) +

@@ -45,7 +45,7 @@ class Establishment final : public TurnMember, public Alarm, public RaceActions 
   void path_gone(const Path& path) noexcept;
   bool early_went_elsewhere(const Attempt& attempt) noexcept;
   Result<void> apply_properties(Attempt& winner);
-  void let_grow(Trunk& trunk, std::size_t stack);
+  void let_grow(Trunk& trunk, std::size_t stack, const Endpoint& remote);
   Error too_late() const;
   Error explained(const Error& error) const;
   void fail(const Error& error) noexcept;

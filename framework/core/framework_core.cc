@@ -10,6 +10,7 @@
 #include "core/security_mode.h"
 #include "core/text.h"
 #include "trellis/address_text.h"
+#include "trellis/endpoint_text.h"
 
 namespace trellis {
 namespace {
@@ -57,6 +58,12 @@ Path way_asked_for(const Preconnection::Wishes& wishes) {
   return path;
 }
 
+Endpoint with_address(Endpoint remote) {
+  if (!remote.address) remote.address = parse_address(remote.host, remote.port).value_or(Address{});
+  if (remote.address && remote.address.port == 0) remote.address.port = remote.port;
+  return remote;
+}
+
 std::filesystem::path program() {
   std::error_code error;
   return std::filesystem::read_symlink("/proc/self/exe", error);
@@ -83,11 +90,34 @@ RaceLimits Plan::race_limits() const {
 }
 
 void Plan::aim_at(Endpoint remote) {
-  if (!remote.address) remote.address = parse_address(remote.host, remote.port).value_or(Address{});
-  if (remote.address && remote.address.port == 0) remote.address.port = remote.port;
+  remote = with_address(std::move(remote));
   peer = state_endpoint(remote);
   target = remote;
+  targets.clear();
+  wishes.more_remotes.clear();
   wishes.remote = std::move(remote);
+}
+
+void Plan::aim_at_all() {
+  const std::vector<Endpoint> more = std::move(wishes.more_remotes);
+  aim_at(std::move(wishes.remote));
+  if (more.empty()) return;
+  targets.push_back(target);
+  Endpoint all{.host = to_text(wishes.remote)};
+  for (const Endpoint& remote : more) {
+    const SharedEndpoint& other = targets.emplace_back(with_address(remote));
+    peer += "," + state_endpoint(*other);
+    all.host += ", " + to_text(*other);
+    wishes.more_remotes.push_back(*other);
+  }
+  target = std::move(all);
+}
+
+const Endpoint& Plan::asked_for(const Endpoint& found) const noexcept {
+  const auto it = std::ranges::find_if(targets, [&](const SharedEndpoint& target) {
+    return target->host == found.host && (!target->address || target->address == found.address);
+  });
+  return it == targets.end() ? wishes.remote : **it;
 }
 
 std::span<const PrefixPolicy> Plan::prefix_policies() const noexcept {
@@ -246,7 +276,7 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
   });
   plan.generation = generation;
   plan.wishes = wishes;
-  plan.aim_at(wishes.remote);
+  plan.aim_at_all();
   plan.connect_timeout = wishes.connect_timeout > Duration{} ? wishes.connect_timeout : policy.limits.connect_timeout;
   plan.candidates = policy.limits.candidates;
   plan.limits.receive_buffer = policy.limits.receive_buffer;

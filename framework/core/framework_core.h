@@ -36,12 +36,13 @@ struct Plan {
   std::shared_ptr<const Profile> profile;  // what `racing` refers to; stays when the policy is loaded anew
   std::uint64_t generation = 0;            // FrameworkCore::generation() before it was made
   Preconnection::Wishes wishes;
-  SharedEndpoint target;           // wishes.remote, for candidates
-  std::string peer;                // wishes.remote, as what is remembered names it: state_endpoint()
-  StackList stacks;                // usable and equivalent, best first; at least one
-  std::shared_ptr<Plan> in_clear;  // when all of them have failed (SecurityMode::opportunistic); null: nothing
-  std::vector<std::string> unfit;  // the others, "udp: lacks what is required: reliability"
-  Face face = Face::none;          // of all of them
+  SharedEndpoint target;                // wishes.remote, for candidates; of several, what stands for all of them
+  std::vector<SharedEndpoint> targets;  // all of them, where there are several; else empty
+  std::string peer;                     // wishes.remote, as what is remembered names it: state_endpoint()
+  StackList stacks;                     // usable and equivalent, best first; at least one
+  std::shared_ptr<Plan> in_clear;       // when all of them have failed (SecurityMode::opportunistic); null: nothing
+  std::vector<std::string> unfit;       // the others, "udp: lacks what is required: reliability"
+  Face face = Face::none;               // of all of them
   Duration connect_timeout{};
   std::size_t candidates = 16;
   std::size_t attempts_at_once = 8;
@@ -53,6 +54,10 @@ struct Plan {
   RaceLimits race_limits() const;
   /// Another remote endpoint than that of the wishes. An address that is given as text is read here, once.
   void aim_at(Endpoint remote);
+  void aim_at_all();  // those of the wishes
+
+  /// The remote endpoint of the wishes that has come to this one.
+  const Endpoint& asked_for(const Endpoint& found) const noexcept;
   std::span<const PrefixPolicy> prefix_policies() const noexcept;  // how addresses are ordered (RFC 6724)
 };
 

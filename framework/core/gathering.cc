@@ -20,6 +20,9 @@ Endpoint as_name(Endpoint remote) {
   return remote;
 }
 
+// Of several remote endpoints: the root and what is above them in the tree.
+bool stands_for_all(const Endpoint& remote) { return !remote.address && remote.port == 0; }
+
 }  // namespace
 
 Gathering::Gathering(FrameworkCore& framework, Executor& loop, const Plan& plan, RaceEngine& race,
@@ -63,6 +66,7 @@ void Gathering::expand(NodeIndex node) {
   const Candidate& candidate = race_.tree()[node].candidate;
   if (candidate.path < 0) return expand_paths(node);
   if (candidate.stack < 0) return expand_stacks(node);
+  if (!plan_.targets.empty() && stands_for_all(*candidate.remote)) return expand_remotes(node);
   if (needs_discovery(*candidate.remote)) return discovery(candidate.path, *candidate.remote).join(node);
   resolution(candidate.path, candidate.remote).join(node);
 }
@@ -186,7 +190,7 @@ void Gathering::tell_left_out(const WaysFound& found) {
 }
 
 Error Gathering::no_way() const {
-  const Endpoint& remote = plan_.wishes.remote;
+  const Endpoint& remote = *plan_.target;
   const bool prohibited = !left_out_.empty() && only_prohibited_;
   Error none{prohibited ? Reason::prohibited : Reason::unreachable, 0, "core",
              "no path may be used to " + (remote.host.empty() ? to_text(remote.address) : remote.host)};
@@ -258,6 +262,10 @@ void Gathering::expand_stacks(NodeIndex node) {
       add_stack(node, child, rank, plan_.stacks.size() == 1);
       continue;
     }
+    if (!plan_.targets.empty()) {
+      race_.drop(now_(), node, "several remote endpoints are not reached by proxies", plan_.stacks[i]->text);
+      continue;
+    }
     std::int64_t place = 0;  // several proxies of one kind are tried one after the other
     for (auto& by_proxy : alternatives_of(*plan_.stacks[i], *race_.tree()[kRoot].candidate.remote, path)) {
       Candidate one = child;
@@ -272,9 +280,33 @@ void Gathering::expand_stacks(NodeIndex node) {
   }
   const bool proxied = std::ranges::any_of(plan_.stacks, [](const auto& stack) { return stack->proxied; });
   const Candidate& parent = race_.tree()[node].candidate;
-  if (!parent.remote->address && !proxied && !needs_discovery(*parent.remote)) {
+  if (!parent.remote->address && !proxied && plan_.targets.empty() && !needs_discovery(*parent.remote)) {
     Resolution& names = resolution(parent.path, parent.remote);
     if (names.steers()) return names.steer(node);
+  }
+  race_.children_changed(now_(), node, kAllGathered);
+}
+
+// They are equivalent services (RFC 9622 section 6): what one of them comes to stands below it.
+void Gathering::expand_remotes(NodeIndex node) {
+  for (std::size_t i = 0; i < plan_.targets.size(); ++i) {
+    Candidate child = race_.tree()[node].candidate;
+    child.remote = plan_.targets[i];
+    if (const Address& address = child.remote->address) {
+      const int way = way_to(address, child.path);
+      const char* rule = unfit(plan_, address);
+      if (rule == nullptr && way < 0) rule = "the path does not lead to it";
+      if (rule != nullptr) {
+        race_.drop(now_(), node, rule, to_text(address));
+        continue;
+      }
+      child.path = way;
+    }
+    add(node, Branch::endpoint, child, static_cast<std::int64_t>(i));
+  }
+  if (race_.tree()[node].children.empty()) {
+    return race_.expansion_failed(now_(), node,
+                                  {Reason::unreachable, 0, "core", "the path leads to none of the remote endpoints"});
   }
   race_.children_changed(now_(), node, kAllGathered);
 }

@@ -51,6 +51,7 @@ class Gathering final : public PathWatcher {
   int way_to(const Address& address, int way) const noexcept;
   void expand_paths(NodeIndex node);
   void expand_stacks(NodeIndex node);
+  void expand_remotes(NodeIndex node);
   void add_stack(NodeIndex parent, Candidate& child, std::int64_t rank, bool only);
   NodeIndex add(NodeIndex parent, Branch branch, Candidate& candidate, std::int64_t rank, bool only = false);
   bool may_translate(const Path& path) const;

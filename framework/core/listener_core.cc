@@ -74,6 +74,7 @@ void ListenerCore::begin() noexcept {
   }
   place_ = static_cast<unsigned>(composed_->acceptor);
   route_.path.interface_name = plan_.wishes.interface_name;
+  if (plan_.wishes.held) plan_.wishes.held->release();  // its port is bound anew
   route_.local = plan_.wishes.local.address;
   route_.local.port = head_ != nullptr ? head_->local_.port : plan_.wishes.local.port;
   if (auto judged = judge_paths(); !judged) return fail_later(std::move(judged).error());

@@ -1,19 +1,44 @@
 // preconnection.cc: the application's objects as thin handles on the engine's.
 #include "trellis/preconnection.h"
 
+#include <algorithm>
+
+#include "core/endpoint_resolution.h"
 #include "core/establishment.h"
 #include "core/framework_core.h"
 #include "core/listener_core.h"
 #include "core/path_rules.h"
+#include "core/proxies.h"
 #include "core/selection_properties.h"
 #include "core/service_endpoint.h"
 #include "core/text.h"
 #include "trellis/address_text.h"
+#include "trellis/endpoint_text.h"
 
 namespace trellis {
+namespace {
+
+constexpr std::string_view kRelayed = "relayed ";
+constexpr std::size_t kRemotesMost = 32;  // as many as a node of the tree has children
+
+}  // namespace
 
 Preconnection& Preconnection::remote(Endpoint endpoint) {
   wishes_.remote = std::move(endpoint);
+  wishes_.more_remotes.clear();
+  plan_.reset();
+  return *this;
+}
+Preconnection& Preconnection::add_remote(std::vector<Endpoint> endpoints) {
+  for (Endpoint& endpoint : endpoints) {
+    const auto same = [&](const Endpoint& other) {
+      return same_peer(endpoint, other) && endpoint.address == other.address && endpoint.service == other.service;
+    };
+    if (!names_somebody(wishes_.remote))
+      wishes_.remote = std::move(endpoint);
+    else if (!same(wishes_.remote) && std::ranges::none_of(wishes_.more_remotes, same))
+      wishes_.more_remotes.push_back(std::move(endpoint));
+  }
   plan_.reset();
   return *this;
 }
@@ -23,6 +48,19 @@ Preconnection& Preconnection::local(Endpoint endpoint) {
   }
   if (endpoint.address && endpoint.port == 0) endpoint.port = endpoint.address.port;
   wishes_.local = std::move(endpoint);
+  wishes_.held.reset();
+  plan_.reset();
+  return *this;
+}
+Preconnection& Preconnection::local(const LocalCandidate& candidate) {
+  if (candidate.kind == CandidateKind::relayed)  // check_local() says what that means
+    return local(Endpoint{.host = std::string(kRelayed) + to_text(candidate.address)});
+  local(Endpoint{.port = candidate.base.port, .address = candidate.base});
+  wishes_.held = candidate.held;
+  return *this;
+}
+Preconnection& Preconnection::stun_server(StunServer server) {
+  wishes_.stun = std::move(server);
   plan_.reset();
   return *this;
 }
@@ -136,15 +174,44 @@ Preconnection& Preconnection::connect_timeout(Duration timeout) {
 
 namespace {
 
-Result<void> check_remote(const Preconnection::Wishes& wishes) {
-  const Endpoint& remote = wishes.remote;
-  if (!remote.address && remote.host.empty()) return fail(Reason::invalid_argument, "no remote endpoint was given");
+Result<void> check_remote(const Endpoint& remote) {
+  if (!names_somebody(remote)) return fail(Reason::invalid_argument, "no remote endpoint was given");
   if (remote.port == 0 && remote.address.port == 0 && !needs_discovery(remote)) {
     return fail(Reason::invalid_argument, "the remote endpoint " + remote.host + " has no port");
   }
-  if (!wishes.local.host.empty() && !wishes.local.address) {
-    return fail(Reason::invalid_argument, "the local endpoint '" + wishes.local.host + "' is not an address");
+  return {};
+}
+
+Result<void> check_remotes(const Preconnection::Wishes& wishes) {
+  if (auto checked = check_remote(wishes.remote); !checked || wishes.more_remotes.empty()) return checked;
+  if (wishes.more_remotes.size() >= kRemotesMost) {
+    return fail(Reason::invalid_argument, "found " + std::to_string(wishes.more_remotes.size() + 1) +
+                                              " remote endpoints, expected at most " + std::to_string(kRemotesMost));
   }
+  std::vector<Endpoint> all = wishes.more_remotes;
+  all.push_back(wishes.remote);
+  for (const Endpoint& remote : all) {
+    if (auto checked = check_remote(remote); !checked) return checked;
+    if (needs_discovery(remote)) {
+      return fail(Reason::invalid_argument,
+                  "found the service " + to_text(remote) + " among several remote endpoints, expected hosts");
+    }
+  }
+  return {};
+}
+
+Result<void> check_local(const Endpoint& local) {
+  if (local.host.empty() || local.address) return {};
+  if (local.host.starts_with(kRelayed)) {
+    return fail(Reason::unsupported, "the local endpoint " + local.host.substr(kRelayed.size()) +
+                                         " is a relayed one, and no stack speaks TURN: expected a host or "
+                                         "server-reflexive candidate");
+  }
+  return fail(Reason::invalid_argument, "the local endpoint '" + local.host + "' is not an address");
+}
+
+Result<void> check_wishes(const Preconnection::Wishes& wishes) {
+  if (auto checked = check_local(wishes.local); !checked) return checked;
   if (wishes.paths.size() > kPathRulesMost) {
     return fail(Reason::invalid_argument, "found " + std::to_string(wishes.paths.size()) +
                                               " wishes about paths, expected at most " +
@@ -168,7 +235,9 @@ Result<void> check_remote(const Preconnection::Wishes& wishes) {
 Result<std::shared_ptr<const Plan>> Preconnection::plan() {
   FrameworkCore& framework = framework_->core();
   if (plan_ == nullptr || plan_->generation != framework.generation()) {
-    if (auto checked = check_remote(wishes_); !checked) return std::unexpected(std::move(checked).error());
+    auto checked = check_remotes(wishes_);
+    if (checked) checked = check_wishes(wishes_);
+    if (!checked) return fail(std::move(checked));
     auto made = framework.plan(wishes_);
     if (!made) return fail(std::move(made));
     made->report = race_over_;
@@ -203,9 +272,7 @@ Listener Preconnection::listen(Executor& loop, ListenerEvents events) {
   FrameworkCore& framework = framework_->core();
   Turn& turn = framework.turn(loop);
   auto plan = framework.plan(wishes_);
-  if (plan && !wishes_.local.host.empty() && !wishes_.local.address) {
-    plan = fail(Reason::invalid_argument, "the local endpoint '" + wishes_.local.host + "' is not an address");
-  }
+  if (auto checked = check_local(wishes_.local); plan && !checked) plan = fail(std::move(checked));
   const bool usable = plan.has_value();
   if (usable) ListenerCore::choose_stacks(*plan);
   auto& core = turn.make<ListenerCore>(framework, turn, usable ? std::move(*plan) : Plan{}, std::move(events));
@@ -214,6 +281,16 @@ Listener Preconnection::listen(Executor& loop, ListenerEvents events) {
   else
     core.fail_later(std::move(plan).error());
   return core.handle();
+}
+
+Resolving Preconnection::resolve(Executor& loop, ResolveDone done) {
+  FrameworkCore& framework = framework_->core();
+  Result<void> checked = names_somebody(wishes_.remote) ? check_remotes(wishes_) : Result<void>();
+  if (checked) checked = check_wishes(wishes_);
+  auto plan = checked ? framework.plan(wishes_) : Result<Plan>(std::unexpected(std::move(checked).error()));
+  auto resolution = std::make_unique<EndpointResolution>(framework, loop, std::move(plan), std::move(done));
+  resolution->begin();
+  return Resolving(std::move(resolution));
 }
 
 Listener::~Listener() {

@@ -61,8 +61,7 @@ void follow_steps(RaceReport& report) {
 
 std::unique_ptr<RaceReport> tell_race(const Plan& plan, const Ways& ways, RaceEngine& race) {
   auto report = std::make_unique<RaceReport>();
-  const Endpoint& remote = plan.wishes.remote;
-  report->remote = to_text(remote);
+  report->remote = plan.targets.empty() ? to_text(plan.wishes.remote) : plan.target->host;
   report->profile = plan.profile->policy.name;
   for (std::size_t i = 0; i < std::size(plan.racing); ++i) {
     report->racing[i].policy = plan.racing[i].policy->name();

@@ -26,10 +26,16 @@ bool secures_datagrams(const ComposedStack& stack) {
 }
 
 // Whether the name stands for HTTP: the application says so, or that is what it speaks (RACE-140).
-bool is_http(const Preconnection::Wishes& wishes) {
-  if (!wishes.remote.service.empty() || !wishes.security) return wishes.remote.service == kHttps;
+bool is_http(const Preconnection::Wishes& wishes, const Endpoint& remote) {
+  if (!remote.service.empty() || !wishes.security) return remote.service == kHttps;
   const auto& alpn = wishes.security->alpn;
   return std::ranges::any_of(alpn, [](const auto& id) { return std::ranges::contains(kHttpAlpn, id); });
+}
+
+// By the application: else it is a proxy, or a host that was found for a service.
+bool is_asked_for(const Plan& plan, const Endpoint& name) {
+  return same_peer(name, plan.wishes.remote) ||
+         std::ranges::any_of(plan.targets, [&](const SharedEndpoint& target) { return same_peer(name, *target); });
 }
 
 Address without_port(Address address) {
@@ -55,7 +61,7 @@ Resolution::Resolution(const Context& context, Path path, int path_index, Shared
       name_(std::move(name)),
       way_to_(std::move(way_to)),
       reach_(std::move(reach)),
-      service_(same_peer(*name_, context.plan.wishes.remote) && is_http(context.plan.wishes) ? kHttps : "") {}
+      service_(is_asked_for(context.plan, *name_) && is_http(context.plan.wishes, *name_) ? kHttps : "") {}
 Resolution::~Resolution() = default;
 
 const ComposedStack& Resolution::stack_of(NodeIndex node) const {

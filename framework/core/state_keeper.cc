@@ -20,13 +20,14 @@ void StateKeeper::put(StateKey key, StateValue value, Duration keep, const Execu
 
 StateVisit::StateVisit(FrameworkCore& framework, const Plan& plan, Executor& loop, bool tickets)
     : framework_(framework), plan_(plan), loop_(loop) {
-  const std::string& endpoint = plan.peer;
   places_.push_back({plan.state->partition, std::string(kWholeNetwork)});
   if (tickets) {
-    if (auto partition = state_partition(plan.state->partition, plan.wishes.security.get()))
-      places_.push_back({std::move(*partition), endpoint});
+    if (auto partition = state_partition(plan.state->partition, plan.wishes.security.get())) {
+      if (plan.targets.empty()) places_.push_back({*partition, plan.peer});
+      for (const SharedEndpoint& target : plan.targets) places_.push_back({*partition, state_endpoint(*target)});
+    }
   }
-  places_.push_back({plan.state->partition, endpoint});
+  places_.push_back({plan.state->partition, plan.peer});
 }
 
 StateVisit::~StateVisit() = default;

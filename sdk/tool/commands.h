@@ -17,6 +17,7 @@ int explain(std::span<char* const> words);
 int listen(std::span<char* const> words);
 int new_plugin(std::span<char* const> words);
 int race(std::span<char* const> words);
+int resolve(std::span<char* const> words);
 int state(std::span<char* const> words);
 int plugins(std::span<char* const> words);
 

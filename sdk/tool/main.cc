@@ -42,6 +42,7 @@ int race(std::span<char* const> words) {
 constexpr Command kCommands[] = {
     {"connect", "carry standard input to a peer and what comes back to standard output", trellis::tool::connect},
     {"listen", "wait for peers: join one with standard input and output, or serve many", trellis::tool::listen},
+    {"resolve", "say which addresses a peer could be told, and what names come to", trellis::tool::resolve},
     {"explain", "say what would be raced under a policy, in which order and why", trellis::tool::explain},
     {"race", "run races in virtual time: in a simulated network, or one that was recorded", race},
     {"state", "show or forget what connections remember of earlier ones", trellis::tool::state},

@@ -11,6 +11,7 @@
 #include "trellis/listener.h"
 #include "trellis/path_rule.h"
 #include "trellis/race_report.h"
+#include "trellis/resolved.h"
 
 namespace trellis {
 
@@ -22,8 +23,20 @@ class Preconnection {
  public:
   explicit Preconnection(Framework& framework) : framework_(&framework) {}
 
-  Preconnection& remote(Endpoint endpoint);         ///< whom to reach; required for initiate()
-  Preconnection& local(Endpoint endpoint);          ///< our side; port 0: the system chooses
+  Preconnection& remote(Endpoint endpoint);  ///< whom to reach, and nobody else; required for initiate()
+  /// More of them, which offer the same: any may be chosen, and all are candidates of the race, in the order in which
+  /// they were added (RFC 9622 sections 6 and 7.3: AddRemote). Those that are known already are ignored. An Endpoint
+  /// has one address: several addresses are several Endpoints. Errors, when opening: more than 32; one that is a
+  /// service to be looked for (SRV, DNS-SD). Among several, proxies are not used.
+  Preconnection& add_remote(std::vector<Endpoint> endpoints);
+  Preconnection& local(Endpoint endpoint);  ///< our side; port 0: the system chooses
+  /// Our side is what resolve() has found, on the same loop: Connections and Listeners over UDP go out from the port
+  /// that was kept, which the first one to open takes over; over TCP, from the same number. All attempts of a race
+  /// share it, and so may other Connections; a Listener shares it with nobody. Keeps the candidate, so it ends before
+  /// the loop does. Error, when opening: a relayed one, since no stack speaks TURN.
+  Preconnection& local(const LocalCandidate& candidate);
+  /// Belongs to our side: resolve() asks it how others see us (RFC 9622 section 6.1.4: WithStunServer).
+  Preconnection& stun_server(StunServer server);
   Preconnection& interface_name(std::string name);  ///< use this interface only
   /// Which ways out may be used and which go first (RFC 9622 sections 6.2.11 to 6.2.13); may be called several times.
   /// It narrows what the policy allows. Needs a policy that finds paths (<paths>): else connecting fails.
@@ -68,9 +81,37 @@ class Preconnection {
         [pending] { *pending = {}; });
   }
 
+  /// Early binding (RFC 9622 section 7.3: Resolve): which local endpoints there are, and what the remote ones come to,
+  /// so that both sides can tell each other (ICE, RFC 8445). Opens no connection. `done` is called once, later, on the
+  /// loop, and may destroy the handle.
+  ///
+  /// Local: a host candidate for each usable path, that is for each interface, network and address of ours (where the
+  /// policy finds no paths: one for each family that routing leads somewhere), each with a UDP port that stays bound as
+  /// long as the candidate is kept. Loopback, link-local and deprecated addresses only where local() or
+  /// interface_name() ask for them. With a stun_server(), how it sees each of them, and with credentials a relayed
+  /// address for each. Duplicates are left out (RFC 8445 section 5.1.3). Only UDP is asked about. Everything is kept
+  /// alive as long as its candidate is: the binding of a NAT, and a relayed address, which is given back by one
+  /// datagram; if that is lost, the server forgets it within ten minutes. Nothing is sent through a relayed address.
+  ///
+  /// Candidates end before the loop does. A server that does not answer is waited for 39.5 s (RFC 8489 section 6.2.1):
+  /// destroy the handle if that is too long. Errors: what was wished for cannot be, or none of the remote endpoints
+  /// that were given has an address. Without any, only local ones are found.
+  using ResolveDone = std::move_only_function<void(Result<Resolved>)>;
+  Resolving resolve(Executor& loop, ResolveDone done);
+  /// co_await preconnection.resolve_async(loop): Result<Resolved>.
+  auto resolve_async(Executor& loop) {
+    auto pending = std::make_shared<Resolving>();
+    return await_callback<Result<Resolved>>(
+        [this, &loop, pending](auto resume) { *pending = resolve(loop, std::move(resume)); },
+        [pending] { *pending = {}; });
+  }
+
   /// What was said, for the framework's own parts.
   struct Wishes {
     Endpoint remote{}, local{};
+    std::vector<Endpoint> more_remotes{};  // as good as `remote`
+    StunServer stun{};
+    std::shared_ptr<HeldPort> held{};  // the port of `local`: given up when it is to be bound
     std::string interface_name{}, profile{}, stack{}, context{};
     bool isolated = false;  // isolateSession
     Address::Family family = Address::Family::none;

@@ -46,13 +46,15 @@ Result<void> UdpInstance::bind(const OpenArgs& args) {
 
 Result<std::unique_ptr<Socket>> UdpInstance::open_socket(const Address& at, const OpenArgs& args) {
   const Address::Family family = args.passive ? at.family : family_;
+  // Several attempts, and Connections after them, may go out from the port that the application chose.
+  const bool share = args.passive ? host_.executor().loops() > 1 : at.port != 0;
   auto socket =
       host_.executor().sockets().open({.kind = SocketSpec::Kind::datagram,
                                        .role = args.passive ? SocketSpec::Role::unconnected : SocketSpec::Role::connect,
                                        .family = family,
                                        .local = at,
                                        .interface_name = args.route.path.interface_name,
-                                       .share_port = args.passive && host_.executor().loops() > 1});
+                                       .share_port = share});
   if (!socket) return socket;
   auto done =
       prepare_udp(**socket, family, settings_, [this](std::string_view text) { host_.log(Severity::warning, text); });
