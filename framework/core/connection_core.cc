@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <cassert>
+#include <tuple>
 
 #include "core/early_message.h"
 #include "core/establishment.h"
 #include "core/group.h"
 #include "core/local_interface.h"
+#include "core/message_wishes.h"
 #include "core/race_history.h"
 #include "core/selection_properties.h"
+#include "core/text.h"
 
 namespace trellis {
 namespace {
@@ -36,6 +39,8 @@ struct ConnectionCore::Rare final : Alarm {
   MessageRef early;                            // of the message that may travel early
   TimePoint early_expires = TimePoint::max();  // when it expires, if no leaf sends it
   Ledger* ledger = nullptr;
+  std::unique_ptr<MessageWishes> messages;  // set on this Connection; null: those of limits_
+  Address remote, local;                    // of a stack that was let go while messages waited for the application
 };
 
 ConnectionCore::ConnectionCore(Turn& turn, Face face, const ConnectionLimits& limits)
@@ -130,25 +135,41 @@ void ConnectionCore::taker_gone() noexcept {
 void ConnectionCore::stack_ready() noexcept {
   if (membership_ && state_ == ConnectionState::establishing && !apply_properties()) return;
   if (state_ == ConnectionState::establishing) state_ = ConnectionState::established;
-  if (!outbox_.empty()) outbox_.refuse([this](const MessageProperties& asked) { return contradiction(asked); });
+  have_ = features_of(stack_->composed(), face_);
+  refuse_waiting_messages();
+  judge_plain_messages();
   tell_ready_ = true;
   push_on();
   if (receiving_) demand();
   turn_.deliver(*this);
 }
 
+// What was sent before it was known what the stack does.
+void ConnectionCore::refuse_waiting_messages() noexcept {
+  if (outbox_.empty()) return;
+  const MessageProperties usual = asked_by({});
+  const char* unheard = nullptr;
+  outbox_.refuse([&](const MessageProperties* asked) {
+    const char* const why = contradiction(asked != nullptr ? *asked : usual);
+    if (asked == nullptr && why != nullptr) unheard = why;
+    return why;
+  });
+  if (unheard != nullptr) stack_noticed(Notice::soft_error, Error{Reason::invalid_argument, 0, "core", unheard});
+}
+
 // ---- sending
 
 bool ConnectionCore::send(Slice&& data, bool end) {
+  if (!plain_) return send(Message{.data = std::move(data), .end = end}, {});
   put(Chunk{.data = std::move(data), .end_of_message = end});
   return writable();
 }
 
 bool ConnectionCore::send(Message&& message, Connection::Sent sent) {
   Chunk chunk{.data = std::move(message.data), .end_of_message = message.end};
-  if (sent || message.properties != MessageProperties{})
-    chunk.info = ledger().record(message.properties, std::move(sent));
-  const char* wrong = refusing_ ? "the first part of the message was refused" : contradiction(message.properties);
+  const MessageProperties asked = asked_by(message.properties);
+  if (sent || !is_plain(asked)) chunk.info = ledger().record(asked, std::move(sent));
+  const char* wrong = refusing_ ? "the first part of the message was refused" : contradiction(asked);
   if (ended_ || finished_) wrong = "nothing can be sent after the final message or the end of the Connection";
   refusing_ = wrong != nullptr && !message.end;
   if (wrong != nullptr) {
@@ -164,17 +185,40 @@ bool ConnectionCore::send(Message&& message, Connection::Sent sent) {
   return writable();
 }
 
+MessageProperties ConnectionCore::asked_by(const MessageWishes& message) const noexcept {
+  return properties_of(message, message_wishes(), turn_.executor().now());
+}
+
+// Whether no layer has to know what it asks for. That it may be replayed matters to early data only.
+bool ConnectionCore::is_plain(const MessageProperties& asked) const noexcept {
+  MessageProperties usual;
+  usual.replayable = state_ != ConnectionState::establishing && asked.replayable;
+  return asked == usual;
+}
+
 // What a message may not ask for, because the Connection was not chosen for it (InvalidMessageProperties); null: all is
 // well, or nothing is chosen yet.
-const char* ConnectionCore::contradiction(const MessageProperties& properties) const {
-  if (stack_ == nullptr || properties.reliable) return nullptr;
-  const FeatureSet have = features_of(stack_->composed(), face_);
-  if (!have.has(Feature::reliability) || have.has(Feature::per_message_reliability)) return nullptr;
-  return "msgReliable cannot be false: the stack has no perMsgReliability, which is to be required or preferred before";
+const char* ConnectionCore::contradiction(const MessageProperties& asked) const noexcept {
+  if (state_ == ConnectionState::establishing) return nullptr;
+  if (!asked.reliable && have_.has(Feature::reliability) && !have_.has(Feature::per_message_reliability)) {
+    return "msgReliable cannot be false: the stack has no perMsgReliability, which is to be required or preferred "
+           "before";
+  }
+  if (!asked.replayable && !have_.has(Feature::duplicate_protection))
+    return "safelyReplayable cannot be false: the stack may deliver a message twice";
+  if (asked.checksum_length > 0 && !have_.has(Feature::full_integrity_check))
+    return "msgChecksumLen must be 0: the stack protects nothing with a checksum, for which fullChecksumSend is to be "
+           "required or preferred before";
+  return nullptr;
+}
+
+void ConnectionCore::judge_plain_messages() noexcept {
+  const MessageProperties usual = asked_by({});
+  plain_ = state_ != ConnectionState::establishing && is_plain(usual) && contradiction(usual) == nullptr;
 }
 
 void ConnectionCore::send_early(Message&& message) {
-  const bool replayable = message.properties.replayable;
+  const bool replayable = asked_by(message.properties).replayable;
   send(std::move(message), {});
   if (!replayable || outbox_.empty()) return;
   rare().early = outbox_.front().info;
@@ -264,6 +308,7 @@ void ConnectionCore::receive(std::size_t at_least, std::size_t at_most, Connecti
 void ConnectionCore::demand() noexcept {
   if (!inbox_.empty() || inbox_.ended() || ended_) turn_.deliver(*this);
   if (stack_ == nullptr || ended_ || inbox_.ended()) return;
+  std::ignore = stack_->local();  // messages tell it, and a layer that has ended cannot be asked
   const LowerPort top = stack_->top();
   const std::size_t window = limits_.receive_buffer;
   if (history_ && top.granted() == 0 && history_->throughput.last() != turn_.executor().now())
@@ -348,6 +393,10 @@ void ConnectionCore::gone() noexcept {
 }
 
 void ConnectionCore::let_go_of_stack() noexcept {
+  if (stack_ != nullptr && !inbox_.empty() && !gone_) {
+    rare().remote = stack_->route().remote;
+    rare().local = stack_->route().local;
+  }
   if (stack_ != nullptr) std::exchange(stack_, nullptr)->leave();
 }
 
@@ -472,11 +521,19 @@ void ConnectionCore::deliver_messages() noexcept {
     const bool found = inbox_.next(at_least_, at_most_, limit, turn_.executor().pool(), message);
     if (!found && !ended_ && !inbox_.ended()) break;
     receiving_ = false;
+    if (found) note_endpoints(message);
     auto hear = std::exchange(receiver_, {});
     hear(found ? Result<Message>(std::move(message)) : last_word());
     if (gone_ || !found) return;
   }
   if (receiving_) demand();
+}
+
+// API-82. Of datagrams the layer that told peers apart may have said it.
+void ConnectionCore::note_endpoints(Message& message) noexcept {
+  if (stack_ == nullptr && !rare_) return;
+  if (!message.remote) message.remote = stack_ != nullptr ? stack_->route().remote : rare_->remote;
+  if (!message.local) message.local = stack_ != nullptr ? stack_->route().local : rare_->local;
 }
 
 // When nothing more will come: why, or that the peer has finished, which is said once (RFC 9622 section 9.1.3.5).
@@ -502,6 +559,36 @@ void ConnectionCore::deliver_end() noexcept {
 }
 
 // ---- properties
+
+const MessageWishes& ConnectionCore::message_wishes() const noexcept {
+  static constexpr MessageWishes kNone;
+  if (rare_ && rare_->messages) return *rare_->messages;
+  return limits_.messages ? *limits_.messages : kNone;
+}
+
+// It stays with this Connection: neither the group nor clones get it (API-210).
+Result<void> ConnectionCore::set_message_wish(std::string_view name, const PropertyValue& value) {
+  auto wishes = std::make_unique<MessageWishes>(message_wishes());
+  if (auto set = set_message_property(*wishes, name, value); !set) return set;
+  rare().messages = std::move(wishes);
+  judge_plain_messages();
+  return {};
+}
+
+// What a message that wishes nothing comes to. What nobody has said is as the stack does it (RFC 9622 section 9.1.3).
+PropertyValue ConnectionCore::message_wish(std::string_view name) noexcept {
+  const MessageWishes& wishes = message_wishes();
+  MessageProperties asked = asked_by({});
+  if (state_ != ConnectionState::establishing) {
+    asked.ordered = wishes.ordered.value_or(have_.has(Feature::ordering));
+    asked.reliable = wishes.reliable.value_or(have_.has(Feature::reliability));
+  }
+  if (asked.capacity_profile == CapacityProfile::of_connection && same_word(name, kMsgCapacityProfile.name) &&
+      stack_ != nullptr) {
+    if (auto own = stack_->get(kConnCapacityProfile.name, stack_->depth() - 1)) return std::move(*own);
+  }
+  return message_property(asked, wishes.lifetime.value_or(Duration::max()), name).value_or(false);
+}
 
 std::string_view ConnectionCore::interface_name() const {
   if (stack_ == nullptr) return {};

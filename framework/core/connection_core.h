@@ -32,9 +32,10 @@ class ConnectionTaker {
 /// What a Connection holds at most, in bytes, and how it is set up.
 struct ConnectionLimits {
   std::uint32_t receive_buffer = 262144;
-  std::uint32_t send_buffer = 0;             // queued before send() says pause, besides what the stack takes
-  std::uint32_t headroom = 0, tailroom = 0;  // of the stacks that it may be bound to
-  std::uint32_t connect_timeout_ms = 30000;  // for clones
+  std::uint32_t send_buffer = 0;                       // queued before send() says pause, besides what the stack takes
+  std::uint32_t headroom = 0, tailroom = 0;            // of the stacks that it may be bound to
+  std::uint32_t connect_timeout_ms = 30000;            // for clones
+  std::shared_ptr<const MessageWishes> messages = {};  // of the Preconnection; null: none
 };
 
 class ConnectionCore final : public TurnMember, public EstablishmentOwner {
@@ -137,7 +138,15 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   void deliver_writable() noexcept;
   void deliver_messages() noexcept;
   Result<Message> last_word();
-  const char* contradiction(const MessageProperties& properties) const;
+  const MessageWishes& message_wishes() const noexcept;
+  Result<void> set_message_wish(std::string_view name, const PropertyValue& value);
+  PropertyValue message_wish(std::string_view name) noexcept;
+  MessageProperties asked_by(const MessageWishes& message) const noexcept;
+  bool is_plain(const MessageProperties& asked) const noexcept;
+  const char* contradiction(const MessageProperties& asked) const noexcept;
+  void judge_plain_messages() noexcept;
+  void refuse_waiting_messages() noexcept;
+  void note_endpoints(Message& message) noexcept;
   void deliver_end() noexcept;
   void end(std::unique_ptr<Error> why) noexcept;
   void let_go_of_stack() noexcept;
@@ -149,7 +158,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   Result<void> begin_stream(Trunk& trunk, bool receives);
   Result<void> begin_stack(Stack& like);
   void clone_failed(Error why) noexcept;
-  void own_properties(const std::vector<std::pair<std::string, PropertyValue>>& properties);
+  Result<void> own_properties(const std::vector<std::pair<std::string, PropertyValue>>& properties);
   bool apply_properties() noexcept;
 
   Turn& turn_;
@@ -167,6 +176,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   std::unique_ptr<Error> failure_;
   std::size_t at_least_ = 0, at_most_ = 0;
   std::string node_;
+  FeatureSet have_;  // of its stack, for its face; empty before it is ready
   std::uint32_t taker_place_ = 0;
   ConnectionLimits limits_;
   Face face_;
@@ -174,6 +184,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   bool tell_ready_ = false, tell_writable_ = false, want_writable_ = false, receiving_ = false, delivering_ = false;
   bool finished_ = false, finish_told_ = false, final_told_ = false, refusing_ = false, gone_ = false, ended_ = false,
        failure_told_ = false, closing_asked_ = false, batching_ = false;
+  bool plain_ = false;  // who wishes nothing of a message gets what the stack does anyway
 };
 
 }  // namespace trellis

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <iterator>
 
+#include "core/message_wishes.h"
 #include "core/path_table.h"
 #include "core/plugin_path.h"
 #include "core/security_mode.h"
@@ -22,11 +23,12 @@ Requirements merge(const Policy& policy, const Preconnection::Wishes& wishes) {
   r.prohibit = r.prohibit | wishes.prohibit;
   r.prefer = r.prefer | wishes.prefer;
   r.avoid = r.avoid | wishes.avoid;
+  r.replayable = wishes.messages.replayable.value_or(r.replayable);  // a fact about messages, and no wish
   return r;
 }
 
 constexpr std::string_view kDefaultResolver = "system";
-constexpr Feature kLastFeature = Feature::soft_errors;
+constexpr Feature kLastFeature = Feature::duplicate_protection;
 
 int rank(const ComposedStack& stack, const Requirements& r) {
   int points = 0;
@@ -44,6 +46,18 @@ bool same_name(std::string_view a, std::string_view b) {
   if (a.ends_with('.')) a.remove_suffix(1);
   if (b.ends_with('.')) b.remove_suffix(1);
   return same_word(a, b);
+}
+
+// What all Connections wish of their messages; null: nothing.
+Result<std::shared_ptr<const MessageWishes>> messages_of(const Preconnection::Wishes& wishes, bool replayable) {
+  MessageWishes messages = wishes.messages;
+  for (const auto& [name, value] : wishes.properties) {
+    if (!is_message_property(name)) continue;  // or it is one with a value that it does not take
+    if (auto set = set_message_property(messages, name, value); !set) return fail(std::move(set));
+  }
+  if (replayable) messages.replayable = true;
+  if (messages == MessageWishes{}) return nullptr;
+  return std::make_shared<const MessageWishes>(messages);
 }
 
 // Which way out the application insists on, as far as it can be said before any is found.
@@ -234,7 +248,10 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
   if (!chosen) return fail(std::move(chosen));
   const Policy& policy = (*chosen)->policy;
   Requirements requirements = merge(policy, wishes);
+  auto messages = messages_of(wishes, requirements.replayable);
+  if (!messages) return fail(std::move(messages));
   Plan plan;
+  plan.limits.messages = std::move(*messages);
   if (!wishes.stack.empty()) {
     // Somebody named the stack: that decides the face; what the policy requires of its own stacks does not apply.
     auto composed = stack(wishes.stack, wishes.face);
@@ -256,6 +273,7 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
   std::string why = plan.stacks.empty() ? "none of them may be used in clear" : "";
   std::erase_if(plan.stacks, [&](const auto& stack) {
     auto fits = satisfies(stack->traits, requirements);
+    if (fits) fits = carries(stack->traits, requirements);
     if (fits) fits = suits(stack->traits, wishes.security.get());
     if (fits) return false;
     plan.unfit.push_back(stack->text + ": " + fits.error().detail);
@@ -298,7 +316,9 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
     plan.state = std::make_shared<const StateRules>(std::move(own));
   }
   plan.profile = std::move(*chosen);
-  std::erase_if(clear, [&](const auto& stack) { return stack->traits.face != plan.face; });
+  std::erase_if(clear, [&](const auto& stack) {
+    return stack->traits.face != plan.face || !carries(stack->traits, requirements);
+  });
   if (!clear.empty()) {
     auto other = std::make_shared<Plan>(plan);
     other->stacks = std::move(clear);

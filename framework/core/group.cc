@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/message_wishes.h"
 #include "core/path_rules.h"
 #include "core/selection_properties.h"
 #include "core/text.h"
@@ -208,6 +209,7 @@ Result<PropertyValue> ConnectionCore::get(std::string_view name) noexcept {
   if (is(name, kConnState)) return word(state_);
   if (is(name, kCanSend)) return open && !finished_;
   if (is(name, kCanReceive)) return open && !(inbox_.ended() && inbox_.empty());
+  if (is_message_property(name)) return message_wish(name);
   if (stack_ == nullptr) return fail(Reason::invalid_argument, "no stack is bound: the Connection is not established");
   if (const auto does = selection_property(stack_->composed(), face_, name)) return *does;
   if (is(name, kGroupConnLimit.name) && membership_ && membership_->group && stack_->trunk() != nullptr)
@@ -227,6 +229,7 @@ Result<void> ConnectionCore::set(std::string_view name, const PropertyValue& val
   for (const std::string_view fixed : {kConnState, kCanSend, kCanReceive}) {
     if (is(name, fixed)) return fail(Reason::invalid_argument, std::string(fixed) + " is read-only");
   }
+  if (is_message_property(name)) return set_message_wish(name, value);
   if (stack_ == nullptr) return fail(Reason::invalid_argument, "no stack is bound: the Connection is not established");
   if (selection_property(stack_->composed(), face_, name))
     return fail(Reason::invalid_argument, std::string(name) + " is read-only: stacks were chosen by it");
@@ -310,8 +313,7 @@ Result<void> ConnectionCore::begin_clone(ConnectionCore& made, CloneOptions opti
   made.membership().parent = this;
   made.membership().arm(turn_.executor(),
                         turn_.executor().now() + std::chrono::milliseconds(limits_.connect_timeout_ms));
-  made.own_properties(options.properties);
-  return {};
+  return made.own_properties(options.properties);
 }
 
 Result<void> ConnectionCore::begin_stream(Trunk& trunk, bool receives) {
@@ -350,11 +352,16 @@ void ConnectionCore::clone_failed(Error why) noexcept {
 }
 
 // What only the clone gets, and what it shares with the others from now on.
-void ConnectionCore::own_properties(const std::vector<std::pair<std::string, PropertyValue>>& properties) {
+Result<void> ConnectionCore::own_properties(const std::vector<std::pair<std::string, PropertyValue>>& properties) {
   for (auto& [name, value] : properties) {
+    if (is_message_property(name)) {
+      if (auto set = set_message_wish(name, value); !set) return set;
+      continue;
+    }
     remember(name, value);
     membership_->group->entangle(*this, name, value);
   }
+  return {};
 }
 
 // All that was set on whom it was cloned from (RFC 9622 section 7.4). False: it has failed.

@@ -34,6 +34,8 @@ Chunk Inbox::take() noexcept {
 void Inbox::take_front(std::size_t at_most, Message& out) {
   Chunk& front = queue_.front();
   out.early = front.info && front.info->early;
+  out.ecn = front.ecn;
+  if (front.info) out.remote = front.info->remote, out.local = front.info->local;
   if (front.data.size() <= at_most) {
     out.end = front.end_of_message && face_ != Face::bytestream;
     out.data = take().data;
@@ -55,6 +57,8 @@ void Inbox::gather(std::size_t bytes, BlockPool& pool, Message& out) {
     if (part.data.size() != 0) std::memcpy(out.data.edit().data() + at, part.data.bytes().data(), part.data.size());
     at += part.data.size();
     out.early = out.early || part.early;
+    out.ecn = part.ecn;
+    out.remote = part.remote, out.local = part.local;
     out.end = part.end;
     if (part.end) break;
   }

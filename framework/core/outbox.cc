@@ -103,11 +103,11 @@ void Outbox::expire(TimePoint now) {
   }
 }
 
-void Outbox::refuse(const std::function<const char*(const MessageProperties&)>& wrong) {
-  drop([&](const Chunk& chunk) { return chunk.info && wrong(*chunk.info.get()) != nullptr; },
+void Outbox::refuse(const std::function<const char*(const MessageProperties*)>& wrong) {
+  drop([&](const Chunk& chunk) { return wrong(chunk.info.get()) != nullptr; },
        [&](Chunk& chunk) {
          if (!chunk.info) return;
-         const char* const why = wrong(*chunk.info.get());
+         const char* const why = wrong(chunk.info.get());
          const Error error{Reason::invalid_argument, 0, "core", why != nullptr ? why : "its first part was refused"};
          chunk.info->report(Fate::failed, &error);
        });

@@ -17,8 +17,8 @@ class Outbox {
   void release(LowerPort to, bool all = false);
   /// Drops messages whose lifetime has ended and of which nothing was released (IMPL-51).
   void expire(TimePoint now);
-  /// Drops messages that `wrong` has a sentence about, as failed.
-  void refuse(const std::function<const char*(const MessageProperties&)>& wrong);
+  /// Drops messages that `wrong` has a sentence about, as failed. Null: of one that has no info.
+  void refuse(const std::function<const char*(const MessageProperties*)>& wrong);
   /// The chunk with this info; null: it is not here any more.
   Chunk* find(const MessageInfo* info) noexcept;
   /// Drops the chunk with this info without a word: something else speaks for it now.

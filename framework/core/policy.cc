@@ -120,7 +120,9 @@ void read_plugins(const XmlElement& element, const std::filesystem::path& base, 
 }
 
 void read_requirements(const XmlElement& element, Requirements& out) {
-  element.attributes({"face"});
+  static constexpr std::string_view kTruth[] = {"false", "true"};
+  element.attributes({"face", "safely-replayable"});
+  if (element.has("safely-replayable")) out.replayable = element.word("safely-replayable", kTruth) == "true";
   if (element.has("face")) out.face = face_of(element.word("face", face_words())).value_or(Face::none);
   FeatureSet seen;
   const auto into = [&](FeatureSet& set) {

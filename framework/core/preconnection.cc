@@ -7,6 +7,7 @@
 #include "core/establishment.h"
 #include "core/framework_core.h"
 #include "core/listener_core.h"
+#include "core/message_wishes.h"
 #include "core/path_rules.h"
 #include "core/proxies.h"
 #include "core/selection_properties.h"
@@ -157,8 +158,9 @@ Preconnection& Preconnection::set(std::string_view property, PropertyValue value
     plan_.reset();
     return *this;
   }
-  wishes_.properties.emplace_back(property, std::move(value));
   plan_.reset();
+  if (set_message_property(wishes_.messages, property, value)) return *this;
+  wishes_.properties.emplace_back(property, std::move(value));  // what no message property takes is said by plan()
   return *this;
 }
 Preconnection& Preconnection::on_race(RaceOver hear) {

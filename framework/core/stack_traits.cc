@@ -71,6 +71,14 @@ Result<void> satisfies(const StackTraits& stack, const Requirements& requirement
   return {};
 }
 
+Result<void> carries(const StackTraits& stack, const Requirements& requirements) {
+  if (requirements.replayable || stack.have.has(Feature::duplicate_protection)) return {};
+  return fail(Reason::unsupported,
+              "may deliver a message twice, and messages are not safelyReplayable: if they are, set that on the "
+              "Preconnection, or safely-replayable in the policy",
+              0, kComposeLayer);
+}
+
 Result<void> equivalent(const StackTraits& a, const StackTraits& b, const Requirements& requirements,
                         bool security_declared_equal) {
   if (auto fits = satisfies(a, requirements); !fits) return fits;

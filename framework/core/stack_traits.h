@@ -35,6 +35,11 @@ Result<StackTraits> fold(std::span<const NamedTraits> bottom_up);
 /// Whether the stack does what is required and nothing that is prohibited. Requirements without a face take any.
 Result<void> satisfies(const StackTraits& stack, const Requirements& requirements);
 
+/// Whether all that the application sends may go over the stack: what is not safelyReplayable only where nothing
+/// arrives twice (RFC 9623 section 5.1.1). Beside satisfies(), because a policy may name stacks that are only for those
+/// applications that say so.
+Result<void> carries(const StackTraits& stack, const Requirements& requirements);
+
 /// Whether either stack may stand in for the other. Stacks of different security are equivalent only if the policy
 /// declares it; a secure and an insecure one never are, nor two of which one alone keeps secrets or knows its peer.
 Result<void> equivalent(const StackTraits& a, const StackTraits& b, const Requirements& requirements,

@@ -29,8 +29,9 @@ constexpr std::string_view kFeatures[] = {
     "keepalive",
     "half-close",
     "soft-errors",
+    "duplicate-protection",
 };
-static_assert(std::size(kFeatures) == static_cast<std::size_t>(Feature::soft_errors) + 1);
+static_assert(std::size(kFeatures) == static_cast<std::size_t>(Feature::duplicate_protection) + 1);
 
 }  // namespace
 

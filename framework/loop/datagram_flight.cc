@@ -21,10 +21,8 @@ void Flight::begin_message(const Course& course) noexcept {
     const int hops = course.hop_limit;
     note(course.ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, course.ipv6 ? IPV6_HOPLIMIT : IP_TTL, hops);
   }
-  if (course.traffic_class != 0) {
-    const int traffic_class = course.traffic_class;
-    note(course.ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, course.ipv6 ? IPV6_TCLASS : IP_TOS, traffic_class);
-  }
+  if (course.traffic_class >= 0)
+    note(course.ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, course.ipv6 ? IPV6_TCLASS : IP_TOS, course.traffic_class);
 }
 
 void Flight::note_local(const Course& course) noexcept {

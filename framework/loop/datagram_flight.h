@@ -13,11 +13,11 @@ namespace trellis {
 
 /// Where and how one message goes; what is unset is left to the socket.
 struct Course {
-  Address remote{};                ///< unset: the connected peer
-  Address local{};                 ///< our address to send from
-  std::uint8_t hop_limit = 0;      ///< 0: the socket's
-  std::uint8_t traffic_class = 0;  ///< 0: the socket's
-  bool ipv6 = false;               ///< the socket's family
+  Address remote{};            ///< unset: the connected peer
+  Address local{};             ///< our address to send from
+  std::uint8_t hop_limit = 0;  ///< 0: the socket's
+  int traffic_class = -1;      ///< below 0: the socket's
+  bool ipv6 = false;           ///< the socket's family
 };
 
 /// Messages for one system call, and how much of the batch each of them stands for. About 20 KB, for the stack; only

@@ -24,7 +24,7 @@ const MessageInfo& properties_of(const Chunk& chunk) noexcept {
 }
 
 bool same_course(const Chunk& a, const Chunk& b) noexcept {
-  if (a.ecn != b.ecn) return false;
+  if (a.ecn != b.ecn || a.dscp != b.dscp) return false;
   if (a.info == b.info) return true;
   const MessageInfo &x = properties_of(a), &y = properties_of(b);
   return x.remote == y.remote && x.local == y.local && x.no_fragmentation == y.no_fragmentation;
@@ -90,7 +90,10 @@ Course DatagramSocket::course_of(const Chunk& chunk) const noexcept {
   if (is_connected() && course.remote == peer()) course.remote = {};  // naming the peer would cost a route look-up
   const bool many_addresses = !bound_ || is_wildcard(bound_);
   if (many_addresses && info.local && !is_wildcard(info.local)) course.local = info.local;
-  if (chunk.ecn != 0) course.traffic_class = static_cast<std::uint8_t>(traffic_class_ | (chunk.ecn & 3));
+  if (chunk.dscp != Chunk::kOwnDscp)
+    course.traffic_class = (chunk.dscp & 63) << 2 | (chunk.ecn & 3);
+  else if (chunk.ecn != 0)
+    course.traffic_class = traffic_class_ | (chunk.ecn & 3);
   return course;
 }
 

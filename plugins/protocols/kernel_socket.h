@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -35,27 +36,33 @@ Result<T> get_option(Socket& socket, int level, int option) noexcept {
   return value;
 }
 
-/// A capacity profile and its code point (RFC 9622 section 8.1.6, RFC 4594, RFC 8622).
-struct CapacityProfile {
-  std::string_view name;
-  std::uint8_t dscp;
-};
-inline constexpr CapacityProfile kCapacityProfiles[] = {
-    {"Default", 0},                       // stands for what the policy says
-    {"Scavenger", 1},                     // LE
-    {"Low Latency/Interactive", 34},      // AF41
-    {"Low Latency/Non-Interactive", 18},  // AF21
-    {"Constant-Rate Streaming", 26},      // AF31
-    {"Capacity-Seeking", 10},             // AF11
-};
+/// The code point of a profile (RFC 9622 section 8.1.6, RFC 4594, RFC 8622); `usual`: what the policy says.
+inline std::uint8_t code_point(CapacityProfile profile, std::uint8_t usual) noexcept {
+  switch (profile) {
+    case CapacityProfile::of_connection:
+    case CapacityProfile::best_effort: return usual;
+    case CapacityProfile::scavenger: return 1;                     // LE
+    case CapacityProfile::low_latency_interactive: return 34;      // AF41
+    case CapacityProfile::low_latency_non_interactive: return 18;  // AF21
+    case CapacityProfile::constant_rate_streaming: return 26;      // AF31
+    case CapacityProfile::capacity_seeking: return 10;             // AF11
+  }
+  return usual;
+}
+
+/// The profile as the value of a property.
+inline std::string word_of(CapacityProfile profile) {
+  return std::string(kCapacityProfileWords[static_cast<std::size_t>(profile) - 1]);
+}
 
 /// The profile that the value names; an Error says which there are.
-inline Result<const CapacityProfile*> capacity_profile(const PropertyValue& value, const char* layer) {
+inline Result<CapacityProfile> capacity_profile(const PropertyValue& value, const char* layer) {
   const std::string* word = std::get_if<std::string>(&value);
   std::string known;
-  for (const CapacityProfile& profile : kCapacityProfiles) {
-    if (word != nullptr && same_name(*word, profile.name)) return &profile;
-    known += (known.empty() ? "\"" : ", \"") + std::string(profile.name) + "\"";
+  for (std::size_t i = 0; i < std::size(kCapacityProfileWords); ++i) {
+    const std::string_view name = kCapacityProfileWords[i];
+    if (word != nullptr && same_name(*word, name)) return static_cast<CapacityProfile>(i + 1);
+    known += (known.empty() ? "\"" : ", \"") + std::string(name) + "\"";
   }
   return fail(Reason::invalid_argument, "connCapacityProfile must be one of " + known, 0, layer);
 }

@@ -64,6 +64,8 @@ Preconnection World::preconnection(Side side) {
   const bool raw = side == Side::client ? weather_.raw_client : weather_.raw_server;
   Preconnection made(trial_.lab().framework());
   made.stack(raw ? trial_.lab().below() : trial_.lab().examined());
+  made.set(kSafelyReplayable.name, true);  // what it does to messages is what is to be found out
+  if (!trial_.facts().has(Feature::full_integrity_check)) made.set(kMsgChecksumLen.name, std::uint64_t{0});
   if (!raw) made.face(trial_.facts().stack.face);
   const auto& security =
       side == Side::client ? trial_.lab().subject().client_security : trial_.lab().subject().server_security;

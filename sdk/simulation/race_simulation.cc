@@ -193,6 +193,7 @@ Result<void> RaceSimulation::load() {
     Policy served = *policy;
     served.name = std::format("{}/served-{}", policy->name, stack.name);
     served.stacks = {stack};
+    served.requirements.replayable = policy->requirements.replayable;
     served.same_security.clear();
     served.path_providers.clear();
     served_.push_back(served.name);

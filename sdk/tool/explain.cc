@@ -61,7 +61,9 @@ struct Stacks {
       }
       profile.stacks.push_back(*composed);
       declared.push_back(profile.declared_equal[judged.size() - 1]);
-      if (auto fits = satisfies((*composed)->traits, profile.policy.requirements); !fits) one.out = fits.error().detail;
+      auto fits = satisfies((*composed)->traits, profile.policy.requirements);
+      if (fits) fits = carries((*composed)->traits, profile.policy.requirements);
+      if (!fits) one.out = fits.error().detail;
     }
     for (std::size_t a = 0; a < profile.stacks.size(); ++a) {
       for (std::size_t b = a + 1; b < profile.stacks.size(); ++b) {
@@ -95,6 +97,7 @@ void print_policy(const Policy& policy) {
        {std::pair{"requires", r.require}, {"prohibits", r.prohibit}, {"prefers", r.prefer}, {"avoids", r.avoid}}) {
     if (!set.empty()) std::cout << "; " << word << " " << to_string(set);
   }
+  if (r.replayable) std::cout << "; messages may arrive twice";
   std::cout << "\n\nstacks, best first\n";
 }
 

@@ -105,7 +105,8 @@ Result<std::unique_ptr<Framework>> Transport::load(const Report& report) const {
 }
 
 void Transport::apply(Preconnection& preconnection) const {
-  if (!stack.empty()) preconnection.stack(stack);
+  // Who names a stack by hand knows what it does to messages.
+  if (!stack.empty()) preconnection.stack(stack).set(kSafelyReplayable.name, true);
   if (security) preconnection.security(security);
   if (!interface_name.empty()) preconnection.interface_name(interface_name);
   if (family != Address::Family::none) preconnection.family(family);

@@ -25,7 +25,11 @@ OurListener::OurListener(Ours& ours, std::string_view stack, std::function<void(
     accepted.push_back(std::move(connection));
   };
   events.failed = [](const Error& error) { fail_measurement("listen", error); };
-  listener = Preconnection(*ours.framework).stack(stack).local(loopback(0)).listen(*ours.loop, std::move(events));
+  listener = Preconnection(*ours.framework)
+                 .stack(stack)
+                 .set(kSafelyReplayable.name, true)
+                 .local(loopback(0))
+                 .listen(*ours.loop, std::move(events));
   ours.run_until([this] { return port != 0; });
 }
 
@@ -33,6 +37,7 @@ Connection dial(Ours& ours, std::string_view stack, std::uint16_t port) {
   bool ready = false;
   Connection connection = Preconnection(*ours.framework)
                               .stack(stack)
+                              .set(kSafelyReplayable.name, true)
                               .remote(loopback(port))
                               .initiate(*ours.loop, [&ready](Result<void> how) {
                                 expect(std::move(how), "initiate");

@@ -146,6 +146,23 @@ TEST(Explain, SaysWhyAStackIsOutBeforeItRefusesThePolicy) {
   EXPECT_NE(stacks->getObject(2)->getValue<std::string>("because"), "");
 }
 
+// API-183
+TEST(Explain, SaysThatAStackMayDeliverTwice) {
+  const TemporaryDirectory directory;
+  const auto policy = [](const std::string& says) {
+    return R"(<policy xmlns="urn:trellis:policy:1" name="one"><requirements)" + says +
+           R"(/><stacks><stack name="bare"><layer protocol="udp"/></stack></stacks></policy>)";
+  };
+  const Outcome none = run({"explain", directory.write("none.xml", policy("")), "127.0.0.1:80"});
+  EXPECT_EQ(none.code, 2);
+  EXPECT_THAT(none.output, ContainsRegex("out +bare +udp.*: may deliver a message twice, and messages are not safely"));
+  EXPECT_THAT(none.error, HasSubstr("udp: may deliver a message twice"));
+  const Outcome all = run({"explain", directory.write("all.xml", policy(" safely-replayable='true'")), "127.0.0.1:80"});
+  EXPECT_EQ(all.code, 0) << all.error;
+  EXPECT_THAT(all.output, HasSubstr("messages may arrive twice"));
+  EXPECT_THAT(all.output, ContainsRegex("in +bare +udp"));
+}
+
 TEST(Explain, AsJson) {
   const Outcome outcome =
       run({"explain", "--json", kDefault, "a.test:80", "--resolve", "a.test:80:192.0.2.1,192.0.2.2"});

@@ -216,6 +216,10 @@ TEST(BrokenClaim, Integrity) {
 }
 TEST(BrokenClaim, Keepalive) { expect_caught(subject<Relay, Claim<Feature::keepalive>>("udp"), "E8", "sent nothing"); }
 
+TEST(BrokenClaim, DuplicateProtection) {
+  expect_caught(subject<Relay, Claim<Feature::duplicate_protection>>("udp"), "E9", "twice");
+}
+
 struct ReliableAndOrdered {
   static void claim(LayerTraits& traits) { traits.adds = {Feature::reliability, Feature::ordering}; }
 };

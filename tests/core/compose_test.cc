@@ -86,6 +86,18 @@ TEST(Satisfies, Reasons) {
   EXPECT_EQ(verdict(satisfies(tcp, r)), "yes") << "wishes only rank";
 }
 
+// IMPL-54, API-183
+TEST(Carries, WhatMayComeTwiceOnlyWhereNothingDoes) {
+  Requirements r{.face = Face::none, .require = {}, .prohibit = {}, .prefer = {}, .avoid = {}};
+  EXPECT_EQ(verdict(carries(folded({kNamedTcp, kNamedTls}), r)), "yes");
+  EXPECT_EQ(verdict(carries(folded({kNamedUdp, kNamedQuic}), r)), "yes") << "it is added above UDP";
+  EXPECT_EQ(verdict(carries(folded({kNamedUdp}), r)),
+            "may deliver a message twice, and messages are not safelyReplayable: if they are, set that on the "
+            "Preconnection, or safely-replayable in the policy");
+  r.replayable = true;
+  EXPECT_EQ(verdict(carries(folded({kNamedUdp}), r)), "yes");
+}
+
 // API-249, API-250, API-251, IMPL-24, QUIC-90: the table of the design.
 TEST(Equivalent, Table) {
   const StackTraits tcp = folded({kNamedTcp}), tls = folded({kNamedTcp, kNamedTls}),

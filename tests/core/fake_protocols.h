@@ -71,8 +71,9 @@ class FakeFramerKind final : public FramerKind {
 
 namespace fakes {
 
-inline const FeatureSet kStream = {Feature::reliability,        Feature::ordering,     Feature::full_integrity_check,
-                                   Feature::congestion_control, Feature::flow_control, Feature::half_close};
+inline const FeatureSet kStream = {Feature::reliability,         Feature::ordering,     Feature::full_integrity_check,
+                                   Feature::congestion_control,  Feature::flow_control, Feature::half_close,
+                                   Feature::duplicate_protection};
 inline const FeatureSet kSecrecy = {Feature::confidentiality, Feature::peer_authentication, Feature::forward_secrecy};
 
 inline const LayerTraits kTcp{.above = Face::bytestream,

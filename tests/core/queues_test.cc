@@ -63,7 +63,7 @@ TEST_F(Queues, OutboxRefusesWholeMessages) {
   outbox.add(chunk("bad", {.reliable = false}, false));
   outbox.add(chunk("worse", MessageProperties{}));
   outbox.add(chunk("two"));
-  outbox.refuse([](const MessageProperties& asked) { return asked.reliable ? nullptr : "no"; });
+  outbox.refuse([](const MessageProperties* asked) { return asked == nullptr || asked->reliable ? nullptr : "no"; });
   EXPECT_EQ(fates, (std::vector{Fate::failed, Fate::failed}));
   outbox.release(LowerPort(link), true);
   EXPECT_EQ(sent(), "one two ");

@@ -41,10 +41,10 @@ TEST(Text, Shown) {
 TEST(Text, WordsOfTraits) {
   for (const std::string_view word : feature_words()) EXPECT_EQ(to_string(feature_of(word).value()), word);
   for (const std::string_view word : face_words()) EXPECT_EQ(to_string(face_of(word).value()), word);
-  EXPECT_EQ(feature_words().size(), 19u);
+  EXPECT_EQ(feature_words().size(), 20u);
   EXPECT_EQ(to_string(Feature::reliability), "reliability");
   EXPECT_EQ(to_string(Feature::zero_rtt), "zero-rtt");
-  EXPECT_EQ(to_string(Feature::soft_errors), "soft-errors");
+  EXPECT_EQ(to_string(Feature::duplicate_protection), "duplicate-protection");
   EXPECT_EQ(to_string(Face::none), "none");
   EXPECT_EQ(to_string(Face::message), "message");
   EXPECT_FALSE(face_of("none"));

@@ -17,6 +17,7 @@ struct ListeningPhone : Phone {
     std::optional<std::string> began;
     stack = with;
     own = preconnection.stack(stack)
+              .set(kSafelyReplayable.name, true)
               .local({.host = {}, .port = 7000})
               .listen(client.loop(), {.listening = [&](const Address&) { began = ""; },
                                       .received = [this](Connection c) { callers.push_back(std::move(c)); },
@@ -29,7 +30,7 @@ struct ListeningPhone : Phone {
     callers.clear();
     std::optional<Result<void>> called;
     Preconnection caller(*framework);
-    caller.stack(stack).remote({.host = address, .port = 7000});
+    caller.stack(stack).set(kSafelyReplayable.name, true).remote({.host = address, .port = 7000});
     Connection calling = caller.initiate(server.loop(), [&](Result<void> result) { called = std::move(result); });
     EXPECT_TRUE(world.run_until([&] { return called.has_value(); }, 60s));
     if (stack == "udp") calling.send(slice(calling, "here I am"));  // a datagram is all that the phone sees of a caller

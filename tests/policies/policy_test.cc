@@ -105,6 +105,7 @@ TEST(Policy, Everything) {
   EXPECT_EQ(policy->requirements.prohibit, FeatureSet{Feature::multipath});
   EXPECT_EQ(policy->requirements.prefer, FeatureSet{Feature::multistreaming});
   EXPECT_EQ(policy->requirements.avoid, FeatureSet{Feature::path_migration});
+  EXPECT_TRUE(policy->requirements.replayable);
 
   ASSERT_EQ(policy->stacks.size(), 2u);
   const StackSpec& quic = policy->stacks[0];

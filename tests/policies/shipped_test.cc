@@ -72,6 +72,7 @@ TEST(ShippedPolicies, DatagramsAreNeitherRepeatedNorOrdered) {
   const auto& wanted = profiles.at(0)->policy.requirements;
   EXPECT_EQ(wanted.require, FeatureSet{Feature::boundaries});
   EXPECT_EQ(wanted.avoid, (FeatureSet{Feature::reliability, Feature::ordering}));
+  EXPECT_TRUE(wanted.replayable);
   EXPECT_EQ(profiles.at(0)->stacks[0]->text, "udp");
 }
 

@@ -90,7 +90,7 @@ TEST_F(Sctp, ALifetimeEndsInTheLibrary) {
   ASSERT_TRUE(pair.until([&] { return received().size() == 1; }));
   link.forth().conditions.loss = 1;
   std::optional<Fate> fate;
-  client.connection.send(with(client, "too late", [&](Message& m) { m.properties.expires = pair.world.now() + 100ms; }),
+  client.connection.send(with(client, "too late", [&](Message& m) { m.properties.lifetime = 100ms; }),
                          [&](Fate f, const Error*) { fate = f; });
   pair.world.run_for(1s);
   link.forth().conditions.loss = 0;
@@ -104,7 +104,7 @@ TEST_F(Sctp, ALifetimeEndsInTheLibrary) {
 TEST_F(Sctp, ALifetimeThatIsLongEnough) {
   Talker& client = connected();
   std::vector<Fate> fates;
-  client.connection.send(with(client, "in time", [&](Message& m) { m.properties.expires = pair.world.now() + 10s; }),
+  client.connection.send(with(client, "in time", [&](Message& m) { m.properties.lifetime = 10s; }),
                          [&](Fate f, const Error*) { fates.push_back(f); });
   ASSERT_TRUE(pair.until([&] { return received().size() == 1; }));
   pair.world.run_for(1s);

@@ -213,7 +213,7 @@ TEST_F(Establish, LaterChangesToThePreconnectionDoNotReachTheConnection) {
   p.remote({.host = {}, .port = 0, .address = listener.local()});
   bool up = false;
   Connection c = p.initiate(*world.loop, [&](Result<void> r) { up = r.has_value(); });
-  p.remote({.host = "192.0.2.1", .port = 9}).stack("udp");
+  p.remote({.host = "192.0.2.1", .port = 9}).stack("udp").set(kSafelyReplayable.name, true);
   ASSERT_TRUE(world.run_until([&] { return up; }));
   EXPECT_EQ(c.stack(), "tcp");
   EXPECT_EQ(c.remote(), listener.local());

@@ -224,7 +224,7 @@ TEST_F(Tcp, ExpiredMessageIsReportedAndNotSent) {
   }
   std::optional<Fate> fate;
   Message doomed{.data = slice(client, "doomed")};
-  doomed.properties.expires = world.loop->now() + std::chrono::milliseconds(20);
+  doomed.properties.lifetime = std::chrono::milliseconds(20);
   client.send(std::move(doomed), [&](Fate f, const Error*) { fate = f; });
   ASSERT_TRUE(world.run_until([&] { return fate.has_value(); }));
   EXPECT_EQ(*fate, Fate::expired);

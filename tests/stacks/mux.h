@@ -394,7 +394,7 @@ class MuxProtocol final : public Protocol {
     if (datagrams_) {
       return {.above = above,
               .below = Face::datagram,
-              .adds = {Feature::multistreaming, Feature::reliability, Feature::ordering},
+              .adds = {Feature::multistreaming, Feature::reliability, Feature::ordering, Feature::duplicate_protection},
               .removes = {Feature::boundaries},
               .handshake_rtts = 1,
               .accepts = Accepts::over_one_lower};

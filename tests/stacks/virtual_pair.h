@@ -74,6 +74,7 @@ struct VirtualPair {
   void listen(std::string_view stack) {
     listener = Preconnection(*framework)
                    .stack(stack)
+                   .set(kSafelyReplayable.name, true)  // whatever stack it is
                    .local({.host = "10.0.0.2", .port = 4433})
                    .listen(server.loop(), {.listening = [this](const Address&) { listening = true; },
                                            .received = [this](Connection c) { take(std::move(c)); },
@@ -87,7 +88,10 @@ struct VirtualPair {
     if (peers_read) peers.back()->read();
   }
   Preconnection to_server(std::string_view stack) {
-    return Preconnection(*framework).stack(stack).remote({.host = "10.0.0.2", .port = 4433});
+    return Preconnection(*framework)
+        .stack(stack)
+        .set(kSafelyReplayable.name, true)
+        .remote({.host = "10.0.0.2", .port = 4433});
   }
   Talker& dial(std::string_view stack) {
     Talker& t = *talkers.emplace_back(std::make_unique<Talker>());

@@ -77,7 +77,7 @@ struct World {
   }
   Preconnection preconnection(std::string_view stack) {
     Preconnection p(*framework);
-    p.stack(stack);
+    p.stack(stack).set(kSafelyReplayable.name, true);  // whatever stack it is
     return p;
   }
   /// Listens on a free port of the address; received Connections are kept in `accepted`.

@@ -99,7 +99,8 @@ class Tcp : public TransportTest {
   std::size_t client_had = 0, server_had = 0;  // bytes
   // getsockopt through the only thing that holds the socket: a property cannot show it, so the kernel is asked by a
   // look at all descriptors of this process.
-  static int option_of(const Address& local, const Address& remote, int level, int option) {
+  template <class Use>
+  static void with_socket(const Address& local, const Address& remote, const Use& use) {
     for (int descriptor = 3; descriptor < 1024; ++descriptor) {
       sockaddr_in mine{}, theirs{};
       socklen_t length = sizeof mine;
@@ -107,16 +108,30 @@ class Tcp : public TransportTest {
       length = sizeof theirs;
       if (getpeername(descriptor, reinterpret_cast<sockaddr*>(&theirs), &length) < 0) continue;
       if (ntohs(mine.sin_port) != local.port || ntohs(theirs.sin_port) != remote.port) continue;
-      int value = -1;
-      length = sizeof value;
-      getsockopt(descriptor, level, option, &value, &length);
-      return value;
+      return use(descriptor);
     }
     ADD_FAILURE() << "no such socket";
-    return -1;
+  }
+  static int option_of(const Address& local, const Address& remote, int level, int option) {
+    int value = -1;
+    with_socket(local, remote, [&](int descriptor) {
+      socklen_t length = sizeof value;
+      getsockopt(descriptor, level, option, &value, &length);
+    });
+    return value;
   }
   static int option_of(const OneLayer& layer, int level, int option) {
     return option_of(layer.route.local, layer.route.remote, level, option);
+  }
+  static std::string control_of(const OneLayer& layer) {
+    std::string name;
+    with_socket(layer.route.local, layer.route.remote, [&](int descriptor) {
+      char text[16] = {};
+      socklen_t length = sizeof text;
+      getsockopt(descriptor, IPPROTO_TCP, TCP_CONGESTION, text, &length);
+      name = text;
+    });
+    return name;
   }
   std::shared_ptr<Protocol> protocol;
   std::optional<OneListener> listener;
@@ -450,7 +465,7 @@ TEST_F(Tcp, RefusesTheUserTimeoutOption) {
   EXPECT_EQ(client->get<Duration>("tcp.userTimeoutValue"), Duration(10s));
 }
 
-// API-159, API-160, API-161, API-162, API-163, API-164, API-139, API-281
+// API-159, API-160, API-161, API-162, API-163, API-164, API-139, API-281: the code point, and Nagle's algorithm.
 TEST_F(Tcp, ProfilesSetTheCodePoint) {
   pair({{"no-delay", false}, {"dscp", std::int64_t{8}}});
   EXPECT_EQ(option_of(*client, IPPROTO_IP, IP_TOS), 8 << 2);
@@ -499,6 +514,32 @@ TEST_F(Tcp, InteractiveTrafficIsAcknowledgedAtOnce) {
   ASSERT_TRUE(client->set("connCapacityProfile", std::string("Default")));
   exchange(5);
   EXPECT_FALSE(at_once());
+}
+
+// API-281: background traffic gives way where the kernel can do that; elsewhere it has the code point only.
+TEST_F(Tcp, ScavengersGiveWayWhereTheKernelCan) {
+  const int probe = ::socket(AF_INET, SOCK_STREAM, 0);
+  const bool can = setsockopt(probe, IPPROTO_TCP, TCP_CONGESTION, "lp", 2) == 0;
+  ::close(probe);
+  pair();
+  const std::string usual = control_of(*client);
+  ASSERT_TRUE(client->set("connCapacityProfile", std::string("Scavenger")));
+  EXPECT_EQ(control_of(*client), can ? "lp" : usual);
+  EXPECT_EQ(option_of(*client, IPPROTO_IP, IP_TOS), 1 << 2);
+  ASSERT_TRUE(client->set("connCapacityProfile", std::string("Default")));
+  EXPECT_EQ(control_of(*client), usual);
+}
+
+// API-165, API-174, IMPL-58: one reliable transport has one code point, whatever its messages ask for (RFC 7657
+// section 6).
+TEST_F(Tcp, MessagesDoNotChangeTheCodePoint) {
+  pair({{"dscp", std::int64_t{8}}});
+  MessageRef urgent = new_message();
+  urgent->capacity_profile = CapacityProfile::low_latency_interactive;
+  server().demand(1 << 16);
+  client->send("urgent", urgent);
+  ASSERT_TRUE(until([&] { return server().received == "urgent"; }));
+  EXPECT_EQ(option_of(*client, IPPROTO_IP, IP_TOS), 8 << 2);
 }
 
 TEST_F(Tcp, AcceptedSocketsInheritTheOptions) {

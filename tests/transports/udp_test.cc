@@ -381,14 +381,18 @@ TEST_F(Udp, ChecksumsAreForIpv4ToLeaveOut) {
   EXPECT_EQ(covered->set("recvChecksumLen", std::uint64_t{0}).error().reason, Reason::unsupported);
 }
 
-TEST_F(Udp, ProfilesAreForSocketsOfTheirOwn) {
+// API-174, API-281: peers of a listener, too, though they share its socket; one that many peers share without the
+// plugin knowing them has one profile.
+TEST_F(Udp, EachConnectionHasItsProfile) {
   listen();
   auto client = connect();
   EXPECT_TRUE(client->set("connCapacityProfile", std::string("scavenger")));
   EXPECT_EQ(client->get<std::string>("connCapacityProfile"), "Scavenger");
   client->send("x");
   ASSERT_TRUE(until([&] { return !listener->peers.empty(); }));
-  EXPECT_EQ(peer().set("connCapacityProfile", std::string("Scavenger")).error().reason, Reason::unsupported);
+  EXPECT_TRUE(peer().set("connCapacityProfile", std::string("Scavenger")));
+  EXPECT_EQ(peer().get<std::string>("connCapacityProfile"), "Scavenger");
+  EXPECT_EQ(peer().set("connCapacityProfile", std::string("Fast")).error().reason, Reason::invalid_argument);
 }
 
 TEST_F(Udp, SendsManyDatagramsOfManyPeersUnderBackpressure) {

@@ -130,6 +130,8 @@ struct Chunk {
   std::uint16_t segment_size = 0;  ///< >0: datagrams of this size, the last may be shorter (GSO, GRO)
   std::uint8_t ecn = 0;            ///< the two ECN bits of the IP header, on datagram ports
   bool end_of_message = false;     ///< datagram: always true; bytestream: no meaning for the receiver
+  std::uint8_t dscp = kOwnDscp;    ///< downwards, on datagram ports: its code point; kOwnDscp: the socket's
+  static constexpr std::uint8_t kOwnDscp = 0xff;
 };
 static_assert(sizeof(Slice) == 16 && sizeof(Chunk) == 32, "part of the ABI");
 

@@ -13,6 +13,17 @@
 
 namespace trellis {
 
+/// What traffic is like, for one message or a Connection; sets the DSCP (RFC 9622 sections 8.1.6 and 9.1.3.8).
+enum class CapacityProfile : std::uint8_t {
+  of_connection,                ///< messages only: as connCapacityProfile says
+  best_effort,                  ///< "Default": as the policy says
+  scavenger,                    ///< only what nobody else needs
+  low_latency_interactive,      ///< someone waits for the answer
+  low_latency_non_interactive,  ///< fast, but nobody waits
+  constant_rate_streaming,      ///< at a steady rate
+  capacity_seeking,             ///< as much as there is, such as bulk transfers
+};
+
 /// What a sender asks for one message (RFC 9622 section 9.1.3). The defaults are the RFC's.
 struct MessageProperties {
   TimePoint expires = TimePoint::max();        ///< msgLifetime, made absolute when the message was sent; max(): never
@@ -24,6 +35,8 @@ struct MessageProperties {
   bool replayable = false;                     ///< safelyReplayable: may travel as early data and arrive twice
   bool no_fragmentation = false;               ///< noFragmentation: the network must not fragment it
   bool no_segmentation = false;                ///< noSegmentation: the transport must not split it
+  /// msgCapacityProfile: for the packet of a datagram; a reliable transport has one DSCP (RFC 7657 section 6).
+  CapacityProfile capacity_profile = CapacityProfile::of_connection;
   bool operator==(const MessageProperties&) const = default;
 };
 

@@ -33,6 +33,15 @@ inline constexpr Property<Duration> kKeepAliveTimeout{"keepAliveTimeout"};
 inline constexpr Property<std::string> kConnScheduler{"connScheduler"};
 /// What the traffic is like; sets the DSCP (RFC 9622 section 8.1.6, RFC 4594).
 inline constexpr Property<std::string> kConnCapacityProfile{"connCapacityProfile"};
+/// Its words, by CapacityProfile without of_connection: kCapacityProfileWords[0] is best_effort.
+inline constexpr std::string_view kCapacityProfileWords[] = {
+    "Default",
+    "Scavenger",
+    "Low Latency/Interactive",
+    "Low Latency/Non-Interactive",
+    "Constant-Rate Streaming",
+    "Capacity-Seeking",
+};
 /// Handover, Interactive or Aggregate (RFC 9622 section 8.1.7).
 inline constexpr Property<std::string> kMultipathPolicy{"multipathPolicy"};
 /// How many Connections a group may have (RFC 9622 section 8.1.9).
@@ -62,6 +71,18 @@ inline constexpr Property<Duration> kTcpUserTimeoutValue{"tcp.userTimeoutValue"}
 inline constexpr Property<bool> kTcpUserTimeoutEnabled{"tcp.userTimeoutEnabled"};
 /// Whether connTimeout may change by the peer's option; true by default (RFC 9622 section 8.2.3).
 inline constexpr Property<bool> kTcpUserTimeoutChangeable{"tcp.userTimeoutChangeable"};
+/// What is asked for messages that do not say it themselves (RFC 9622 section 9.1.3): set on a Preconnection for all
+/// its Connections, or on a Connection, where it stays with that one. The default is in MessageProperties.
+inline constexpr Property<Duration> kMsgLifetime{"msgLifetime", false, false};
+inline constexpr Property<std::uint64_t> kMsgPriority{"msgPriority", false, false};  ///< section 9.1.3.2
+inline constexpr Property<bool> kMsgOrdered{"msgOrdered", false, false};             ///< section 9.1.3.3
+/// Section 9.1.3.4. On a Preconnection it also says whether stacks are candidates that may deliver a message twice.
+inline constexpr Property<bool> kSafelyReplayable{"safelyReplayable", false, false};
+inline constexpr Property<std::uint64_t> kMsgChecksumLen{"msgChecksumLen", false, false};        ///< section 9.1.3.6
+inline constexpr Property<bool> kMsgReliable{"msgReliable", false, false};                       ///< section 9.1.3.7
+inline constexpr Property<std::string> kMsgCapacityProfile{"msgCapacityProfile", false, false};  ///< section 9.1.3.8
+inline constexpr Property<bool> kNoFragmentation{"noFragmentation", false, false};               ///< section 9.1.3.9
+inline constexpr Property<bool> kNoSegmentation{"noSegmentation", false, false};                 ///< section 9.1.3.10
 /// Name of the interface that the Connection uses; which one it shall be is said before (RFC 9622 section 6.2.11).
 inline constexpr Property<std::string> kInterface{"interface", true, false};
 /// Provisioning domain that it uses; of an interface of which nothing is known, its name (RFC 9622 section 6.2.12).
@@ -80,6 +101,7 @@ struct Requirements {
   FeatureSet prohibit;        ///< a stack with one of them that cannot be turned off is not used
   FeatureSet prefer;          ///< ranks stacks
   FeatureSet avoid;           ///< ranks stacks
+  bool replayable = false;    ///< false: a stack without Feature::duplicate_protection is not used (safelyReplayable)
 };
 
 }  // namespace trellis

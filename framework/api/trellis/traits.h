@@ -37,6 +37,8 @@ enum class Feature : std::uint8_t {
   keepalive,                ///< can keep an idle connection alive
   half_close,               ///< one direction can end before the other
   soft_errors,              ///< reports errors that are not fatal, such as ICMP
+  duplicate_protection,     ///< nothing arrives twice; without it only safelyReplayable messages are sent (RFC 9623
+                            ///< section 5.1.1)
 };
 
 /// A set of features.

@@ -5,6 +5,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,14 +19,35 @@
 
 namespace trellis {
 
+/// What a sender wishes of one message (RFC 9622 section 9.1.3), or of all that do not say otherwise: of a Connection
+/// or a Preconnection. What is not given is as the next of these says, and last as MessageProperties says. send() reads
+/// it: later changes have no effect on what was sent.
+struct MessageWishes {
+  std::optional<Duration> lifetime = {};       ///< msgLifetime, from now; max(): for ever. Then it is Fate::expired
+  std::optional<std::uint32_t> priority = {};  ///< msgPriority: lower goes first
+  std::optional<std::uint32_t> checksum_length = {};  ///< msgChecksumLen: bytes to be covered at least; UINT32_MAX: all
+  std::optional<std::uint32_t> label = {};            ///< the protocol's own number
+  std::optional<bool> ordered = {};                   ///< msgOrdered: false lets it overtake others
+  std::optional<bool> reliable = {};                  ///< msgReliable: false lets it be lost
+  std::optional<bool> replayable = {};        ///< safelyReplayable: false needs a stack that protects from duplicates
+  std::optional<bool> no_fragmentation = {};  ///< noFragmentation: the network must not fragment it
+  std::optional<bool> no_segmentation = {};   ///< noSegmentation: the transport must not split it
+  std::optional<CapacityProfile> capacity_profile = {};  ///< msgCapacityProfile
+  bool operator==(const MessageWishes&) const = default;
+};
+
 /// A message or a part of one. On a bytestream, a whole direction is one message, sent and received in parts.
 struct Message {
-  Slice data;                         ///< the bytes
-  MessageProperties properties = {};  ///< what the sender asks for
-  bool end = true;                    ///< false: more parts of this message follow
+  Slice data;                     ///< the bytes
+  MessageWishes properties = {};  ///< what the sender asks for
+  bool end = true;                ///< false: more parts of this message follow
   bool final =
       false;  ///< sending: the last message, half-closes. Received: the peer has finished sending; data may be empty
-  bool early = false;  ///< received only: it came as early data and may be a replay
+  bool early = false;    ///< received only: it came as early data and may be a replay
+  std::uint8_t ecn = 0;  ///< received datagrams: the two ECN bits of their IP header (RFC 3168); elsewhere 0
+  /// Received only: from whom it came and to which address of ours (RFC 9622 section 9.1.1, GetRemoteEndpoint and
+  /// GetLocalEndpoint). Unset where no layer knows it.
+  Address remote = {}, local = {};
 };
 
 /// Where a Connection is in its life (RFC 9622 section 8.1.11.1).
@@ -74,6 +96,8 @@ class Connection {
   Slice allocate(std::uint32_t size);
   /// Sends a message or a part. It is taken in any case; false: please pause until on_writable. Before the Connection
   /// is ready messages wait in the queue. Without `sent`, failures of single messages are reported as soft errors.
+  /// A message that asks for what the stack cannot do fails (invalid_argument: InvalidMessageProperties), such as one
+  /// that is not safelyReplayable where it could arrive twice.
   bool send(Message message, Sent sent = {});
   /// Sends the defaults: the bytes as (part of) a message.
   bool send(Slice data, bool end = true);
@@ -115,7 +139,8 @@ class Connection {
   std::size_t group_size() const;            ///< Connections in its group, this one included; 0: it has ended
 
   /// A property by its RFC 9622 name. Once it is established, selection properties ("preserveOrder") say as true or
-  /// false what its stack does (section 6.2).
+  /// false what its stack does (section 6.2). Message properties ("msgPriority") are of the messages that do not say
+  /// otherwise; they stay with this Connection and count from the next send() on (sections 7.4 and 9.1.3).
   Result<PropertyValue> get(std::string_view name) const;
   Result<void> set(std::string_view name, const PropertyValue& value);  ///< on failure the Connection lives on
   ConnectionState state() const;                                        ///< where it is

@@ -54,8 +54,10 @@ class Preconnection {
   Preconnection& avoid(Feature feature);          ///< ranks what the policy allows
   /// Certificates, trust, ALPN, and whether Connections are secured at all. None given: as the policy's stacks are.
   Preconnection& security(std::shared_ptr<const Security> parameters);
-  Preconnection& set(std::string_view property,
-                     PropertyValue value);  ///< set on each new Connection before it is ready
+  /// Set on each new Connection before it is ready. Message properties ("msgPriority") are defaults for its messages.
+  /// "safelyReplayable" also decides about stacks (RFC 9622 section 9.1.3.4): while it is false, which is the default
+  /// where the policy does not say otherwise, those that may deliver a message twice, such as UDP, are not used.
+  Preconnection& set(std::string_view property, PropertyValue value);
   /// Hears how establishing went, on success and on failure, just before `ready`; of each race, if it took two.
   using RaceOver = std::move_only_function<void(const RaceReport&)>;
   Preconnection& on_race(RaceOver hear);             ///< of every Connection initiated from here
@@ -117,6 +119,7 @@ class Preconnection {
     Address::Family family = Address::Family::none;
     Face face = Face::none;
     FeatureSet require{}, prohibit{}, prefer{}, avoid{};
+    MessageWishes messages{};
     std::shared_ptr<const Security> security{};
     std::vector<PathRule> paths{};
     std::vector<std::pair<std::string, PropertyValue>> properties{};

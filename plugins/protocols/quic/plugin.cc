@@ -18,10 +18,15 @@ class Quic final : public Protocol {
   LayerTraits traits(Face above) const noexcept override {
     const bool offers = above == Face::bytestream || (above == Face::datagram && shared_.settings.datagrams);
     if (!offers) return {.above = Face::none};
-    FeatureSet adds = {Feature::confidentiality,    Feature::peer_authentication,
-                       Feature::forward_secrecy,    Feature::full_integrity_check,
-                       Feature::congestion_control, Feature::multistreaming,
-                       Feature::zero_rtt,           Feature::keepalive};
+    FeatureSet adds = {Feature::confidentiality,
+                       Feature::peer_authentication,
+                       Feature::forward_secrecy,
+                       Feature::full_integrity_check,
+                       Feature::congestion_control,
+                       Feature::multistreaming,
+                       Feature::zero_rtt,
+                       Feature::keepalive,
+                       Feature::duplicate_protection};
     if (shared_.settings.migration) adds = adds | FeatureSet{Feature::path_migration};
     FeatureSet removes = {Feature::soft_errors};
     if (above == Face::bytestream) {

@@ -16,7 +16,7 @@ class Sctp final : public Protocol {
     if (above != settings_.face()) return {.above = Face::none};
     FeatureSet adds = {Feature::reliability,        Feature::ordering,     Feature::full_integrity_check,
                        Feature::congestion_control, Feature::flow_control, Feature::multistreaming,
-                       Feature::keepalive,          Feature::half_close};
+                       Feature::keepalive,          Feature::half_close,   Feature::duplicate_protection};
     FeatureSet removes = {Feature::soft_errors};
     if (above == Face::message) {
       adds = adds | FeatureSet{Feature::boundaries, Feature::per_message_reliability, Feature::per_message_order,

@@ -14,9 +14,9 @@ class Tcp final : public Protocol {
 
   LayerTraits traits(Face above) const noexcept override {
     if (above != Face::bytestream) return {.above = Face::none};
-    FeatureSet adds = {Feature::reliability,        Feature::ordering,     Feature::full_integrity_check,
-                       Feature::congestion_control, Feature::flow_control, Feature::keepalive,
-                       Feature::half_close};
+    FeatureSet adds = {
+        Feature::reliability,  Feature::ordering,  Feature::full_integrity_check, Feature::congestion_control,
+        Feature::flow_control, Feature::keepalive, Feature::half_close,           Feature::duplicate_protection};
     if (settings_.fast_open) adds = adds | FeatureSet{Feature::zero_rtt};
     return {.above = Face::bytestream,
             .below = Face::none,

@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 
 #include <chrono>
+#include <tuple>
+#include <utility>
 
 namespace trellis {
 namespace {
@@ -52,7 +54,8 @@ TcpProperties::TcpProperties(const TcpLayerSettings& settings)
       keep_alive_(or_disabled(settings.keep_alive)),
       advertised_timeout_(kUserTimeoutDefault) {}
 
-Result<void> TcpProperties::apply(Socket& socket, Address::Family family) const {
+Result<void> TcpProperties::apply(Socket& socket, Address::Family family) {
+  usual_control_ = {};
   Result<void> all;
   const auto note = [&all](Result<void> done) {
     if (all && !done) all = std::move(done);
@@ -62,7 +65,7 @@ Result<void> TcpProperties::apply(Socket& socket, Address::Family family) const 
   if (connection_timeout_ != kDisabled) note(apply_connection_timeout(socket, connection_timeout_));
   if (keep_alive_ != kDisabled) note(apply_keep_alive(socket));
   if (rate_ != UINT64_MAX) note(apply_rate(socket, rate_));
-  if (settings_.dscp != 0 || profile_ != kCapacityProfiles) note(apply_profile(socket, family));
+  if (settings_.dscp != 0 || profile_ != CapacityProfile::best_effort) note(apply_profile(socket, family));
   return all;
 }
 
@@ -88,16 +91,32 @@ Result<void> TcpProperties::apply_keep_alive(Socket& socket) const {
 }
 
 // Small segments wait for nothing where delay matters.
-Result<void> TcpProperties::apply_profile(Socket& socket, Address::Family family) const {
-  const int no_delay = settings_.no_delay || profile_->name.starts_with("Low Latency/") ? 1 : 0;
+Result<void> TcpProperties::apply_profile(Socket& socket, Address::Family family) {
+  const bool hurries =
+      profile_ == CapacityProfile::low_latency_interactive || profile_ == CapacityProfile::low_latency_non_interactive;
+  const int no_delay = settings_.no_delay || hurries ? 1 : 0;
   if (auto done = set_option(socket, IPPROTO_TCP, TCP_NODELAY, no_delay); !done) return done;
-  return set_dscp(socket, family, profile_ == kCapacityProfiles ? settings_.dscp : profile_->dscp);
+  give_way(socket, profile_ == CapacityProfile::scavenger);
+  return set_dscp(socket, family, code_point(profile_, settings_.dscp));
+}
+
+// To all other traffic, where the kernel has an algorithm for it: TCP-LP, which has the aim of LEDBAT (RFC 6817).
+// Elsewhere the code point alone says it.
+void TcpProperties::give_way(Socket& socket, bool yes) {
+  static constexpr std::array<char, 16> kLowPriority{"lp"};
+  if (yes == (usual_control_[0] != 0)) return;
+  if (!yes) {
+    std::ignore = set_option(socket, IPPROTO_TCP, TCP_CONGESTION, std::exchange(usual_control_, {}));
+    return;
+  }
+  const auto usual = get_option<std::array<char, 16>>(socket, IPPROTO_TCP, TCP_CONGESTION);
+  if (usual && set_option(socket, IPPROTO_TCP, TCP_CONGESTION, kLowPriority)) usual_control_ = *usual;
 }
 
 Result<PropertyValue> TcpProperties::get(Socket* socket, std::string_view name) const {
   if (same_name(name, kConnTimeout.name)) return connection_timeout_;
   if (same_name(name, kKeepAliveTimeout.name)) return keep_alive_;
-  if (same_name(name, kConnCapacityProfile.name)) return std::string(profile_->name);
+  if (same_name(name, kConnCapacityProfile.name)) return word_of(profile_);
   if (same_name(name, kMaxSendRate.name)) return rate_;
   if (same_name(name, kTcpUserTimeoutValue.name)) return advertised_timeout_;
   if (same_name(name, kTcpUserTimeoutEnabled.name)) return false;
@@ -156,8 +175,8 @@ Result<void> TcpProperties::set_keep_alive(Socket* socket, const PropertyValue& 
 Result<void> TcpProperties::set_profile(Socket* socket, Address::Family family, const PropertyValue& value) {
   auto profile = capacity_profile(value, kLayer);
   if (!profile) return fail(std::move(profile));
-  const CapacityProfile* before = std::exchange(profile_, *profile);
-  const bool was_quick = std::exchange(acknowledges_at_once_, profile_->name == "Low Latency/Interactive");
+  const CapacityProfile before = std::exchange(profile_, *profile);
+  const bool was_quick = std::exchange(acknowledges_at_once_, profile_ == CapacityProfile::low_latency_interactive);
   Result<void> done;
   if (socket != nullptr) done = apply_profile(*socket, family);
   if (done && socket != nullptr && was_quick != acknowledges_at_once_) done = acknowledge_at_once(*socket);

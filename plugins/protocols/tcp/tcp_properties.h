@@ -3,6 +3,8 @@
 // What the kernel cannot do is refused and never ignored: Linux does not send the user timeout option of RFC 5482, and
 // TCP always covers all bytes with its checksum.
 #pragma once
+#include <array>
+
 #include "../kernel_socket.h"
 #include "tcp_settings.h"
 
@@ -12,7 +14,7 @@ class TcpProperties {
  public:
   explicit TcpProperties(const TcpLayerSettings& settings);
   /// Brings a new socket to what the policy asks for. Goes on after an error and returns the first one.
-  Result<void> apply(Socket& socket, Address::Family family) const;
+  Result<void> apply(Socket& socket, Address::Family family);
   /// Before the first data are sent: the option `no-delay`, which connecting has no use for.
   Result<void> send_at_once(Socket& socket) const;
   /// The capacity profile Low Latency/Interactive: the peer hears at once that its data have come. The kernel forgets
@@ -30,14 +32,16 @@ class TcpProperties {
   Result<void> set_rate(Socket* socket, const PropertyValue& value);
   Result<void> set_user_timeout(std::string_view name, const PropertyValue& value);
   Result<void> apply_keep_alive(Socket& socket) const;
-  Result<void> apply_profile(Socket& socket, Address::Family family) const;
+  Result<void> apply_profile(Socket& socket, Address::Family family);
+  void give_way(Socket& socket, bool yes);
 
   const TcpLayerSettings& settings_;
   Duration connection_timeout_;      // max(): disabled
   Duration keep_alive_;              // max(): disabled
   Duration advertised_timeout_;      // would be sent, if the kernel could
   std::uint64_t rate_ = UINT64_MAX;  // bits per second
-  const CapacityProfile* profile_ = kCapacityProfiles;
+  CapacityProfile profile_ = CapacityProfile::best_effort;
+  std::array<char, 16> usual_control_{};  // the congestion control that gave way to TCP-LP; empty: none did
   bool acknowledges_at_once_ = false;
   bool timeout_changeable_ = true;  // by the peer's option
 };

@@ -76,7 +76,10 @@ UdpInstance::Door& UdpInstance::door_to(const Chunk& chunk) noexcept {
 }
 
 void UdpInstance::send(Batch& batch) noexcept {
-  for (Chunk& chunk : batch) forbid_splitting(chunk);
+  for (Chunk& chunk : batch) {
+    forbid_splitting(chunk);
+    mark_profile(chunk, settings_);
+  }
   if (second_.socket == nullptr) return send(first_, batch);
   for (Batch run; !batch.empty() && run.empty();) {
     Door& door = door_to(batch.front());
@@ -195,7 +198,7 @@ UdpPlace UdpInstance::place() const noexcept {
 }
 
 Result<PropertyValue> UdpInstance::get(UpperPort, std::string_view name) noexcept {
-  return get_udp(place(), *profile_, name);
+  return get_udp(place(), profile_, name);
 }
 
 Result<void> UdpInstance::set(UpperPort, std::string_view name, const PropertyValue& value) noexcept {

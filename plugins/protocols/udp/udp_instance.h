@@ -57,7 +57,7 @@ class UdpInstance final : public ProtocolInstance, private SocketEvents {
   const UdpLayerSettings& settings_;
   Door first_, second_;  // the second one is of IPv4 where the first one is of IPv6; usually there is none
   const Route* route_ = nullptr;
-  const CapacityProfile* profile_ = kCapacityProfiles;
+  CapacityProfile profile_ = CapacityProfile::best_effort;
   Batch in_;  // read, and beyond the credit of the layer above
   Address::Family family_ = Address::Family::none;
   bool closing_ = false;

@@ -48,6 +48,8 @@ void UdpPeer::on_down(UpperPort, Batch& batch) noexcept {
     if (!chunk.info->remote) chunk.info->remote = flow_.remote;
     if (!chunk.info->local) chunk.info->local = flow_.local;
     forbid_splitting(chunk);
+    if (profile_ != CapacityProfile::best_effort) chunk.dscp = code_point(profile_, acceptor_.settings().dscp);
+    mark_profile(chunk, acceptor_.settings());
     door_.out.add(std::move(chunk));
   }
   if (!batch.empty()) return;
@@ -77,7 +79,7 @@ UdpPlace UdpPeer::place() const noexcept {
 }
 
 Result<PropertyValue> UdpPeer::get(UpperPort, std::string_view name) noexcept {
-  return get_udp(place(), *profile_, name);
+  return get_udp(place(), profile_, name);
 }
 
 Result<void> UdpPeer::set(UpperPort, std::string_view name, const PropertyValue& value) noexcept {

@@ -54,7 +54,7 @@ class UdpPeer final : public ProtocolInstance {
   Batch inbox_;    // waits for the application
   std::size_t inbox_charge_ = 0;
   const Route* route_ = nullptr;
-  const CapacityProfile* profile_ = kCapacityProfiles;
+  CapacityProfile profile_ = CapacityProfile::best_effort;  // marked on each datagram: the socket is shared
   bool over_ = false;
 };
 

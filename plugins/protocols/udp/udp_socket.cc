@@ -61,8 +61,8 @@ Result<void> prepare_udp(Socket& socket, Address::Family family, const UdpLayerS
   return {};
 }
 
-Result<PropertyValue> get_udp(const UdpPlace& place, const CapacityProfile& profile, std::string_view name) {
-  if (same_name(name, kConnCapacityProfile.name)) return std::string(profile.name);
+Result<PropertyValue> get_udp(const UdpPlace& place, CapacityProfile profile, std::string_view name) {
+  if (same_name(name, kConnCapacityProfile.name)) return word_of(profile);
   if (same_name(name, kSingularTransmissionMsgMaxLen.name)) return largest_packet(place);
   if (same_name(name, kSendMsgMaxLen.name)) {
     return place.settings.dont_fragment ? largest_packet(place) : largest_datagram(place.family);
@@ -72,7 +72,7 @@ Result<PropertyValue> get_udp(const UdpPlace& place, const CapacityProfile& prof
   return fail(Reason::unsupported);
 }
 
-Result<void> set_udp(const UdpPlace& place, const CapacityProfile*& profile, std::string_view name,
+Result<void> set_udp(const UdpPlace& place, CapacityProfile& profile, std::string_view name,
                      const PropertyValue& value) {
   for (const std::string_view fixed : {kSendMsgMaxLen.name, kRecvMsgMaxLen.name, kSingularTransmissionMsgMaxLen.name}) {
     if (same_name(name, fixed)) return fail(Reason::invalid_argument, std::string(fixed) + " is read-only", 0, kLayer);
@@ -81,12 +81,12 @@ Result<void> set_udp(const UdpPlace& place, const CapacityProfile*& profile, std
   if (!same_name(name, kConnCapacityProfile.name)) return fail(Reason::unsupported);
   auto wanted = capacity_profile(value, kLayer);
   if (!wanted) return fail(std::move(wanted));
-  if (place.shared) {
-    return fail(Reason::unsupported, "the peers of a listener share its socket and so its DSCP; use the option dscp", 0,
-                kLayer);
-  }
   if (place.socket != nullptr) {
-    const std::uint8_t dscp = *wanted == kCapacityProfiles ? place.settings.dscp : (*wanted)->dscp;
+    if (place.shared) {
+      return fail(Reason::unsupported, "the peers of a listener share its socket and so its DSCP; use the option dscp",
+                  0, kLayer);
+    }
+    const std::uint8_t dscp = code_point(*wanted, place.settings.dscp);
     if (auto done = set_dscp(*place.socket, place.family, dscp); !done) return done;
   }
   profile = *wanted;

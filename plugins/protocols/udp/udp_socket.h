@@ -22,8 +22,8 @@ struct UdpPlace {
   std::uint32_t mtu;  // of the path, where the socket does not know it
   bool shared;        // with other peers of a listener
 };
-Result<PropertyValue> get_udp(const UdpPlace& place, const CapacityProfile& profile, std::string_view name);
-Result<void> set_udp(const UdpPlace& place, const CapacityProfile*& profile, std::string_view name,
+Result<PropertyValue> get_udp(const UdpPlace& place, CapacityProfile profile, std::string_view name);
+Result<void> set_udp(const UdpPlace& place, CapacityProfile& profile, std::string_view name,
                      const PropertyValue& value);
 
 /// Sends until the batch is empty or the socket takes no more: then true. Errors end nothing: those of earlier
@@ -50,6 +50,12 @@ bool send_datagrams(Socket& socket, Batch& batch, Soft soft) noexcept {
 /// refuses what does not fit.
 inline void forbid_splitting(Chunk& chunk) noexcept {
   if (chunk.info && chunk.info->no_segmentation) chunk.info->no_fragmentation = true;
+}
+
+/// Gives a datagram the code point of its own profile (API-174); others have that of the socket.
+inline void mark_profile(Chunk& chunk, const UdpLayerSettings& settings) noexcept {
+  if (!chunk.info || chunk.info->capacity_profile == CapacityProfile::of_connection) return;
+  chunk.dscp = code_point(chunk.info->capacity_profile, settings.dscp);
 }
 
 /// Raises the window of the layer above to its level; nothing while half of it is left, since a grant costs a visit.

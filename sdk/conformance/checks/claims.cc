@@ -169,6 +169,27 @@ void keeps_alive(Trial& t) {
     t.fail("it claims keepalive, but sent nothing in two idle minutes after keepAliveTimeout was set to 10 s");
 }
 
+// IMPL-54
+void comes_once(Trial& t) {
+  if (!t.wants("twice")) return;
+  Weather weather;
+  weather.link.duplicate = 0.5;
+  World world(t, weather);
+  converse_and_stay(t, world, 12);
+  const bool all = world.run_until([&] { return world.client.done() && world.server.done(); }, std::chrono::minutes(1));
+  if (t.facts().exact()) fail_unless(t, world, all, "everything to arrive");
+  world.run_for(std::chrono::seconds(5));
+  if (t.facts().stack.face == Face::bytestream) return;  // bytes are compared one by one
+  for (const Party* party : {&world.client, &world.server}) {
+    if (party->messages_received() <= party->peer->messages_sent()) continue;
+    t.fail(
+        std::format("it claims duplicate-protection, but of {} messages that were sent {} came to the {} when half "
+                    "of the packets came twice",
+                    party->peer->messages_sent(), party->messages_received(), to_string(party->side())));
+    return;
+  }
+}
+
 constexpr Check kClaimsChecks[] = {
     {.id = "E1",
      .title = "reliability: one packet in five is lost",
@@ -196,6 +217,10 @@ constexpr Check kClaimsChecks[] = {
      .title = "keepalive: an idle Connection sends",
      .run = keeps_alive,
      .unfit = needs<Feature::keepalive>},
+    {.id = "E9",
+     .title = "duplicate protection: packets come twice, messages do not",
+     .run = comes_once,
+     .unfit = needs<Feature::duplicate_protection>},
 };
 
 }  // namespace
