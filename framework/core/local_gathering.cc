@@ -171,6 +171,7 @@ void LocalGathering::allocate(std::size_t base, const Path& path) {
 
 std::vector<LocalCandidate> LocalGathering::candidates() const {
   std::vector<LocalCandidate> all;
+  all.reserve(3 * bases_.size());
   for (const Base& base : bases_)
     all.push_back({CandidateKind::host, base.local, base.local, base.interface_name, {}, base.held});
   for (const Base& base : bases_) {
