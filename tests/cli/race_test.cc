@@ -154,7 +154,7 @@ TEST(Explain, SaysThatAStackMayDeliverTwice) {
            R"(/><stacks><stack name="bare"><layer protocol="udp"/></stack></stacks></policy>)";
   };
   const Outcome none = run({"explain", directory.write("none.xml", policy("")), "127.0.0.1:80"});
-  EXPECT_EQ(none.code, 2);
+  EXPECT_EQ(none.code, 5);
   EXPECT_THAT(none.output, ContainsRegex("out +bare +udp.*: may deliver a message twice, and messages are not safely"));
   EXPECT_THAT(none.error, HasSubstr("udp: may deliver a message twice"));
   const Outcome all = run({"explain", directory.write("all.xml", policy(" safely-replayable='true'")), "127.0.0.1:80"});
