@@ -16,7 +16,7 @@ struct PassedOverTest : testing::Test {
   std::vector<std::string> take() { return std::exchange(lines, {}); }
 
   std::vector<std::string> lines;
-  const PassedOver::Log log = [this](Severity severity, std::string_view who, std::string_view text) {
+  const Log log = [this](Severity severity, std::string_view who, std::string_view text) {
     EXPECT_EQ(severity, Severity::warning);
     lines.push_back(std::string(who) + ": " + std::string(text));
   };

@@ -23,7 +23,7 @@
 namespace trellis {
 namespace {
 
-struct Log final : PathObserver {
+struct PathLog final : PathObserver {
   void path_added(const Path& path) noexcept override {
     EXPECT_TRUE(paths.emplace(path.id, path).second);
     ++added;
@@ -93,7 +93,7 @@ class KernelPaths : public testing::Test {
   void inject(const std::string& packet) const {
     EXPECT_EQ(write(tunnel_, packet.data(), packet.size()), static_cast<ssize_t>(packet.size())) << strerror(errno);
   }
-  Log log;
+  PathLog log;
   std::unique_ptr<PathProvider::Watch> watch;
 
  private:
