@@ -253,7 +253,8 @@ Connection Preconnection::initiate(Executor& loop, Connection::Done ready, Messa
   FrameworkCore& framework = framework_->core();
   Turn& turn = framework.turn(loop);
   auto plan = this->plan();
-  if (plan && early.data.size() != 0 && !early.end && !early.final)  // RFC 9622 section 7.1
+  const bool partial = early.data.size() != 0 && !early.end && !early.final;
+  if (plan && partial && (*plan)->face != Face::bytestream)  // RFC 9622 section 7.1
     plan = fail(Reason::invalid_argument, "found a part of a message for initiate(), expected a whole one");
   const Face face = plan ? (*plan)->face : Face::bytestream;
   auto& core = turn.make<ConnectionCore>(turn, face, plan ? (*plan)->limits : ConnectionLimits{});

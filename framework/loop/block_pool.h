@@ -18,8 +18,8 @@ class SizeClassPool final : public BlockPool {
   /// Capacities in bytes: for a record header or a small message, a datagram, a TLS record, a large read, a large
   /// message of an application. The last three are powers of two and some room for headers and tags.
   static constexpr std::array<std::uint32_t, 5> kCapacities = {448, 2432, 16896, 66048, 263168};
-  /// The bytes of a slice begin at a multiple of it, behind more headroom than was asked for: ciphers and checksums read
-  /// 16 bytes at a time, and those that cross a line of the cache cost twice.
+  /// The bytes of a slice begin at a multiple of it, behind more headroom than was asked for: ciphers and checksums
+  /// read 16 bytes at a time, and those that cross a line of the cache cost twice.
   static constexpr std::uint32_t kAlignment = 16;
   /// Free blocks kept in each size class; more go back to the system.
   static constexpr std::size_t kCachedBytesPerClass = 4u << 20;

@@ -40,8 +40,9 @@ struct NatWorld : testing::Test {
       registrar.add(std::move(resolver));
     }));
     auto policy = parse_policy(
-        R"(<policy xmlns="urn:trellis:policy:1" name="nat"><names><resolver name="simulated"/></names>
-           <paths provider="simulated"/><stacks><stack name="udp"><layer protocol="udp"/></stack></stacks>
+        R"(<policy xmlns="urn:trellis:policy:1" name="nat"><requirements safely-replayable="true"/>
+           <names><resolver name="simulated"/></names><paths provider="simulated"/>
+           <stacks><stack name="udp"><layer protocol="udp"/></stack></stacks>
            </policy>)",
         "nat.xml");
     EXPECT_TRUE(policy) << policy.error().detail;

@@ -174,6 +174,7 @@ TEST_F(RealRemotes, ResolveOnLoopback) {
   std::optional<Result<void>> how;
   Connection connection = Preconnection(*framework)
                               .stack("udp")
+                              .set("safelyReplayable", true)
                               .local(candidate)
                               .remote({.address = mock.address()})
                               .initiate(*loop, [&](Result<void> result) { how = std::move(result); });

@@ -153,8 +153,8 @@ TEST_F(Sctp, Priorities) {
   EXPECT_TRUE(pair.until([&] { return pair.peers[0]->reader->all.size() == content.size(); }));
 }
 
-// API-273, API-138, API-215: which stream sends next can be chosen while the association lives. First come, first served:
-// what was said first is finished first, however urgent the other is; by priority it is overtaken.
+// API-273, API-138, API-215: which stream sends next can be chosen while the association lives. First come, first
+// served: what was said first is finished first, however urgent the other is; by priority it is overtaken.
 TEST_F(Sctp, TheSchedulerCanBeChosen) {
   Talker& low = connected();
   pair.link.forth().conditions.rate = 8'000'000;

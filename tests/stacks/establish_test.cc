@@ -191,11 +191,11 @@ TEST_F(Establish, EarlyMessageIsSentWhenReady) {
   EXPECT_EQ(reader.all, "hello world");
 }
 
-// API-104: neither in parts; several messages wait for Connection::send().
+// API-104: neither in parts; several messages wait for Connection::send(). A bytestream is one message all its life.
 TEST_F(Establish, AnEarlyMessageIsWhole) {
-  Listener listener = world.listen("tcp");
+  Listener listener = world.listen("length-prefix/tcp");
   std::optional<Result<void>> how;
-  const Connection c = world.preconnection("tcp")
+  const Connection c = world.preconnection("length-prefix/tcp")
                            .remote({.host = {}, .port = 0, .address = listener.local()})
                            .initiate(
                                *world.loop, [&](Result<void> r) { how = std::move(r); },

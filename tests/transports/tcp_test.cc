@@ -425,8 +425,7 @@ TEST_F(Tcp, TimeoutsAreSocketOptions) {
   EXPECT_EQ(client->set("connTimeout", true).error().reason, Reason::invalid_argument);
 }
 
-// API-292, IMPL-168: data that nobody acknowledges are reported once, and the connection lives on; it is told again when
-// that has ended and begun anew, which takes a peer that hears.
+// API-292, IMPL-168: data that nobody acknowledges are reported once, and the connection lives on.
 TEST_F(Tcp, ManyRetransmissionsAreASoftError) {
   protocol = configured("tcp");
   const RawSocket listening = RawSocket::listen();

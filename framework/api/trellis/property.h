@@ -51,9 +51,9 @@ inline constexpr Property<std::uint64_t> kGroupConnLimit{"groupConnLimit"};
 inline constexpr Property<bool> kIsolateSession{"isolateSession"};
 /// Upper bound of the sending rate in bits per second (RFC 9622 section 8.1.8).
 inline constexpr Property<std::uint64_t> kMaxSendRate{"maxSendRate"};
-/// What sending should reach at least, in bits per second; Unlimited, the default: nothing is asked. A hint: of a Connection
-/// with the capacity profile Constant-Rate Streaming, paths that carried less are tried last (RFC 9622 section 8.1.8,
-/// RFC 9623 section 4.1.3).
+/// What sending should reach at least, in bits per second; Unlimited, the default: nothing is asked. A hint: of a
+/// Connection with the capacity profile Constant-Rate Streaming, paths that carried less are tried last (RFC 9622
+/// section 8.1.8, RFC 9623 section 4.1.3).
 inline constexpr Property<std::uint64_t> kMinSendRate{"minSendRate"};
 /// The same of receiving.
 inline constexpr Property<std::uint64_t> kMinRecvRate{"minRecvRate"};

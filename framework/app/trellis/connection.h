@@ -101,8 +101,8 @@ class Connection {
   bool send(Message message, Sent sent = {});
   /// Sends the defaults: the bytes as (part of) a message.
   bool send(Slice data, bool end = true);
-  /// What is sent until end_batch() may leave together (RFC 9622 section 9.2.4: StartBatch, EndBatch). A hint: what a turn
-  /// of the loop sends leaves together anyway, and what the stack has no room for does not wait for the end of a batch.
+  /// What is sent until end_batch() may leave together (RFC 9622 section 9.2.4: StartBatch, EndBatch). A hint: what
+  /// a turn of the loop sends leaves together anyway, and what there is no room for does not wait for the end of it.
   void start_batch();
   void end_batch();       ///< also implied by finish() and close()
   void finish();          ///< half-close: nothing more will be sent (Final without a message)
