@@ -39,8 +39,15 @@ struct ConnectionCore::Rare final : Alarm {
   MessageRef early;                            // of the message that may travel early
   TimePoint early_expires = TimePoint::max();  // when it expires, if no leaf sends it
   Ledger* ledger = nullptr;
-  std::unique_ptr<MessageWishes> messages;  // set on this Connection; null: those of limits_
-  Address remote, local;                    // of a stack that was let go while messages waited for the application
+  struct Rarer {
+    std::optional<MessageWishes> messages;  // set on this Connection; none: those of limits_
+    Address remote, local;                  // of a stack that was let go while messages waited for the application
+  };
+  Rarer& rarer() {
+    if (!rarer_) rarer_ = std::make_unique<Rarer>();
+    return *rarer_;
+  }
+  std::unique_ptr<Rarer> rarer_;
 };
 
 ConnectionCore::ConnectionCore(Turn& turn, Face face, const ConnectionLimits& limits)
@@ -135,13 +142,20 @@ void ConnectionCore::taker_gone() noexcept {
 void ConnectionCore::stack_ready() noexcept {
   if (membership_ && state_ == ConnectionState::establishing && !apply_properties()) return;
   if (state_ == ConnectionState::establishing) state_ = ConnectionState::established;
-  have_ = features_of(stack_->composed(), face_);
-  refuse_waiting_messages();
-  judge_plain_messages();
+  note_features();
   tell_ready_ = true;
   push_on();
   if (receiving_) demand();
   turn_.deliver(*this);
+}
+
+void ConnectionCore::note_features() noexcept {
+  const FeatureSet have = features_of(stack_->composed(), face_);
+  none_lost_ = have.has(Feature::reliability) && !have.has(Feature::per_message_reliability);
+  none_twice_ = have.has(Feature::duplicate_protection);
+  all_covered_ = have.has(Feature::full_integrity_check);
+  refuse_waiting_messages();
+  judge_plain_messages();
 }
 
 // What was sent before it was known what the stack does.
@@ -200,13 +214,13 @@ bool ConnectionCore::is_plain(const MessageProperties& asked) const noexcept {
 // well, or nothing is chosen yet.
 const char* ConnectionCore::contradiction(const MessageProperties& asked) const noexcept {
   if (state_ == ConnectionState::establishing) return nullptr;
-  if (!asked.reliable && have_.has(Feature::reliability) && !have_.has(Feature::per_message_reliability)) {
+  if (!asked.reliable && none_lost_) {
     return "msgReliable cannot be false: the stack has no perMsgReliability, which is to be required or preferred "
            "before";
   }
-  if (!asked.replayable && !have_.has(Feature::duplicate_protection))
+  if (!asked.replayable && !none_twice_)
     return "safelyReplayable cannot be false: the stack may deliver a message twice";
-  if (asked.checksum_length > 0 && !have_.has(Feature::full_integrity_check))
+  if (asked.checksum_length > 0 && !all_covered_)
     return "msgChecksumLen must be 0: the stack protects nothing with a checksum, for which fullChecksumSend is to be "
            "required or preferred before";
   return nullptr;
@@ -394,8 +408,8 @@ void ConnectionCore::gone() noexcept {
 
 void ConnectionCore::let_go_of_stack() noexcept {
   if (stack_ != nullptr && !inbox_.empty() && !gone_) {
-    rare().remote = stack_->route().remote;
-    rare().local = stack_->route().local;
+    rare().rarer().remote = stack_->route().remote;
+    rare().rarer().local = stack_->route().local;
   }
   if (stack_ != nullptr) std::exchange(stack_, nullptr)->leave();
 }
@@ -531,9 +545,9 @@ void ConnectionCore::deliver_messages() noexcept {
 
 // API-82. Of datagrams the layer that told peers apart may have said it.
 void ConnectionCore::note_endpoints(Message& message) noexcept {
-  if (stack_ == nullptr && !rare_) return;
-  if (!message.remote) message.remote = stack_ != nullptr ? stack_->route().remote : rare_->remote;
-  if (!message.local) message.local = stack_ != nullptr ? stack_->route().local : rare_->local;
+  if (stack_ == nullptr && !(rare_ && rare_->rarer_)) return;
+  if (!message.remote) message.remote = stack_ != nullptr ? stack_->route().remote : rare_->rarer_->remote;
+  if (!message.local) message.local = stack_ != nullptr ? stack_->route().local : rare_->rarer_->local;
 }
 
 // When nothing more will come: why, or that the peer has finished, which is said once (RFC 9622 section 9.1.3.5).
@@ -562,15 +576,15 @@ void ConnectionCore::deliver_end() noexcept {
 
 const MessageWishes& ConnectionCore::message_wishes() const noexcept {
   static constexpr MessageWishes kNone;
-  if (rare_ && rare_->messages) return *rare_->messages;
+  if (rare_ && rare_->rarer_ && rare_->rarer_->messages) return *rare_->rarer_->messages;
   return limits_.messages ? *limits_.messages : kNone;
 }
 
 // It stays with this Connection: neither the group nor clones get it (API-210).
 Result<void> ConnectionCore::set_message_wish(std::string_view name, const PropertyValue& value) {
-  auto wishes = std::make_unique<MessageWishes>(message_wishes());
-  if (auto set = set_message_property(*wishes, name, value); !set) return set;
-  rare().messages = std::move(wishes);
+  MessageWishes wishes = message_wishes();
+  if (auto set = set_message_property(wishes, name, value); !set) return set;
+  rare().rarer().messages = wishes;
   judge_plain_messages();
   return {};
 }
@@ -579,9 +593,10 @@ Result<void> ConnectionCore::set_message_wish(std::string_view name, const Prope
 PropertyValue ConnectionCore::message_wish(std::string_view name) noexcept {
   const MessageWishes& wishes = message_wishes();
   MessageProperties asked = asked_by({});
-  if (state_ != ConnectionState::establishing) {
-    asked.ordered = wishes.ordered.value_or(have_.has(Feature::ordering));
-    asked.reliable = wishes.reliable.value_or(have_.has(Feature::reliability));
+  if (stack_ != nullptr) {
+    const FeatureSet have = features_of(stack_->composed(), face_);
+    asked.ordered = wishes.ordered.value_or(have.has(Feature::ordering));
+    asked.reliable = wishes.reliable.value_or(have.has(Feature::reliability));
   }
   if (asked.capacity_profile == CapacityProfile::of_connection && same_word(name, kMsgCapacityProfile.name) &&
       stack_ != nullptr) {

@@ -144,6 +144,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   MessageProperties asked_by(const MessageWishes& message) const noexcept;
   bool is_plain(const MessageProperties& asked) const noexcept;
   const char* contradiction(const MessageProperties& asked) const noexcept;
+  void note_features() noexcept;
   void judge_plain_messages() noexcept;
   void refuse_waiting_messages() noexcept;
   void note_endpoints(Message& message) noexcept;
@@ -176,15 +177,16 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   std::unique_ptr<Error> failure_;
   std::size_t at_least_ = 0, at_most_ = 0;
   std::string node_;
-  FeatureSet have_;  // of its stack, for its face; empty before it is ready
-  std::uint32_t taker_place_ = 0;
   ConnectionLimits limits_;
+  std::uint32_t taker_place_ = 0;
   Face face_;
   ConnectionState state_ = ConnectionState::establishing;
   bool tell_ready_ = false, tell_writable_ = false, want_writable_ = false, receiving_ = false, delivering_ = false;
   bool finished_ = false, finish_told_ = false, final_told_ = false, refusing_ = false, gone_ = false, ended_ = false,
        failure_told_ = false, closing_asked_ = false, batching_ = false;
   bool plain_ = false;  // who wishes nothing of a message gets what the stack does anyway
+  // What the stack does to all messages, once it is ready.
+  bool none_lost_ = false, none_twice_ = false, all_covered_ = false;
 };
 
 }  // namespace trellis

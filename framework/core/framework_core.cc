@@ -57,6 +57,8 @@ Result<std::shared_ptr<const MessageWishes>> messages_of(const Preconnection::Wi
   }
   if (replayable) messages.replayable = true;
   if (messages == MessageWishes{}) return nullptr;
+  static const auto kReplayable = std::make_shared<const MessageWishes>(MessageWishes{.replayable = true});
+  if (messages == *kReplayable) return kReplayable;  // of most that use datagrams
   return std::make_shared<const MessageWishes>(messages);
 }
 

@@ -55,7 +55,7 @@ TcpProperties::TcpProperties(const TcpLayerSettings& settings)
       advertised_timeout_(kUserTimeoutDefault) {}
 
 Result<void> TcpProperties::apply(Socket& socket, Address::Family family) {
-  usual_control_ = {};
+  usual_control_.reset();
   Result<void> all;
   const auto note = [&all](Result<void> done) {
     if (all && !done) all = std::move(done);
@@ -103,14 +103,15 @@ Result<void> TcpProperties::apply_profile(Socket& socket, Address::Family family
 // To all other traffic, where the kernel has an algorithm for it: TCP-LP, which has the aim of LEDBAT (RFC 6817).
 // Elsewhere the code point alone says it.
 void TcpProperties::give_way(Socket& socket, bool yes) {
-  static constexpr std::array<char, 16> kLowPriority{"lp"};
-  if (yes == (usual_control_[0] != 0)) return;
+  static constexpr ControlName kLowPriority{"lp"};
+  if (yes == (usual_control_ != nullptr)) return;
   if (!yes) {
-    std::ignore = set_option(socket, IPPROTO_TCP, TCP_CONGESTION, std::exchange(usual_control_, {}));
+    std::ignore = set_option(socket, IPPROTO_TCP, TCP_CONGESTION, *std::exchange(usual_control_, nullptr));
     return;
   }
-  const auto usual = get_option<std::array<char, 16>>(socket, IPPROTO_TCP, TCP_CONGESTION);
-  if (usual && set_option(socket, IPPROTO_TCP, TCP_CONGESTION, kLowPriority)) usual_control_ = *usual;
+  const auto usual = get_option<ControlName>(socket, IPPROTO_TCP, TCP_CONGESTION);
+  if (usual && set_option(socket, IPPROTO_TCP, TCP_CONGESTION, kLowPriority))
+    usual_control_ = std::make_unique<ControlName>(*usual);
 }
 
 Result<PropertyValue> TcpProperties::get(Socket* socket, std::string_view name) const {

@@ -4,6 +4,7 @@
 // TCP always covers all bytes with its checksum.
 #pragma once
 #include <array>
+#include <memory>
 
 #include "../kernel_socket.h"
 #include "tcp_settings.h"
@@ -36,12 +37,13 @@ class TcpProperties {
   void give_way(Socket& socket, bool yes);
 
   const TcpLayerSettings& settings_;
-  Duration connection_timeout_;      // max(): disabled
-  Duration keep_alive_;              // max(): disabled
-  Duration advertised_timeout_;      // would be sent, if the kernel could
-  std::uint64_t rate_ = UINT64_MAX;  // bits per second
+  Duration connection_timeout_;                 // max(): disabled
+  Duration keep_alive_;                         // max(): disabled
+  Duration advertised_timeout_;                 // would be sent, if the kernel could
+  std::uint64_t rate_ = UINT64_MAX;             // bits per second
+  using ControlName = std::array<char, 16>;     // TCP_CA_NAME_MAX
+  std::unique_ptr<ControlName> usual_control_;  // the congestion control that gave way to TCP-LP; null: none did
   CapacityProfile profile_ = CapacityProfile::best_effort;
-  std::array<char, 16> usual_control_{};  // the congestion control that gave way to TCP-LP; empty: none did
   bool acknowledges_at_once_ = false;
   bool timeout_changeable_ = true;  // by the peer's option
 };
