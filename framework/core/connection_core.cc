@@ -39,15 +39,15 @@ struct ConnectionCore::Rare final : Alarm {
   MessageRef early;                            // of the message that may travel early
   TimePoint early_expires = TimePoint::max();  // when it expires, if no leaf sends it
   Ledger* ledger = nullptr;
-  struct Rarer {
+  struct Seldom {
     std::optional<MessageWishes> messages;  // set on this Connection; none: those of limits_
     Address remote, local;                  // of a stack that was let go while messages waited for the application
   };
-  Rarer& rarer() {
-    if (!rarer_) rarer_ = std::make_unique<Rarer>();
-    return *rarer_;
+  Seldom& seldom_used() {
+    if (!seldom) seldom = std::make_unique<Seldom>();
+    return *seldom;
   }
-  std::unique_ptr<Rarer> rarer_;
+  std::unique_ptr<Seldom> seldom;
 };
 
 ConnectionCore::ConnectionCore(Turn& turn, Face face, const ConnectionLimits& limits)
@@ -408,8 +408,8 @@ void ConnectionCore::gone() noexcept {
 
 void ConnectionCore::let_go_of_stack() noexcept {
   if (stack_ != nullptr && !inbox_.empty() && !gone_) {
-    rare().rarer().remote = stack_->route().remote;
-    rare().rarer().local = stack_->route().local;
+    rare().seldom_used().remote = stack_->route().remote;
+    rare().seldom_used().local = stack_->route().local;
   }
   if (stack_ != nullptr) std::exchange(stack_, nullptr)->leave();
 }
@@ -545,9 +545,9 @@ void ConnectionCore::deliver_messages() noexcept {
 
 // API-82. Of datagrams the layer that told peers apart may have said it.
 void ConnectionCore::note_endpoints(Message& message) noexcept {
-  if (stack_ == nullptr && !(rare_ && rare_->rarer_)) return;
-  if (!message.remote) message.remote = stack_ != nullptr ? stack_->route().remote : rare_->rarer_->remote;
-  if (!message.local) message.local = stack_ != nullptr ? stack_->route().local : rare_->rarer_->local;
+  if (stack_ == nullptr && !(rare_ && rare_->seldom)) return;
+  if (!message.remote) message.remote = stack_ != nullptr ? stack_->route().remote : rare_->seldom->remote;
+  if (!message.local) message.local = stack_ != nullptr ? stack_->route().local : rare_->seldom->local;
 }
 
 // When nothing more will come: why, or that the peer has finished, which is said once (RFC 9622 section 9.1.3.5).
@@ -576,7 +576,7 @@ void ConnectionCore::deliver_end() noexcept {
 
 const MessageWishes& ConnectionCore::message_wishes() const noexcept {
   static constexpr MessageWishes kNone;
-  if (rare_ && rare_->rarer_ && rare_->rarer_->messages) return *rare_->rarer_->messages;
+  if (rare_ && rare_->seldom && rare_->seldom->messages) return *rare_->seldom->messages;
   return limits_.messages ? *limits_.messages : kNone;
 }
 
@@ -584,7 +584,7 @@ const MessageWishes& ConnectionCore::message_wishes() const noexcept {
 Result<void> ConnectionCore::set_message_wish(std::string_view name, const PropertyValue& value) {
   MessageWishes wishes = message_wishes();
   if (auto set = set_message_property(wishes, name, value); !set) return set;
-  rare().rarer().messages = wishes;
+  rare().seldom_used().messages = wishes;
   judge_plain_messages();
   return {};
 }
