@@ -86,6 +86,9 @@ TEST(ShippedPolicies, EachSaysWhenToUseIt) {
     const std::string words = text.substr(comment + 5);
     EXPECT_TRUE(words.starts_with("For ") || words.starts_with("Used when ")) << entry.path();
     EXPECT_GT(text.find("-->", comment) - comment, 80u) << entry.path();
+    if (text.contains("protocol=\"quic\"") && text.contains("protocol=\"tcp\"")) {
+      EXPECT_TRUE(words.contains("TCP shows")) << entry.path() << ": what falling back tells the networks (QUIC-5)";
+    }
   }
 }
 
