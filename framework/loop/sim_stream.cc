@@ -16,7 +16,7 @@ namespace trellis {
 
 namespace {
 
-constexpr std::size_t kBlock = 64 * 1024;  // the largest piece that is received at once
+constexpr std::size_t kPiece = 64 * 1024;  // the largest piece that is received at once
 constexpr std::size_t kBlocks = 4;
 
 std::uint32_t microseconds(Duration duration) noexcept {
@@ -173,7 +173,7 @@ Result<Io> SimStream::receive(Batch& into, std::size_t byte_budget, bool) noexce
   }
   const std::size_t available = connection_ == nullptr ? 0 : connection_->receiver.available();
   if (available > 0) {
-    const std::size_t most = std::min(byte_budget, kBlock * kBlocks);
+    const std::size_t most = std::min(byte_budget, kPiece * kBlocks);
     const std::size_t size = cut(std::min(most, available));
     read(into, size);
     return Io{.bytes = size, .blocked = size < most};
@@ -187,7 +187,7 @@ Result<Io> SimStream::receive(Batch& into, std::size_t byte_budget, bool) noexce
 
 void SimStream::read(Batch& into, std::size_t size) {
   while (size > 0) {
-    const std::size_t part = cut(std::min(size, kBlock));
+    const std::size_t part = cut(std::min(size, kPiece));
     Slice slice = loop_.pool().allocate(0, static_cast<std::uint32_t>(part), 0);
     connection_->read(slice.edit());
     into.add(Chunk{std::move(slice)});

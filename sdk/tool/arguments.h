@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "trellis/result.h"
@@ -55,5 +56,8 @@ class Arguments {
 Result<double> parse_seconds(std::string_view option, std::string_view text);
 /// Reads a whole number. Errors: invalid_argument.
 Result<std::uint64_t> parse_count(std::string_view option, std::string_view text);
+
+/// An argument that parse() could not judge is wrong; `detail`: what was found, what was expected. For Report::usage().
+inline Error wrong_argument(std::string detail) { return {Reason::invalid_argument, 0, "core", std::move(detail)}; }
 
 }  // namespace trellis::tool

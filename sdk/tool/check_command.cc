@@ -34,8 +34,6 @@ Arguments check_arguments() {
   return arguments;
 }
 
-Error wrong(std::string detail) { return {Reason::invalid_argument, 0, "core", std::move(detail)}; }
-
 /// The layer to examine: the one that was named, or the only one.
 Result<Provided> choose_layer(const PluginInfo& info, const std::string& wanted) {
   std::vector<Provided> layers;
@@ -48,12 +46,13 @@ Result<Provided> choose_layer(const PluginInfo& info, const std::string& wanted)
   }
   if (layers.empty())
     return std::unexpected(
-        wrong("the plugin " + info.name + " has no protocol and no framer: nothing else can be checked yet"));
+        wrong_argument("the plugin " + info.name + " has no protocol and no framer: nothing else can be checked yet"));
   if (!wanted.empty())
     return std::unexpected(
-        wrong("the plugin " + info.name + " has no layer " + in_quotes(wanted) + ", it has: " + words));
+        wrong_argument("the plugin " + info.name + " has no layer " + in_quotes(wanted) + ", it has: " + words));
   if (layers.size() > 1)
-    return std::unexpected(wrong("the plugin " + info.name + " has several layers, name one with --layer: " + words));
+    return std::unexpected(
+        wrong_argument("the plugin " + info.name + " has several layers, name one with --layer: " + words));
   return layers.front();
 }
 
@@ -87,7 +86,7 @@ std::string command_of(const Arguments& arguments, const conformance::Subject& s
 }
 
 Result<conformance::Subject> read_subject(const Arguments& arguments) {
-  if (arguments.operands().size() != 1) return std::unexpected(wrong("expected the file of one plugin"));
+  if (arguments.operands().size() != 1) return std::unexpected(wrong_argument("expected the file of one plugin"));
   conformance::Subject subject{
       .plugin = arguments.operands().front(), .options = arguments.text("options"), .text = arguments.has("text")};
   const PluginInspection seen = inspect_plugin(subject.plugin, {});
@@ -103,7 +102,7 @@ Result<conformance::Subject> read_subject(const Arguments& arguments) {
   const auto face = face_of(arguments.text("face"));
   if (!face)
     return std::unexpected(
-        wrong("--face: expected bytestream, message or datagram, found " + in_quotes(arguments.text("face"))));
+        wrong_argument("--face: expected bytestream, message or datagram, found " + in_quotes(arguments.text("face"))));
   subject.face = *face;
   return subject;
 }

@@ -29,7 +29,6 @@ Arguments new_plugin_arguments() {
   return arguments;
 }
 
-Error wrong(std::string detail) { return {Reason::invalid_argument, 0, "core", std::move(detail)}; }
 Error cannot(const std::string& what, const std::error_code& why) {
   return {Reason::exhausted, static_cast<std::uint64_t>(why.value()), "core", "cannot " + what + ": " + why.message()};
 }
@@ -88,7 +87,7 @@ Result<void> copy(const fs::path& from, const fs::path& folder, const std::strin
 Result<void> make(const std::string& kind, const std::string& name, const fs::path& folder) {
   std::error_code error;
   if (fs::exists(folder, error) && !fs::is_empty(folder, error)) {
-    return std::unexpected(wrong(folder.string() + " is there already and not empty: name another folder"));
+    return std::unexpected(wrong_argument(folder.string() + " is there already and not empty: name another folder"));
   }
   fs::create_directories(folder, error);
   if (error) return std::unexpected(cannot("make the folder " + folder.string(), error));
@@ -102,15 +101,15 @@ Result<void> make(const std::string& kind, const std::string& name, const fs::pa
 
 Result<void> check_words(const std::vector<std::string>& words) {
   if (words.size() < 2 || words.size() > 3)
-    return std::unexpected(wrong("expected a kind, a name and perhaps a folder"));
+    return std::unexpected(wrong_argument("expected a kind, a name and perhaps a folder"));
   const std::vector<std::string> known = kinds();
   if (!std::ranges::contains(known, words[0])) {
     const std::vector<std::string_view> views(known.begin(), known.end());
     return std::unexpected(
-        wrong(std::format("found kind {}, {}", in_quotes(words[0]), expected_one_of(words[0], views))));
+        wrong_argument(std::format("found kind {}, {}", in_quotes(words[0]), expected_one_of(words[0], views))));
   }
   if (!is_kebab_case(words[1]) || words[1].size() > 31) {
-    return std::unexpected(wrong(std::format(
+    return std::unexpected(wrong_argument(std::format(
         "found name {}, expected 31 letters, digits and single hyphens at most, in lower case", in_quotes(words[1]))));
   }
   return {};

@@ -5,7 +5,7 @@
 namespace trellis {
 namespace {
 
-constexpr OptionSpec kOptions[] = {
+constexpr OptionSpec kProvisionedOptions[] = {
     {.name = "domain", .fallback = std::string_view(), .meaning = "name of the provisioning domain; must be given"},
     {.name = "interface",
      .fallback = std::string_view("*"),
@@ -34,15 +34,15 @@ constexpr OptionSpec kOptions[] = {
      .most = 60'000},
 };
 
-struct Watching final : PathProvider::Watch {
-  Watching(Domain domain, PathObserver& observer) : paths(std::move(domain), observer) {}
+struct WatchingDomain final : PathProvider::Watch {
+  WatchingDomain(Domain domain, PathObserver& observer) : paths(std::move(domain), observer) {}
   DomainPaths paths;
   std::unique_ptr<PathProvider::Watch> interfaces;  // destroyed first
 };
 
 }  // namespace
 
-std::span<const OptionSpec> ProvisionedProvider::options() const noexcept { return kOptions; }
+std::span<const OptionSpec> ProvisionedProvider::options() const noexcept { return kProvisionedOptions; }
 
 Result<void> ProvisionedProvider::check(const Options& options) const noexcept {
   auto domain = read_domain(options);
@@ -54,7 +54,7 @@ Result<std::unique_ptr<PathProvider::Watch>> ProvisionedProvider::watch(Executor
                                                                         PathObserver& observer) noexcept {
   auto domain = read_domain(options);
   if (!domain) return fail(std::move(domain));
-  auto watching = std::make_unique<Watching>(std::move(*domain), observer);
+  auto watching = std::make_unique<WatchingDomain>(std::move(*domain), observer);
   auto interfaces = watch_interfaces(executor, {}, watching->paths);
   if (!interfaces) return fail(std::move(interfaces));
   watching->interfaces = std::move(*interfaces);
