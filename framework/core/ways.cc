@@ -45,7 +45,14 @@ class Finding {
       keep_those_that_lead();
     else
       choose_for_name();
-    std::ranges::stable_sort(found_.ways, {}, [this](const Way& way) { return key(way); });
+    std::vector<std::pair<Key, Way>> order;  // history is asked once for each
+    for (Way& way : found_.ways) {
+      Key where = key(way);
+      order.emplace_back(where, std::move(way));
+    }
+    std::ranges::stable_sort(order, {}, &std::pair<Key, Way>::first);
+    found_.ways.clear();
+    for (auto& [where, way] : order) found_.ways.push_back(std::move(way));
     return std::move(found_);
   }
 

@@ -14,6 +14,13 @@ inline std::string quic(const std::string& options = {}, const std::string& abov
 }
 
 struct Quic : GroupFixture {
+  /// Bytes that came to the server on a stream.
+  std::size_t arrived(std::uint64_t stream) {
+    for (auto& p : pair.peers) {
+      if (fact<std::uint64_t>(p->connection, "_trellis.streamId") == stream) return p->reader->all.size();
+    }
+    return 0;
+  }
   /// A whole Connection, after which the client has a ticket.
   void earn_a_ticket() {
     Talker& t = pair.dial_ready(quic());

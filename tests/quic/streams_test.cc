@@ -202,12 +202,7 @@ TEST_F(Quic, Priorities) {
   low.send(content);
   high.send(content);
   ASSERT_TRUE(pair.until([&] { return pair.peers.size() == 2; }));
-  const auto done = [&](std::uint64_t id) {
-    for (auto& p : pair.peers) {
-      if (fact<std::uint64_t>(p->connection, "_trellis.streamId") == id) return p->reader->all.size() == content.size();
-    }
-    return false;
-  };
+  const auto done = [&](std::uint64_t id) { return arrived(id) == content.size(); };
   ASSERT_TRUE(pair.until([&] { return done(4); }));
   EXPECT_FALSE(done(0)) << "the less urgent one was finished first";
   EXPECT_TRUE(pair.until([&] { return done(0); }));
@@ -229,12 +224,6 @@ TEST_F(Quic, ConnectionPriorityOutranksMessagePriority) {
   };
   send(first, 0);
   send(second, 1);
-  const auto arrived = [&](std::uint64_t id) {
-    for (auto& p : pair.peers) {
-      if (fact<std::uint64_t>(p->connection, "_trellis.streamId") == id) return p->reader->all.size();
-    }
-    return std::size_t{0};
-  };
   ASSERT_TRUE(pair.until([&] { return arrived(4) == content.size(); }));
   EXPECT_LT(arrived(0), content.size());
   EXPECT_TRUE(pair.until([&] { return arrived(0) == content.size(); }));
