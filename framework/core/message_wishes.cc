@@ -6,6 +6,15 @@
 #include "core/text.h"
 
 namespace trellis {
+
+std::optional<CapacityProfile> capacity_profile_of(const PropertyValue& value) {
+  const auto* word = std::get_if<std::string>(&value);
+  const auto* const found = std::ranges::find_if(
+      kCapacityProfileWords, [word](std::string_view known) { return word != nullptr && same_word(known, *word); });
+  if (found == std::ranges::end(kCapacityProfileWords)) return std::nullopt;
+  return static_cast<CapacityProfile>(found - std::ranges::begin(kCapacityProfileWords) + 1);
+}
+
 namespace {
 
 /// Calls `use` with both members that the property is about; false: there is no such property. The lifetime has none
@@ -55,11 +64,9 @@ const char* read(const PropertyValue& value, std::optional<std::uint32_t>& into)
   return nullptr;
 }
 const char* read(const PropertyValue& value, std::optional<CapacityProfile>& into) {
-  const auto* word = std::get_if<std::string>(&value);
-  const auto* const found = std::ranges::find_if(
-      kCapacityProfileWords, [word](std::string_view known) { return word != nullptr && same_word(known, *word); });
-  if (found == std::ranges::end(kCapacityProfileWords)) return "the name of a capacity profile";
-  into = static_cast<CapacityProfile>(found - std::ranges::begin(kCapacityProfileWords) + 1);
+  const auto profile = capacity_profile_of(value);
+  if (!profile) return "the name of a capacity profile";
+  into = profile;
   return nullptr;
 }
 

@@ -6,6 +6,9 @@
 
 namespace trellis {
 
+/// The capacity profile that the value names; none: no such profile.
+std::optional<CapacityProfile> capacity_profile_of(const PropertyValue& value);
+
 /// Whether it is a property of messages ("msgPriority"), which no layer is asked for.
 bool is_message_property(std::string_view name) noexcept;
 

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <format>
 
+#include "core/message_wishes.h"
+#include "core/selection_properties.h"
 #include "core/text.h"
 
 namespace trellis {
@@ -46,15 +48,14 @@ void ThroughputMeter::begin(TimePoint now, bool counts) noexcept {
 
 PathRanking::PathRanking(std::span<const std::pair<std::string, PropertyValue>> properties) {
   for (const auto& [name, value] : properties) {
-    const auto* const word = std::get_if<std::string>(&value);
-    if (same_word(name, kConnCapacityProfile.name) && word != nullptr) profile_ = *word;
-    if (same_word(name, kMinSendRate.name) || same_word(name, kMinRecvRate.name))
-      rate_ = std::max(rate_, number(value));
+    if (is_hint(name)) rate_ = std::max(rate_, number(value));
+    if (same_word(name, kConnCapacityProfile.name))
+      profile_ = capacity_profile_of(value).value_or(CapacityProfile::best_effort);
   }
-  if (same_word(profile_, "Low Latency/Interactive")) rule_ = Rule::lowest_rtt;
-  if (same_word(profile_, "Low Latency/Non-Interactive")) rule_ = Rule::low_rtt;
-  if (same_word(profile_, "Constant-Rate Streaming") && rate_ > 0) rule_ = Rule::fits_rate;
-  if (same_word(profile_, "Capacity-Seeking")) rule_ = Rule::highest_throughput;
+  if (profile_ == CapacityProfile::low_latency_interactive) rule_ = Rule::lowest_rtt;
+  if (profile_ == CapacityProfile::low_latency_non_interactive) rule_ = Rule::low_rtt;
+  if (profile_ == CapacityProfile::constant_rate_streaming && rate_ > 0) rule_ = Rule::fits_rate;
+  if (profile_ == CapacityProfile::capacity_seeking) rule_ = Rule::highest_throughput;
 }
 
 std::uint64_t PathRanking::place(const PathQuality& path) const noexcept {
@@ -74,10 +75,11 @@ std::uint64_t PathRanking::place(const PathQuality& path) const noexcept {
 std::string PathRanking::text(const PathQuality& path) const {
   const bool by_rtt = rule_ == Rule::lowest_rtt || rule_ == Rule::low_rtt;
   if (!any()) return {};
+  const std::string profile(kCapacityProfileWords[static_cast<std::size_t>(profile_) - 1]);
   if (by_rtt && path.rtt > Duration{})
-    return std::format("{}: round trip {:.1f} ms", profile_, double(microseconds(path.rtt)) / 1e3);
-  if (!by_rtt && path.throughput > 0) return std::format("{}: {:.1f} Mbit/s", profile_, double(path.throughput) / 1e6);
-  return profile_ + (by_rtt ? ": its round trip is not known" : ": its throughput is not known");
+    return std::format("{}: round trip {:.1f} ms", profile, double(microseconds(path.rtt)) / 1e3);
+  if (!by_rtt && path.throughput > 0) return std::format("{}: {:.1f} Mbit/s", profile, double(path.throughput) / 1e6);
+  return profile + (by_rtt ? ": its round trip is not known" : ": its throughput is not known");
 }
 
 }  // namespace trellis

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "trellis/clock.h"
+#include "trellis/message.h"
 #include "trellis/property.h"
 
 namespace trellis {
@@ -47,7 +48,7 @@ class PathRanking {
  private:
   enum class Rule : std::uint8_t { none, lowest_rtt, low_rtt, fits_rate, highest_throughput };
   Rule rule_ = Rule::none;
-  std::string profile_;
+  CapacityProfile profile_ = CapacityProfile::best_effort;
   std::uint64_t rate_ = 0;  // bits per second that a path has to carry
 };
 
