@@ -34,6 +34,9 @@ function(trellis_add_plugin name)
   add_library(${name} MODULE ${plugin_SOURCES})
   target_link_libraries(${name} PRIVATE Trellis::api ${plugin_LIBRARIES})
   target_compile_options(${name} PRIVATE -Wall -Wextra -Wconversion)
+  if(COMMAND trellis_use_std_headers) # in Trellis' own tree
+    trellis_use_std_headers(${name})
+  endif()
   # Nodelete: the framework never unloads a plugin, and neither shall the end of a process. The map keeps the classes of
   # libraries, which some headers mark as visible, to the plugin itself.
   target_link_options(${name} PRIVATE -Wl,-z,now -Wl,-z,nodelete

@@ -16,7 +16,7 @@
 #include "rows.h"
 
 namespace trellis::bench {
-namespace {
+namespace accept_rate_row {
 
 constexpr std::size_t kBurst = 64;
 constexpr std::size_t kBursts = 200;
@@ -89,9 +89,10 @@ double ours() {
   return rate(bursts);
 }
 
-}  // namespace
+}  // namespace accept_rate_row
 
 Row accept_rate() {
+  using namespace accept_rate_row;
   return {.name = "accept-rate",
           .about = "TCP connections accepted per second by one loop; baseline: accept4 and epoll",
           .unit = "k/s",

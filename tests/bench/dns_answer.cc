@@ -20,7 +20,7 @@
 #include "rows.h"
 
 namespace trellis::bench {
-namespace {
+namespace dns_answer_row {
 
 constexpr std::size_t kConnections = 1000;
 constexpr double kMicroseconds = 1e6;
@@ -123,9 +123,10 @@ double connect_by_address() {
   return laps.typical() * kMicroseconds;
 }
 
-}  // namespace
+}  // namespace dns_answer_row
 
 Row dns_answer() {
+  using namespace dns_answer_row;
   return {.name = "dns-answer",
           .about = "from a name server's answer on this machine to a TCP connection that is ready; at most 1 ms",
           .unit = "us",
@@ -136,6 +137,7 @@ Row dns_answer() {
 }
 
 Row dns_cached() {
+  using namespace dns_answer_row;
   return {.name = "dns-cached",
           .about = "a TCP connection to a name whose address is kept; baseline: to the address itself",
           .unit = "us",

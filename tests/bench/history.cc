@@ -14,7 +14,7 @@
 #include "rows.h"
 
 namespace trellis::bench {
-namespace {
+namespace history_row {
 
 constexpr std::size_t kConnections = 2000;
 constexpr std::size_t kRounds = 10;
@@ -79,15 +79,18 @@ Row row(const char* name, const char* about, double limit, std::function<double(
           .limit = limit};
 }
 
-}  // namespace
+}  // namespace history_row
 
 Row history_memory() {
+  using namespace history_row;
   return row("history-memory", "what history in memory adds to a TCP set-up", 20, [] { return added_by(""); });
 }
 Row history_sqlite() {
+  using namespace history_row;
   return row("history-sqlite", "what a state file of SQLite's adds to a TCP set-up", 200, with_sqlite);
 }
 Row history_broken() {
+  using namespace history_row;
   return row("history-broken", "what a state file that cannot be used adds to a TCP set-up", 20,
              [] { return added_by(sqlite_in("/proc/self/nothing/state.sqlite")); });
 }

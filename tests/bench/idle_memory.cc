@@ -14,7 +14,7 @@
 #include "rows.h"
 
 namespace trellis::bench {
-namespace {
+namespace idle_memory_row {
 
 constexpr rlim_t kConnections = 10'000;
 constexpr rlim_t kOtherDescriptors = 100;
@@ -57,9 +57,10 @@ double ours() {
   return static_cast<double>(allocation_count().live_bytes - before) / static_cast<double>(2 * n);
 }
 
-}  // namespace
+}  // namespace idle_memory_row
 
 Row idle_memory() {
+  using namespace idle_memory_row;
   return {.name = "idle-memory",
           .about = "memory of an idle TCP connection in user space, per end, with 10 000 of them",
           .unit = "bytes",

@@ -11,7 +11,7 @@
 #include "rows.h"
 
 namespace trellis::bench {
-namespace {
+namespace layer_cost_row {
 
 constexpr std::size_t kBatch = 32;
 constexpr int kChunks = 1280;  // in a lap
@@ -112,9 +112,10 @@ double ours() {
   return median(std::move(differences)) * kNanoseconds;
 }
 
-}  // namespace
+}  // namespace layer_cost_row
 
 Row layer_cost() {
+  using namespace layer_cost_row;
   return {.name = "layer-cost",
           .about = "what each chunk costs in a layer that passes batches of 32 on",
           .unit = "ns",

@@ -8,7 +8,7 @@
 #include "rows.h"
 
 namespace trellis::bench {
-namespace {
+namespace netlab_row {
 
 using namespace std::chrono_literals;
 using netlab::ClientServer;
@@ -45,9 +45,10 @@ double worst_of_ten(const Measure& measure) {
   return std::ranges::max(found);
 }
 
-}  // namespace
+}  // namespace netlab_row
 
 Row netlab_round_trip() {
+  using namespace netlab_row;
   return {.name = "netlab-round-trip",
           .about = "the network lab's round trips of 1, 10, 20 and 50 ms: the worst deviation",
           .unit = "ms",
@@ -60,6 +61,7 @@ Row netlab_round_trip() {
 }
 
 Row netlab_rate() {
+  using namespace netlab_row;
   return {.name = "netlab-rate",
           .about = "the network lab's rates of 5, 25 and 100 Mbit/s: the worst deviation, as a part of the rate",
           .unit = "",
@@ -72,6 +74,7 @@ Row netlab_rate() {
 }
 
 Row netlab_parallel_round_trip() {
+  using namespace netlab_row;
   return {.name = "netlab-parallel-round-trip",
           .about = "ten network labs at once, 20 ms each: the worst deviation",
           .unit = "ms",
@@ -80,6 +83,7 @@ Row netlab_parallel_round_trip() {
 }
 
 Row netlab_parallel_rate() {
+  using namespace netlab_row;
   return {.name = "netlab-parallel-rate",
           .about = "ten network labs at once, 10 Mbit/s each: the worst deviation, as a part of the rate",
           .unit = "",

@@ -9,7 +9,7 @@
 #include "rows.h"
 
 namespace trellis::bench {
-namespace {
+namespace paths_row {
 
 constexpr int kPaths = 1000;
 constexpr std::size_t kListings = 30;
@@ -68,10 +68,15 @@ Row row(const char* name, const char* about, double (*ours)()) {
   return {.name = name, .about = about, .unit = "ms", .ours = ours, .limit = 20};
 }
 
-}  // namespace
+}  // namespace paths_row
 
-Row paths_listed() { return row("paths-listed", "listing the paths of a host with 1000 addresses", list_addresses); }
+Row paths_listed() {
+  using namespace paths_row;
+  return row("paths-listed", "listing the paths of a host with 1000 addresses", list_addresses);
+}
+
 Row interfaces_listed() {
+  using namespace paths_row;
   return row("interfaces-listed", "listing the paths of a host with 1000 interfaces", list_interfaces);
 }
 

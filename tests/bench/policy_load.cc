@@ -12,7 +12,7 @@
 #include "rows.h"
 
 namespace trellis::bench {
-namespace {
+namespace policy_load_row {
 
 constexpr int kStacks = 50;
 constexpr int kLoads = 51;
@@ -47,9 +47,10 @@ double ours() {
   return median(loads) * kMilliseconds;
 }
 
-}  // namespace
+}  // namespace policy_load_row
 
 Row policy_load() {
+  using namespace policy_load_row;
   return {.name = "policy-load",
           .about = "reading, composing and checking a policy of 50 stacks, all pairs of them",
           .unit = "ms",

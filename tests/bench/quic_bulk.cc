@@ -9,7 +9,7 @@
 #include "tls_ends.h"
 
 namespace trellis::bench {
-namespace {
+namespace quic_bulk_row {
 
 constexpr std::size_t kTotal = std::size_t{500} << 20;
 constexpr std::uint32_t kMessage = 64 << 10;
@@ -47,9 +47,10 @@ Used send_raw(std::uint16_t port) {
 Transfer ours() { return our_transfer(quic_stack(), {.bytes = kTotal, .message = kMessage}); }
 Transfer raw() { return transfer(kTotal, receive_raw, send_raw); }
 
-}  // namespace
+}  // namespace quic_bulk_row
 
 Row quic_bulk_cpu() {
+  using namespace quic_bulk_row;
   return {.name = "quic-bulk-cpu",
           .about = "processor time of both ends per GiB over one QUIC stream, AES-128-GCM; baseline: a loop on ngtcp2",
           .unit = "s/GiB",
@@ -60,6 +61,7 @@ Row quic_bulk_cpu() {
 }
 
 Row quic_bulk_rate() {
+  using namespace quic_bulk_row;
   return {.name = "quic-bulk-rate",
           .about = "the same transfer, throughput",
           .unit = "GiB/s",
@@ -71,6 +73,7 @@ Row quic_bulk_rate() {
 }
 
 Row quic_bulk_tcp() {
+  using namespace quic_bulk_row;
   return {.name = "quic-bulk-tcp",
           .about = "throughput over one QUIC stream; baseline: the same over TCP, without encryption, by Trellis",
           .unit = "GiB/s",
@@ -81,6 +84,7 @@ Row quic_bulk_tcp() {
 }
 
 Row quic_streams() {
+  using namespace quic_bulk_row;
   return {.name = "quic-streams",
           .about = "throughput over 100 QUIC streams at once; baseline: over one",
           .unit = "GiB/s",

@@ -10,7 +10,7 @@
 #include "transfer.h"
 
 namespace trellis::bench {
-namespace {
+namespace quic_datagrams_row {
 
 constexpr std::size_t kCount = 1'000'000;
 constexpr std::size_t kLeast = kCount / 100 * 95;
@@ -116,9 +116,10 @@ double rate(const Transfer& transfer) {
   return transfer.gibibytes_per_second / kGibibytes * kCount / kThousand;
 }
 
-}  // namespace
+}  // namespace quic_datagrams_row
 
 Row quic_datagrams() {
+  using namespace quic_datagrams_row;
   return {.name = "quic-datagrams",
           .about = "QUIC datagrams of 1200 bytes per second, a million of them; baseline: a loop on ngtcp2",
           .unit = "k/s",

@@ -12,7 +12,7 @@
 #include "tls_ends.h"
 
 namespace trellis::bench {
-namespace {
+namespace quic_slow_reader_row {
 
 constexpr std::size_t kTotal = std::size_t{1} << 30;
 constexpr std::uint32_t kMessage = 64 << 10;
@@ -101,9 +101,10 @@ double growth_of_an_end() {
   return std::max(growth.most(), *at_reader);
 }
 
-}  // namespace
+}  // namespace quic_slow_reader_row
 
 Row quic_slow_reader() {
+  using namespace quic_slow_reader_row;
   return {
       .name = "quic-slow-reader",
       .about = "memory that an end of a QUIC connection grows by while 1 GiB goes to an application that reads slowly",

@@ -17,7 +17,7 @@
 #include "transfer.h"
 
 namespace trellis::bench {
-namespace {
+namespace sctp_bulk_row {
 
 constexpr std::size_t kTotal = std::size_t{96} << 20;
 constexpr std::uint32_t kMessage = 64 << 10;
@@ -126,9 +126,10 @@ Used send_ours(std::uint16_t port) {
 Transfer ours() { return transfer(kTotal, receive_ours, send_ours); }
 Transfer bare() { return transfer(kTotal, receive_bare, send_bare); }
 
-}  // namespace
+}  // namespace sctp_bulk_row
 
 Row sctp_bulk_cpu() {
+  using namespace sctp_bulk_row;
   return {.name = "sctp-bulk-cpu",
           .about = "processor time of both ends per GiB over SCTP in UDP, messages of 64 KiB; baseline: bare usrsctp",
           .unit = "s/GiB",
@@ -139,6 +140,7 @@ Row sctp_bulk_cpu() {
 }
 
 Row sctp_bulk_rate() {
+  using namespace sctp_bulk_row;
   return {.name = "sctp-bulk-rate",
           .about = "throughput of the same transfer",
           .unit = "GiB/s",

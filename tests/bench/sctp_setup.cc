@@ -10,7 +10,7 @@
 #include "rows.h"
 
 namespace trellis::bench {
-namespace {
+namespace sctp_setup_row {
 
 constexpr std::size_t kTimes = 600;
 
@@ -57,9 +57,10 @@ double ours() {
   return 1 / laps.typical();
 }
 
-}  // namespace
+}  // namespace sctp_setup_row
 
 Row sctp_setup() {
+  using namespace sctp_setup_row;
   return {.name = "sctp-setup",
           .about = "SCTP associations a second, set up and aborted, both ends on one loop; baseline: bare usrsctp",
           .unit = "/s",

@@ -11,7 +11,7 @@
 #include "rows.h"
 
 namespace trellis::bench {
-namespace {
+namespace sctp_streams_row {
 
 using namespace std::chrono_literals;
 
@@ -106,9 +106,10 @@ double p99(std::size_t streams) {
   return delays.seconds[delays.seconds.size() * 99 / 100] * kMilliseconds;
 }
 
-}  // namespace
+}  // namespace sctp_streams_row
 
 Row sctp_streams() {
+  using namespace sctp_streams_row;
   return {.name = "sctp-streams",
           .about = "99 of 100 messages arrive within, 1 % loss, 20 ms round trip, 1000 streams; baseline: one stream",
           .unit = "ms",

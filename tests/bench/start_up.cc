@@ -13,7 +13,7 @@
 #include "rows.h"
 
 namespace trellis::bench {
-namespace {
+namespace start_up_row {
 
 constexpr int kProbes = 9;
 constexpr double kMilliseconds = 1e3;
@@ -55,9 +55,10 @@ double ours() {
   return median(created) * kMilliseconds;
 }
 
-}  // namespace
+}  // namespace start_up_row
 
 int probe_start_up() {
+  using namespace start_up_row;
   const double begin = now();
   const Ours ours;
   const double ready = now();
@@ -66,6 +67,7 @@ int probe_start_up() {
 }
 
 Row start_up() {
+  using namespace start_up_row;
   return {.name = "start-up",
           .about = "from main() until initiate() can be called with the default policy, in a new process",
           .unit = "ms",

@@ -16,7 +16,7 @@
 #include "rows.h"
 
 namespace trellis::bench {
-namespace {
+namespace tcp_bulk_row {
 
 constexpr std::size_t kTotal = std::size_t{1} << 30;
 constexpr std::uint32_t kMessage = 64 << 10;
@@ -96,9 +96,10 @@ Used send_raw(std::uint16_t port) {
 Transfer baseline() { return transfer(kTotal, receive_raw, send_raw); }
 Transfer ours() { return our_transfer("tcp", {.bytes = kTotal, .message = kMessage}); }
 
-}  // namespace
+}  // namespace tcp_bulk_row
 
 Row tcp_bulk_cpu() {
+  using namespace tcp_bulk_row;
   return {.name = "tcp-bulk-cpu",
           .about = "processor time of both ends per GiB over TCP, messages of 64 KiB; baseline: readv, writev, epoll",
           .unit = "s/GiB",
@@ -110,6 +111,7 @@ Row tcp_bulk_cpu() {
 }
 
 Row tcp_bulk_rate() {
+  using namespace tcp_bulk_row;
   return {.name = "tcp-bulk-rate",
           .about = "throughput of the same transfer",
           .unit = "GiB/s",

@@ -13,7 +13,7 @@
 #include "rows.h"
 
 namespace trellis::bench {
-namespace {
+namespace tcp_pingpong_row {
 
 constexpr std::size_t kLaps = 2000;
 constexpr int kRoundTrips = 20;  // in a lap
@@ -77,9 +77,10 @@ double ours() {
   return laps.typical() / kRoundTrips * kMicroseconds;
 }
 
-}  // namespace
+}  // namespace tcp_pingpong_row
 
 Row tcp_pingpong() {
+  using namespace tcp_pingpong_row;
   return {.name = "tcp-pingpong",
           .about = "a round trip of one byte over TCP; baseline: epoll, recv and send",
           .unit = "us",

@@ -15,7 +15,7 @@
 #include "trellis/address_text.h"
 
 namespace trellis::bench {
-namespace {
+namespace tcp_setup_row {
 
 constexpr std::size_t kConnections = 2200;
 constexpr double kMicroseconds = 1e6;
@@ -79,9 +79,10 @@ double to_name(bool raced) {
   return laps.typical() * kMicroseconds;
 }
 
-}  // namespace
+}  // namespace tcp_setup_row
 
 Row race_healthy() {
+  using namespace tcp_setup_row;
   return {.name = "race-healthy",
           .about = "initiate to ready where the first of two addresses of a name answers; baseline: it has one",
           .unit = "us",
@@ -92,6 +93,7 @@ Row race_healthy() {
 }
 
 Row tcp_setup() {
+  using namespace tcp_setup_row;
   return {.name = "tcp-setup",
           .about = "initiate to ready over the loopback; baseline: non-blocking connect and epoll",
           .unit = "us",

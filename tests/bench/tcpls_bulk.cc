@@ -5,7 +5,7 @@
 #include "tls_ends.h"
 
 namespace trellis::bench {
-namespace {
+namespace tcpls_bulk_row {
 
 constexpr std::size_t kMebibyte = 1 << 20;
 constexpr std::uint32_t kMessage = 16 << 10;
@@ -19,9 +19,10 @@ double streams_rate(std::size_t streams) {
       .gibibytes_per_second;
 }
 
-}  // namespace
+}  // namespace tcpls_bulk_row
 
 Row tcpls_bulk_cpu() {
+  using namespace tcpls_bulk_row;
   return {.name = "tcpls-bulk-cpu",
           .about = "processor time of both ends per GiB over TCPLS, one stream; baseline: our tls/tcp",
           .unit = "s/GiB",
@@ -32,6 +33,7 @@ Row tcpls_bulk_cpu() {
 }
 
 Row tcpls_bulk_rate() {
+  using namespace tcpls_bulk_row;
   return {.name = "tcpls-bulk-rate",
           .about = "throughput of the same transfer",
           .unit = "GiB/s",
@@ -42,6 +44,7 @@ Row tcpls_bulk_rate() {
 }
 
 Row tcpls_bare_cpu() {
+  using namespace tcpls_bulk_row;
   return {.name = "tcpls-bare-cpu",
           .about = "as tcpls-bulk-cpu, but nothing is kept for a failover",
           .unit = "s/GiB",
@@ -52,6 +55,7 @@ Row tcpls_bare_cpu() {
 }
 
 Row tcpls_bare_rate() {
+  using namespace tcpls_bulk_row;
   return {.name = "tcpls-bare-rate",
           .about = "throughput of the same transfer",
           .unit = "GiB/s",
@@ -62,6 +66,7 @@ Row tcpls_bare_rate() {
 }
 
 Row tcpls_streams() {
+  using namespace tcpls_bulk_row;
   return {.name = "tcpls-streams",
           .about = "throughput of 1000 streams of 1 MiB over one TCPLS connection; baseline: one stream of 1000 MiB",
           .unit = "GiB/s",

@@ -9,7 +9,7 @@
 #include "transfer.h"
 
 namespace trellis::bench {
-namespace {
+namespace tcpls_join_row {
 
 constexpr int kSessions = 60;
 constexpr int kJoins = 7;  // of each session
@@ -62,9 +62,10 @@ double server_cpu(int joins) {
   return used->cpu;
 }
 
-}  // namespace
+}  // namespace tcpls_join_row
 
 Row tcpls_join() {
+  using namespace tcpls_join_row;
   return {.name = "tcpls-join",
           .about = "server's processor time for a connection that joins; baseline: a session with a full handshake",
           .unit = "us",

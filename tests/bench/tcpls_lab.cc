@@ -15,7 +15,7 @@
 #include "trellis/path.h"
 
 namespace trellis::bench {
-namespace {
+namespace tcpls_lab_row {
 
 using namespace std::chrono_literals;
 using netlab::ClientServer;
@@ -245,9 +245,10 @@ double one_by_one() {
   return sum;
 }
 
-}  // namespace
+}  // namespace tcpls_lab_row
 
 Row tcpls_reset_pause() {
+  using namespace tcpls_lab_row;
   return {.name = "tcpls-reset-pause",
           .about = "the pause of a stream whose connection is reset; limit: a round trip of the other path and 5 ms",
           .unit = "ms",
@@ -256,6 +257,7 @@ Row tcpls_reset_pause() {
 }
 
 Row tcpls_black_hole_pause() {
+  using namespace tcpls_lab_row;
   return {.name = "tcpls-black-hole-pause",
           .about = "the same when the path swallows everything; limit: user-timeout-ms, a round trip and 20 ms",
           .unit = "ms",
@@ -264,6 +266,7 @@ Row tcpls_black_hole_pause() {
 }
 
 Row tcpls_paths() {
+  using namespace tcpls_lab_row;
   return {.name = "tcpls-paths",
           .about = "throughput over two paths of 25 Mbit/s each; baseline: the sum of TCP over one and over the other",
           .unit = "Mbit/s",

@@ -17,7 +17,7 @@
 #include "tls_ends.h"
 
 namespace trellis::bench {
-namespace {
+namespace tls_bulk_row {
 
 constexpr std::size_t kTotal = std::size_t{512} << 20;
 constexpr std::uint32_t kRecord = 16 << 10;
@@ -137,9 +137,10 @@ Transfer ours() { return our_transfer(tls_stack(), {.bytes = kTotal, .message = 
 Transfer openssl() { return transfer(kTotal, receive_openssl, send_openssl); }
 Transfer botan() { return transfer(kTotal, receive_botan, send_botan); }
 
-}  // namespace
+}  // namespace tls_bulk_row
 
 Row tls_bulk_cpu() {
+  using namespace tls_bulk_row;
   return {.name = "tls-bulk-cpu",
           .about = "processor time of both ends per GiB over TLS, AES-128-GCM; baseline: OpenSSL, 16 KiB at a time",
           .unit = "s/GiB",
@@ -150,6 +151,7 @@ Row tls_bulk_cpu() {
 }
 
 Row tls_bulk_rate() {
+  using namespace tls_bulk_row;
   return {.name = "tls-bulk-rate",
           .about = "throughput of the same transfer",
           .unit = "GiB/s",
@@ -160,6 +162,7 @@ Row tls_bulk_rate() {
 }
 
 Row tls_bulk_botan() {
+  using namespace tls_bulk_row;
   return {.name = "tls-bulk-botan",
           .about = "throughput of the same transfer; baseline: Botan's TLS channel on plain sockets",
           .unit = "GiB/s",

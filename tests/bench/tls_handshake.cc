@@ -17,7 +17,7 @@
 #include "tls_ends.h"
 
 namespace trellis::bench {
-namespace {
+namespace tls_handshake_row {
 
 constexpr std::size_t kHandshakes = 300;
 
@@ -100,9 +100,10 @@ double baseline(bool resume) {
   return 1 / laps.typical();
 }
 
-}  // namespace
+}  // namespace tls_handshake_row
 
 Row tls_handshakes() {
+  using namespace tls_handshake_row;
   return {.name = "tls-handshakes",
           .about = "full handshakes a second, both ends, over loopback TCP; baseline: Botan's channel on plain sockets",
           .unit = "/s",
@@ -114,6 +115,7 @@ Row tls_handshakes() {
 }
 
 Row tls_resumptions() {
+  using namespace tls_handshake_row;
   return {.name = "tls-resumptions",
           .about = "the same for handshakes that go on where an earlier one ended, a ticket for each",
           .unit = "/s",

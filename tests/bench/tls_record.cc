@@ -20,7 +20,7 @@
 #include "rows.h"
 
 namespace trellis::bench {
-namespace {
+namespace tls_record_row {
 
 constexpr std::size_t kRecords = 32;  // in a lap
 constexpr std::size_t kLaps = 2000;
@@ -131,9 +131,10 @@ double botan() {
   return rate(laps);
 }
 
-}  // namespace
+}  // namespace tls_record_row
 
 Row tls_record() {
+  using namespace tls_record_row;
   return {.name = "tls-record",
           .about = "sealing and opening TLS records of 16 KiB in memory, against Botan's channel",
           .unit = "GB/s",

@@ -16,7 +16,7 @@
 #include "rows.h"
 
 namespace trellis::bench {
-namespace {
+namespace udp_rate_row {
 
 constexpr std::uint32_t kDatagram = 1200;
 constexpr std::size_t kBurst = 64;  // 147 KB as the kernel counts them; a socket's buffer has 208 KB by default
@@ -108,9 +108,10 @@ double ours() {
   return rate(bursts);
 }
 
-}  // namespace
+}  // namespace udp_rate_row
 
 Row udp_rate() {
+  using namespace udp_rate_row;
   return {.name = "udp-rate",
           .about =
               "UDP datagrams of 1200 bytes per second; baseline: sendmmsg and recvmmsg of 64, each one by itself in "
