@@ -159,7 +159,10 @@ void ListenerCore::attach(ProtocolInstance& instance, LowerPort offered) noexcep
   Stack* const stack = take_offer(offered);
   if (stack == nullptr) return;
   const auto session = sessions_.find(&instance);
-  if (session != sessions_.end() && session->second->trunk()->takes_lowers())
+  // RFC 9622 section 6.2.14: with multipath Disabled neither side adds paths, nor moves to another one.
+  const bool one_path = plan_.wishes.prohibit.has(Feature::path_migration);
+  if (one_path) log(Severity::info, "a connection that joins a session was refused: multipath is Disabled");
+  if (!one_path && session != sessions_.end() && session->second->trunk()->takes_lowers())
     return session->second->trunk()->lowers().adopt(*stack, true);
   stack->top_link().upper = nullptr;
   stack->abort(0);

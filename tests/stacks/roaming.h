@@ -39,8 +39,9 @@ struct Roaming : testing::Test {
   }
   /// A connection by which "hello" has arrived.
   void connect(Preconnection preconnection, const std::string& server_stack = {}) {
-    listener = Preconnection(*framework)
-                   .stack(server_stack.empty() ? text : server_stack)
+    Preconnection passive(*framework);
+    if (!server_multipath.empty()) passive.set("multipath", server_multipath);
+    listener = passive.stack(server_stack.empty() ? text : server_stack)
                    .local({.host = {}, .port = 4433})
                    .listen(server.loop(), {.listening = [this](const Address&) { listening = true; },
                                            .received =
@@ -94,6 +95,7 @@ struct Roaming : testing::Test {
   SimLink& uplink = network.link(router.add_interface("eth0", {"192.0.2.1"}),
                                  server.add_interface("eth0", {"192.0.2.7"}), {.delay = 5ms});
   std::unique_ptr<Framework> framework;
+  std::string server_multipath;  // empty: not set
   Listener listener;
   std::unique_ptr<Talker> talker;
   std::vector<std::unique_ptr<Talker>> peers;

@@ -105,6 +105,17 @@ TEST_F(RoamingTcpls, AListenerTakesWhatTheClientAdds) {
   EXPECT_EQ(std::ranges::count(TcplsWorld::connections(*peers[0]), ';'), 1) << TcplsWorld::connections(*peers[0]);
 }
 
+// API-126: a Listener whose multipath is Disabled refuses what joins; the session stays whole.
+TEST_F(RoamingTcpls, AListenerWithMultipathDisabledTakesNoJoins) {
+  server_multipath = "Disabled";
+  connect(to_server(TcplsWorld::stack("standby=1")).set("multipath", std::string("Active")));
+  world.run_for(2s);
+  EXPECT_FALSE(TcplsWorld::connections(*peers[0]).contains(";")) << TcplsWorld::connections(*peers[0]);
+  EXPECT_FALSE(connections().contains("in reserve,wwan0")) << connections();
+  arrives(" on one path");
+  EXPECT_FALSE(talker->failed);
+}
+
 // TCPLS-81: a better way out comes up, and the session moves there: before the one in use is given up.
 TEST_F(RoamingTcpls, MovesWhenABetterPathComesUp) {
   client.interface("wlan0").set_up(false);

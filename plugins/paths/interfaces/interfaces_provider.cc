@@ -155,7 +155,7 @@ class Watching final : public PathProvider::Watch, SocketEvents, RtnetlinkSink, 
     table_.forget_offers(executor_.now());
     version_ = system_dns_version(places_);
     Faults faults;
-    std::vector<Path> paths = table_.paths(places_, faults);
+    std::vector<Path> paths = table_.paths(places_that_are_there(places_), faults);
     for (const std::string& fault : faults) observer_.passed_over(fault);
     for (Path& path : paths) {
       path.id = id_of(path);

@@ -271,9 +271,11 @@ std::vector<std::byte> listing_request(std::uint16_t type, std::uint32_t sequenc
   struct {
     nlmsghdr header;
     std::array<std::byte, 16> body;  // as long as the longest of the three, all zero: of every family
+    rtattr head{.rta_len = RTA_LENGTH(sizeof(std::uint32_t)), .rta_type = IFLA_EXT_MASK};
+    std::uint32_t mask = RTEXT_FILTER_SKIP_STATS;  // the kernel's counters of a link cost it more than all the rest
   } request{};
   static_assert(sizeof(ifinfomsg) == 16 && sizeof(ifaddrmsg) == 8 && sizeof(rtmsg) == 12);
-  const std::size_t body = type == RTM_GETLINK   ? sizeof(ifinfomsg)
+  const std::size_t body = type == RTM_GETLINK   ? sizeof request - sizeof request.header
                            : type == RTM_GETADDR ? sizeof(ifaddrmsg)
                                                  : sizeof(rtmsg);
   request.header.nlmsg_len = static_cast<std::uint32_t>(sizeof request.header + body);

@@ -103,6 +103,13 @@ void add_system_dns(const SystemDnsPlaces& places, unsigned index, Provisioning&
     read_file(places.networkd, index, "DNS", provisioning, faults);
 }
 
+SystemDnsPlaces places_that_are_there(SystemDnsPlaces places) {
+  for (std::string* const folder : {&places.resolved, &places.networkd}) {
+    if (changed_at(*folder) == 0) folder->clear();
+  }
+  return places;
+}
+
 std::int64_t system_dns_version(const SystemDnsPlaces& places) noexcept {
   return changed_at(places.resolved) ^ (changed_at(places.networkd) << 1);
 }

@@ -18,6 +18,9 @@ struct SystemDnsPlaces {
 /// and words that make no sense are passed over, and told.
 void add_system_dns(const SystemDnsPlaces& places, unsigned index, Provisioning& provisioning, Faults& faults);
 
+/// Without those that do not exist: a thousand interfaces need not look for their files there.
+SystemDnsPlaces places_that_are_there(SystemDnsPlaces places);
+
 /// Changes whenever something in the places does: times of the folders, into which files are moved when they are new.
 std::int64_t system_dns_version(const SystemDnsPlaces& places) noexcept;
 
