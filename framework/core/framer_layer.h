@@ -1,5 +1,5 @@
-// framer_layer.h: makes a Framer a layer of a stack: messages above; below a bytestream, or messages or datagrams that hold
-// whole messages.
+// framer_layer.h: makes a Framer a layer of a stack: messages above; below a bytestream, or messages or datagrams that
+// hold whole messages.
 #pragma once
 #include <memory>
 #include <string>
@@ -11,8 +11,8 @@ namespace trellis {
 
 class PrependedFramer;
 
-/// A framing as a protocol: for composition, and to make one FramerLayer per connection. As a layer of messages it stands
-/// on a bytestream, as one of datagrams on datagrams.
+/// A framing as a protocol: for composition, and to make one FramerLayer per connection. As a layer of messages it
+/// stands on a bytestream, as one of datagrams on datagrams.
 class FramerProtocol final : public Protocol {
  public:
   /// `name` is what policies and error messages call it.

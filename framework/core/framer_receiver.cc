@@ -31,7 +31,7 @@ void FramerReceiver::discard() noexcept {
 
 Result<void> FramerReceiver::receive(Batch& batch) noexcept {
   if (own_) push_own();
-  while (may_look() && !own_) {
+  while (may_look()) {
     if (passes_ && !in_piece_) {
       pass(batch);
       break;

@@ -1,5 +1,5 @@
-// framer_receiver.h: one framer at work in the direction to the application: bytes, or messages and datagrams of the layer
-// below, become messages, or parts of them where a message is larger than a window.
+// framer_receiver.h: one framer at work in the direction to the application: bytes, or messages and datagrams of the
+// layer below, become messages, or parts of them where a message is larger than a window.
 //
 // The bytes of a message are never copied. What came up stays in the link's batch until its piece is known, and is then
 // cut out of it; only a header that a block's edge has cut is copied, to show it to the framer in one span.
@@ -36,7 +36,7 @@ class FramerReceiver {
 
  private:
   enum class Mode : std::uint8_t { starting, open, discarding };
-  bool may_look() const noexcept { return mode_ != Mode::open || upper_.credit() > 0; }
+  bool may_look() const noexcept { return mode_ != Mode::open || (upper_.credit() > 0 && !own_); }
   Result<bool> next_piece(Batch& batch) noexcept;
   Result<Framer::Piece> parse(Batch& batch) noexcept;
   bool look_further(const Batch& batch) noexcept;

@@ -1,5 +1,5 @@
-// framer_sender.h: one framer at work in the direction from the application: parts of messages become bytes, or messages
-// and datagrams of the layer below.
+// framer_sender.h: one framer at work in the direction from the application: parts of messages become bytes, or
+// messages and datagrams of the layer below.
 #pragma once
 #include <memory>
 #include <string>

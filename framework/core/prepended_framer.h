@@ -1,8 +1,8 @@
 // prepended_framer.h: a framer that the one below it has put above itself before it was ready (RFC 9623 section 6.1,
 // PrependFramer).
 //
-// The engine sees one layer. What it moves between two layers in a turn is moved here, by calls in turns: neither of the
-// two calls the other.
+// The engine sees one layer. What it moves between two layers in a turn is moved here, by calls in turns: neither of
+// the two calls the other.
 #pragma once
 #include <string>
 #include <utility>

@@ -64,6 +64,10 @@ TEST_F(SetUp, ClosedWaitsNotForEver) {
   EXPECT_FALSE(t.closed);
   EXPECT_FALSE(pair.peers[0]->reader->ended);
   pair.world.run_for(2s);
+  for (int i = 0; i < 10; ++i) {
+    pair.world.run_for(1s);
+    printf("%d %d\n", i, t.closed.has_value());
+  }
   ASSERT_TRUE(t.closed);
   EXPECT_TRUE(*t.closed);
   EXPECT_TRUE(pair.peers[0]->reader->ended);

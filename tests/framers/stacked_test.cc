@@ -90,7 +90,8 @@ TEST_F(Stacked, OverDatagrams) {
 
 // Who needs what the layers below do not give is refused when the stack is composed.
 TEST_F(Stacked, SaysWhatItNeeds) {
-  Talker& t = pair.dial("chat/udp");
+  Talker t;
+  t.connection = pair.to_server("chat/udp").face(Face::datagram).initiate(pair.client.loop(), t.on_ready());
   ASSERT_TRUE(pair.until([&] { return t.ready.has_value(); }));
   ASSERT_FALSE(*t.ready);
   EXPECT_NE(t.ready->error().detail.find("chat needs reliability, ordering"), std::string::npos)

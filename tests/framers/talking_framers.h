@@ -1,5 +1,5 @@
-// talking_framers.h: framers that talk before and after the application. Chat says hello, says goodbye, answers pings and
-// labels messages; StartTls asks the peer whether to encipher and then gets out of the way.
+// talking_framers.h: framers that talk before and after the application. Chat says hello, says goodbye, answers pings
+// and labels messages; StartTls asks the peer whether to encipher and then gets out of the way.
 #pragma once
 #include <cstring>
 #include <memory>

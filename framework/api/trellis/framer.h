@@ -83,9 +83,9 @@ class Framer {
     return {};
   }
   /// The application sends nothing more (IMPL-71, Stop): before the end, or before the half-close, of the layer below.
-  /// Called once, after the last message was framed, unless the Connection is aborted, fails or passes through. A framer
-  /// that waits for an answer says closed() from parse(); without it closing goes on after kFramerStopPatience, or when
-  /// the peer ends.
+  /// Called once, after the last message was framed, unless the Connection is aborted, fails or passes through. Who
+  /// waits for an answer says closed() from parse(); without it closing goes on after kFramerStopPatience, or when the
+  /// peer ends.
   virtual Result<void> stop(FramerHost& host) noexcept {
     host.closed();
     return {};
