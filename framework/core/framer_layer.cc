@@ -57,6 +57,7 @@ FramerLayer::~FramerLayer() = default;
 void FramerLayer::open(const OpenArgs& args) noexcept {
   args_ = &args;
   if (auto begun = framer_->start(*this, args); !begun) return fail_connection(std::move(begun.error()));
+  if (starting_ && args.passive) wait_for_peer(kFramerStartPatience);
   settle();
 }
 
@@ -88,13 +89,14 @@ void FramerLayer::annotate(std::string_view key, PropertyValue value) noexcept {
 void FramerLayer::ready() noexcept {
   if (!std::exchange(starting_, false)) return;
   stirred_ = true;
+  wait_no_more();
   sender_.open();
   receiver_.open();
   if (!above_) host_.ready();
 }
 void FramerLayer::closed() noexcept {
   stirred_ = stopped_ = true;
-  if (std::exchange(waiting_, false)) host_.deadline(TimePoint::max());
+  wait_no_more();
 }
 void FramerLayer::pass_through() noexcept {
   passes_ = true;
@@ -118,9 +120,9 @@ void FramerLayer::settle() noexcept {
   stirred_ = false;
   if (over_) return;
   if (std::max(sender_.own_waiting(), receiver_.own_waiting()) > kFramerOwnMost) {
-    return fail_connection(
-        {Reason::exhausted, 0, kFramerLayer,
-         "more than " + std::to_string(kFramerOwnMost) + " bytes of a framer itself wait to be taken"});
+    return fail_connection({Reason::exhausted, 0, kFramerLayer,
+                            receiver_.name() + ": more than " + std::to_string(kFramerOwnMost) +
+                                " bytes of the framer itself wait to be taken"});
   }
   if (above_ && !starting_) above_->open(*args_);
   sender_.on_credit();
@@ -217,8 +219,7 @@ bool FramerLayer::stop() noexcept {
     }
     stirred_ = false;
     sender_.on_credit();
-    waiting_ = !stopped_;
-    if (waiting_) host_.deadline(host_.executor().now() + kFramerStopPatience);
+    if (!stopped_) wait_for_peer(kFramerStopPatience);
   }
   if (waiting_ && closing_ && !receiver_.discards()) wait_for_last_word();
   return stopped_;
@@ -231,14 +232,27 @@ void FramerLayer::wait_for_last_word() noexcept {
   if (!lower_.empty()) host_.wake();
 }
 
+void FramerLayer::wait_for_peer(Duration patience) noexcept {
+  waiting_ = true;
+  host_.deadline(host_.executor().now() + patience);
+}
+
+void FramerLayer::wait_no_more() noexcept {
+  if (std::exchange(waiting_, false)) host_.deadline(TimePoint::max());
+}
+
 void FramerLayer::on_deadline() noexcept {
-  if (above_ && !above_->has_closed()) {
+  if (above_ && !starting_ && !above_->has_closed()) {
     above_->layer().on_deadline();
     return above_->move();
   }
   if (!waiting_ || over_) return;
-  host_.notify(Notice::soft_error, {Reason::timed_out, 0, kFramerLayer,
-                                    "the peer has not answered the framer's last bytes: closing without it"});
+  if (starting_)
+    return fail_connection(
+        {Reason::timed_out, 0, kFramerLayer, receiver_.name() + ": the peer has not finished the set-up in time"});
+  host_.notify(Notice::soft_error,
+               {Reason::timed_out, 0, kFramerLayer,
+                receiver_.name() + ": the peer has not answered the last bytes in time: closing without it"});
   closed();
   settle();
 }

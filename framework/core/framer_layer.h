@@ -64,6 +64,8 @@ class FramerLayer final : public ProtocolInstance, private FramerHost {
   void after_sending() noexcept;
   bool stop() noexcept;
   void wait_for_last_word() noexcept;
+  void wait_for_peer(Duration patience) noexcept;
+  void wait_no_more() noexcept;
   void fail_connection(Error error) noexcept;
 
   LayerHost& host_;

@@ -31,6 +31,7 @@ class FramerReceiver {
   Result<void> check_end(const Batch& left) const noexcept;  // the peer has finished: may it, here?
   void end() noexcept;                                       // it may: ends what was passed through
   std::size_t own_waiting() const noexcept { return own_ ? own_->bytes() : 0; }
+  const std::string& name() const noexcept { return name_; }
   bool discards() const noexcept { return mode_ == Mode::discarding; }
   bool holds_own() const noexcept { return own_ != nullptr; }
 

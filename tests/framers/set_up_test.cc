@@ -70,6 +70,20 @@ TEST_F(SetUp, ClosedWaitsNotForEver) {
   EXPECT_TRUE(*t.closed);
 }
 
+// Nor does one that connects and says nothing hold anything for ever.
+TEST_F(SetUp, WhoDoesNotTalkIsNotWaitedFor) {
+  pair.listen("chat/tcp");
+  Talker& t = pair.dial_ready("tcp");
+  t.read();
+  pair.world.run_for(9s);
+  EXPECT_FALSE(t.failed || t.reader->ended);
+  EXPECT_EQ(talk_facts.chats, 1);
+  pair.world.run_for(2s);
+  EXPECT_TRUE(t.failed || t.reader->ended);
+  EXPECT_EQ(talk_facts.chats, 0);
+  EXPECT_TRUE(pair.peers.empty());
+}
+
 // IMPL-70, IMPL-74: what it refuses before it is ready is one candidate; it starts anew with the next.
 TEST_F(SetUp, ARefusedCandidateLeavesTheRaceToOthers) {
   pair.listen("chat/tcp");

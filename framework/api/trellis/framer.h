@@ -94,6 +94,9 @@ class Framer {
 
 /// Bytes that a framer may ask to see at once, at most; its headers and delimiter searches must fit.
 inline constexpr std::size_t kFramerLookahead = 65536;
+/// How long a peer that connected to us is waited for between Framer::start() and FramerHost::ready(); who connects has
+/// the timeout of the Connection.
+inline constexpr Duration kFramerStartPatience = std::chrono::seconds(10);
 /// How long a peer is waited for between Framer::stop() and FramerHost::closed().
 inline constexpr Duration kFramerStopPatience = std::chrono::seconds(5);
 
