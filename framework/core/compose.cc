@@ -19,7 +19,8 @@ struct Part {
   std::string where;
   std::string plugin;
   OptionValues options;
-  std::unique_ptr<const Protocol> protocol;
+  std::shared_ptr<const Protocol> protocol;
+  const FramerProtocol* framer = nullptr;  // the protocol, when it is one
 };
 
 std::unexpected<Error> at(const std::string& where, Error error) {
@@ -42,17 +43,21 @@ Result<Registry::LayerKind> find(Registry& registry, const LayerSpec& spec) {
   return registry.layer(spec.name);
 }
 
-Result<std::unique_ptr<const Protocol>> configure(const ProtocolKind& kind, const std::string&,
-                                                  const Options& options) {
-  return kind.configure(options).transform(
-      [](std::unique_ptr<Protocol> made) { return std::unique_ptr<const Protocol>(std::move(made)); });
+Result<void> configure(const ProtocolKind& kind, Part& part) {
+  auto made = kind.configure(part.options);
+  if (!made) return fail(std::move(made));
+  part.protocol = std::move(*made);
+  return {};
 }
 
-Result<std::unique_ptr<const Protocol>> configure(const FramerKind& kind, const std::string& name,
-                                                  const Options& options) {
-  return kind.configure(options).transform([&](std::unique_ptr<Framing> framing) {
-    return std::unique_ptr<const Protocol>(framing ? framer_protocol(name, std::move(framing)) : nullptr);
-  });
+Result<void> configure(const FramerKind& kind, Part& part) {
+  auto made = kind.configure(part.options);
+  if (!made) return fail(std::move(made));
+  if (!*made) return {};
+  auto framer = std::make_shared<FramerProtocol>(part.name, std::move(*made));
+  part.framer = framer.get();
+  part.protocol = std::move(framer);
+  return {};
 }
 
 template <class Kind>
@@ -61,13 +66,11 @@ Result<Part> make_part(Registry& registry, const LayerSpec& spec, const Kind& ki
   auto options = OptionValues::check(owner, kind.options(), spec.options);
   if (!options) return fail(std::move(options));
   Part part{spec.name, spec.where, registry.provider(of, spec.name), std::move(*options), nullptr};
-  auto protocol = configure(kind, spec.name, part.options);
-  if (!protocol) {
-    protocol.error().detail.insert(0, owner + ": ");
-    return at(spec.where, std::move(protocol.error()));
+  if (auto configured = configure(kind, part); !configured) {
+    configured.error().detail.insert(0, owner + ": ");
+    return at(spec.where, std::move(configured.error()));
   }
-  if (!*protocol) return misfit(spec.where, owner + ": its plugin configured nothing, and gave no reason");
-  part.protocol = std::move(*protocol);
+  if (!part.protocol) return misfit(spec.where, owner + ": its plugin configured nothing, and gave no reason");
   return part;
 }
 
@@ -80,17 +83,26 @@ Result<Part> make_part(Registry& registry, const LayerSpec& spec) {
   return make_part(registry, spec, *std::get<const FramerKind*>(*kind), PluginKind::framer);
 }
 
+/// A framer makes messages of a bytestream, and of messages only where there is none: above another framer (API-201).
+bool stands_on_messages(const Part& part, Face above, const Protocol& below) {
+  return part.framer != nullptr && above == Face::message && below.traits(Face::bytestream).above != Face::bytestream &&
+         below.traits(Face::message).above == Face::message;
+}
+
 /// What the layers do when the topmost offers `face`: each says what it then wants from the one below.
 Result<std::vector<LayerTraits>> ask(const std::vector<Part>& top_down, Face face) {
   std::vector<LayerTraits> traits;
   std::string_view above = "the application";
-  for (const Part& part : top_down) {
+  for (std::size_t i = 0; i < top_down.size(); ++i) {
+    const Part& part = top_down[i];
     if (face == Face::none)
       return misfit(part.where, std::format("{} is a bottom layer and cannot stand on {}", above, part.name));
     traits.push_back(part.protocol->traits(face));
     if (traits.back().above != face) {
       return misfit(part.where, std::format("{} cannot offer {} the face {}", part.name, above, to_string(face)));
     }
+    if (i + 1 < top_down.size() && stands_on_messages(part, face, *top_down[i + 1].protocol))
+      traits.back() = part.framer->over_messages();
     face = traits.back().below;
     above = part.name;
   }
@@ -139,19 +151,9 @@ Result<std::shared_ptr<ComposedStack>> fit_any(const StackSpec& spec, const std:
   return misfit(spec.where, std::format("{} offers the application no face at all", top_down.front().name));
 }
 
-}  // namespace
-
-Result<std::shared_ptr<const ComposedStack>> compose(Registry& registry, const StackSpec& spec, Face wanted) {
-  if (spec.layers.empty() || spec.layers.size() > kLayersMax) {
-    return misfit(spec.where, std::format("stack {}: found {} layers, expected 1 to {}", in_quotes(spec.name),
-                                          spec.layers.size(), kLayersMax));
-  }
-  std::vector<Part> top_down;
-  for (const LayerSpec& layer : spec.layers) {
-    auto part = make_part(registry, layer);
-    if (!part) return fail(std::move(part));
-    top_down.push_back(std::move(*part));
-  }
+/// Makes a stack of parts, top first, and gives it what they own.
+Result<std::shared_ptr<const ComposedStack>> assemble(Registry& registry, const StackSpec& spec,
+                                                      std::vector<Part> top_down, Face wanted) {
   auto stack = fit_any(spec, top_down, wanted);
   if (!stack) return fail(std::move(stack));
   for (std::size_t i = 0; i < top_down.size(); ++i) {
@@ -159,10 +161,59 @@ Result<std::shared_ptr<const ComposedStack>> compose(Registry& registry, const S
     ComposedLayer& layer = (*stack)->layers[i];
     layer.options = std::move(part.options);
     layer.protocol = std::move(part.protocol);
+    layer.framer = part.framer;
     if (!std::ranges::contains((*stack)->plugins, part.plugin)) (*stack)->plugins.push_back(std::move(part.plugin));
   }
   (*stack)->proxied = uses_proxy(**stack);
+  (*stack)->registry = &registry;
   return std::shared_ptr<const ComposedStack>(std::move(*stack));
+}
+
+std::unexpected<Error> wrong_depth(const StackSpec& spec) {
+  return misfit(spec.where, std::format("stack {}: found {} layers, expected 1 to {}", in_quotes(spec.name),
+                                        spec.layers.size(), kLayersMax));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const ComposedStack>> compose(Registry& registry, const StackSpec& spec, Face wanted) {
+  if (spec.layers.empty() || spec.layers.size() > kLayersMax) return wrong_depth(spec);
+  std::vector<Part> top_down;
+  for (const LayerSpec& layer : spec.layers) {
+    auto part = make_part(registry, layer);
+    if (!part) return fail(std::move(part));
+    top_down.push_back(std::move(*part));
+  }
+  return assemble(registry, spec, std::move(top_down), wanted);
+}
+
+Result<std::shared_ptr<const ComposedStack>> with_framers(const std::shared_ptr<const ComposedStack>& stack,
+                                                          std::string_view framers, Face wanted) {
+  StackSpec spec{.name = std::string(framers), .layers = {}, .where = {}};
+  if (!framers.empty()) {
+    auto written = parse_stack(framers);
+    if (!written) return fail(std::move(written));
+    spec = std::move(*written);
+  }
+  std::vector<Part> top_down;
+  for (LayerSpec& layer : spec.layers) {
+    layer.kind = LayerSpec::Kind::framer;
+    auto part = make_part(*stack->registry, layer);
+    if (!part) return fail(std::move(part));
+    top_down.push_back(std::move(*part));
+  }
+  std::size_t kept = stack->layers.size();
+  while (stack->layers[kept - 1].framer != nullptr) --kept;  // the lowest layer of a stack is no framer
+  while (kept-- > 0) {
+    const ComposedLayer& layer = stack->layers[kept];
+    spec.layers.push_back({.name = layer.name});
+    const std::shared_ptr<const Protocol> shared(stack, layer.protocol.get());  // with the settings that it refers to
+    const auto of = layer.framer != nullptr ? PluginKind::framer : PluginKind::protocol;
+    top_down.push_back(
+        {layer.name, {}, stack->registry->provider(of, layer.name), layer.options, shared, layer.framer});
+  }
+  if (spec.layers.size() > kLayersMax) return wrong_depth(spec);
+  return assemble(*stack->registry, spec, std::move(top_down), wanted);
 }
 
 }  // namespace trellis

@@ -13,12 +13,15 @@
 
 namespace trellis {
 
+class FramerProtocol;
+
 /// A layer with its settings read.
 struct ComposedLayer {
   std::string name;
   OptionValues options;                      ///< outlives the protocol, which may refer to its texts
-  std::unique_ptr<const Protocol> protocol;  ///< framers are wrapped (core/framer_layer.h)
+  std::shared_ptr<const Protocol> protocol;  ///< framers are wrapped (core/framer_layer.h)
   LayerTraits traits;                        ///< for the face that it offers in this stack
+  const FramerProtocol* framer = nullptr;    ///< the protocol, when it is one
 };
 
 /// A stack that fits together. Immutable; shared by all Connections that use it, on all loops.
@@ -33,10 +36,16 @@ struct ComposedStack {
   int multiplexer = -1;              ///< index of the layer with streams; what is above it is made for each; -1: none
   bool proxied = false;              ///< some layer is a proxy's client
   std::vector<std::string> plugins;  ///< names of the plugins behind it, bottom first, each once
+  Registry* registry = nullptr;      ///< it was composed from
 };
 
 /// Opens the plugins of a stack, reads their settings and fits the layers together so that the top offers `wanted`;
 /// Face::none: the first of bytestream, message, datagram that works. Errors begin with file:line where there is one.
 Result<std::shared_ptr<const ComposedStack>> compose(Registry& registry, const StackSpec& stack, Face wanted);
+
+/// The same stack with other framers on top of it, as written: "line/length-prefix(bytes=2)"; empty: none. The layers
+/// below are shared with `stack`, not configured anew. Precondition: its registry lives.
+Result<std::shared_ptr<const ComposedStack>> with_framers(const std::shared_ptr<const ComposedStack>& stack,
+                                                          std::string_view framers, Face wanted);
 
 }  // namespace trellis

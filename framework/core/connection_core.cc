@@ -182,7 +182,9 @@ bool ConnectionCore::send(Slice&& data, bool end) {
 bool ConnectionCore::send(Message&& message, Connection::Sent sent) {
   Chunk chunk{.data = std::move(message.data), .end_of_message = message.end};
   const MessageProperties asked = asked_by(message.properties);
-  if (sent || !is_plain(asked)) chunk.info = ledger().record(asked, std::move(sent));
+  const bool noted = !message.metadata.empty();
+  if (sent || noted || !is_plain(asked)) chunk.info = ledger().record(asked, std::move(sent));
+  if (noted) chunk.info->metadata = std::move(message.metadata);
   const char* wrong = refusing_ ? "the first part of the message was refused" : contradiction(asked);
   if (ended_ || finished_) wrong = "nothing can be sent after the final message or the end of the Connection";
   refusing_ = wrong != nullptr && !message.end;

@@ -155,9 +155,11 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   void leave_group() noexcept;
   void forget_groups() noexcept;
   bool waits_for_group() const noexcept;
-  Result<void> begin_clone(ConnectionCore& made, CloneOptions options);
-  Result<void> begin_stream(Trunk& trunk, bool receives);
-  Result<void> begin_stack(Stack& like);
+  using SharedStack = std::shared_ptr<const ComposedStack>;
+  Result<SharedStack> stack_of_clone(const CloneOptions& options) const;
+  Result<void> begin_clone(ConnectionCore& made, CloneOptions options, Result<SharedStack> composed);
+  Result<void> begin_stream(Trunk& trunk, const SharedStack& composed, bool receives);
+  Result<void> begin_stack(Stack& like, const SharedStack& composed);
   void clone_failed(Error why) noexcept;
   Result<void> own_properties(const std::vector<std::pair<std::string, PropertyValue>>& properties);
   bool apply_properties() noexcept;

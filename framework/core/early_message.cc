@@ -5,6 +5,7 @@ namespace trellis {
 EarlyCopy::EarlyCopy(const MessageRef& original) : original_(original) {
   static_cast<MessageProperties&>(*this) = *original.get();
   expires = TimePoint::max();  // it goes out now or never
+  metadata = original->metadata;
   tell = [](MessageInfo* info, Fate fate, const Error* why) noexcept {
     auto& self = static_cast<EarlyCopy&>(*info);
     if (self.bound_) return self.original_->report(fate, why);

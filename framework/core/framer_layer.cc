@@ -1,261 +1,47 @@
 #include "core/framer_layer.h"
 
+#include <algorithm>
+
 #include "core/layer_names.h"
+#include "core/prepended_framer.h"
 #include "core/text.h"
+#include "trellis/lowers.h"
 
 namespace trellis {
 namespace {
 
-// Raises a window to its level; nothing while half of it is left, since a grant costs a visit.
-void refill(auto port, std::size_t level) noexcept {
-  if (port.granted() * 2 <= level) port.grant_to(level);
-}
+constexpr FeatureSet kInOrder = {Feature::reliability, Feature::ordering};
 
 bool says_size(std::string_view name) noexcept {
   return same_word(name, kSendMsgMaxLen.name) || same_word(name, kRecvMsgMaxLen.name);
 }
 
-class FramerProtocol final : public Protocol {
- public:
-  FramerProtocol(std::string name, std::unique_ptr<Framing> framing)
-      : name_(std::move(name)), framing_(std::move(framing)) {}
-  LayerTraits traits(Face above) const noexcept override {
-    if (above != Face::message) return {.above = Face::none};
-    return {.above = Face::message,
-            .below = Face::bytestream,
-            .needs = {Feature::reliability, Feature::ordering},
-            .adds = {Feature::boundaries, Feature::partial_delivery},
-            .headroom = framing_->headroom(),
-            .tailroom = framing_->tailroom()};
-  }
-  Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override {
-    return std::make_unique<FramerLayer>(seat, name_, *framing_);
-  }
-
- private:
-  std::string name_;
-  std::unique_ptr<Framing> framing_;
-};
-
 }  // namespace
 
-std::unique_ptr<Protocol> framer_protocol(std::string name, std::unique_ptr<Framing> framing) {
-  return std::make_unique<FramerProtocol>(std::move(name), std::move(framing));
+LayerTraits FramerProtocol::traits(Face above) const noexcept {
+  const bool datagrams = above == Face::datagram && framing_->above() == Face::message;
+  if (above != framing_->above() && !datagrams) return {.above = Face::none};
+  LayerTraits traits{.above = above,
+                     .below = datagrams ? Face::datagram : Face::bytestream,
+                     .needs = framing_->needs(),
+                     .headroom = framing_->headroom(),
+                     .tailroom = framing_->tailroom(),
+                     .handshake_rtts = framing_->handshake_rtts()};
+  if (!datagrams) traits.needs = traits.needs | kInOrder;
+  if (above == Face::message) traits.adds = {Feature::boundaries, Feature::partial_delivery};
+  return traits;
 }
 
-void FramerSender::send(Batch& batch) noexcept {
-  push_framed();
-  while (framed_.empty() && !batch.empty() && lower_.credit() > 0) {
-    take(batch.pop());
-    push_framed();
-  }
-  grant();
+LayerTraits FramerProtocol::over_messages() const noexcept {
+  LayerTraits traits = this->traits(Face::message);
+  traits.below = Face::message;
+  traits.needs = framing_->needs();
+  traits.adds = {};  // what is below has them, or not
+  return traits;
 }
 
-void FramerSender::on_credit() noexcept {
-  push_framed();
-  grant();
-}
-
-void FramerSender::take(Chunk part) noexcept {
-  const bool ends = part.end_of_message;
-  const bool first = std::exchange(at_start_, ends);
-  if (first) {
-    bytes_ = 0;
-    dropped_.reset();
-  }
-  bytes_ += part.data.size();
-  if (dropped_ == nullptr && bytes_ > framing_.largest()) {
-    refuse_size(!first && !framing_.needs_size());
-  }
-  if (dropped_ != nullptr) {
-    if (part.info) part.info->report(Fate::failed, dropped_.get());
-    return;
-  }
-  const std::size_t size = part.data.size();
-  if (first && ends) return frame(std::move(part), true, size);
-  if (!framing_.needs_size()) return frame(std::move(part), first, 0);
-  gathered_.add(std::move(part));
-  if (ends) frame_gathered();
-}
-
-void FramerSender::refuse_size(bool begun) noexcept {
-  Error why{Reason::too_large, bytes_, kFramerLayer,
-            name_ + ": a message of " + std::to_string(bytes_) + " bytes or more; at most " +
-                std::to_string(framing_.largest()) + " bytes are allowed"};
-  if (begun) host_.failed(why);  // parts of it have left, and the peer would take what follows for the rest
-  give_up(std::move(why));
-}
-
-void FramerSender::frame(Chunk part, bool first, std::size_t size) noexcept {
-  const MessageRef info = part.info;
-  auto done = framer_.frame(std::move(part), first, size, framed_);
-  if (done) return;
-  give_up(std::move(done.error()));
-  if (info) info->report(Fate::failed, dropped_.get());
-}
-
-void FramerSender::frame_gathered() noexcept {
-  bool first = true;
-  while (!gathered_.empty() && dropped_ == nullptr) frame(gathered_.pop(), std::exchange(first, false), bytes_);
-}
-
-// Nothing of the message has left: a framer refuses first parts only, or is given the whole message at once.
-void FramerSender::give_up(Error why) noexcept {
-  dropped_ = std::make_unique<Error>(std::move(why));
-  settle(framed_);
-  settle(gathered_);
-}
-
-void FramerSender::settle(Batch& parts) noexcept {
-  for (const Chunk& part : parts) {
-    if (part.info) part.info->report(Fate::failed, dropped_.get());
-  }
-  parts.clear();
-}
-
-void FramerSender::drop_unfinished() noexcept {
-  if (at_start_ || dropped_ != nullptr) return;
-  give_up({Reason::canceled, 0, kFramerLayer, name_ + ": sending ended in the middle of the message"});
-}
-
-void FramerSender::push_framed() noexcept {
-  while (!framed_.empty() && lower_.credit() > 0) lower_.push(framed_.pop());
-}
-
-void FramerSender::grant() noexcept {
-  if (!upper_.empty()) return;  // what waits there has been granted already
-  if (lower_.credit() > 0) refill(upper_, lower_.credit());
-}
-
-Result<void> FramerReceiver::receive(Batch& batch) noexcept {
-  while (upper_.credit() > 0) {
-    if (!in_piece_) {
-      auto known = next_piece(batch);
-      if (!known) return fail(std::move(known));
-      if (!*known) break;
-    }
-    if (!skip(batch) || !deliver(batch)) break;
-  }
-  grant();
-  return {};
-}
-
-// Below a byte is a byte, above each chunk costs kLeastCharge: without that floor a header would come byte by byte.
-void FramerReceiver::grant() noexcept {
-  if (upper_.credit() == 0) return;
-  refill(lower_, std::max(upper_.credit(), kLeastCharge));
-}
-
-Result<bool> FramerReceiver::next_piece(Batch& batch) noexcept {
-  while (!batch.empty() && batch.front().data.size() == 0) batch.pop();
-  if (batch.empty()) return false;
-  auto piece = parse(batch);
-  if (!piece) return fail(std::move(piece));
-  if (piece->skip == 0 && piece->deliver == 0 && !piece->end) return false;
-  if (piece->deliver > framing_.largest() - bytes_) {
-    return fail(Reason::protocol_violation,
-                sentence("the peer sends a message of " + std::to_string(bytes_ + piece->deliver) + " bytes" +
-                         (piece->end ? "" : " or more") + "; at most " + std::to_string(framing_.largest()) +
-                         " bytes are allowed"),
-                0, kFramerLayer);
-  }
-  piece_ = *piece;
-  in_piece_ = true;
-  in_message_ = in_message_ || piece_.deliver > 0;
-  return true;
-}
-
-Result<Framer::Piece> FramerReceiver::parse(Batch& batch) noexcept {
-  const auto understood = [](const Result<Framer::Piece>& piece) {
-    return !piece || piece->skip > 0 || piece->deliver > 0 || piece->end;
-  };
-  if (front_.empty()) {
-    auto piece = framer_.parse(batch.front().data.bytes());
-    if (understood(piece)) return piece;
-  }
-  while (look_further(batch)) {
-    auto piece = framer_.parse(front_);
-    if (!understood(piece)) continue;
-    front_.clear();
-    return piece;
-  }
-  if (front_.size() < kFramerLookahead) return Framer::Piece{};
-  return fail(Reason::protocol_violation,
-              sentence("no header or delimiter in " + std::to_string(kFramerLookahead) + " bytes"), 0, kFramerLayer);
-}
-
-// Shows the framer at most twice what it saw before, so that a cut header does not copy the body behind it.
-bool FramerReceiver::look_further(const Batch& batch) noexcept {
-  const auto first = batch.begin()->data.bytes();
-  const std::size_t seen = front_.empty() ? std::min(first.size(), kFramerLookahead) : front_.size();
-  const std::size_t goal = std::min(seen * 2, kFramerLookahead);
-  std::size_t at = 0;
-  for (const Chunk& chunk : batch) {
-    if (front_.size() == goal) break;
-    const auto bytes = chunk.data.bytes();
-    const std::size_t known = std::min(bytes.size(), front_.size() - at);
-    const auto news = bytes.first(std::min(bytes.size(), goal - at)).subspan(known);
-    front_.insert(front_.end(), news.begin(), news.end());
-    at += bytes.size();
-  }
-  return front_.size() > seen;
-}
-
-bool FramerReceiver::skip(Batch& batch) noexcept {
-  while (piece_.skip > 0 && !batch.empty()) {
-    const std::size_t n = std::min<std::size_t>(piece_.skip, batch.front().data.size());
-    batch.front().data.drop_front(static_cast<std::uint32_t>(n));
-    piece_.skip -= n;
-    if (batch.front().data.size() == 0) batch.pop();
-  }
-  return piece_.skip == 0;
-}
-
-// True: the piece is complete.
-bool FramerReceiver::deliver(Batch& batch) noexcept {
-  const bool empty_end = piece_.deliver == 0 && piece_.end;
-  while (piece_.deliver > 0) {
-    if (batch.empty() || upper_.credit() == 0) return false;
-    Chunk& front = batch.front();
-    if (front.data.size() > piece_.deliver) {
-      const auto n = static_cast<std::uint32_t>(piece_.deliver);
-      push(Chunk{.data = front.data.split_front(n), .info = front.info});
-    } else {
-      push(batch.pop());
-    }
-  }
-  if (empty_end) push(Chunk{});
-  in_piece_ = false;
-  if (piece_.end) {
-    bytes_ = 0;
-    in_message_ = false;
-  }
-  return true;
-}
-
-void FramerReceiver::push(Chunk part) noexcept {
-  const std::size_t n = part.data.size();
-  piece_.deliver -= n;
-  bytes_ += n;
-  part.end_of_message = piece_.deliver == 0 && piece_.end;
-  if (n > 0 || part.end_of_message) upper_.push(std::move(part));
-}
-
-Result<void> FramerReceiver::check_end(const Batch& left) const noexcept {
-  if (in_message_ || in_piece_) {
-    const bool size_known = in_piece_ && piece_.end;
-    return fail(
-        Reason::protocol_violation,
-        sentence("the peer ended in the middle of a message: got " + std::to_string(bytes_) +
-                 (size_known ? " of " + std::to_string(bytes_ + piece_.deliver) + " bytes" : " bytes and no end")),
-        0, kFramerLayer);
-  }
-  if (left.empty()) return {};
-  return fail(Reason::protocol_violation,
-              sentence("the peer ended in the middle of a message: got " + std::to_string(left.bytes()) +
-                       " bytes of its header"),
-              0, kFramerLayer);
+Result<std::unique_ptr<ProtocolInstance>> FramerProtocol::connect(const Seat& seat) const noexcept {
+  return std::make_unique<FramerLayer>(seat, name_, *framing_);
 }
 
 FramerLayer::FramerLayer(const Seat& seat, const std::string& name, const Framing& framing)
@@ -266,14 +52,20 @@ FramerLayer::FramerLayer(const Seat& seat, const std::string& name, const Framin
       framer_(framing.make(seat.host.executor().pool())),
       sender_(seat, name, framing, *framer_),
       receiver_(seat, name, framing, *framer_) {}
+FramerLayer::~FramerLayer() = default;
 
-void FramerLayer::open(const OpenArgs&) noexcept {
-  host_.ready();
-  sender_.on_credit();
-  receiver_.grant();
+void FramerLayer::open(const OpenArgs& args) noexcept {
+  args_ = &args;
+  if (auto begun = framer_->start(*this, args); !begun) return fail_connection(std::move(begun.error()));
+  if (starting_ && args.passive) wait_for_peer(kFramerStartPatience);
+  settle();
 }
 
 void FramerLayer::close(const CloseArgs& args) noexcept {
+  if (!args.abort && above_ && !above_->has_closed()) {
+    above_->layer().close(args);
+    return above_->move();
+  }
   closing_ = true;
   sender_.drop_unfinished();
   if (!args.abort) return after_sending();
@@ -281,22 +73,117 @@ void FramerLayer::close(const CloseArgs& args) noexcept {
   host_.closed();
 }
 
-void FramerLayer::on_up(LowerPort from, Batch& batch) noexcept {
-  if (over_ || finished_up_) return batch.clear();
-  if (auto done = receiver_.receive(batch); !done) return fail_connection(std::move(done.error()));
-  if (!from.finished() || (!batch.empty() && upper_.credit() == 0)) return;
-  if (auto fits = receiver_.check_end(batch); !fits) return fail_connection(std::move(fits.error()));
-  finished_up_ = true;
-  upper_.finish();
+// ---- what the framer asks for
+
+void FramerLayer::send(Chunk&& own) noexcept {
+  stirred_ = true;
+  sender_.send_own(std::move(own));
+}
+void FramerLayer::deliver(Chunk&& own) noexcept {
+  stirred_ = true;
+  receiver_.deliver_own(std::move(own));
+}
+void FramerLayer::annotate(std::string_view key, PropertyValue value) noexcept {
+  receiver_.annotate(key, std::move(value));
+}
+void FramerLayer::ready() noexcept {
+  if (!std::exchange(starting_, false)) return;
+  stirred_ = true;
+  wait_no_more();
+  sender_.open();
+  receiver_.open();
+  if (!above_) host_.ready();
+}
+void FramerLayer::closed() noexcept {
+  stirred_ = stopped_ = true;
+  wait_no_more();
+}
+void FramerLayer::pass_through() noexcept {
+  passes_ = true;
+  sender_.pass_through();
+  receiver_.pass_through();
+}
+Result<void> FramerLayer::prepend(std::string_view name, const Framing& other) noexcept {
+  const auto refuse = [](std::string why) { return fail(Reason::invalid_argument, std::move(why), 0, kFramerLayer); };
+  if (!starting_) return refuse(std::string(name) + " cannot be prepended any more: the framer below it is ready");
+  if (above_) return refuse(std::string(name) + " cannot be prepended: another framer already is");
+  if (other.above() != framing_.above())
+    return refuse(std::string(name) + " cannot be prepended: it offers another face than the framer below it");
+  above_ = std::make_unique<PrependedFramer>(host_, *this, upper_, std::string(name), other);
+  upper_ = above_->port();
+  sender_.below(upper_);
+  receiver_.below(upper_);
+  return {};
 }
 
-void FramerLayer::on_down(UpperPort, Batch& batch) noexcept {
+void FramerLayer::settle() noexcept {
+  stirred_ = false;
   if (over_) return;
+  if (std::max(sender_.own_waiting(), receiver_.own_waiting()) > kFramerOwnMost) {
+    return fail_connection({Reason::exhausted, 0, kFramerLayer,
+                            receiver_.name() + ": more than " + std::to_string(kFramerOwnMost) +
+                                " bytes of the framer itself wait to be taken"});
+  }
+  if (above_ && !starting_) above_->open(*args_);
+  sender_.on_credit();
+  receiver_.grant();
+  after_sending();
+  if (above_) above_->move();
+}
+
+// ---- data
+
+void FramerLayer::on_up(LowerPort from, Batch& batch) noexcept {
+  if (over_ || finished_up_) return batch.clear();
+  receive(batch);
+  const bool all_taken = !receiver_.holds_own() && (batch.empty() || upper_.credit() > 0 || receiver_.discards());
+  if (!over_ && from.finished() && (all_taken || starting_)) end_of_peer(batch);
+  if (above_) above_->move();
+}
+
+// A datagram that makes no sense is dropped alone: anybody may have sent it.
+void FramerLayer::receive(Batch& batch) noexcept {
+  for (auto done = receiver_.receive(batch); !done; done = receiver_.receive(batch)) {
+    if (starting_ || lower_.face() != Face::datagram) return fail_connection(std::move(done.error()));
+    host_.notify(Notice::soft_error, std::move(done.error()));
+    receiver_.drop_datagram(batch);
+  }
+  if (stirred_) settle();
+}
+
+void FramerLayer::end_of_peer(const Batch& left) noexcept {
+  finished_up_ = true;
+  if (!receiver_.discards()) {
+    if (auto fits = receiver_.check_end(left); !fits) return fail_connection(std::move(fits.error()));
+    receiver_.end();
+    upper_.finish();
+  }
+  if (!stopping_ || stopped_) return;
+  closed();  // nobody is left to answer
+  settle();
+}
+
+void FramerLayer::on_down(UpperPort from, Batch& batch) noexcept {
+  if (!above_) return take(batch);
+  above_->layer().on_down(from, batch);
+  above_->move();
+}
+
+void FramerLayer::take(Batch& batch) noexcept {
+  if (over_ || starting_) return;
   sender_.send(batch);
+  if (stirred_) return settle();
   after_sending();
 }
 
-void FramerLayer::on_credit(UpperPort) noexcept {
+void FramerLayer::on_credit(UpperPort port) noexcept {
+  if (!above_) return want_more();
+  above_->layer().on_credit(port);
+  above_->move();
+}
+
+void FramerLayer::want_more() noexcept {
+  receiver_.push_own();
   if (lower_.empty()) receiver_.grant();  // else on_up() follows and grants what is right after it
 }
 
@@ -304,18 +191,70 @@ void FramerLayer::on_credit(LowerPort) noexcept {
   if (over_) return;
   sender_.on_credit();
   after_sending();
+  if (above_) above_->offer_down();
 }
 
-// The end passes when the last byte has.
+// ---- the end
+
+// It passes when the last byte has, and the framer's last bytes behind that.
 void FramerLayer::after_sending() noexcept {
-  if (!sender_.idle() || !upper_.empty()) return;
-  if (upper_.finished() && !std::exchange(finished_down_, true)) {
-    sender_.drop_unfinished();
-    lower_.finish();
-  }
+  if (over_ || !sender_.idle() || !upper_.empty()) return;
+  if (!closing_ && (starting_ || !upper_.finished())) return;
+  if (!stop() || !sender_.idle()) return;
+  if (upper_.finished() && !std::exchange(finished_down_, true)) lower_.finish();
   if (!closing_) return;
   over_ = true;
   host_.closed();
+}
+
+// True: the framer has nothing more to say.
+bool FramerLayer::stop() noexcept {
+  if (!std::exchange(stopping_, true)) {
+    sender_.drop_unfinished();
+    stopped_ = passes_ || starting_;
+    if (stopped_) return true;
+    if (auto done = framer_->stop(*this); !done) {
+      fail_connection(std::move(done.error()));
+      return false;
+    }
+    stirred_ = false;
+    sender_.on_credit();
+    if (!stopped_) wait_for_peer(kFramerStopPatience);
+  }
+  if (waiting_ && closing_ && !receiver_.discards()) wait_for_last_word();
+  return stopped_;
+}
+
+// The application has gone, and the peer's answer may stand behind messages that nobody takes.
+void FramerLayer::wait_for_last_word() noexcept {
+  receiver_.discard();
+  receiver_.grant();
+  if (!lower_.empty()) host_.wake();
+}
+
+void FramerLayer::wait_for_peer(Duration patience) noexcept {
+  waiting_ = true;
+  host_.deadline(host_.executor().now() + patience);
+}
+
+void FramerLayer::wait_no_more() noexcept {
+  if (std::exchange(waiting_, false)) host_.deadline(TimePoint::max());
+}
+
+void FramerLayer::on_deadline() noexcept {
+  if (above_ && !starting_ && !above_->has_closed()) {
+    above_->layer().on_deadline();
+    return above_->move();
+  }
+  if (!waiting_ || over_) return;
+  if (starting_)
+    return fail_connection(
+        {Reason::timed_out, 0, kFramerLayer, receiver_.name() + ": the peer has not finished the set-up in time"});
+  host_.notify(Notice::soft_error,
+               {Reason::timed_out, 0, kFramerLayer,
+                receiver_.name() + ": the peer has not answered the last bytes in time: closing without it"});
+  closed();
+  settle();
 }
 
 void FramerLayer::fail_connection(Error error) noexcept {
@@ -323,9 +262,20 @@ void FramerLayer::fail_connection(Error error) noexcept {
   host_.failed(std::move(error));
 }
 
+// ---- sizes
+
 Result<PropertyValue> FramerLayer::get(UpperPort, std::string_view name) noexcept {
-  if (!says_size(name) || framing_.largest() == SIZE_MAX) return fail(Reason::unsupported);
-  return PropertyValue(std::uint64_t{framing_.largest()});
+  if (!says_size(name)) return fail(Reason::unsupported);
+  std::uint64_t most = framing_.largest();
+  if (above_) most = std::min<std::uint64_t>(most, above_->layer().framing_.largest());
+  if (lower_.face() != Face::bytestream) {
+    const std::uint64_t own = std::uint64_t{framing_.headroom()} + framing_.tailroom();
+    const auto below = host_.lowers().ask(lower_, name);
+    const auto* const size = below ? std::get_if<std::uint64_t>(&*below) : nullptr;
+    if (size != nullptr) most = std::min(most, *size - std::min(*size, own));
+  }
+  if (most == SIZE_MAX) return fail(Reason::unsupported);
+  return PropertyValue(most);
 }
 
 Result<void> FramerLayer::set(UpperPort, std::string_view name, const PropertyValue&) noexcept {

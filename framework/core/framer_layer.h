@@ -1,89 +1,38 @@
-// framer_layer.h: makes a Framer a layer of a stack: messages above, a bytestream below.
-//
-// The bytes of a message are never copied. What came up stays in the link's batch until its piece is known, and is then
-// cut out of it; only a header that a block's edge has cut is copied, to show it to the framer in one span.
+// framer_layer.h: makes a Framer a layer of a stack: messages above; below a bytestream, or messages or datagrams that
+// hold whole messages.
 #pragma once
 #include <memory>
 #include <string>
-#include <vector>
 
-#include "trellis/framer.h"
-#include "trellis/protocol.h"
+#include "core/framer_receiver.h"
+#include "core/framer_sender.h"
 
 namespace trellis {
 
-/// A framing as a protocol: for composition, and to make one FramerLayer per connection. `name` is what policies and
-/// error messages call it.
-std::unique_ptr<Protocol> framer_protocol(std::string name, std::unique_ptr<Framing> framing);
+class PrependedFramer;
 
-/// The direction from the application: parts of messages become bytes.
-class FramerSender {
+/// A framing as a protocol: for composition, and to make one FramerLayer per connection. As a layer of messages it
+/// stands on a bytestream, as one of datagrams on datagrams.
+class FramerProtocol final : public Protocol {
  public:
-  FramerSender(const Seat& seat, const std::string& name, const Framing& framing, Framer& framer)
-      : host_(seat.host), upper_(seat.upper), lower_(seat.lower), name_(name), framing_(framing), framer_(framer) {}
-  void send(Batch& batch) noexcept;  // takes parts while the layer below takes bytes
-  void on_credit() noexcept;         // the layer below takes more
-  void drop_unfinished() noexcept;   // no more parts come: a message without its end fails
-  bool idle() const noexcept { return framed_.empty(); }
+  /// `name` is what policies and error messages call it.
+  FramerProtocol(std::string name, std::unique_ptr<Framing> framing)
+      : name_(std::move(name)), framing_(std::move(framing)) {}
+  LayerTraits traits(Face above) const noexcept override;
+  LayerTraits over_messages() const noexcept;  ///< messages on messages: where there is no bytestream below
+  Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override;
 
  private:
-  void take(Chunk part) noexcept;
-  void refuse_size(bool begun) noexcept;
-  void frame(Chunk part, bool first, std::size_t size) noexcept;
-  void frame_gathered() noexcept;
-  void give_up(Error why) noexcept;
-  void settle(Batch& parts) noexcept;
-  void push_framed() noexcept;
-  void grant() noexcept;
-
-  LayerHost& host_;
-  UpperPort upper_;
-  LowerPort lower_;
-  const std::string& name_;
-  const Framing& framing_;
-  Framer& framer_;
-  Batch framed_;                    // waits for credit below
-  Batch gathered_;                  // parts of a message whose size the framer must know first
-  std::size_t bytes_ = 0;           // of the message so far
-  bool at_start_ = true;            // the next part begins a message
-  std::unique_ptr<Error> dropped_;  // why the rest of the message is dropped; null: it is not
+  std::string name_;
+  std::unique_ptr<Framing> framing_;
 };
 
-/// The direction to the application: bytes become messages, or parts of them where a message is larger than a window.
-class FramerReceiver {
- public:
-  FramerReceiver(const Seat& seat, const std::string& name, const Framing& framing, Framer& framer)
-      : upper_(seat.upper), lower_(seat.lower), name_(name), framing_(framing), framer_(framer) {}
-  Result<void> receive(Batch& batch) noexcept;               // takes what the layer above has credit for
-  void grant() noexcept;                                     // asks the layer below for what the layer above wants
-  Result<void> check_end(const Batch& left) const noexcept;  // the peer has finished: may it, here?
-
- private:
-  Result<bool> next_piece(Batch& batch) noexcept;
-  Result<Framer::Piece> parse(Batch& batch) noexcept;
-  bool look_further(const Batch& batch) noexcept;
-  bool skip(Batch& batch) noexcept;
-  bool deliver(Batch& batch) noexcept;
-  void push(Chunk part) noexcept;
-  std::string sentence(std::string text) const { return name_ + ": " + std::move(text); }
-
-  UpperPort upper_;
-  LowerPort lower_;
-  const std::string& name_;
-  const Framing& framing_;
-  Framer& framer_;
-  std::vector<std::byte> front_;  // copy of the first bytes that have not been understood; empty: not needed
-  std::size_t bytes_ = 0;         // of the message so far
-  Framer::Piece piece_;           // what is left of the piece that is being received
-  bool in_piece_ = false;         // piece_ is known
-  bool in_message_ = false;       // a message has begun and not ended
-};
-
-/// One connection's framer at work. Ready as soon as it is opened.
-class FramerLayer final : public ProtocolInstance {
+/// One connection's framer at work. Ready when the framer says so, which most do as soon as they are opened.
+class FramerLayer final : public ProtocolInstance, private FramerHost {
  public:
   /// `name` and `framing` outlive the layer.
   FramerLayer(const Seat& seat, const std::string& name, const Framing& framing);
+  ~FramerLayer() override;
 
   void open(const OpenArgs&) noexcept override;
   void close(const CloseArgs&) noexcept override;
@@ -91,11 +40,32 @@ class FramerLayer final : public ProtocolInstance {
   void on_down(UpperPort from, Batch& batch) noexcept override;
   void on_credit(UpperPort) noexcept override;
   void on_credit(LowerPort) noexcept override;
+  void on_deadline() noexcept override;
   Result<PropertyValue> get(UpperPort, std::string_view name) noexcept override;
   Result<void> set(UpperPort, std::string_view name, const PropertyValue&) noexcept override;
 
  private:
+  friend class PrependedFramer;
+
+  // FramerHost: takes note; settle() draws the consequences after the framer has returned.
+  void send(Chunk&& own) noexcept override;
+  void deliver(Chunk&& own) noexcept override;
+  void annotate(std::string_view key, PropertyValue value) noexcept override;
+  void ready() noexcept override;
+  void closed() noexcept override;
+  void pass_through() noexcept override;
+  Result<void> prepend(std::string_view name, const Framing& other) noexcept override;
+
+  void settle() noexcept;
+  void receive(Batch& batch) noexcept;
+  void end_of_peer(const Batch& left) noexcept;
+  void take(Batch& batch) noexcept;
+  void want_more() noexcept;
   void after_sending() noexcept;
+  bool stop() noexcept;
+  void wait_for_last_word() noexcept;
+  void wait_for_peer(Duration patience) noexcept;
+  void wait_no_more() noexcept;
   void fail_connection(Error error) noexcept;
 
   LayerHost& host_;
@@ -105,6 +75,9 @@ class FramerLayer final : public ProtocolInstance {
   std::unique_ptr<Framer> framer_;
   FramerSender sender_;
   FramerReceiver receiver_;
+  std::unique_ptr<PrependedFramer> above_;  // between this and upper_ of the seat; null: nothing
+  const OpenArgs* args_ = nullptr;
+  bool starting_ = true, stirred_ = false, passes_ = false, stopping_ = false, stopped_ = false, waiting_ = false;
   bool finished_down_ = false, finished_up_ = false, closing_ = false, over_ = false;
 };
 

@@ -286,27 +286,44 @@ void ConnectionCore::abort_group(std::uint64_t code) noexcept {
 // ---- clones
 
 Connection ConnectionCore::clone(Connection::Done ready, CloneOptions options) {
-  const Face face = options.face == Face::none ? face_ : options.face;
-  auto& made = turn_.make<ConnectionCore>(turn_, face, limits_);
+  auto composed = stack_of_clone(options);
+  Face face = options.face == Face::none ? face_ : options.face;
+  ConnectionLimits limits = limits_;
+  if (options.framers && composed && *composed) {
+    face = (*composed)->traits.face;
+    limits.headroom = std::max(limits.headroom, (*composed)->headroom);
+    limits.tailroom = std::max(limits.tailroom, (*composed)->tailroom);
+  }
+  auto& made = turn_.make<ConnectionCore>(turn_, face, limits);
   made.ready_ = std::move(ready);
   Connection handle = made.handle();
-  if (auto begun = begin_clone(made, std::move(options)); !begun) {
+  if (auto begun = begin_clone(made, std::move(options), std::move(composed)); !begun) {
     clone_failed(begun.error());
     made.establish_failed(std::move(begun).error());
   }
   return handle;
 }
 
+// That of this Connection, or the same with other framers. Null: there is none.
+Result<ConnectionCore::SharedStack> ConnectionCore::stack_of_clone(const CloneOptions& options) const {
+  if (stack_ == nullptr) return SharedStack();
+  if (!options.framers) return stack_->composed_shared();
+  return with_framers(stack_->composed_shared(), *options.framers, options.face);
+}
+
 // NOLINTNEXTLINE(performance-unnecessary-value-param): as the application hands them over
-Result<void> ConnectionCore::begin_clone(ConnectionCore& made, CloneOptions options) {
+Result<void> ConnectionCore::begin_clone(ConnectionCore& made, CloneOptions options, Result<SharedStack> composed) {
   if (state_ != ConnectionState::established || stack_ == nullptr)
     return fail(Reason::invalid_argument, "only an established Connection can be cloned", 0, "core");
+  if (!composed) return fail(std::move(composed));
   Trunk* trunk = stack_->trunk();
-  if (made.face_ != face_ && (trunk == nullptr || trunk->stack().depth() != stack_->composed().layers.size()))
+  if (!options.framers && made.face_ != face_ &&
+      (trunk == nullptr || trunk->stack().depth() != stack_->composed().layers.size()))
     return fail(Reason::unsupported, "a clone over " + stack_->composed().text + " has the same face", 0, "core");
   join(trunk != nullptr ? trunk->group() : membership().group ? membership().group : std::make_shared<Group>());
   made.membership().properties = membership_->properties;
-  auto begun = trunk != nullptr ? made.begin_stream(*trunk, options.receives) : made.begin_stack(*stack_);
+  auto begun =
+      trunk != nullptr ? made.begin_stream(*trunk, *composed, options.receives) : made.begin_stack(*stack_, *composed);
   if (!begun) return begun;
   made.one_way({.can_receive = options.receives});
   made.join(membership_->group);
@@ -316,10 +333,11 @@ Result<void> ConnectionCore::begin_clone(ConnectionCore& made, CloneOptions opti
   return made.own_properties(options.properties);
 }
 
-Result<void> ConnectionCore::begin_stream(Trunk& trunk, bool receives) {
-  Stack& branch = trunk.add_branch(
-      trunk.stack().depth() == trunk.stack().composed().layers.size() ? face_ : trunk.stack().top_link().face);
-  auto begun = branch.make_layers(trunk.stack().depth());
+Result<void> ConnectionCore::begin_stream(Trunk& trunk, const SharedStack& composed, bool receives) {
+  const unsigned depth = trunk.stack().depth();
+  Stack& branch =
+      trunk.add_branch(depth == composed->layers.size() ? face_ : composed->layers[depth - 1].traits.above, composed);
+  auto begun = branch.make_layers(depth);
   if (begun) begun = trunk.open_stream(branch, StreamArgs{.face = branch.stream_face(), .can_receive = receives});
   if (!begun) {
     branch.leave();
@@ -332,8 +350,8 @@ Result<void> ConnectionCore::begin_stream(Trunk& trunk, bool receives) {
 }
 
 // To the same address, on the same path, with the same layers (RFC 9622 section 7.4).
-Result<void> ConnectionCore::begin_stack(Stack& like) {
-  Stack& stack = Stack::make(turn_, like.composed_shared(), like.security_shared());
+Result<void> ConnectionCore::begin_stack(Stack& like, const SharedStack& composed) {
+  Stack& stack = Stack::make(turn_, composed, like.security_shared());
   stack.be_like(like);
   if (auto made = stack.make_layers(0); !made) {
     stack.leave();

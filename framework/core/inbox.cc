@@ -35,7 +35,10 @@ void Inbox::take_front(std::size_t at_most, Message& out) {
   Chunk& front = queue_.front();
   out.early = front.info && front.info->early;
   out.ecn = front.ecn;
-  if (front.info) out.remote = front.info->remote, out.local = front.info->local;
+  if (front.info) {
+    out.remote = front.info->remote, out.local = front.info->local;
+    if (!front.info->metadata.empty()) out.metadata = front.info->metadata;
+  }
   if (front.data.size() <= at_most) {
     out.end = front.end_of_message && face_ != Face::bytestream;
     out.data = take().data;
@@ -59,6 +62,7 @@ void Inbox::gather(std::size_t bytes, BlockPool& pool, Message& out) {
     out.early = out.early || part.early;
     out.ecn = part.ecn;
     out.remote = part.remote, out.local = part.local;
+    out.metadata.add(part.metadata);
     out.end = part.end;
     if (part.end) break;
   }

@@ -214,7 +214,11 @@ void Stack::remember(StateMemory& memory, std::shared_ptr<const StateRules> rule
 
 void Stack::be_like(Stack& other) {
   remember_as(other);
-  if (other.base().remotes_) talk_to(other.base().remotes_->of);
+  if (other.base().remotes_) {
+    std::vector<Endpoint> remotes = other.base().remotes_->of;
+    remotes.resize(composed_->layers.size(), remotes.back());  // other framers talk to whom those talked to
+    talk_to(std::move(remotes));
+  }
   if (other.base().paths_) follow_paths(other.base().paths_->shared_table());
 }
 

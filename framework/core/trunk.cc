@@ -27,9 +27,10 @@ void Trunk::stirred() noexcept {
   for (Foot* foot : branches_) stack_.turn().advance(*foot->stack);
 }
 
-Stack& Trunk::add_branch(Face face) {
+Stack& Trunk::add_branch(Face face) { return add_branch(face, stack_.composed_); }
+Stack& Trunk::add_branch(Face face, std::shared_ptr<const ComposedStack> composed) {
   Turn& turn = stack_.turn();
-  Stack& branch = turn.make<Stack>(turn, stack_.composed_, stack_.security_, unsigned{stack_.count_});
+  Stack& branch = turn.make<Stack>(turn, std::move(composed), stack_.security_, unsigned{stack_.count_});
   branch.stand_on(*this, face);
   branch.remember_as(stack_);
   Foot& foot = *branch.foot_;

@@ -31,6 +31,7 @@ class Trunk final : public StackOwner, public StreamHost {
   const std::shared_ptr<Group>& group();
   /// A stack for one more stream, without layers and not opened.
   Stack& add_branch(Face face);
+  Stack& add_branch(Face face, std::shared_ptr<const ComposedStack> composed);  // the same up to the multiplexer
   /// Makes the multiplexer open the stream of a branch.
   Result<void> open_stream(Stack& branch, const StreamArgs& args) noexcept;
   /// While there is a taker the trunk stays, even without branches. Null: there is none any more.

@@ -106,7 +106,7 @@ Result<std::unique_ptr<const Protocol>> Lab::configure(const Options& options) c
   }
   auto made = std::get<const FramerKind*>(kind_)->configure(options);
   if (!made) return fail(std::move(made));
-  return framer_protocol(subject_.layer, std::move(*made));
+  return std::make_unique<const FramerProtocol>(subject_.layer, std::move(*made));
 }
 
 Result<void> Lab::compose_all() {

@@ -187,6 +187,43 @@ TEST_F(Compose, FaceIsThatWhichIsWanted) {
   EXPECT_EQ((*compose("length-prefix/tcp"))->traits.face, Face::message);
 }
 
+// API-201, API-203: a framer stands on what there is, and claims no more than that.
+TEST_F(Compose, FramersStandOnFramersAndDatagrams) {
+  const auto two = compose("length-prefix/length-prefix/tls/tcp");
+  ASSERT_TRUE(two) << two.error().detail;
+  EXPECT_EQ((*two)->traits.face, Face::message);
+  EXPECT_EQ((*two)->layers[3].traits.below, Face::message);
+  EXPECT_EQ((*two)->layers[2].traits.below, Face::bytestream);
+  EXPECT_EQ((*two)->headroom, 13u);
+  const auto datagrams = compose("length-prefix/length-prefix/udp");
+  ASSERT_TRUE(datagrams) << datagrams.error().detail;
+  EXPECT_EQ((*datagrams)->traits.face, Face::datagram);
+  EXPECT_FALSE((*datagrams)->traits.have.has(Feature::reliability));
+  EXPECT_EQ((*compose("length-prefix/quic/udp"))->traits.face, Face::message) << "on streams, where there are any";
+  EXPECT_EQ((*compose("length-prefix/quic/udp", Face::datagram))->layers[1].traits.above, Face::datagram);
+  EXPECT_EQ(refusal("length-prefix/udp", Face::message), "udp cannot offer length-prefix the face bytestream");
+}
+
+// API-205
+TEST_F(Compose, OtherFramersOnTheSameLayers) {
+  const auto stack = compose("length-prefix/tls(size=3)/tcp");
+  ASSERT_TRUE(stack) << stack.error().detail;
+  const auto other = with_framers(*stack, "length-prefix/length-prefix", Face::none);
+  ASSERT_TRUE(other) << other.error().detail;
+  EXPECT_EQ((*other)->text, "length-prefix/length-prefix/tls/tcp");
+  EXPECT_EQ((*other)->layers[1].protocol, (*stack)->layers[1].protocol) << "what all its connections share is one";
+  EXPECT_NE((*other)->layers[2].protocol, (*stack)->layers[2].protocol);
+  EXPECT_EQ((*other)->layers[1].options.number("size"), 3);
+  const auto none = with_framers(*other, "", Face::none);
+  ASSERT_TRUE(none) << none.error().detail;
+  EXPECT_EQ((*none)->text, "tls/tcp");
+  EXPECT_EQ((*none)->traits.face, Face::bytestream);
+  EXPECT_EQ(with_framers(*stack, "quic", Face::none).error().detail,
+            "found framer \"quic\", expected protocol \"quic\", which is what its plugin provides");
+  EXPECT_EQ(with_framers(*stack, "", Face::message).error().detail,
+            "tls cannot offer the application the face message");
+}
+
 TEST_F(Compose, Sentences) {
   EXPECT_EQ(refusal("tcp", Face::message), "tcp cannot offer the application the face message");
   EXPECT_EQ(refusal("tls/udp"), "udp cannot offer tls the face bytestream");
@@ -220,8 +257,8 @@ TEST_F(Compose, SentencesSayWhereItIsWritten) {
   EXPECT_EQ(refusal({{Kind::protocol, "length-prefix", {}, "p.xml:4"}}),
             "p.xml:4: found protocol \"length-prefix\", expected framer \"length-prefix\", which is what its plugin "
             "provides");
-  EXPECT_EQ(refusal({{Kind::framer, "length-prefix", {}, "p.xml:4"}, {Kind::protocol, "udp", {}, "p.xml:5"}}),
-            "p.xml:5: udp cannot offer length-prefix the face bytestream");
+  EXPECT_EQ(refusal({{Kind::protocol, "tls", {}, "p.xml:4"}, {Kind::protocol, "udp", {}, "p.xml:5"}}),
+            "p.xml:5: udp cannot offer tls the face bytestream");
   EXPECT_EQ(refusal({{Kind::protocol, "tcp", {{"size", "x", "p.xml:6"}}, "p.xml:4"}}),
             "p.xml:6: protocol tcp: found size=\"x\", expected a whole number from 0 to 9");
   EXPECT_EQ(refusal({{Kind::protocol, "tcp", {{"key-file", "k", "p.xml:6"}}, "p.xml:4"}}),

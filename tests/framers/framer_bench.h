@@ -41,12 +41,12 @@ struct Received {
 /// The layer with a fake engine around it. One test drives both directions.
 class FramerBench : public LayerHost {
  public:
-  explicit FramerBench(std::unique_ptr<Framing> framing, std::string name = "framer")
+  explicit FramerBench(std::unique_ptr<Framing> framing, std::string name = "framer", Face under = Face::bytestream)
       : name_(std::move(name)), framing_(std::move(framing)) {
     schedule_.begin = [](Schedule&) noexcept {};
-    above.face = Face::message;
+    above.face = under == Face::datagram ? under : framing_->above();
     above.level = 1;
-    below.face = Face::bytestream;
+    below.face = under;
     above.schedule = below.schedule = &schedule_;
     const Seat seat{*this, UpperPort(above), LowerPort(below)};
     layer.emplace(seat, name_, *framing_);
@@ -97,8 +97,8 @@ class FramerBench : public LayerHost {
     layer->on_credit(LowerPort(below));
     if (!above.down.batch.empty()) offer_down();
   }
-  void arrive(std::string_view bytes) {  // one block from below
-    Chunk chunk{.data = pool.allocate(0, static_cast<std::uint32_t>(bytes.size()), 0)};
+  void arrive(std::string_view bytes, bool ends = true) {  // one block from below; a whole message, where there are any
+    Chunk chunk{.data = pool.allocate(0, static_cast<std::uint32_t>(bytes.size()), 0), .end_of_message = ends};
     if (!bytes.empty()) std::memcpy(chunk.data.edit().data(), bytes.data(), bytes.size());
     pool.allocated -= bytes.size();  // it is what the layer allocates that counts
     transport().push(std::move(chunk));
@@ -113,6 +113,18 @@ class FramerBench : public LayerHost {
     std::string bytes;
     while (!below.down.batch.empty()) bytes += text_of(below.down.batch.pop().data);
     return bytes;
+  }
+
+  std::vector<std::string> sent_below() {  // messages or datagrams
+    std::vector<std::string> all(1);
+    while (!below.down.batch.empty()) {
+      const Chunk part = below.down.batch.pop();
+      all.back() += text_of(part.data);
+      if (part.end_of_message) all.emplace_back();
+    }
+    EXPECT_EQ(all.back(), "") << "it has no end";
+    all.pop_back();
+    return all;
   }
 
   // LayerHost
@@ -137,14 +149,14 @@ class FramerBench : public LayerHost {
   State& state() noexcept override { std::abort(); }
   const Security& security() noexcept override { std::abort(); }
   void log(Severity, std::string_view) noexcept override {}
-  void deadline(TimePoint) noexcept override {}
+  void deadline(TimePoint at) noexcept override { alarm = at; }
   void wake() noexcept override {}
   void answered(unsigned) noexcept override {}
   void early() noexcept override {}
   void ready() noexcept override { ++readies; }
   void closed() noexcept override { ++closings; }
   void failed(Error error) noexcept override { failure = std::move(error); }
-  void notify(Notice, Error) noexcept override {}
+  void notify(Notice, Error why) noexcept override { soft.push_back(std::move(why)); }
   StreamHost& streams() noexcept override { std::abort(); }
   LowerHost& lowers() noexcept override { std::abort(); }
   void* extension(std::string_view) noexcept override { return nullptr; }
@@ -156,6 +168,8 @@ class FramerBench : public LayerHost {
   std::vector<Received> received;
   std::size_t chunks_up = 0;
   std::optional<Error> failure;
+  std::vector<Error> soft;
+  TimePoint alarm = TimePoint::max();
   int readies = 0, closings = 0;
 
  private:

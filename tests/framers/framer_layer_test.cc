@@ -402,7 +402,7 @@ TEST(FramerLayer, BoundsWhatAFramerMayAskFor) {
 }
 
 TEST(FramerLayer, IsComposedAsMessagesOverABytestream) {
-  const auto protocol = framer_protocol("length-prefix", length_prefix());
+  const auto protocol = std::make_unique<FramerProtocol>("length-prefix", length_prefix());
   EXPECT_EQ(protocol->traits(Face::bytestream).above, Face::none);
   const LayerTraits traits = protocol->traits(Face::message);
   EXPECT_EQ(traits.above, Face::message);

@@ -101,7 +101,9 @@ TEST_P(SteadyState, BulkTransferAllocatesNothing) {
   EXPECT_EQ(windows.allocations(), 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Stacks, SteadyState, testing::Values("tcp", "length-prefix/tcp", "udp"));
+INSTANTIATE_TEST_SUITE_P(Stacks, SteadyState,
+                         testing::Values("tcp", "length-prefix/tcp", "length-prefix(bytes=2)/length-prefix/tcp", "udp",
+                                         "length-prefix/udp"));
 INSTANTIATE_TEST_SUITE_P(Quic, SteadyState,
                          testing::Values("quic(trust='" TEST_PKI "/ca.pem',certificate='" TEST_PKI
                                          "/server.pem',key='" TEST_PKI

@@ -9,6 +9,7 @@
 
 #include "trellis/address.h"
 #include "trellis/clock.h"
+#include "trellis/framer_metadata.h"
 #include "trellis/result.h"
 
 namespace trellis {
@@ -52,6 +53,7 @@ enum class Fate : std::uint8_t {
 struct MessageInfo : MessageProperties {
   Address remote{};              ///< datagram faces: to or from whom; unset: the connected peer
   Address local{};               ///< datagram faces: our address it used; unset: the port's
+  FramerMetadata metadata{};     ///< for the framers of the stack, or from them
   bool early = false;            ///< upwards: arrived as early data, may be a replay
   std::uint32_t references = 0;  ///< chunks and owners that hold it; one loop, so not atomic
   bool settled = false;          ///< sent, expired or failed was already said

@@ -48,6 +48,9 @@ struct Message {
   /// Received only: from whom it came and to which address of ours (RFC 9622 section 9.1.1, GetRemoteEndpoint and
   /// GetLocalEndpoint). Unset where no layer knows it.
   Address remote = {}, local = {};
+  /// What the framers of the stack shall know of it, or say of it (RFC 9622 section 9.1.2.2: add(framer, key, value)
+  /// and get(framer, key)). Read by send() for each part; received with the first part.
+  FramerMetadata metadata = {};
 };
 
 /// Where a Connection is in its life (RFC 9622 section 8.1.11.1).
@@ -65,6 +68,10 @@ struct CloneOptions {
   /// False: only this end sends (RFC 9622 section 6.2.16, direction Unidirectional Send). A layer with streams of one
   /// direction opens one; elsewhere the other direction lies idle.
   bool receives = true;
+  /// The framers of the clone, top first: "line" or "line/length-prefix(bytes=2)", with settings as in a stack; "":
+  /// none (RFC 9622 section 7.4). They take the place of those on top of the stack. Not given: the same ones. Either
+  /// way their state is the clone's own.
+  std::optional<std::string> framers = {};
 };
 
 class ConnectionCore;  // core/connection_core.h
