@@ -96,9 +96,11 @@ Result<void> Session::migrate(std::uint64_t path) noexcept {
 }
 
 std::size_t Session::wanted_connections() const noexcept {
-  if (alone_) return 1;
+  const auto brought = static_cast<std::size_t>(
+      std::ranges::count_if(connections_, [](const auto& c) { return c->brought && c->open() && !c->leaving; }));
+  if (alone_) return 1 + brought;
   const std::size_t paths = std::min<std::size_t>(usable_paths_, scheduler_ == Scheduler::pinned ? 2 : 8);
-  return std::max<std::size_t>(1 + settings_.standby, paths);
+  return std::max<std::size_t>(1 + settings_.standby, paths) + brought;
 }
 
 // More than there should be, after a move or under another scheduler: the farthest ones leave (TCPLS-95).
