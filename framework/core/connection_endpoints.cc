@@ -50,14 +50,14 @@ Result<LowerSet*> ConnectionCore::may_add(Feature feature) {
   const bool further_remote = feature == Feature::multipath;
   if (!composed.traits.have.has(feature) || stack_->trunk() == nullptr)
     return fail(Reason::unsupported,
-                composed.text + " has one " + (further_remote ? "remote" : "local") + " endpoint: expected a stack with " +
-                    (further_remote ? "multipath" : "path migration") + " for a further one",
+                composed.text + " has one " + (further_remote ? "remote" : "local") +
+                    " endpoint: expected a stack with " + (further_remote ? "multipath" : "path migration") +
+                    " for a further one",
                 0, "core");
   LowerSet* const lowers = growing();
   if (lowers == nullptr)
     return fail(Reason::unsupported, "the peer has connected to us: further endpoints are for it to add", 0, "core");
-  if (lowers->prohibits(feature))
-    return fail(Reason::prohibited, "the application prohibits other paths", 0, "core");
+  if (lowers->prohibits(feature)) return fail(Reason::prohibited, "the application prohibits other paths", 0, "core");
   return lowers;
 }
 
@@ -66,9 +66,7 @@ bool ConnectionCore::goes_to(const Endpoint& remote) {
   return same_peer(own, remote) || (remote.address && stack_->route().remote == remote.address);
 }
 
-bool ConnectionCore::goes_from(const Address& local) {
-  return is_at(stack_->local(), local);
-}
+bool ConnectionCore::goes_from(const Address& local) { return is_at(stack_->local(), local); }
 
 Result<void> ConnectionCore::add_remote(std::vector<Endpoint> endpoints) {
   if (auto may = may_change_endpoints(); !may) return may;
@@ -128,7 +126,8 @@ Result<void> ConnectionCore::remove_local(std::vector<Endpoint> endpoints) {
 
 // Removing all of them aborts (RFC 9622 section 7.5), and with the connection below go all that are its streams.
 void ConnectionCore::cut_off(const char* what) noexcept {
-  const Error why{Reason::unreachable, 0, "core", std::string("the application has removed all ") + what + " endpoints"};
+  const Error why{Reason::unreachable, 0, "core",
+                  std::string("the application has removed all ") + what + " endpoints"};
   const std::shared_ptr<Group> group = stack_->trunk() != nullptr && membership_ ? membership_->group : nullptr;
   if (group) {
     for (ConnectionCore* member : std::vector(group->members())) {

@@ -128,7 +128,8 @@ const Endpoint& Plan::asked_for(const Endpoint& found) const noexcept {
   const auto has = [&](const SharedEndpoint& target) {
     return target->host == found.host && (!target->address || target->address == found.address);
   };
-  auto it = std::ranges::find_if(targets, [&](const auto& target) { return has(target) && target->port == found.port; });
+  auto it =
+      std::ranges::find_if(targets, [&](const auto& target) { return has(target) && target->port == found.port; });
   if (it == targets.end()) it = std::ranges::find_if(targets, has);  // a service of it has another port
   return it == targets.end() ? wishes.remote : **it;
 }

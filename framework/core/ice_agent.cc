@@ -73,9 +73,8 @@ void IceAgent::pair_up(std::size_t base, std::size_t remote) {
 // That of a check which came; its source may be new to us (RFC 8445 section 7.3.1.3).
 IceAgent::Pair& IceAgent::pair_of(std::size_t base, const Address& from, std::uint32_t priority) {
   const auto find = [&] {
-    return std::ranges::find_if(pairs_, [&](const Pair& pair) {
-      return pair.base == base && remotes_[pair.remote].address == from;
-    });
+    return std::ranges::find_if(
+        pairs_, [&](const Pair& pair) { return pair.base == base && remotes_[pair.remote].address == from; });
   };
   if (find() == pairs_.end()) {
     const auto known = std::ranges::find(remotes_, from, &Remote::address);
@@ -212,9 +211,7 @@ void IceAgent::heard_request(std::size_t base, const Address& from, const StunMe
       if (pair.sent < kStunRequests) pair.due = std::min(pair.due, executor_.now() + kStunPace);
       break;
     case Pair::State::waiting:
-    case Pair::State::failed:
-      pair.state = Pair::State::waiting;
-      pair.triggered = true;
+    case Pair::State::failed: pair.state = Pair::State::waiting; pair.triggered = true;
   }
 }
 

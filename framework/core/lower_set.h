@@ -45,13 +45,13 @@ struct Lower final : EstablishmentOwner {
   Establishment* establishment = nullptr;  // until it is ready
   std::shared_ptr<Growth> growth;          // what to establish, until that has begun
   Stack* stack = nullptr;
-  bool joined = false;   // the multiplexer's link
-  bool tell = false;     // lower_ready() is due
-  bool ready = false;    // its stack is
+  bool joined = false;            // the multiplexer's link
+  bool tell = false;              // lower_ready() is due
+  bool ready = false;             // its stack is
   const char* removed = nullptr;  // the application has taken away this of its endpoints; null: it has not
-  bool leaving = false;  // dropped gracefully: its goodbye is still on the way
-  bool closed = false;   // ended cleanly
-  bool gone = false;     // to be swept
+  bool leaving = false;           // dropped gracefully: its goodbye is still on the way
+  bool closed = false;            // ended cleanly
+  bool gone = false;              // to be swept
 };
 
 class LowerSet {

@@ -294,8 +294,7 @@ Rendezvous Preconnection::rendezvous(Executor& loop, RendezvousOptions how, Rend
   Result<void> checked = check_remotes(wishes_);
   if (checked) checked = check_wishes(wishes_);
   auto plan = checked ? framework.plan(wishes_) : Result<Plan>(std::unexpected(std::move(checked).error()));
-  auto core =
-      std::make_unique<RendezvousCore>(framework, loop, std::move(plan), std::move(how), std::move(events));
+  auto core = std::make_unique<RendezvousCore>(framework, loop, std::move(plan), std::move(how), std::move(events));
   core->begin();
   return Rendezvous(std::move(core));
 }

@@ -22,8 +22,8 @@ Result<void> check_remote(const Endpoint& remote, bool host) {
 }
 
 std::unexpected<Error> too_many_remotes(std::size_t found) {
-  return fail(Reason::invalid_argument, "found " + std::to_string(found) + " remote endpoints, expected at most " +
-                                            std::to_string(kRemotesMost));
+  return fail(Reason::invalid_argument,
+              "found " + std::to_string(found) + " remote endpoints, expected at most " + std::to_string(kRemotesMost));
 }
 
 Endpoint with_address(Endpoint remote) {

@@ -14,7 +14,7 @@
 namespace trellis {
 namespace {
 
-constexpr std::string_view kUdp = "udp";
+constexpr std::string_view kOverUdp = "udp";
 // The controlling side asks again in that time if it has missed the answer to its choice.
 constexpr Duration kSettle = 3 * kStunRto;
 
@@ -74,13 +74,15 @@ Result<void> RendezvousCore::prepare() {
 Result<void> RendezvousCore::choose_stack() {
   auto& stacks = plan_->stacks;
   const auto serves = [](const auto& stack) {
-    return stack->layers.front().name == kUdp && (is_bare(*stack) || tells_strangers(*stack));
+    return stack->layers.front().name == kOverUdp && (is_bare(*stack) || tells_strangers(*stack));
   };
   const auto found = std::ranges::find_if(stacks, serves);
   if (found == stacks.end())
-    return fail(Reason::unsupported, "a rendezvous goes over udp or over a secure layer with streams on it such as "
-                                     "quic/udp, found " + stacks.front()->text);
-  stacks = {*found};
+    return fail(Reason::unsupported,
+                "a rendezvous goes over udp or over a secure layer with streams on it such as "
+                "quic/udp, found " +
+                    stacks.front()->text);
+  stacks = StackList{*found};
   plan_->in_clear.reset();
   return {};
 }
@@ -88,11 +90,12 @@ Result<void> RendezvousCore::choose_stack() {
 Result<void> RendezvousCore::begin_checks() {
   if (auto checked = check_credentials(how_.own, "our"); !checked) return checked;
   if (auto checked = check_credentials(how_.peer, "the peer's"); !checked) return checked;
-  agent_ = std::make_unique<IceAgent>(loop_, session_, how_.controlling, [this](const Address& local, const Address& to) {
-    local_ = local;
-    remote_ = to;
-    loop_.queue(*this);
-  });
+  agent_ =
+      std::make_unique<IceAgent>(loop_, session_, how_.controlling, [this](const Address& local, const Address& to) {
+        local_ = local;
+        remote_ = to;
+        loop_.queue(*this);
+      });
   for (const LocalCandidate& candidate : plan_->wishes.candidates) {
     if (auto added = agent_->add_local(candidate); !added) return added;
   }

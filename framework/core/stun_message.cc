@@ -79,7 +79,8 @@ Result<void> read_attributes(StunMessage& into) {
                                         static_cast<unsigned>(type), size, at, bytes.size() - at - 4));
     if (into.attributes.size() == kAttributesMost)
       return malformed_stun(std::format("found more than {} attributes", kAttributesMost));
-    if (!behind || is_integrity(type) || type == StunType::fingerprint) into.attributes.push_back({type, bytes.subspan(at + 4, size), at});
+    if (!behind || is_integrity(type) || type == StunType::fingerprint)
+      into.attributes.push_back({type, bytes.subspan(at + 4, size), at});
     behind = behind || is_integrity(type);
     at += 4 + padded(size);
   }

@@ -32,7 +32,7 @@ enum class StunType : std::uint16_t {
   message_integrity_sha256 = 0x001c,
   password_algorithm = 0x001d,
   xor_mapped_address = 0x0020,
-  priority = 0x0024,       // these two, and the last two, are of ICE (RFC 8445 section 16.1)
+  priority = 0x0024,  // these two, and the last two, are of ICE (RFC 8445 section 16.1)
   use_candidate = 0x0025,
   password_algorithms = 0x8002,
   alternate_server = 0x8023,

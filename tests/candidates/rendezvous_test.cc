@@ -10,18 +10,17 @@ using testing::HasSubstr;
 
 /// One of two who meet.
 struct Side {
+  explicit Side(SimHost& of) : host(of) {}
   SimHost& host;
   Resolving resolving;
   std::optional<Result<Resolved>> resolved;
   Rendezvous rendezvous;
   std::unique_ptr<Talker> talker;
   std::optional<Error> failure;
-  TimePoint done_at{};
   bool over() const { return talker != nullptr || failure; }
-  RendezvousEvents events(VirtualWorld& world) {
+  RendezvousEvents events() {
     return {.done =
-                [this, &world](Connection c) {
-                  done_at = world.now();
+                [this](Connection c) {
                   talker = std::make_unique<Talker>(std::move(c));
                   talker->listen_to_all();
                 },
@@ -101,7 +100,7 @@ struct TwoNats : testing::Test {
   }
   void begin(Side& own, RendezvousOptions how, std::vector<Endpoint> remotes, Preconnection from) {
     from.add_local((*own.resolved)->local).add_remote(std::move(remotes));
-    own.rendezvous = from.rendezvous(own.host.loop(), std::move(how), own.events(world));
+    own.rendezvous = from.rendezvous(own.host.loop(), std::move(how), own.events());
     EXPECT_FALSE(own.over()) << "nothing is told inside the call";
   }
   void meet(bool here_controls = true, bool there_controls = false) {
@@ -111,8 +110,8 @@ struct TwoNats : testing::Test {
   }
   /// Both ways, and nothing but what was sent.
   void converse() {
-    ASSERT_TRUE(here.talker && there.talker) << (here.failure ? here.failure->detail : "") << "; "
-                                             << (there.failure ? there.failure->detail : "");
+    ASSERT_TRUE(here.talker && there.talker)
+        << (here.failure ? here.failure->detail : "") << "; " << (there.failure ? there.failure->detail : "");
     here.talker->read();
     there.talker->read();
     world.run_for(2s);  // late checks
@@ -136,7 +135,7 @@ struct TwoNats : testing::Test {
   SimLink* to_here = nullptr;
   std::unique_ptr<MockStun> mock;
   std::unique_ptr<Framework> framework;
-  Side here{.host = network.add_host("here")}, there{.host = network.add_host("there")};
+  Side here{network.add_host("here")}, there{network.add_host("there")};
 };
 
 // API-57, API-87, API-106: holes are punched through both NATs; the pairs of private addresses lead nowhere.
@@ -170,11 +169,11 @@ TEST_P(LostPackets, AreSentAgain) {
   int passed = 0;
   to_here->back().tap = [&](SimPacket&) { return passed++ == GetParam() ? Verdict::drop : Verdict::pass; };
   meet();
-  converse();
-  EXPECT_GT(passed, GetParam());
   to_here->back().tap = {};
+  EXPECT_GT(passed, GetParam());
+  converse();
 }
-INSTANTIATE_TEST_SUITE_P(Rendezvous, LostPackets, testing::Range(0, 6));
+INSTANTIATE_TEST_SUITE_P(Rendezvous, LostPackets, testing::Range(0, 3));
 
 // API-57: both mean to choose, or neither does: they settle it (RFC 8445 section 7.3.1.1).
 TEST_F(TwoNats, BothControl) {
@@ -195,7 +194,7 @@ TEST_F(TwoNats, WrongPassword) {
   wrong.peer.password.front() = wrong.peer.password.front() == 'x' ? 'y' : 'x';
   begin(here, wrong, there.candidates());
   begin(there, with(there, here, false), here.candidates());
-  EXPECT_THAT(failure(here), testing::AllOf(HasSubstr("no rendezvous with"), HasSubstr("within 30000 ms"),
+  EXPECT_THAT(failure(here), testing::AllOf(HasSubstr("no rendezvous with"), HasSubstr("within 15000 ms"),
                                             HasSubstr("are ufrag and password those of the peer?")));
   EXPECT_EQ(here.failure->reason, Reason::timed_out);
   EXPECT_NE(failure(there), "it has met somebody");
@@ -208,7 +207,7 @@ TEST_F(TwoNats, NobodyThere) {
   const TimePoint begun = world.now();
   EXPECT_THAT(failure(here), testing::AllOf(HasSubstr("to 203.0.113.1:9: "), HasSubstr("to 192.0.2.99:9: "),
                                             HasSubstr("checks were not answered")));
-  EXPECT_EQ(world.now() - begun, 30s) << "the connect timeout";
+  EXPECT_EQ(world.now() - begun, 15s) << "the connect timeout";
 }
 
 // API-108: candidates that become known later.
@@ -234,9 +233,8 @@ TEST_F(TwoNats, PeerReflexive) {
   begin(there, with(there, here, false), here.candidates());
   world.run_for(1s);
   EXPECT_FALSE(here.over()) << "its own NAT lets nobody in that it has not sent to";
-  ASSERT_TRUE(here.rendezvous.add_remote({(*there.resolved)->local.size() == 2
-                                              ? Endpoint{.address = (*there.resolved)->local[1].address}
-                                              : Endpoint{}}));
+  ASSERT_TRUE(here.rendezvous.add_remote(
+      {(*there.resolved)->local.size() == 2 ? Endpoint{.address = (*there.resolved)->local[1].address} : Endpoint{}}));
   ASSERT_TRUE(world.run_until([&] { return here.over() && there.over(); }, 10s));
   converse();
 }
@@ -253,7 +251,7 @@ TEST_F(TwoNats, FirstMessage) {
       std::ranges::copy(std::as_bytes(std::span(early)), how.early.data.edit().begin());
       how.early.end = true;
     }
-    own.rendezvous = from.rendezvous(own.host.loop(), std::move(how), own.events(world));
+    own.rendezvous = from.rendezvous(own.host.loop(), std::move(how), own.events());
   };
   meet_plainly(here, there, "hello");
   world.run_for(1s);
@@ -274,7 +272,7 @@ TEST_F(TwoNats, NoFirstMessage) {
   resolve();
   Preconnection from(*framework);
   from.local((*here.resolved)->local[0]).add_remote({{.address = (*there.resolved)->local[1].address}});
-  here.rendezvous = from.connect_timeout(3s).rendezvous(here.host.loop(), {}, here.events(world));
+  here.rendezvous = from.connect_timeout(3s).rendezvous(here.host.loop(), {}, here.events());
   EXPECT_THAT(failure(here), HasSubstr("within 3000 ms: no message came"));
 }
 
@@ -283,7 +281,7 @@ TEST_F(TwoNats, WhatCannotBe) {
   resolve();
   const auto error = [&](Preconnection from, RendezvousOptions how) {
     here.failure.reset();
-    here.rendezvous = from.rendezvous(here.host.loop(), std::move(how), here.events(world));
+    here.rendezvous = from.rendezvous(here.host.loop(), std::move(how), here.events());
     return failure(here);
   };
   const auto both = [&] {
@@ -324,9 +322,10 @@ TEST(RealRendezvous, OnLoopback) {
   std::optional<Result<Resolved>> resolved[2];
   Resolving resolving[2];
   for (int i = 0; i < 2; ++i)
-    resolving[i] = Preconnection(*framework)
-                       .local({.host = "127.0.0.1"})
-                       .resolve(*loop, [&, i](Result<Resolved> result) { resolved[i] = std::move(result); });
+    resolving[i] =
+        Preconnection(*framework).local({.host = "127.0.0.1"}).resolve(*loop, [&, i](Result<Resolved> result) {
+          resolved[i] = std::move(result);
+        });
   until([&] { return resolved[0] && resolved[1]; });
   Connection met[2];
   std::optional<Error> failed[2];
@@ -334,17 +333,17 @@ TEST(RealRendezvous, OnLoopback) {
   for (int i = 0; i < 2; ++i) {
     ASSERT_TRUE(*resolved[i]) << resolved[i]->error().detail;
     ASSERT_FALSE((*resolved[i])->local.empty());
-    rendezvous[i] = Preconnection(*framework)
-                        .stack("udp")
-                        .set("safelyReplayable", true)
-                        .add_local((*resolved[i])->local)
-                        .add_remote({{.address = (*resolved[1 - i])->local[0].address}})
-                        .rendezvous(*loop,
-                                    {.own = (*resolved[i])->credentials,
-                                     .peer = (*resolved[1 - i])->credentials,
-                                     .controlling = i == 0},
-                                    {.done = [&, i](Connection c) { met[i] = std::move(c); },
-                                     .failed = [&, i](const Error& why) { failed[i] = why; }});
+    rendezvous[i] =
+        Preconnection(*framework)
+            .stack("udp")
+            .set("safelyReplayable", true)
+            .add_local((*resolved[i])->local)
+            .add_remote({{.address = (*resolved[1 - i])->local[0].address}})
+            .rendezvous(
+                *loop,
+                {.own = (*resolved[i])->credentials, .peer = (*resolved[1 - i])->credentials, .controlling = i == 0},
+                {.done = [&, i](Connection c) { met[i] = std::move(c); },
+                 .failed = [&, i](const Error& why) { failed[i] = why; }});
   }
   until([&] { return (met[0] || failed[0]) && (met[1] || failed[1]); });
   for (int i = 0; i < 2; ++i) ASSERT_FALSE(failed[i]) << failed[i]->detail;

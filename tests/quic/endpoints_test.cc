@@ -93,8 +93,8 @@ TEST_F(OfOneProtocol, QuicAtAnotherPort) {
   EXPECT_EQ(connect({kTlsAlone, kQuicAlone}), "quic/udp to 10.0.0.2:8443");
   EXPECT_THAT(attempts(), testing::UnorderedElementsAre("quic/udp 10.0.0.2:8443", "tls/tcp 10.0.0.2:443"));
   EXPECT_EQ(connect({kAny, kQuicAlone}), "quic/udp to 10.0.0.2:8443");
-  EXPECT_THAT(attempts(), testing::UnorderedElementsAre("quic/udp 10.0.0.2:443", "quic/udp 10.0.0.2:8443",
-                                                        "tls/tcp 10.0.0.2:443"));
+  EXPECT_THAT(attempts(),
+              testing::UnorderedElementsAre("quic/udp 10.0.0.2:443", "quic/udp 10.0.0.2:8443", "tls/tcp 10.0.0.2:443"));
 }
 
 // API-41: where nobody answers for the one protocol the other is used, at its own port.

@@ -130,7 +130,7 @@ class Preconnection {
     Endpoint remote{}, local{};
     std::vector<Endpoint> more_remotes{};  // as good as `remote`
     StunServer stun{};
-    std::shared_ptr<HeldPort> held{};  // the port of `local`: given up when it is to be bound
+    std::shared_ptr<HeldPort> held{};          // the port of `local`: given up when it is to be bound
     std::vector<LocalCandidate> candidates{};  // for rendezvous()
     std::vector<Address> not_from{};           // Connection::remove_local(): without ports
     std::string interface_name{}, profile{}, stack{}, context{};

@@ -22,8 +22,8 @@ struct RendezvousOptions {
 
 /// What happens; all on the loop.
 struct RendezvousEvents {
-  std::move_only_function<void(Connection)> done = {};        ///< RendezvousDone, once: it is Established
-  std::move_only_function<void(const Error&)> failed = {};    ///< EstablishmentError, once, instead
+  std::move_only_function<void(Connection)> done = {};      ///< RendezvousDone, once: it is Established
+  std::move_only_function<void(const Error&)> failed = {};  ///< EstablishmentError, once, instead
 };
 
 /// rendezvous() in progress. Movable; destroying it cancels, and nothing is called any more.
