@@ -8,7 +8,9 @@ struct QuicRendezvous : testing::Test {
   QuicRendezvous() {
     for (Side* side : {&one, &other}) {
       side->resolving =
-          preconnection().resolve(*side->loop, [side](Result<Resolved> result) { side->resolved = std::move(result); });
+          preconnection().local({.host = side->address}).resolve(*side->loop, [side](Result<Resolved> result) {
+            side->resolved = std::move(result);
+          });
     }
     EXPECT_TRUE(pair.until([&] { return one.resolved && other.resolved; }));
   }
@@ -21,8 +23,9 @@ struct QuicRendezvous : testing::Test {
     }
   }
   struct Side {
-    explicit Side(VirtualLoop& of) : loop(&of) {}
+    Side(VirtualLoop& of, std::string from) : loop(&of), address(std::move(from)) {}
     VirtualLoop* loop;
+    std::string address;
     Resolving resolving;
     std::optional<Result<Resolved>> resolved;
     Rendezvous rendezvous;
@@ -58,7 +61,7 @@ struct QuicRendezvous : testing::Test {
   }
 
   VirtualPair pair;
-  Side one{pair.client.loop()}, other{pair.server.loop()};
+  Side one{pair.client.loop(), "10.0.0.1"}, other{pair.server.loop(), "10.0.0.2"};
 };
 
 // API-57, API-87, API-106: on the pair that was chosen a secure connection is made; its stream is the Connection.

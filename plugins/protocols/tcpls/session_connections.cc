@@ -96,17 +96,16 @@ Result<void> Session::migrate(std::uint64_t path) noexcept {
 }
 
 std::size_t Session::wanted_connections() const noexcept {
-  const auto brought = static_cast<std::size_t>(
-      std::ranges::count_if(connections_, [](const auto& c) { return c->brought && c->open() && !c->leaving; }));
-  if (alone_) return 1 + brought;
+  if (alone_) return 1;
   const std::size_t paths = std::min<std::size_t>(usable_paths_, scheduler_ == Scheduler::pinned ? 2 : 8);
-  return std::max<std::size_t>(1 + settings_.standby, paths) + brought;
+  return std::max<std::size_t>(1 + settings_.standby, paths);
 }
 
 // More than there should be, after a move or under another scheduler: the farthest ones leave (TCPLS-95).
 void Session::let_surplus_go() noexcept {
   if (server_ || plain_ || stage_ != Stage::open || closing_ || peer_ended_) return;
-  while (usable() > wanted_connections()) {
+  const auto is_brought = [](const auto& c) { return c->brought && c->usable(); };  // more than that is its wish
+  while (usable() > wanted_connections() + static_cast<std::size_t>(std::ranges::count_if(connections_, is_brought))) {
     Connection* farthest = nullptr;
     for (const auto& c : connections_) {
       if (c->usable() && c.get() != in_use_ && (farthest == nullptr || c->rtt > farthest->rtt)) farthest = c.get();
