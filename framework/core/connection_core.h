@@ -58,7 +58,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   void race_over(std::unique_ptr<RaceReport> report, std::shared_ptr<Preconnection::RaceOver> hear) override;
   void ready_callback(Connection::Done ready) noexcept { ready_ = std::move(ready); }
   void accepted_by(ConnectionTaker& taker, Stack& stack, std::uint32_t place) noexcept;
-  /// Of a rendezvous. `check`: what of the messages that come is none, and what is to be answered to it, perhaps nothing.
+  /// Of a rendezvous. `check`: which of the messages that come is none, and what is to be answered, perhaps nothing.
   using Check = std::move_only_function<std::optional<std::vector<std::byte>>(std::span<const std::byte>)>;
   void sift(Check check);
   void when_heard(std::move_only_function<void()> hear);  // the first message has come

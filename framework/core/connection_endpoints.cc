@@ -1,5 +1,5 @@
-// connection_endpoints.cc: endpoints that a Connection may use besides those that it has, or no longer (RFC 9622 section
-// 7.5).
+// connection_endpoints.cc: endpoints that a Connection may use besides those that it has, or no longer
+// (RFC 9622 section 7.5).
 #include <algorithm>
 
 #include "core/connection_core.h"
@@ -30,6 +30,15 @@ Result<void> read_remotes(std::vector<Endpoint>& endpoints) {
     remote = with_address(std::move(remote));
   }
   return {};
+}
+
+Result<void> has_room(const LowerSet& lowers, std::size_t wanted) {
+  if (wanted <= lowers.room()) return {};
+  return fail(Reason::exhausted,
+              "found " + std::to_string(wanted) + " further endpoints, expected at most " +
+                  std::to_string(lowers.room()) + ": a connection has at most " + std::to_string(LowerSet::kMost) +
+                  " lowers",
+              0, "core");
 }
 
 }  // namespace
@@ -79,6 +88,7 @@ Result<void> ConnectionCore::add_remote(std::vector<Endpoint> endpoints) {
   auto lowers = may_add(Feature::multipath);
   if (!lowers) return fail(std::move(lowers));
   if ((*lowers)->remotes() + endpoints.size() > kRemotesMost) return too_many_remotes(endpoints.size());
+  if (auto room = has_room(**lowers, endpoints.size()); !room) return room;
   for (const Endpoint& remote : endpoints) {
     if (!(*lowers)->knows(remote)) (*lowers)->add(remote);  // it may be there twice
   }
@@ -96,6 +106,7 @@ Result<void> ConnectionCore::add_local(std::vector<Endpoint> endpoints) {
   if (endpoints.empty()) return {};
   auto lowers = may_add(Feature::path_migration);
   if (!lowers) return fail(std::move(lowers));
+  if (auto room = has_room(**lowers, endpoints.size()); !room) return room;
   for (const Endpoint& local : endpoints) {
     if (!(*lowers)->runs_from(local.address)) (*lowers)->add(local.address);
   }

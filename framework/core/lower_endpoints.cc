@@ -1,5 +1,5 @@
-// lower_endpoints.cc: what the application says of the endpoints of a connection that stands on several lowers (RFC 9622
-// section 7.5). What is added gets a lower at once, and whether it is used is for the multiplexer to say.
+// lower_endpoints.cc: what the application says of the endpoints of a connection that stands on several lowers
+// (RFC 9622 section 7.5). What is added gets a lower at once, and whether it is used is for the multiplexer to say.
 #include <algorithm>
 
 #include "core/establishment.h"
@@ -87,10 +87,11 @@ bool LowerSet::remove(const Endpoint& remote) {
   plan->aim_at_all();
   replan(std::move(plan));
   for (const auto& lower : lowers_) {
-    if (lower->stack != nullptr && !lower->gone && !lower->leaving && leads_to(*lower->stack, remote))
-      lower->removed = "remote endpoint";
-    else if (lower->stack == nullptr && lower->growth && is_it(lower->growth->plan->wishes.remote))
-      lower->removed = "remote endpoint";
+    const auto* const wishes = lower->growth ? &lower->growth->plan->wishes : nullptr;
+    const bool coming =
+        wishes != nullptr && (is_it(wishes->remote) || std::ranges::any_of(wishes->more_remotes, is_it));
+    const bool there = lower->joined && leads_to(*lower->stack, remote);
+    if (!lower->gone && !lower->leaving && (coming || there)) lower->removed = "remote endpoint";
   }
   stirred();
   return true;

@@ -5,6 +5,7 @@
 #include "core/establishment.h"
 #include "core/path_table.h"
 #include "core/trunk.h"
+#include "core/ways.h"
 
 namespace trellis {
 
@@ -18,12 +19,14 @@ Stack& Lower::make_candidate(const std::shared_ptr<const ComposedStack>& compose
 
 void Lower::bind(Stack& winner, std::string_view, MessageRef) noexcept {
   establishment = nullptr;
+  growth.reset();
   stack = &winner;
   winner.give_to(*this);
   winner.top_link().above = wish.above;
   ready = tell = true;
   for (const auto& [name, value] : owner.properties_) std::ignore = winner.set(name, value, winner.depth() - 1);
   owner.join(*this);
+  if (owner.growth_ && is_removed(owner.growth_->plan->wishes, winner.local())) removed = "local endpoint";
   owner.stirred();
 }
 
@@ -228,8 +231,8 @@ void LowerSet::advance() noexcept {
       lost(lower, {Reason::unreachable, 0, "core", std::string("the application has removed its ") + what});
       continue;
     }
-    if (lower.growth) {
-      const std::shared_ptr<Growth> growth = std::move(lower.growth);
+    if (lower.growth && !std::exchange(lower.begun, true)) {
+      const std::shared_ptr<Growth> growth = lower.growth;
       Turn& turn = trunk_.stack().turn();
       lower.establishment = &turn.make<Establishment>(growth->framework, turn, growth->plan, lower);
       lower.establishment->begin();

@@ -4,6 +4,7 @@
 //
 // Life of a lower: wished [-> establishing] -> joined -> gone, or leaving -> gone. What is gone is swept in advance().
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -43,8 +44,9 @@ struct Lower final : EstablishmentOwner {
   LowerSet& owner;
   EngineLink wish;                         // names it to the multiplexer, until it has a stack
   Establishment* establishment = nullptr;  // until it is ready
-  std::shared_ptr<Growth> growth;          // what to establish, until that has begun
+  std::shared_ptr<Growth> growth;          // what to establish, or is being established
   Stack* stack = nullptr;
+  bool begun = false;             // to establish
   bool joined = false;            // the multiplexer's link
   bool tell = false;              // lower_ready() is due
   bool ready = false;             // its stack is
@@ -78,6 +80,7 @@ class LowerSet {
   bool uses_several() noexcept { return user() != nullptr; }
   bool prohibits(Feature feature) const noexcept;  // precondition of this and all below: it grows
   std::size_t remotes() const noexcept;            // that are known
+  std::size_t room() const noexcept { return kMost - std::min(kMost, lowers_.size()); }
   bool knows(const Endpoint& remote) noexcept;
   bool runs_from(const Address& local) noexcept;
   void add(const Endpoint& remote);

@@ -70,7 +70,7 @@ TEST_F(QuicRendezvous, TheControllingSideIsTheClient) {
   begin(other, one, false);
   ASSERT_TRUE(pair.until([&] { return one.talker || one.failure; }));
   ASSERT_TRUE(one.talker) << one.failure->detail;
-  EXPECT_EQ(one.talker->connection.stack(), quic());
+  EXPECT_EQ(one.talker->connection.stack(), "quic/udp");
   EXPECT_EQ(one.talker->connection.local(), (*one.resolved)->local.front().base);
   converse();
 }

@@ -150,8 +150,8 @@ class Connection {
   /// Feature::path_migration alone (quic) it moves to another address of ours, as its peer may not have another one
   /// (RFC 9000 section 9). Notice::path_change says that it did, Notice::soft_error that it could not. Without them it
   /// is Reason::unsupported, and so it is where the peer has connected to us; where the property `multipath` does not
-  /// allow it, Reason::prohibited. More than 32 remote endpoints are Reason::invalid_argument. After an error nothing of the call
-  /// has an effect, and the Connection lives on.
+  /// allow it, Reason::prohibited. More than 32 remote endpoints are Reason::invalid_argument, and more ways than a
+  /// connection has Reason::exhausted. After an error nothing of the call has an effect, and the Connection lives on.
   Result<void> add_remote(std::vector<Endpoint> endpoints);
   Result<void> add_local(std::vector<Endpoint> endpoints);  ///< with an address each; port 0: the system chooses
   /// What goes by them is taken elsewhere, if there is an elsewhere; without one, on_failed() tells of the end of the

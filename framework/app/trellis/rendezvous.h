@@ -1,4 +1,4 @@
-// rendezvous.h: two peers who connect to each other at the same time: Preconnection::rendezvous() (RFC 9622 section 7.3).
+// rendezvous.h: two peers who connect to each other at once: Preconnection::rendezvous() (RFC 9622 section 7.3).
 #pragma once
 #include <functional>
 #include <memory>
