@@ -210,6 +210,59 @@ TEST_F(TwoNats, NobodyThere) {
   EXPECT_EQ(world.now() - begun, 15s) << "the connect timeout";
 }
 
+/// Answers every check as nobody who knows the password would.
+struct Impostor final : SocketEvents {
+  Impostor(Executor& loop, const Address& at) : executor(loop) {
+    socket = loop.sockets()
+                 .open({.kind = SocketSpec::Kind::datagram, .role = SocketSpec::Role::unconnected, .local = at})
+                 .value();
+    EXPECT_TRUE(socket->watch(*this, Ready::readable));
+  }
+  void on_ready(Socket&, Ready) noexcept override {
+    Batch in;
+    if (!socket->receive(in, 1 << 20)) return;
+    while (!in.empty()) {
+      const Chunk chunk = in.pop();
+      const auto check = read_stun(chunk.data.bytes());
+      EXPECT_TRUE(check);
+      ++checks;
+      StunWriter plain(StunClass::success, StunMethod::binding, check->id);
+      plain.add(StunType::xor_mapped_address, chunk.info->remote).add_fingerprint();
+      const IceSession other({"other", "anotherpasswordanotherpassword"}, {});
+      for (const auto& bytes :
+           {IceSession::Bytes(plain.bytes().begin(), plain.bytes().end()), other.success(*check, chunk.info->remote),
+            other.refusal(*check, kRoleConflict, "Role Conflict"), other.refusal(*check, kBadRequest, "Bad Request"),
+            IceSession::Bytes(7)}) {
+        Chunk out{.data = executor.pool().allocate(0, static_cast<std::uint32_t>(bytes.size()), 0),
+                  .end_of_message = true,
+                  .info = new_message()};
+        std::ranges::copy(bytes, out.data.edit().begin());
+        out.info->remote = chunk.info->remote;
+        Batch batch;
+        batch.add(std::move(out));
+        EXPECT_TRUE(socket->send(batch));
+      }
+    }
+  }
+  Executor& executor;
+  std::unique_ptr<Socket> socket;
+  int checks = 0;
+};
+
+// API-106: what is not signed by the peer decides nothing, and keeps nobody from meeting the peer.
+TEST_F(TwoNats, Impostors) {
+  resolve();
+  Impostor impostor(server.loop(), at("192.0.2.7", 9));
+  begin(here, with(here, there, true), {{.address = at("192.0.2.7", 9)}});
+  world.run_for(10s);
+  EXPECT_FALSE(here.over());
+  EXPECT_GT(impostor.checks, 3);
+  ASSERT_TRUE(here.rendezvous.add_remote(there.candidates()));
+  begin(there, with(there, here, false), here.candidates());
+  ASSERT_TRUE(world.run_until([&] { return here.over() && there.over(); }, 5s));
+  converse();
+}
+
 // API-108: candidates that become known later.
 TEST_F(TwoNats, LaterCandidates) {
   resolve();
