@@ -234,8 +234,8 @@ struct Impostor final : SocketEvents {
             other.refusal(*check, kRoleConflict, "Role Conflict"), other.refusal(*check, kBadRequest, "Bad Request"),
             IceSession::Bytes(7)}) {
         Chunk out{.data = executor.pool().allocate(0, static_cast<std::uint32_t>(bytes.size()), 0),
-                  .end_of_message = true,
-                  .info = new_message()};
+                  .end_of_message = true};
+        out.info = new_message();
         std::ranges::copy(bytes, out.data.edit().begin());
         out.info->remote = chunk.info->remote;
         Batch batch;
