@@ -128,9 +128,11 @@ Result<void> ConnectionCore::remove_local(std::vector<Endpoint> endpoints) {
   if (auto may = may_change_endpoints(); !may) return may;
   if (auto read = read_locals(endpoints); !read) return read;
   LowerSet* const lowers = growing();
+  const bool may_move = lowers != nullptr && !lowers->prohibits(Feature::path_migration) &&
+                        stack_->composed().traits.have.has(Feature::path_migration);
   for (const Endpoint& local : endpoints) {
     if (lowers != nullptr ? !lowers->runs_from(local.address) : !goes_from(local.address)) continue;
-    if (lowers == nullptr || !lowers->remove(local.address)) return cut_off("local"), Result<void>();
+    if (!may_move || !lowers->remove(local.address)) return cut_off("local"), Result<void>();
   }
   return {};
 }

@@ -217,6 +217,7 @@ void RendezvousCore::done(Connection connection) {
 
 void RendezvousCore::failed(Error why) {
   disarm();
+  withdraw();
   agent_.reset();
   listener_ = {};
   connection_ = {};

@@ -197,6 +197,8 @@ TEST_F(MovingQuic, MayBeForbiddenToMove) {
   ASSERT_FALSE(other);
   EXPECT_EQ(other.error().reason, Reason::prohibited) << other.error().detail;
   arrives("still");
+  ASSERT_TRUE(remove("10.1.0.2")) << "there is no elsewhere for it";
+  EXPECT_TRUE(world.run_until([&] { return talker->failed.has_value(); }, 1s));
 }
 
 // API-65: with its only remote endpoint a Connection ends, and with it all that are its streams.
