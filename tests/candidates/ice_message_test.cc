@@ -70,7 +70,7 @@ TEST(IceMessage, StrangersAreRefused) {
   EXPECT_FALSE(read_stun(damaged)->fingerprinted());
 }
 
-// API-87: messages of the application are not taken for checks, whatever is in them; late checks are answered.
+// Messages of the application are not taken for checks, whatever is in them; late checks are answered.
 TEST(IceMessage, LateChecks) {
   const auto late = kWe.late(check(), kFrom);
   ASSERT_TRUE(late);
