@@ -78,8 +78,9 @@ IceAgent::Pair& IceAgent::pair_of(std::size_t base, const Address& from, std::ui
   };
   if (find() == pairs_.end()) {
     const auto known = std::ranges::find(remotes_, from, &Remote::address);
-    if (known == remotes_.end()) remotes_.push_back({from, priority});
-    pairs_.push_back({.base = base, .remote = static_cast<std::size_t>(known - remotes_.begin())});
+    const auto remote = static_cast<std::size_t>(known - remotes_.begin());
+    if (remote == remotes_.size()) remotes_.push_back({from, priority});
+    pairs_.push_back({.base = base, .remote = remote});
   }
   return *find();
 }
