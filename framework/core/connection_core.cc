@@ -42,6 +42,8 @@ struct ConnectionCore::Rare final : Alarm {
   struct Seldom {
     std::optional<MessageWishes> messages;  // set on this Connection; none: those of limits_
     Address remote, local;                  // of a stack that was let go while messages waited for the application
+    Check check;                            // of a rendezvous
+    std::move_only_function<void()> heard;
   };
   Seldom& seldom_used() {
     if (!seldom) seldom = std::make_unique<Seldom>();
@@ -344,9 +346,37 @@ void ConnectionCore::on_up(Batch& batch, bool finished) noexcept {
     for (const Chunk& chunk : batch) bytes += chunk.data.size();
     history_->throughput.received(bytes, turn_.executor().now());
   }
+  const bool rare_wishes = rare_ && rare_->seldom;
+  if (rare_wishes && rare_->seldom->check) sift(batch);
   inbox_.add(batch);
   if (finished) inbox_.end();
-  if (receiving_) turn_.deliver(*this);
+  if (receiving_ || (rare_wishes && rare_->seldom->heard)) turn_.deliver(*this);
+}
+
+void ConnectionCore::sift(Check check) {
+  rare().seldom_used().check = std::move(check);
+  demand();  // it is answered though the application receives nothing
+}
+
+void ConnectionCore::when_heard(std::move_only_function<void()> hear) {
+  rare().seldom_used().heard = std::move(hear);
+  demand();
+}
+
+void ConnectionCore::sift(Batch& batch) {
+  Batch messages;
+  while (!batch.empty()) {
+    Chunk chunk = batch.pop();
+    const auto answer = rare_->seldom->check(chunk.data.bytes());
+    if (!answer) {
+      messages.add(std::move(chunk));
+    } else if (!answer->empty()) {
+      Chunk out{.data = allocate(static_cast<std::uint32_t>(answer->size())), .end_of_message = true};
+      std::ranges::copy(*answer, out.data.edit().begin());
+      put(std::move(out));
+    }
+  }
+  while (!messages.empty()) batch.add(messages.pop());
 }
 
 // ---- the end
@@ -380,14 +410,17 @@ void ConnectionCore::cancel_close() noexcept {
 }
 
 void ConnectionCore::abort(std::uint64_t code) noexcept {
+  abort_for({Reason::canceled, code, "core", "aborted by this side"});
+}
+
+void ConnectionCore::abort_for(Error why) noexcept {
   if (ended_) return;
-  auto why = std::make_unique<Error>(Error{Reason::canceled, code, "core", "aborted by this side"});
-  if (rare_ && rare_->ledger != nullptr) rare_->ledger->fail_open(*why);
+  if (rare_ && rare_->ledger != nullptr) rare_->ledger->fail_open(why);
   if (stack_ != nullptr) {
-    stack_->abort(code);
+    stack_->abort(why.code);
     stack_ = nullptr;
   }
-  end(std::move(why));
+  end(std::make_unique<Error>(std::move(why)));
 }
 
 void ConnectionCore::gone() noexcept {
@@ -400,6 +433,7 @@ void ConnectionCore::gone() noexcept {
     rare_->failed = {};
     rare_->closed = {};
     rare_->room = {};
+    if (rare_->seldom) rare_->seldom->heard = {};
   }
   if (taker_ != nullptr) std::exchange(taker_, nullptr)->forget(*this);
   if (membership_ && membership_->group) membership_->group->forget_handler(*this);
@@ -503,6 +537,11 @@ bool ConnectionCore::deliver_ready() noexcept {
 
 bool ConnectionCore::deliver_notices() noexcept {
   if (!rare_) return true;
+  if (rare_->seldom && rare_->seldom->heard && !inbox_.empty()) {
+    auto hear = std::exchange(rare_->seldom->heard, {});
+    hear();
+    if (gone_) return false;
+  }
   if (outbox_.first_expiry() <= turn_.executor().now()) {
     outbox_.expire(turn_.executor().now());
     watch_expiry();

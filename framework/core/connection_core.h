@@ -1,6 +1,9 @@
 // connection_core.h: the engine's side of a Connection: queues in both directions, demand, events, the bound stack.
 #pragma once
+#include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -55,6 +58,10 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   void race_over(std::unique_ptr<RaceReport> report, std::shared_ptr<Preconnection::RaceOver> hear) override;
   void ready_callback(Connection::Done ready) noexcept { ready_ = std::move(ready); }
   void accepted_by(ConnectionTaker& taker, Stack& stack, std::uint32_t place) noexcept;
+  /// Of a rendezvous. `check`: which of the messages that come is none, and what is to be answered, perhaps nothing.
+  using Check = std::move_only_function<std::optional<std::vector<std::byte>>(std::span<const std::byte>)>;
+  void sift(Check check);
+  void when_heard(std::move_only_function<void()> hear);  // the first message has come
   void moved_in_taker(std::uint32_t place) noexcept { taker_place_ = place; }
   std::uint32_t taker_place() const noexcept { return taker_place_; }
   void taker_gone() noexcept;
@@ -88,6 +95,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   void close_group(Connection::Done) noexcept;
   void abort_group(std::uint64_t code) noexcept;
   std::size_t group_size() const noexcept;
+  void visit_group(const std::function<void(const Connection&)>& visit);
   Result<PropertyValue> get(std::string_view name) noexcept;
   Result<void> set(std::string_view name, const PropertyValue&) noexcept;
   Membership& membership();
@@ -99,6 +107,12 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   void one_way(const StreamArgs& args) noexcept;
   void too_late() noexcept;
   const ConnectionLimits& limits() const noexcept { return limits_; }
+
+  // Its endpoints (connection_endpoints.cc).
+  Result<void> add_remote(std::vector<Endpoint> endpoints);
+  Result<void> add_local(std::vector<Endpoint> endpoints);
+  Result<void> remove_remote(std::vector<Endpoint> endpoints);
+  Result<void> remove_local(std::vector<Endpoint> endpoints);
 
   ConnectionState state() const noexcept { return state_; }
   std::string_view stack_name() const noexcept {
@@ -133,6 +147,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   void end_sending_if_due() noexcept;
   void watch_expiry() noexcept;
   void demand() noexcept;
+  void sift(Batch& batch);
   bool deliver_ready() noexcept;
   bool deliver_notices() noexcept;
   void deliver_writable() noexcept;
@@ -149,6 +164,13 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   void refuse_waiting_messages() noexcept;
   void note_endpoints(Message& message) noexcept;
   void deliver_end() noexcept;
+  Result<void> may_change_endpoints() const;
+  LowerSet* growing() noexcept;
+  Result<LowerSet*> may_add(Feature feature);
+  bool goes_to(const Endpoint& remote);
+  bool goes_from(const Address& local);
+  void cut_off(const char* what) noexcept;
+  void abort_for(Error why) noexcept;
   void end(std::unique_ptr<Error> why) noexcept;
   void let_go_of_stack() noexcept;
   void join_trunk();

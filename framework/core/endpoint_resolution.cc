@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/ice_message.h"
 #include "core/proxies.h"
 #include "trellis/address_text.h"
 
@@ -88,7 +89,10 @@ void EndpointResolution::find_stun_server() {
 
 Result<Resolved> EndpointResolution::result() {
   if (failure_) return std::unexpected(std::move(*failure_));
-  Resolved resolved{.local = local_->candidates(), .remote = std::move(as_given_), .trouble = std::move(trouble_)};
+  Resolved resolved{.local = local_->candidates(),
+                    .remote = std::move(as_given_),
+                    .trouble = std::move(trouble_),
+                    .credentials = fresh_credentials(loop_)};
   for (Error& trouble : local_->trouble) resolved.trouble.push_back(std::move(trouble));
   if (remote_) resolved.remote = remote_->found();
   if (remote_ && remote_->failure()) return std::unexpected(*remote_->failure());

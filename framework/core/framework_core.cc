@@ -8,6 +8,7 @@
 #include "core/message_wishes.h"
 #include "core/path_table.h"
 #include "core/plugin_path.h"
+#include "core/remote_endpoints.h"
 #include "core/security_mode.h"
 #include "core/text.h"
 #include "trellis/address_text.h"
@@ -74,12 +75,6 @@ Path way_asked_for(const Preconnection::Wishes& wishes) {
   return path;
 }
 
-Endpoint with_address(Endpoint remote) {
-  if (!remote.address) remote.address = parse_address(remote.host, remote.port).value_or(Address{});
-  if (remote.address && remote.address.port == 0) remote.address.port = remote.port;
-  return remote;
-}
-
 std::filesystem::path program() {
   std::error_code error;
   return std::filesystem::read_symlink("/proc/self/exe", error);
@@ -130,9 +125,12 @@ void Plan::aim_at_all() {
 }
 
 const Endpoint& Plan::asked_for(const Endpoint& found) const noexcept {
-  const auto it = std::ranges::find_if(targets, [&](const SharedEndpoint& target) {
+  const auto has = [&](const SharedEndpoint& target) {
     return target->host == found.host && (!target->address || target->address == found.address);
-  });
+  };
+  auto it =
+      std::ranges::find_if(targets, [&](const auto& target) { return has(target) && target->port == found.port; });
+  if (it == targets.end()) it = std::ranges::find_if(targets, has);  // a service of it has another port
   return it == targets.end() ? wishes.remote : **it;
 }
 
@@ -248,6 +246,7 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
   const std::uint64_t generation = this->generation();  // a load in between is noticed later
   auto chosen = profile(wishes);
   if (!chosen) return fail(std::move(chosen));
+  if (auto checked = check_protocols(registry, wishes); !checked) return fail(std::move(checked));
   const Policy& policy = (*chosen)->policy;
   Requirements requirements = merge(policy, wishes);
   auto messages = messages_of(wishes, requirements.replayable);
@@ -277,6 +276,8 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
     auto fits = satisfies(stack->traits, requirements);
     if (fits) fits = carries(stack->traits, requirements);
     if (fits) fits = suits(stack->traits, wishes.security.get());
+    if (std::string missing = fits ? misses(wishes, *stack) : std::string(); !missing.empty())
+      fits = fail(Reason::unsupported, std::move(missing));
     if (fits) return false;
     plan.unfit.push_back(stack->text + ": " + fits.error().detail);
     why += (why.empty() ? "" : "; ") + plan.unfit.back();
@@ -319,7 +320,7 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
   }
   plan.profile = std::move(*chosen);
   std::erase_if(clear, [&](const auto& stack) {
-    return stack->traits.face != plan.face || !carries(stack->traits, requirements);
+    return stack->traits.face != plan.face || !carries(stack->traits, requirements) || !misses(wishes, *stack).empty();
   });
   if (!clear.empty()) {
     auto other = std::make_shared<Plan>(plan);

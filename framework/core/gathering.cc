@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "core/proxies.h"
+#include "core/remote_endpoints.h"
 #include "core/routed_source.h"
 #include "core/service_endpoint.h"
 #include "core/source_address.h"
 #include "trellis/address_text.h"
+#include "trellis/endpoint_text.h"
 
 namespace trellis {
 namespace {
@@ -292,6 +294,10 @@ void Gathering::expand_remotes(NodeIndex node) {
   for (std::size_t i = 0; i < plan_.targets.size(); ++i) {
     Candidate child = race_.tree()[node].candidate;
     child.remote = plan_.targets[i];
+    if (!is_for(*child.remote, *plan_.stacks[static_cast<std::size_t>(child.stack)])) {
+      race_.drop(now_(), node, "it is for another protocol", to_text(*child.remote));
+      continue;
+    }
     if (const Address& address = child.remote->address) {
       const int way = way_to(address, child.path);
       const char* rule = unfit(plan_, address);

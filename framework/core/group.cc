@@ -170,6 +170,20 @@ std::size_t ConnectionCore::group_size() const noexcept {
   return membership_ && membership_->group ? membership_->group->size() : ended_ ? 0 : 1;
 }
 
+// The handles are lent: they are taken back before they could end what they stand for.
+void ConnectionCore::visit_group(const std::function<void(const Connection&)>& visit) {
+  const auto lend = [&](ConnectionCore& core) {
+    Connection handle = core.handle();
+    visit(handle);
+    handle.forget();
+  };
+  const std::shared_ptr<Group> group = membership_ ? membership_->group : nullptr;
+  if (!group) return ended_ ? void() : lend(*this);
+  for (ConnectionCore* member : std::vector(group->members())) {
+    if (group->has(member)) lend(*member);  // else the visitor has ended it
+  }
+}
+
 // The whole group ends in the order in which its members can; who asked for it hears when all have.
 bool ConnectionCore::waits_for_group() const noexcept {
   return membership_ && membership_->awaited && membership_->awaited->size() > 0;

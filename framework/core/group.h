@@ -16,6 +16,7 @@ class Group final : public StreamTaker, public ConnectionTaker {
   void join(ConnectionCore&);
   void leave(ConnectionCore&) noexcept;  // it has ended, or cannot follow the others
   std::size_t size() const noexcept { return members_.size(); }
+  const std::vector<ConnectionCore*>& members() const noexcept { return members_; }
   bool has(const ConnectionCore* connection) const noexcept { return std::ranges::contains(members_, connection); }
   /// Sets a property of one member on all others. Who cannot follow leaves the group, and hears why.
   void entangle(ConnectionCore& by, std::string_view name, const PropertyValue& value) noexcept;

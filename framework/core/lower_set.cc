@@ -5,6 +5,7 @@
 #include "core/establishment.h"
 #include "core/path_table.h"
 #include "core/trunk.h"
+#include "core/ways.h"
 
 namespace trellis {
 
@@ -18,12 +19,14 @@ Stack& Lower::make_candidate(const std::shared_ptr<const ComposedStack>& compose
 
 void Lower::bind(Stack& winner, std::string_view, MessageRef) noexcept {
   establishment = nullptr;
+  growth.reset();
   stack = &winner;
   winner.give_to(*this);
   winner.top_link().above = wish.above;
   ready = tell = true;
   for (const auto& [name, value] : owner.properties_) std::ignore = winner.set(name, value, winner.depth() - 1);
   owner.join(*this);
+  if (owner.growth_ && is_removed(owner.growth_->plan->wishes, winner.local())) removed = "local endpoint";
   owner.stirred();
 }
 
@@ -207,20 +210,29 @@ Result<LowerPort> LowerSet::want(const LowerWish& wish) noexcept {
     return fail(Reason::exhausted, "a connection has at most " + std::to_string(kMost) + " lowers", 0, "core");
   auto plan = plan_for(wish);
   if (!plan) return fail(std::move(plan));
+  return LowerPort(begin(std::move(*plan)).wish);
+}
+
+// It is established in the next advance pass.
+Lower& LowerSet::begin(std::shared_ptr<const Plan> plan) {
   Lower& lower = *lowers_.emplace_back(std::make_unique<Lower>(*this));
-  lower.growth = std::make_shared<Growth>(growth_->framework, std::move(*plan));
+  lower.growth = std::make_shared<Growth>(growth_->framework, std::move(plan));
   lower.wish.schedule = &trunk_.stack().turn().schedule();
   lower.wish.face = trunk_.stack().composed().layers[0].traits.above;
   stirred();
-  return LowerPort(lower.wish);
+  return lower;
 }
 
 void LowerSet::advance() noexcept {
   for (std::size_t i = 0; i < lowers_.size(); ++i) {  // by index: what is told may want more
     Lower& lower = *lowers_[i];
     if (lower.gone) continue;
-    if (lower.growth) {
-      const std::shared_ptr<Growth> growth = std::move(lower.growth);
+    if (const char* const what = std::exchange(lower.removed, nullptr)) {
+      lost(lower, {Reason::unreachable, 0, "core", std::string("the application has removed its ") + what});
+      continue;
+    }
+    if (lower.growth && !std::exchange(lower.begun, true)) {
+      const std::shared_ptr<Growth> growth = lower.growth;
       Turn& turn = trunk_.stack().turn();
       lower.establishment = &turn.make<Establishment>(growth->framework, turn, growth->plan, lower);
       lower.establishment->begin();
@@ -249,7 +261,8 @@ void LowerSet::paths_changed() noexcept {
 void LowerSet::tell_paths() noexcept {
   if (growth_->plan->wishes.prohibit.has(Feature::path_migration)) return;
   const PathTable* const table = trunk_.stack().path_table();
-  const std::vector<Path> all = table != nullptr ? table->paths() : std::vector{first()->route_.path};
+  std::vector<Path> all = table != nullptr ? table->paths() : std::vector{first()->route_.path};
+  std::erase_if(all, [&](const Path& path) { return is_removed(growth_->plan->wishes, path.local); });
   user()->paths(all);
   trunk_.stack().turn().revisit(multiplexer());
 }
@@ -289,6 +302,7 @@ void LowerSet::lost(Lower& lower, const Error& error) noexcept {
   } else if (multiplexer().is_closed) {  // it has said its goodbye on the others too
     lives = lives || std::ranges::count_if(lowers_, [](const auto& one) { return one->joined; }) > 1;
   }
+  if (lower.establishment != nullptr) std::exchange(lower.establishment, nullptr)->cancel();
   if (lower.stack != nullptr) {
     cut(lower);
     lower.stack->leave();

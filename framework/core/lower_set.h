@@ -4,6 +4,7 @@
 //
 // Life of a lower: wished [-> establishing] -> joined -> gone, or leaving -> gone. What is gone is swept in advance().
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -43,14 +44,16 @@ struct Lower final : EstablishmentOwner {
   LowerSet& owner;
   EngineLink wish;                         // names it to the multiplexer, until it has a stack
   Establishment* establishment = nullptr;  // until it is ready
-  std::shared_ptr<Growth> growth;          // what to establish, until that has begun
+  std::shared_ptr<Growth> growth;          // what to establish, or is being established
   Stack* stack = nullptr;
-  bool joined = false;   // the multiplexer's link
-  bool tell = false;     // lower_ready() is due
-  bool ready = false;    // its stack is
-  bool leaving = false;  // dropped gracefully: its goodbye is still on the way
-  bool closed = false;   // ended cleanly
-  bool gone = false;     // to be swept
+  bool begun = false;             // to establish
+  bool joined = false;            // the multiplexer's link
+  bool tell = false;              // lower_ready() is due
+  bool ready = false;             // its stack is
+  const char* removed = nullptr;  // the application has taken away this of its endpoints; null: it has not
+  bool leaving = false;           // dropped gracefully: its goodbye is still on the way
+  bool closed = false;            // ended cleanly
+  bool gone = false;              // to be swept
 };
 
 class LowerSet {
@@ -72,6 +75,19 @@ class LowerSet {
   Stack* find(LowerPort port) noexcept;  // null: it has none
   Result<void> set(std::string_view name, const PropertyValue& value) noexcept;
 
+  // From the application (RFC 9622 section 7.5).
+  bool grows() const noexcept { return growth_ != nullptr; }
+  bool uses_several() noexcept { return user() != nullptr; }
+  bool prohibits(Feature feature) const noexcept;  // precondition of this and all below: it grows
+  std::size_t remotes() const noexcept;            // that are known
+  std::size_t room() const noexcept { return kMost - std::min(kMost, lowers_.size()); }
+  bool knows(const Endpoint& remote) noexcept;
+  bool runs_from(const Address& local) noexcept;
+  void add(const Endpoint& remote);
+  void add(const Address& local);
+  bool remove(const Endpoint& remote);  // false: it was the last one, and nothing has changed
+  bool remove(const Address& local);    // the same
+
   // From the trunk's stack
   void paths_changed() noexcept;  // of the table that the trunk follows
   Stack* first() noexcept;        // the one that answers for all; null: none, or the layers below belong to a listener
@@ -92,6 +108,8 @@ class LowerSet {
   void cut(Lower& lower) noexcept;
   void lost(Lower& lower, const Error& error) noexcept;
   Result<std::shared_ptr<const Plan>> plan_for(const LowerWish& wish);
+  Lower& begin(std::shared_ptr<const Plan> plan);
+  void replan(std::shared_ptr<const Plan> plan);
   void tell_paths() noexcept;
   void follow_route() noexcept;
   void stirred() noexcept;

@@ -10,6 +10,8 @@
 #include "core/message_wishes.h"
 #include "core/path_rules.h"
 #include "core/proxies.h"
+#include "core/remote_endpoints.h"
+#include "core/rendezvous_core.h"
 #include "core/selection_properties.h"
 #include "core/service_endpoint.h"
 #include "core/text.h"
@@ -20,7 +22,6 @@ namespace trellis {
 namespace {
 
 constexpr std::string_view kRelayed = "relayed ";
-constexpr std::size_t kRemotesMost = 32;  // as many as a node of the tree has children
 
 }  // namespace
 
@@ -33,7 +34,8 @@ Preconnection& Preconnection::remote(Endpoint endpoint) {
 Preconnection& Preconnection::add_remote(std::vector<Endpoint> endpoints) {
   for (Endpoint& endpoint : endpoints) {
     const auto same = [&](const Endpoint& other) {
-      return same_peer(endpoint, other) && endpoint.address == other.address && endpoint.service == other.service;
+      return same_peer(endpoint, other) && endpoint.address == other.address && endpoint.service == other.service &&
+             endpoint.protocol == other.protocol;
     };
     if (!names_somebody(wishes_.remote))
       wishes_.remote = std::move(endpoint);
@@ -50,6 +52,7 @@ Preconnection& Preconnection::local(Endpoint endpoint) {
   if (endpoint.address && endpoint.port == 0) endpoint.port = endpoint.address.port;
   wishes_.local = std::move(endpoint);
   wishes_.held.reset();
+  wishes_.candidates.clear();
   plan_.reset();
   return *this;
 }
@@ -58,6 +61,12 @@ Preconnection& Preconnection::local(const LocalCandidate& candidate) {
     return local(Endpoint{.host = std::string(kRelayed) + to_text(candidate.address)});
   local(Endpoint{.port = candidate.base.port, .address = candidate.base});
   wishes_.held = candidate.held;
+  wishes_.candidates = {candidate};
+  return *this;
+}
+Preconnection& Preconnection::add_local(std::vector<LocalCandidate> candidates) {
+  for (LocalCandidate& candidate : candidates) wishes_.candidates.push_back(std::move(candidate));
+  plan_.reset();
   return *this;
 }
 Preconnection& Preconnection::stun_server(StunServer server) {
@@ -176,28 +185,12 @@ Preconnection& Preconnection::connect_timeout(Duration timeout) {
 
 namespace {
 
-Result<void> check_remote(const Endpoint& remote) {
-  if (!names_somebody(remote)) return fail(Reason::invalid_argument, "no remote endpoint was given");
-  if (remote.port == 0 && remote.address.port == 0 && !needs_discovery(remote)) {
-    return fail(Reason::invalid_argument, "the remote endpoint " + remote.host + " has no port");
-  }
-  return {};
-}
-
 Result<void> check_remotes(const Preconnection::Wishes& wishes) {
-  if (auto checked = check_remote(wishes.remote); !checked || wishes.more_remotes.empty()) return checked;
-  if (wishes.more_remotes.size() >= kRemotesMost) {
-    return fail(Reason::invalid_argument, "found " + std::to_string(wishes.more_remotes.size() + 1) +
-                                              " remote endpoints, expected at most " + std::to_string(kRemotesMost));
-  }
-  std::vector<Endpoint> all = wishes.more_remotes;
-  all.push_back(wishes.remote);
-  for (const Endpoint& remote : all) {
-    if (auto checked = check_remote(remote); !checked) return checked;
-    if (needs_discovery(remote)) {
-      return fail(Reason::invalid_argument,
-                  "found the service " + to_text(remote) + " among several remote endpoints, expected hosts");
-    }
+  const bool several = !wishes.more_remotes.empty();
+  if (auto checked = check_remote(wishes.remote, several); !checked) return checked;
+  if (wishes.more_remotes.size() >= kRemotesMost) return too_many_remotes(wishes.more_remotes.size() + 1);
+  for (const Endpoint& remote : wishes.more_remotes) {
+    if (auto checked = check_remote(remote, true); !checked) return checked;
   }
   return {};
 }
@@ -296,6 +289,16 @@ Resolving Preconnection::resolve(Executor& loop, ResolveDone done) {
   return Resolving(std::move(resolution));
 }
 
+Rendezvous Preconnection::rendezvous(Executor& loop, RendezvousOptions how, RendezvousEvents events) {
+  FrameworkCore& framework = framework_->core();
+  Result<void> checked = check_remotes(wishes_);
+  if (checked) checked = check_wishes(wishes_);
+  auto plan = checked ? framework.plan(wishes_) : Result<Plan>(std::unexpected(std::move(checked).error()));
+  auto core = std::make_unique<RendezvousCore>(framework, loop, std::move(plan), std::move(how), std::move(events));
+  core->begin();
+  return Rendezvous(std::move(core));
+}
+
 Listener::~Listener() {
   if (core_ != nullptr) core_->gone();
 }
@@ -337,6 +340,17 @@ void Connection::on_received(Arrived hear) { core_->on_received(std::move(hear))
 void Connection::close_group(Done done) { core_->close_group(std::move(done)); }
 void Connection::abort_group(std::uint64_t code) { core_->abort_group(code); }
 std::size_t Connection::group_size() const { return core_->group_size(); }
+void Connection::grouped_connections(const std::function<void(const Connection&)>& visit) const {
+  core_->visit_group(visit);
+}
+Result<void> Connection::add_remote(std::vector<Endpoint> endpoints) { return core_->add_remote(std::move(endpoints)); }
+Result<void> Connection::add_local(std::vector<Endpoint> endpoints) { return core_->add_local(std::move(endpoints)); }
+Result<void> Connection::remove_remote(std::vector<Endpoint> endpoints) {
+  return core_->remove_remote(std::move(endpoints));
+}
+Result<void> Connection::remove_local(std::vector<Endpoint> endpoints) {
+  return core_->remove_local(std::move(endpoints));
+}
 Result<PropertyValue> Connection::get(std::string_view name) const { return core_->get(name); }
 Result<void> Connection::set(std::string_view name, const PropertyValue& value) { return core_->set(name, value); }
 ConnectionState Connection::state() const { return core_->state(); }

@@ -13,27 +13,6 @@ constexpr std::size_t kReadAtOnce = 64 << 10;  // bytes
 constexpr unsigned kChallengesMost = 3;        // of one request: credentials, and nonces that are too old
 constexpr unsigned kUnauthenticated = 401, kStaleNonce = 438, kTryAlternate = 300;
 
-// What is not known and must be understood (RFC 8489 section 6.3): the answer is of no use then.
-bool must_be_understood(StunType type) noexcept {
-  switch (type) {
-    case StunType::mapped_address:
-    case StunType::username:
-    case StunType::message_integrity:
-    case StunType::error_code:
-    case StunType::unknown_attributes:
-    case StunType::lifetime:
-    case StunType::realm:
-    case StunType::nonce:
-    case StunType::xor_relayed_address:
-    case StunType::requested_address_family:
-    case StunType::requested_transport:
-    case StunType::message_integrity_sha256:
-    case StunType::password_algorithm:
-    case StunType::xor_mapped_address: return false;
-    default: return static_cast<std::uint16_t>(type) < 0x8000 && type != StunType{0x0022};  // RESERVATION-TOKEN
-  }
-}
-
 }  // namespace
 
 StunExchange::StunExchange(Executor& executor, Socket& socket, SocketEvents& events, StunLogin login)
@@ -137,7 +116,8 @@ bool StunExchange::heard(std::span<const std::byte> bytes) noexcept {
     return ignore("found a message that belongs to no request of ours");
   if (answer.kind == StunClass::refusal) return refused(answer);
   if (login_.known() && !login_.fits(answer)) return ignore("found an answer that is not signed with the password");
-  const auto strange = std::ranges::find_if(answer.attributes, must_be_understood, &StunMessage::Attribute::type);
+  // Of no use then (RFC 8489 section 6.3).
+  const auto strange = std::ranges::find_if_not(answer.attributes, is_known, &StunMessage::Attribute::type);
   if (strange != answer.attributes.end()) {
     give_up({Reason::protocol_violation, 0, "stun",
              std::format("the answer of the STUN server {} is malformed: found an attribute 0x{:04x}, expected those "

@@ -48,6 +48,17 @@ std::uint16_t method_of(std::uint32_t type) noexcept {
 
 StunClass class_of(std::uint32_t type) noexcept { return static_cast<StunClass>((type >> 4 & 1u) | (type >> 7 & 2u)); }
 
+// RFC 8489 section 14.7: the CRC of ITU V.42 of what is before the attribute, mixed with a constant.
+std::uint32_t fingerprint_of(std::span<const std::byte> bytes) noexcept {
+  constexpr std::uint32_t kPolynomial = 0xedb88320, kMixedWith = 0x5354554e;
+  std::uint32_t crc = ~0u;
+  for (const std::byte byte : bytes) {
+    crc ^= std::to_integer<std::uint32_t>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1u) != 0 ? kPolynomial : 0u);
+  }
+  return ~crc ^ kMixedWith;
+}
+
 // The message up to an integrity attribute, whose length says that it ends behind it (RFC 8489 section 14.5).
 std::vector<std::byte> signed_part(std::span<const std::byte> bytes, std::size_t at, std::size_t digest) {
   std::vector<std::byte> part(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
@@ -68,7 +79,8 @@ Result<void> read_attributes(StunMessage& into) {
                                         static_cast<unsigned>(type), size, at, bytes.size() - at - 4));
     if (into.attributes.size() == kAttributesMost)
       return malformed_stun(std::format("found more than {} attributes", kAttributesMost));
-    if (!behind || is_integrity(type)) into.attributes.push_back({type, bytes.subspan(at + 4, size), at});
+    if (!behind || is_integrity(type) || type == StunType::fingerprint)
+      into.attributes.push_back({type, bytes.subspan(at + 4, size), at});
     behind = behind || is_integrity(type);
     at += 4 + padded(size);
   }
@@ -76,6 +88,28 @@ Result<void> read_attributes(StunMessage& into) {
 }
 
 }  // namespace
+
+bool is_known(StunType type) noexcept {
+  switch (type) {
+    case StunType::mapped_address:
+    case StunType::username:
+    case StunType::message_integrity:
+    case StunType::error_code:
+    case StunType::unknown_attributes:
+    case StunType::lifetime:
+    case StunType::realm:
+    case StunType::nonce:
+    case StunType::xor_relayed_address:
+    case StunType::requested_address_family:
+    case StunType::requested_transport:
+    case StunType::message_integrity_sha256:
+    case StunType::password_algorithm:
+    case StunType::xor_mapped_address:
+    case StunType::priority:
+    case StunType::use_candidate: return true;
+    default: return static_cast<std::uint16_t>(type) >= 0x8000 || type == StunType{0x0022};  // RESERVATION-TOKEN
+  }
+}
 
 // ---- reading
 
@@ -110,6 +144,12 @@ std::optional<std::uint32_t> StunMessage::number(StunType type) const noexcept {
   const Attribute* const found = find(type);
   if (found == nullptr || found->value.size() != 4) return std::nullopt;
   return number_at(found->value, 0, 4);
+}
+
+std::optional<std::uint64_t> StunMessage::long_number(StunType type) const noexcept {
+  const Attribute* const found = find(type);
+  if (found == nullptr || found->value.size() != 8) return std::nullopt;
+  return std::uint64_t{number_at(found->value, 0, 4)} << 32 | number_at(found->value, 4, 4);
 }
 
 Result<Address> StunMessage::address(StunType type) const {
@@ -155,6 +195,12 @@ bool StunMessage::signed_with(Hash hash, std::span<const std::byte> key) const {
   return same_digest(expected, found->value);
 }
 
+bool StunMessage::fingerprinted() const {
+  const auto found = number(StunType::fingerprint);
+  return found && attributes.back().type == StunType::fingerprint &&
+         *found == fingerprint_of(bytes.first(attributes.back().at));
+}
+
 // ---- writing
 
 StunWriter::StunWriter(StunClass kind, StunMethod method, const StunId& id) {
@@ -185,6 +231,23 @@ StunWriter& StunWriter::sign(Hash hash, std::span<const std::byte> key) {
   const std::size_t digest = hash == Hash::sha256 ? 32 : 20;
   const auto mac = hmac_of(hash, key, signed_part(bytes_, bytes_.size(), digest));
   return add(hash == Hash::sha256 ? StunType::message_integrity_sha256 : StunType::message_integrity, mac);
+}
+
+StunWriter& StunWriter::add(StunType type, const Address& address) {
+  const bool ipv4 = address.family == Address::Family::ipv4;
+  std::vector<std::byte> value;
+  put_number(value, ipv4 ? 1 : 2, 2);
+  put_number(value, address.port ^ (kCookie >> 16), 2);
+  for (std::size_t i = 0; i < (ipv4 ? 4u : 16u); ++i) value.push_back(bytes_[4 + i] ^ std::byte{address.ip[i]});
+  return add(type, value);
+}
+
+StunWriter& StunWriter::add_fingerprint() {
+  add(StunType::fingerprint, std::uint32_t{0});  // the length counts it
+  const std::uint32_t fingerprint = fingerprint_of(std::span(bytes_).first(bytes_.size() - 8));
+  bytes_.resize(bytes_.size() - 4);
+  put_number(bytes_, fingerprint, 4);
+  return *this;
 }
 
 }  // namespace trellis

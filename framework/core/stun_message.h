@@ -32,9 +32,17 @@ enum class StunType : std::uint16_t {
   message_integrity_sha256 = 0x001c,
   password_algorithm = 0x001d,
   xor_mapped_address = 0x0020,
+  priority = 0x0024,  // these two, and the last two, are of ICE (RFC 8445 section 16.1)
+  use_candidate = 0x0025,
   password_algorithms = 0x8002,
   alternate_server = 0x8023,
+  fingerprint = 0x8028,
+  ice_controlled = 0x8029,
+  ice_controlling = 0x802a,
 };
+
+/// Known, or of those that need not be (RFC 8489 section 6.3).
+bool is_known(StunType type) noexcept;
 
 /// Whose answer it is; nobody who does not see the request can guess it.
 using StunId = std::array<std::byte, 12>;
@@ -61,6 +69,7 @@ struct StunMessage {
   /// or it is malformed.
   Result<Address> address(StunType type) const;
   std::optional<std::uint32_t> number(StunType type) const noexcept;
+  std::optional<std::uint64_t> long_number(StunType type) const noexcept;  // of 8 bytes
   /// Of a refusal: "401 Unauthorized", in which the server's words are made printable. Errors: it has no ERROR-CODE.
   struct Refusal {
     unsigned code;
@@ -69,20 +78,24 @@ struct StunMessage {
   Result<Refusal> refusal() const;
   /// Its MESSAGE-INTEGRITY, or with Hash::sha256 its MESSAGE-INTEGRITY-SHA256, is there and fits the key.
   bool signed_with(Hash hash, std::span<const std::byte> key) const;
+  /// It ends with a FINGERPRINT that fits: what shares a port with other protocols tells its messages by that.
+  bool fingerprinted() const;
 };
 
 /// Errors: protocol_violation, with what was found and what was expected.
 Result<StunMessage> read_stun(std::span<const std::byte> bytes);
 
-/// Puts a request together.
+/// Puts a message together.
 class StunWriter {
  public:
   StunWriter(StunClass kind, StunMethod method, const StunId& id);
   StunWriter& add(StunType type, std::span<const std::byte> value);
   StunWriter& add(StunType type, std::string_view text) { return add(type, std::as_bytes(std::span(text))); }
   StunWriter& add(StunType type, std::uint32_t number);
-  /// The last attribute: MESSAGE-INTEGRITY, or with Hash::sha256 MESSAGE-INTEGRITY-SHA256.
+  StunWriter& add(StunType type, const Address& address);  // XOR-MAPPED-ADDRESS and its like
+  /// The last attribute, or the last but FINGERPRINT: MESSAGE-INTEGRITY, or with Hash::sha256 MESSAGE-INTEGRITY-SHA256.
   StunWriter& sign(Hash hash, std::span<const std::byte> key);
+  StunWriter& add_fingerprint();  // the very last
   std::span<const std::byte> bytes() const noexcept { return bytes_; }
 
  private:

@@ -134,7 +134,12 @@ std::string unwanted(const Preconnection::Wishes& wishes, const Path& path) {
     return "the application is bound to another address";
   if (wishes.family != Address::Family::none && wishes.family != path.local.family)
     return "another address family than was asked for";
+  if (is_removed(wishes, path.local)) return "the application has removed its address";
   return refusal(wishes.paths, path, "the application");
+}
+
+bool is_removed(const Preconnection::Wishes& wishes, const Address& local) noexcept {
+  return std::ranges::any_of(wishes.not_from, [&](const Address& address) { return same_ip(address, local); });
 }
 
 std::string way_name(const Path& path) {

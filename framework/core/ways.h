@@ -62,6 +62,8 @@ WaysFound find_ways(const PathTable& table, const Preconnection::Wishes& wishes,
 
 /// Why the application does not want the path; empty: it does.
 std::string unwanted(const Preconnection::Wishes& wishes, const Path& path);
+/// The application has removed the address from the Connection.
+bool is_removed(const Preconnection::Wishes& wishes, const Address& local) noexcept;
 std::string way_name(const Path& path);  ///< Way::name
 
 /// The way of a Connection where no policy says how paths are found: routing decides.

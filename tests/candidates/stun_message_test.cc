@@ -40,6 +40,7 @@ TEST(StunMessageVectors, Ipv4Response) {
   EXPECT_EQ(message->method, static_cast<std::uint16_t>(StunMethod::binding));
   EXPECT_EQ(to_text(message->address(StunType::xor_mapped_address).value()), "192.0.2.1:32853");
   EXPECT_TRUE(message->signed_with(Hash::sha1, std::as_bytes(std::span(kPassword))));
+  EXPECT_TRUE(message->fingerprinted());
   EXPECT_FALSE(message->signed_with(Hash::sha1, std::as_bytes(std::span(kPassword.substr(1)))));
 }
 

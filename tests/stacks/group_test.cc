@@ -32,6 +32,43 @@ TEST_P(Streams, ACloneIsAStream) {
   EXPECT_TRUE(pair.until([&] { return second.reader->all == "answer"; }));
 }
 
+// API-64: all Connections of the group, this one included, whoever asks; those that have ended are not among them, and
+// one alone is its own group.
+TEST_P(Streams, GroupedConnections) {
+  pair.listen(stack);
+  Talker& first = pair.dial_ready(stack);
+  const auto priorities = [](Connection& of) {
+    std::vector<std::uint64_t> all;
+    of.grouped_connections([&](const Connection& c) {
+      EXPECT_EQ(c.remote(), of.remote());
+      all.push_back(std::get<std::uint64_t>(*c.get("msgPriority")));
+    });
+    std::ranges::sort(all);
+    return all;
+  };
+  ASSERT_TRUE(first.connection.set("msgPriority", std::uint64_t{1}));
+  EXPECT_EQ(priorities(first.connection), (std::vector<std::uint64_t>{1}));
+  Talker& second = pair.clone(first);
+  Talker& third = pair.clone(first);
+  ASSERT_TRUE(pair.until([&] { return second.ready && third.ready; }));
+  ASSERT_TRUE(second.connection.set("msgPriority", std::uint64_t{2}));
+  ASSERT_TRUE(third.connection.set("msgPriority", std::uint64_t{3}));
+  EXPECT_EQ(priorities(second.connection), (std::vector<std::uint64_t>{1, 2, 3}));
+  EXPECT_EQ(priorities(first.connection).size(), first.connection.group_size());
+  int visited = 0;
+  first.connection.grouped_connections([&](const Connection&) {  // a visitor may end the others
+    ++visited;
+    second.connection = {};
+    third.connection = {};
+  });
+  EXPECT_LE(visited, 3);
+  EXPECT_GE(visited, 1);
+  EXPECT_TRUE(pair.until([&] { return first.connection.group_size() == 1; }));
+  EXPECT_EQ(priorities(first.connection), (std::vector<std::uint64_t>{1}));
+  first.connection.abort();
+  EXPECT_EQ(priorities(first.connection).size(), 0u);
+}
+
 // API-216: one ends, the others go on; the connection ends with the last one.
 TEST_P(Streams, OneEndsTheOthersGoOn) {
   pair.listen(stack);

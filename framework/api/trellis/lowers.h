@@ -42,7 +42,9 @@ class LowerHost {
 /// What a layer with several lowers does for the engine.
 class LowerUser {
  public:
-  virtual void lower_ready(LowerPort) noexcept = 0;  ///< wanted, or attached by our acceptor
+  /// Wanted, attached by our acceptor, or asked for by the application, which names another endpoint (RFC 9622 section
+  /// 7.5: AddRemote, AddLocal). That one has no mark, and may be dropped.
+  virtual void lower_ready(LowerPort) noexcept = 0;
   /// A lower (also the first) or a wish. What came before was offered. Its port goes. False: the layer fails with it.
   virtual bool lower_failed(LowerPort, const Error&) noexcept = 0;
   /// All usable paths, best first, after open() and at each change. Not called when `multipath` is Disabled.

@@ -23,6 +23,8 @@ struct Endpoint {
   /// Which of several who offer the service in the domain `host` (DNS-SD, RFC 6763 section 4): "Office printer"; "*":
   /// any of them; empty: the host itself offers it.
   std::string instance = {};
+  /// The layer that a stack must have to use it, "quic" (RFC 9622 section 6.1.3: WithProtocol); empty: any stack may.
+  std::string protocol = {};
 };
 
 /// What kind of link an interface has (RFC 9622 section 6.2.11). Says nothing about costs: Path::metered does.

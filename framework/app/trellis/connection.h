@@ -144,6 +144,27 @@ class Connection {
   void close_group(Done);
   void abort_group(std::uint64_t code = 0);  ///< abort() of all Connections of the group
   std::size_t group_size() const;            ///< Connections in its group, this one included; 0: it has ended
+  /// Visits the Connections of its group, this one included, in no order (RFC 9622 section 7.4: GroupedConnections):
+  /// `visit` is called group_size() times, before this returns, with a handle that holds during the call. The handles
+  /// that act on them are the application's own; it may destroy those in `visit`, and who has ended is not visited.
+  void grouped_connections(const std::function<void(const Connection&)>& visit) const;
+
+  /// Endpoints that are of use from now on, or no longer (RFC 9622 section 7.5); when Established. Those that are known
+  /// already, or not known, are ignored, and so are those of protocols that its stack does not have. Where a Connection
+  /// has several streams, of all Connections over it.
+  ///
+  /// A stack with Feature::multipath (tcpls) connects there at once, and again when what it has is lost; with
+  /// Feature::path_migration alone (quic) it moves to another address of ours, as its peer may not have another one
+  /// (RFC 9000 section 9). Notice::path_change says that it did, Notice::soft_error that it could not. Without them it
+  /// is Reason::unsupported, and so it is where the peer has connected to us; where the property `multipath` does not
+  /// allow it, Reason::prohibited. More than 32 remote endpoints are Reason::invalid_argument, and more ways than a
+  /// connection has Reason::exhausted. After an error nothing of the call has an effect, and the Connection lives on.
+  Result<void> add_remote(std::vector<Endpoint> endpoints);
+  Result<void> add_local(std::vector<Endpoint> endpoints);  ///< with an address each; port 0: the system chooses
+  /// What goes by them is taken elsewhere, if there is an elsewhere; without one, on_failed() tells of the end of the
+  /// Connection, as of all over it. Local endpoints are compared without their port where that is 0.
+  Result<void> remove_remote(std::vector<Endpoint> endpoints);
+  Result<void> remove_local(std::vector<Endpoint> endpoints);  ///< likewise
 
   /// A property by its RFC 9622 name. Once it is established, selection properties ("preserveOrder") say as true or
   /// false what its stack does (section 6.2). Message properties ("msgPriority") are of the messages that do not say
@@ -181,6 +202,7 @@ class Connection {
  private:
   friend class ConnectionCore;
   explicit Connection(ConnectionCore& core) : core_(&core) {}
+  void forget() noexcept { core_ = nullptr; }  // it was lent
   void send_when_writable(Slice data, bool end, Done done);
   void cancel_send_wait();  // what was sent stays sent
   void cancel_close();      // what was not sent yet is given up

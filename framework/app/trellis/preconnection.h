@@ -11,6 +11,7 @@
 #include "trellis/listener.h"
 #include "trellis/path_rule.h"
 #include "trellis/race_report.h"
+#include "trellis/rendezvous.h"
 #include "trellis/resolved.h"
 
 namespace trellis {
@@ -35,6 +36,8 @@ class Preconnection {
   /// share it, and so may other Connections; a Listener shares it with nobody. Keeps the candidate, so it ends before
   /// the loop does. Error, when opening: a relayed one, since no stack speaks TURN.
   Preconnection& local(const LocalCandidate& candidate);
+  /// More of them: all are used by rendezvous(), which alone has use for several. Otherwise as local().
+  Preconnection& add_local(std::vector<LocalCandidate> candidates);
   /// Belongs to our side: resolve() asks it how others see us (RFC 9622 section 6.1.4: WithStunServer).
   Preconnection& stun_server(StunServer server);
   Preconnection& interface_name(std::string name);  ///< use this interface only
@@ -108,12 +111,28 @@ class Preconnection {
         [pending] { *pending = {}; });
   }
 
+  /// Establishes between two peers who both begin (RFC 9622 section 7.3): listens on the local candidates, add_local(),
+  /// and sends to the remote endpoints, add_remote() with addresses, at the same time, over UDP. Events come later, on
+  /// the loop; destroying the handle cancels.
+  ///
+  /// With `how.peer` it is ICE (RFC 8445): pairs of candidates are checked until one works both ways, in the order of
+  /// their priorities, and the controlling side chooses. The pair then carries a stack of the policy that stands on udp
+  /// itself, or on quic/udp, where the controlling side is the client. Remote endpoints may come later
+  /// (Rendezvous::add_remote), and from the checks of the peer. Without credentials nothing is checked: it takes one
+  /// local candidate and one remote endpoint, and RendezvousDone comes with the first message of the peer.
+  ///
+  /// Errors (EstablishmentError): candidates, endpoints or credentials that cannot be; no stack over udp; no pair
+  /// worked until the connect timeout, with what became of each.
+  Rendezvous rendezvous(Executor& loop, RendezvousOptions how, RendezvousEvents events);
+
   /// What was said, for the framework's own parts.
   struct Wishes {
     Endpoint remote{}, local{};
     std::vector<Endpoint> more_remotes{};  // as good as `remote`
     StunServer stun{};
-    std::shared_ptr<HeldPort> held{};  // the port of `local`: given up when it is to be bound
+    std::shared_ptr<HeldPort> held{};          // the port of `local`: given up when it is to be bound
+    std::vector<LocalCandidate> candidates{};  // for rendezvous()
+    std::vector<Address> not_from{};           // Connection::remove_local(): without ports
     std::string interface_name{}, profile{}, stack{}, context{};
     bool isolated = false;  // isolateSession
     Address::Family family = Address::Family::none;

@@ -48,6 +48,14 @@ struct LocalCandidate {
   std::shared_ptr<HeldPort> held{};  ///< of a reflexive candidate: that of its host candidate
 };
 
+/// By which the two sides of a rendezvous know each other (RFC 8445 section 5.3): what each tells the other besides
+/// its candidates, by a way that others cannot read.
+struct IceCredentials {
+  std::string ufrag{};     ///< 4 to 256 letters, digits, + and /
+  std::string password{};  ///< 22 to 256 of those; never sent and never logged
+  bool operator==(const IceCredentials&) const = default;
+};
+
 /// Local and remote endpoints, concrete.
 struct Resolved {
   std::vector<LocalCandidate> local{};  ///< host candidates, then reflexive, then relayed ones; paths in their order
@@ -55,6 +63,7 @@ struct Resolved {
   /// What was not found: a server that does not answer, or said no; an address that could not be bound. In the order
   /// in which it happened.
   std::vector<Error> trouble{};
+  IceCredentials credentials{};  ///< fresh ones of ours, for Preconnection::rendezvous()
 };
 
 /// resolve() in progress. Destroying it cancels: nothing is called, and what was bound or allocated is given up.

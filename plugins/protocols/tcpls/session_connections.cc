@@ -104,7 +104,8 @@ std::size_t Session::wanted_connections() const noexcept {
 // More than there should be, after a move or under another scheduler: the farthest ones leave (TCPLS-95).
 void Session::let_surplus_go() noexcept {
   if (server_ || plain_ || stage_ != Stage::open || closing_ || peer_ended_) return;
-  while (usable() > wanted_connections()) {
+  const auto is_brought = [](const auto& c) { return c->brought && c->usable(); };  // more than that is its wish
+  while (usable() > wanted_connections() + static_cast<std::size_t>(std::ranges::count_if(connections_, is_brought))) {
     Connection* farthest = nullptr;
     for (const auto& c : connections_) {
       if (c->usable() && c.get() != in_use_ && (farthest == nullptr || c->rtt > farthest->rtt)) farthest = c.get();

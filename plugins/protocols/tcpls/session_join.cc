@@ -18,13 +18,18 @@ void Session::lower_ready(LowerPort port) noexcept {
     add(port, State::hello).confirm_by = now() + settings_.hello_timeout;
     return arm();
   }
+  const bool brought = wishes_ == 0;
   wishes_ -= std::min(wishes_, 1u);
   wishes_failed_ = 0;
   const auto token = stage_ == Stage::open ? tokens_.take() : std::nullopt;
-  if (!token) return host_.lowers().drop_lower(port, {.abort = true});
+  if (!token) {
+    host_.notify(Notice::soft_error, {Reason::exhausted, 0, kLayer, "there is no token for one more connection"});
+    return host_.lowers().drop_lower(port, {.abort = true});
+  }
   const bool preferred = port.mark<Connection>() == &migration_;
   Connection& c = add(port, State::answer);
   c.preferred = preferred;
+  c.brought = brought;
   c.id = token->sequence;
   c.confirm_by = now() + settings_.hello_timeout;
   Extensions extensions(settings_.codes, false);
