@@ -1,0 +1,1 @@
+// std_headers.cc: owns the precompiled headers of the standard library.
