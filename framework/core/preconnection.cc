@@ -8,6 +8,7 @@
 #include "core/framework_core.h"
 #include "core/listener_core.h"
 #include "core/message_wishes.h"
+#include "core/multicast.h"
 #include "core/path_rules.h"
 #include "core/proxies.h"
 #include "core/selection_properties.h"
@@ -238,6 +239,7 @@ Result<std::shared_ptr<const Plan>> Preconnection::plan() {
   FrameworkCore& framework = framework_->core();
   if (plan_ == nullptr || plan_->generation != framework.generation()) {
     auto checked = check_remotes(wishes_);
+    if (checked) checked = check_groups_to_send(wishes_);
     if (checked) checked = check_wishes(wishes_);
     if (!checked) return fail(std::move(checked));
     auto made = framework.plan(wishes_);
@@ -274,8 +276,9 @@ Connection Preconnection::initiate(Executor& loop, Connection::Done ready, Messa
 Listener Preconnection::listen(Executor& loop, ListenerEvents events) {
   FrameworkCore& framework = framework_->core();
   Turn& turn = framework.turn(loop);
-  auto plan = framework.plan(wishes_);
-  if (auto checked = check_local(wishes_.local); plan && !checked) plan = fail(std::move(checked));
+  auto checked = check_local(wishes_.local);
+  if (checked) checked = check_group_to_receive(wishes_);
+  auto plan = checked ? framework.plan(wishes_) : Result<Plan>(std::unexpected(std::move(checked).error()));
   const bool usable = plan.has_value();
   if (usable) ListenerCore::choose_stacks(*plan);
   auto& core = turn.make<ListenerCore>(framework, turn, usable ? std::move(*plan) : Plan{}, std::move(events));
@@ -289,6 +292,7 @@ Listener Preconnection::listen(Executor& loop, ListenerEvents events) {
 Resolving Preconnection::resolve(Executor& loop, ResolveDone done) {
   FrameworkCore& framework = framework_->core();
   Result<void> checked = names_somebody(wishes_.remote) ? check_remotes(wishes_) : Result<void>();
+  if (checked) checked = check_groups_to_send(wishes_);
   if (checked) checked = check_wishes(wishes_);
   auto plan = checked ? framework.plan(wishes_) : Result<Plan>(std::unexpected(std::move(checked).error()));
   auto resolution = std::make_unique<EndpointResolution>(framework, loop, std::move(plan), std::move(done));

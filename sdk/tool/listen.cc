@@ -34,7 +34,11 @@ Arguments listen_arguments() {
       .flag("discard", "", "receive and forget", "mode")
       .value("source", "BYTES", "send this many bytes, then finish", "mode")
       .flag("once", "", "end after the first connection, with its exit code (always so without a service)")
-      .value("address", "ADDRESS", "listen on this address of ours (default: all)");
+      .value("address", "ADDRESS", "listen on this address of ours (default: all)", "local")
+      .value("group", "GROUP[@SOURCE]",
+             "join this multicast group and receive from its senders, or from SOURCE alone; needs --stack udp or a "
+             "policy with it; on --interface, or where routing leads",
+             "local");
   Transport::declare(arguments);
   arguments.footer(
       "When peers can come it prints one line: listening stack=LAYERS address=ADDRESS:PORT. The line goes to standard "
@@ -62,6 +66,15 @@ Result<ListenWanted> understand_listen(const Arguments& arguments) {
     if (!local) return fail(std::move(local));
     if (local->port != 0) return fail(Reason::invalid_argument, "--address takes no port; PORT is the last word");
     wanted.local = std::move(*local);
+  }
+  if (arguments.has("group")) {
+    auto group = parse_group(arguments.text("group"));
+    if (!group) return fail(std::move(group));
+    if (arguments.has("echo") || arguments.has("source")) {
+      return fail(Reason::invalid_argument,
+                  "found --group with --echo or --source, expected --discard or none: nothing is sent to its senders");
+    }
+    wanted.local = std::move(*group);
   }
   // Without an address: all of the family that was asked for, if one was.
   if (!wanted.local.address) wanted.local.address.family = wanted.transport.family;
