@@ -80,7 +80,7 @@ void ListenerCore::begin() noexcept {
   route_.local.port = head_ != nullptr ? head_->local_.port : plan_.wishes.local.port;
   if (is_multicast(route_.local)) {
     senders_ = std::make_shared<Group>();
-    anyone_ = {.address = source_of(plan_.wishes), .hop_limit = plan_.wishes.local.hop_limit};
+    anyone_ = {.hop_limit = plan_.wishes.local.hop_limit, .address = source_of(plan_.wishes)};
   }
   if (auto judged = judge_paths(); !judged) return fail_later(std::move(judged).error());
   if (!admission_) return open();

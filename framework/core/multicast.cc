@@ -15,8 +15,8 @@ std::string bare(const Address& address) {
 std::unexpected<Error> wrong(std::string detail) { return fail(Reason::invalid_argument, std::move(detail)); }
 
 // What belongs to groups, where there is none.
-Result<void> check_no_group(const Endpoint& endpoint, std::string_view which) {
-  const char* const what = endpoint.source ? "source" : endpoint.hop_limit ? "hop limit" : nullptr;
+Result<void> check_no_group(const Endpoint& endpoint, bool source, std::string_view which) {
+  const char* const what = source ? "source" : endpoint.hop_limit ? "hop limit" : nullptr;
   if (what == nullptr || group_of(endpoint)) return {};
   const std::string found = endpoint.address ? bare(endpoint.address) : endpoint.host;
   return wrong("found the " + std::string(what) + " of a multicast group at the " + std::string(which) + " endpoint '" +
@@ -39,13 +39,9 @@ Result<void> check_groups_to_send(const Preconnection::Wishes& wishes) {
                                          " as the local endpoint of an active open, expected listen() for it; to send "
                                          "to a group, make it the remote endpoint");
   }
-  if (auto checked = check_no_group(wishes.local, "local"); !checked) return checked;
-  if (auto checked = check_no_group(wishes.remote, "remote"); !checked) return checked;
+  if (auto checked = check_no_group(wishes.local, bool(wishes.source), "local"); !checked) return checked;
+  if (auto checked = check_no_group(wishes.remote, false, "remote"); !checked) return checked;
   const Address group = group_of(wishes.remote);
-  if (group && wishes.remote.source) {
-    return wrong("found the source " + bare(wishes.remote.source) + " of the group " + bare(group) +
-                 " to send to, expected it at the local endpoint of a Listener");
-  }
   bool several = group && !wishes.more_remotes.empty();
   for (const Endpoint& other : wishes.more_remotes) several = several || group_of(other);
   if (several) return wrong("found a multicast group among several remote endpoints, expected it alone");
@@ -54,7 +50,7 @@ Result<void> check_groups_to_send(const Preconnection::Wishes& wishes) {
 
 Result<void> check_group_to_receive(const Preconnection::Wishes& wishes) {
   const Address group = group_of(wishes.local);
-  if (!group) return check_no_group(wishes.local, "local");
+  if (!group) return check_no_group(wishes.local, bool(wishes.source), "local");
   if (wishes.local.port == 0) return wrong("the multicast group " + bare(group) + " has no port to listen at");
   if (names_somebody(wishes.remote) && !source_of(wishes)) {
     return wrong("found the remote endpoint '" + wishes.remote.host + "' beside the multicast group " + bare(group) +
@@ -62,7 +58,7 @@ Result<void> check_group_to_receive(const Preconnection::Wishes& wishes) {
   }
   const Address source = source_of(wishes);
   if (!source) return {};
-  if (wishes.local.source && wishes.remote.address && !(wishes.remote.address.ip == source.ip))
+  if (wishes.source && wishes.remote.address && !(wishes.remote.address.ip == source.ip))
     return wrong("found two sources of the multicast group " + bare(group) + ", expected one");
   if (source.family != group.family || is_multicast(source)) {
     return wrong("found " + bare(source) + " as the source of the multicast group " + bare(group) +
@@ -72,7 +68,7 @@ Result<void> check_group_to_receive(const Preconnection::Wishes& wishes) {
 }
 
 Address source_of(const Preconnection::Wishes& wishes) {
-  if (wishes.local.source) return wishes.local.source;
+  if (wishes.source) return wishes.source;
   const Endpoint& remote = wishes.remote;
   return remote.address ? remote.address : parse_address(remote.host, remote.port).value_or(Address{});
 }

@@ -50,8 +50,14 @@ Preconnection& Preconnection::local(Endpoint endpoint) {
   }
   if (endpoint.address && endpoint.port == 0) endpoint.port = endpoint.address.port;
   wishes_.local = std::move(endpoint);
+  wishes_.source = {};
   wishes_.held.reset();
   plan_.reset();
+  return *this;
+}
+Preconnection& Preconnection::local(Endpoint group, const Address& source) {
+  local(std::move(group));
+  wishes_.source = source;
   return *this;
 }
 Preconnection& Preconnection::local(const LocalCandidate& candidate) {

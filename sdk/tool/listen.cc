@@ -20,6 +20,7 @@ enum class Mode { join, echo, discard, source };
 struct ListenWanted {
   Transport transport;
   Endpoint local;
+  Address source{};  // of a multicast group as `local`; unset: any
   Mode mode = Mode::join;
   std::uint64_t bytes = 0;  // of Mode::source
   bool once = false;
@@ -74,7 +75,8 @@ Result<ListenWanted> understand_listen(const Arguments& arguments) {
       return fail(Reason::invalid_argument,
                   "found --group with --echo or --source, expected --discard or none: nothing is sent to its senders");
     }
-    wanted.local = std::move(*group);
+    wanted.local = std::move(group->group);
+    wanted.source = group->source;
   }
   // Without an address: all of the family that was asked for, if one was.
   if (!wanted.local.address) wanted.local.address.family = wanted.transport.family;
@@ -178,7 +180,7 @@ int listen(std::span<char* const> words) {
   if (!framework) return report.error(framework.error(), kRefused);
   Preconnection preconnection(**framework);
   wanted->transport.apply(preconnection);
-  preconnection.local(wanted->local);
+  preconnection.local(wanted->local, wanted->source);
 
   Server server(*wanted, *loop, report);
   server.start(preconnection);

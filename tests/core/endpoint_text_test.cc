@@ -42,11 +42,11 @@ TEST(EndpointText, LocalAddressesWithOrWithoutPort) {
 TEST(EndpointText, Groups) {
   const auto any = parse_group("239.1.2.3");
   ASSERT_TRUE(any) << any.error().detail;
-  EXPECT_EQ(to_text(any->address), "239.1.2.3:0");
+  EXPECT_EQ(to_text(any->group.address), "239.1.2.3:0");
   EXPECT_FALSE(any->source);
   const auto single = parse_group("ff3e::8000:1@2001:db8::1");
   ASSERT_TRUE(single) << single.error().detail;
-  EXPECT_EQ(to_text(single->address), "[ff3e::8000:1]:0");
+  EXPECT_EQ(to_text(single->group.address), "[ff3e::8000:1]:0");
   EXPECT_EQ(to_text(single->source), "[2001:db8::1]:0");
   for (const char* wrong : {"", "10.0.0.1", "name", "239.1.2.3@", "239.1.2.3@name", "[ff15::1]", "239.1.2.3:7000"})
     EXPECT_FALSE(parse_group(wrong)) << wrong;

@@ -66,16 +66,15 @@ class Multicast : public testing::Test {
   }
   Preconnection to_join(const std::string& group, const std::string& interface = "net0",
                         const std::string& source = {}) {
-    Endpoint local{.port = kPort, .address = at(group)};
-    if (!source.empty()) local.source = at(source);
-    return world->preconnection("udp").local(local).interface_name(interface);
+    const Address only = source.empty() ? Address{} : at(source);
+    return world->preconnection("udp").local({.port = kPort, .address = at(group)}, only).interface_name(interface);
   }
   /// A Connection from the client to the group.
   Connection send_to(const std::string& group, const std::string& from = "10.77.0.1",
                      std::optional<std::uint8_t> hop_limit = {}) {
     Preconnection preconnection = world->preconnection("udp");
     preconnection.local({.address = at(from)});
-    return initiate(preconnection, {.port = kPort, .address = at(group), .hop_limit = hop_limit});
+    return initiate(preconnection, {.port = kPort, .hop_limit = hop_limit, .address = at(group)});
   }
   Connection initiate(Preconnection& preconnection, const Endpoint& remote) {
     const Inside inside(lab->client);

@@ -64,9 +64,7 @@ TEST_F(Groups, WhatIsSentToAGroupReachesWhoHasJoined) {
 // API-44: of two addresses of the sender one is the source.
 TEST_F(Groups, OfOneSourceNobodyElseIsHeard) {
   client.interface("eth0").add_address("10.0.0.9");
-  Endpoint local = group();
-  local.source = literal("10.0.0.9");
-  join(local);
+  join(group(), [](Preconnection& p) { p.local(group(), literal("10.0.0.9")); });
   ASSERT_FALSE(listen_error) << listen_error->detail;
   for (const char* from : {"10.0.0.1", "10.0.0.9"}) {
     ASSERT_EQ(call([&](Preconnection& p) { p.remote(group()).local({.host = from}); }), "");
@@ -104,17 +102,11 @@ TEST_F(Groups, InitiateWithALocalGroupFailsAtOnce) {
 // API-42, API-44, API-45: what makes no sense is said when something is to be opened, and what would.
 TEST_F(Groups, WhatMakesNoSenseIsRefused) {
   const Endpoint host{.host = "10.0.0.2", .port = 7000};
-  const auto with_source = [](Endpoint endpoint, std::string_view source) {
-    endpoint.source = literal(source);
-    return endpoint;
-  };
   Endpoint far = host;
   far.hop_limit = 3;
   EXPECT_THAT(call([&](Preconnection& p) { p.remote(far); }),
               HasSubstr("found the hop limit of a multicast group at the remote endpoint '10.0.0.2', expected a "
                         "multicast address there"));
-  EXPECT_THAT(call([&](Preconnection& p) { p.remote(with_source(group(), "10.0.0.9")); }),
-              HasSubstr("expected it at the local endpoint of a Listener"));
   EXPECT_THAT(call([&](Preconnection& p) { p.remote(group()).add_remote({host}); }),
               HasSubstr("found a multicast group among several remote endpoints, expected it alone"));
   EXPECT_THAT(call([&](Preconnection& p) { p.remote({.host = "239.1.2.3"}); }), HasSubstr("has no port"));
@@ -122,16 +114,21 @@ TEST_F(Groups, WhatMakesNoSenseIsRefused) {
     EXPECT_THAT(call([&](Preconnection& p) { p.remote(group()).stack(stack); }),
                 HasSubstr(std::string(stack) + ": cannot be used with a multicast group: expected udp"));
   }
+  const auto with_source = [](const Endpoint& local, std::string_view source) {
+    return [=](Preconnection& p) { p.local(local, literal(source)); };
+  };
+  EXPECT_THAT(call([&](Preconnection& p) { p.remote(host).local({.host = "10.0.0.1"}, literal("10.0.0.9")); }),
+              HasSubstr("found the source of a multicast group at the local endpoint '10.0.0.1'"));
   const auto refused = [&](const Endpoint& local, const std::function<void(Preconnection&)>& more = {}) {
     join(local, more);
     return listen_error ? listen_error->detail : "";
   };
-  EXPECT_THAT(refused(with_source({.host = "10.0.0.2", .port = 7000}, "10.0.0.9")),
+  EXPECT_THAT(refused(host, with_source(host, "10.0.0.9")),
               HasSubstr("found the source of a multicast group at the local endpoint '10.0.0.2'"));
-  EXPECT_THAT(refused(with_source(group(), "2001:db8::1")),
+  EXPECT_THAT(refused(group(), with_source(group(), "2001:db8::1")),
               HasSubstr("found 2001:db8::1 as the source of the multicast group 239.1.2.3, expected the address of a "
                         "host, of the same family"));
-  EXPECT_THAT(refused(with_source(group(), "239.9.9.9")), HasSubstr("found 239.9.9.9 as the source"));
+  EXPECT_THAT(refused(group(), with_source(group(), "239.9.9.9")), HasSubstr("found 239.9.9.9 as the source"));
   EXPECT_THAT(refused(group(), [](Preconnection& p) { p.remote({.host = "source.example"}); }),
               HasSubstr("found the remote endpoint 'source.example' beside the multicast group 239.1.2.3, expected an "
                         "address"));

@@ -17,20 +17,18 @@ namespace trellis {
 struct Endpoint {
   std::string host = {};   ///< name or address literal; empty for local endpoints without one
   std::uint16_t port = 0;  ///< host byte order; 0: unset
-  Address address{};       ///< unset: still to be resolved
+  /// Of a multicast group: how many hops what is sent to it may go (RFC 9622 section 6.1.1: WithHopLimit); 0: it stays
+  /// on this host, 1: on the link; none: the system's default, which is 1 (RFC 1112 section 6.1).
+  std::optional<std::uint8_t> hop_limit = {};
+  /// Unset: still to be resolved. A multicast address is a group (RFC 9622 section 6.1.1): of a remote endpoint, whom
+  /// initiate() sends to (WithMulticastGroupIP); of a local one, what listen() joins (WithAnySourceMulticastGroupIP).
+  Address address{};
   /// Which service of the host (RFC 9622 section 6.1): "https", or one with SRV records, "chat" or "sip/udp"; empty:
   /// the port says it.
   std::string service = {};
   /// Which of several who offer the service in the domain `host` (DNS-SD, RFC 6763 section 4): "Office printer"; "*":
   /// any of them; empty: the host itself offers it.
   std::string instance = {};
-  // A multicast address is a group (RFC 9622 section 6.1.1). Of a remote endpoint: whom initiate() sends to
-  // (WithMulticastGroupIP). Of a local one: what listen() joins (WithAnySourceMulticastGroupIP).
-  /// Of a local group: the only host that is received from (WithSingleSourceMulticastGroupIP); unset: any source.
-  Address source{};
-  /// Of a group: how many hops what is sent to it may go, 0 to 255 (WithHopLimit); 0: it stays on this host, 1: on the
-  /// link; none: the system's default, which is 1 (RFC 1112 section 6.1).
-  std::optional<std::uint8_t> hop_limit = {};
 };
 
 /// What kind of link an interface has (RFC 9622 section 6.2.11). Says nothing about costs: Path::metered does.

@@ -33,6 +33,9 @@ class Preconnection {
   Preconnection& add_remote(std::vector<Endpoint> endpoints);
   /// Our side; port 0: the system chooses. A multicast group is for listen() alone, and needs a port.
   Preconnection& local(Endpoint endpoint);
+  /// A multicast group of which only this host is received (RFC 9622 section 6.1.1: WithSingleSourceMulticastGroupIP).
+  /// The same as the group alone with the source as remote().
+  Preconnection& local(Endpoint group, const Address& source);
   /// Our side is what resolve() has found, on the same loop: Connections and Listeners over UDP go out from the port
   /// that was kept, which the first one to open takes over; over TCP, from the same number. All attempts of a race
   /// share it, and so may other Connections; a Listener shares it with nobody. Keeps the candidate, so it ends before
@@ -122,6 +125,7 @@ class Preconnection {
   struct Wishes {
     Endpoint remote{}, local{};
     std::vector<Endpoint> more_remotes{};  // as good as `remote`
+    Address source{};                      // of the group `local`: the only one; unset: any
     StunServer stun{};
     std::shared_ptr<HeldPort> held{};  // the port of `local`: given up when it is to be bound
     std::string interface_name{}, profile{}, stack{}, context{};
