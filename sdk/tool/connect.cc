@@ -29,7 +29,7 @@ Arguments connect_arguments() {
   arguments.value("timeout", "S", "seconds until it must be connected (default: the policy's)")
       .value("local", "ADDRESS", "our address, with or without a port")
       .value("hop-limit", "N",
-             "how many hops what is sent to a multicast group may go, 0 to 255; 0: it stays on this host (default: 1)");
+             "how many hops what is sent to a multicast group may go, 0 to 255 (default: 1, the link)");
   Transport::declare(arguments);
   Transport::declare_resolve(arguments);
   Transport::declare_state(arguments);
