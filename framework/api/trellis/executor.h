@@ -36,7 +36,7 @@ struct SocketSpec {
   Address::Family family = Address::Family::ipv4;  ///< must fit `local` and the remote address
   Address local{};                                 ///< to bind to; unset: the system chooses when needed
   /// Where `local` is a multicast group (datagrams): it is joined, on `interface_name` or else where routing leads to
-  /// `source` or the group. Received is only what this host sends to it; unset: whoever sends. Others may bind to it too.
+  /// `source` or the group. Received is only what this host sends to it; unset: whoever sends. Others may bind too.
   Address source{};
   std::string_view interface_name{};  ///< bind to this interface; empty: routing decides
   bool share_port = false;            ///< one listener per loop on the same port (SO_REUSEPORT)

@@ -26,7 +26,7 @@ struct GroupToJoin {
   Endpoint group;
   Address source{};  ///< the only one that is received from; unset: any
 };
-/// Reads a group, with or without a single source: 239.1.2.3, 232.1.2.3@192.0.2.1, ff3e::8000:1@2001:db8::1. The port is
+/// Reads a group, with or without its one source: 239.1.2.3, 232.1.2.3@192.0.2.1, ff3e::8000:1@2001:db8::1. The port is
 /// 0. For Preconnection::local. Errors: invalid_argument.
 Result<GroupToJoin> parse_group(std::string_view text);
 /// Reads curl's [+]HOST:PORT:ADDR[,ADDR…]; HOST may be *. Errors: invalid_argument.

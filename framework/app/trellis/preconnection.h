@@ -23,7 +23,7 @@ class Preconnection {
  public:
   explicit Preconnection(Framework& framework) : framework_(&framework) {}
 
-  /// Whom to reach, and nobody else; required for initiate(). To a multicast group a Connection only sends, and does not
+  /// Whom to reach, and nobody else; required for initiate(). To a multicast group a Connection only sends and does not
   /// join it (RFC 9622 section 6.1.1); it goes out by interface_name() or the address of local(), else as routing says.
   Preconnection& remote(Endpoint endpoint);
   /// More of them, which offer the same: any may be chosen, and all are candidates of the race, in the order in which
