@@ -46,8 +46,8 @@ class AcceptorSlot : public TurnMember, public Slot, public AcceptHost, public S
 
   std::shared_ptr<const ComposedStack> composed_;
   std::unique_ptr<Acceptor> acceptor_;
-  unsigned place_ = 0;  // of its layer
-  Endpoint anyone_{};
+  unsigned place_ = 0;            // of its layer
+  Endpoint anyone_{};             // whose packets are for it: everybody's, but for a group with a single source
   Route route_;                   // where it listens
   std::uint32_t instances_ = 0;   // layers that refer to it
   std::optional<OpenArgs> args_;  // refers to `anyone_`

@@ -41,9 +41,20 @@ std::optional<Error> Admission::nowhere() const {
   return Error{Reason::unreachable, 0, "core", "no path may be listened on" + reasons};
 }
 
-std::optional<Error> Admission::refusal(const Address& local) const {
+std::string Admission::interface_for(Address::Family family) const {
+  for (const Path& path : table()->paths()) {
+    if (path.type != InterfaceType::loopback && path.local.family == family && unwanted(wishes_, path).empty())
+      return path.interface_name;
+  }
+  return {};
+}
+
+std::optional<Error> Admission::refusal(const Route& route) const {
+  const Address& local = route.local;
   std::string why = "no path of this host has it";
   const auto is_at = [&](const Path& path) {
+    if (is_multicast(local))
+      return path.interface_name == route.path.interface_name && path.local.family == local.family;
     if (path.type == InterfaceType::loopback && local.family == Address::Family::ipv4 && local.ip[0] == 127)
       return true;
     return path.local.family == local.family && path.local.ip == local.ip;

@@ -20,8 +20,11 @@ class Admission final : public PathWatcher {
   bool complete() const noexcept { return table()->complete(); }
   /// Why none of the paths may be listened on; none: there is one.
   std::optional<Error> nowhere() const;
-  /// Why a peer that reached us at this address is not let in; none: it is.
-  std::optional<Error> refusal(const Address& local) const;
+  /// Why a peer that reached us at the local address of the route is not let in; none: it is. A multicast group is no
+  /// address of ours: there the interface counts.
+  std::optional<Error> refusal(const Route& route) const;
+  /// One on which a group of this family may be joined, the best path's first; empty: there is none.
+  std::string interface_for(Address::Family family) const;
 
  private:
   void paths_changed(const PathNews&) noexcept override;

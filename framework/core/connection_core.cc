@@ -143,7 +143,10 @@ void ConnectionCore::taker_gone() noexcept {
 
 void ConnectionCore::stack_ready() noexcept {
   if (membership_ && state_ == ConnectionState::establishing && !apply_properties()) return;
-  if (state_ == ConnectionState::establishing) state_ = ConnectionState::established;
+  if (state_ == ConnectionState::establishing) {
+    state_ = ConnectionState::established;
+    if (only_sends() || only_receives()) one_way({.can_send = only_sends(), .can_receive = only_receives()});
+  }
   note_features();
   tell_ready_ = true;
   push_on();
@@ -188,7 +191,8 @@ bool ConnectionCore::send(Message&& message, Connection::Sent sent) {
   if (sent || noted || !is_plain(asked)) chunk.info = ledger().record(asked, std::move(sent));
   if (noted) chunk.info->metadata = std::move(message.metadata);
   const char* wrong = refusing_ ? "the first part of the message was refused" : contradiction(asked);
-  if (ended_ || finished_) wrong = "nothing can be sent after the final message or the end of the Connection";
+  if ((ended_ || finished_) && !only_receives())
+    wrong = "nothing can be sent after the final message or the end of the Connection";
   refusing_ = wrong != nullptr && !message.end;
   if (wrong != nullptr) {
     const Error why{Reason::invalid_argument, 0, "core", wrong};
@@ -218,6 +222,9 @@ bool ConnectionCore::is_plain(const MessageProperties& asked) const noexcept {
 // well, or nothing is chosen yet.
 const char* ConnectionCore::contradiction(const MessageProperties& asked) const noexcept {
   if (state_ == ConnectionState::establishing) return nullptr;
+  if (only_receives())
+    return "the Connection only receives: its local endpoint is a multicast group, to which a Connection of its own "
+           "can send";
   if (!asked.reliable && none_lost_) {
     return "msgReliable cannot be false: the stack has no perMsgReliability, which is to be required or preferred "
            "before";
@@ -594,6 +601,12 @@ void ConnectionCore::note_endpoints(Message& message) noexcept {
 // When nothing more will come: why, or that the peer has finished, which is said once (RFC 9622 section 9.1.3.5).
 Result<Message> ConnectionCore::last_word() {
   if (failure_ && !inbox_.ended()) return std::unexpected(*failure_);
+  if (only_sends()) {
+    return trellis::fail(Reason::unsupported,
+                         "the Connection only sends: its remote endpoint is a multicast group, which is received from "
+                         "by listen()",
+                         0, "core");
+  }
   if (std::exchange(final_told_, true))
     return trellis::fail(Reason::invalid_argument, "nothing can be received after the final message", 0, "core");
   return Message{.data = {}, .final = true};

@@ -161,6 +161,8 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   const char* contradiction(const MessageProperties& asked) const noexcept;
   void note_features() noexcept;
   void judge_plain_messages() noexcept;
+  bool only_sends() const noexcept { return stack_ != nullptr && is_multicast(stack_->route().remote); }
+  bool only_receives() const noexcept { return stack_ != nullptr && is_multicast(stack_->route().local); }
   void refuse_waiting_messages() noexcept;
   void note_endpoints(Message& message) noexcept;
   void deliver_end() noexcept;

@@ -185,6 +185,21 @@ Result<KnownHost> parse_known_host(std::string_view text) {
   }
 }
 
+Result<GroupToJoin> parse_group(std::string_view text) {
+  constexpr std::string_view kForm = "GROUP or GROUP@SOURCE as in 239.1.2.3, 232.1.2.3@192.0.2.1 or ff3e::8000:1";
+  const std::size_t at = text.find('@');
+  const auto group = parse_address(text.substr(0, at), 0);
+  if (!group || text.starts_with('[')) return malformed("multicast group", text, kForm);
+  if (!is_multicast(*group))
+    return malformed("multicast group", text.substr(0, at), "an address of 224.0.0.0/4 or ff00::/8");
+  GroupToJoin found{.group = {.host = std::string(text.substr(0, at)), .address = *group}};
+  if (at == std::string_view::npos) return found;
+  const auto source = parse_address(text.substr(at + 1), 0);
+  if (!source || text.substr(at + 1).starts_with('[')) return malformed("multicast group", text, kForm);
+  found.source = *source;
+  return found;
+}
+
 Result<Endpoint> parse_local(std::string_view text) {
   const bool bracketed = text.starts_with('[');
   const bool plain_ipv6 = !bracketed && std::ranges::count(text, ':') > 1;
@@ -201,6 +216,8 @@ Result<Endpoint> parse_local(std::string_view text) {
     host = host.substr(1, host.size() - 2);
   }
   auto endpoint = endpoint_of(host, number, bracketed || plain_ipv6);
+  if (endpoint && is_multicast(endpoint->address))
+    return malformed("address", text, "an address of this host; this is a multicast group");
   if (endpoint && !endpoint->address)
     return malformed("address", text, "an address of this host such as 127.0.0.1 or ::1, not a name");
   return endpoint;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/local_interface.h"
 #include "core/path_table.h"
 #include "core/race_story.h"
 #include "core/selection_properties.h"
@@ -127,6 +128,10 @@ Route Establishment::route_to(const Candidate& candidate) const {
               .remote = remote};
   if (!route.local && plan_.wishes.local.port != 0) route.local.family = remote.family;
   route.local.port = plan_.wishes.local.port;
+  // By which interface a datagram to a group goes, the kernel sees from its source over IPv4 alone.
+  if (is_multicast(remote) && remote.family == Address::Family::ipv6 && route.local && !source &&
+      route.path.interface_name.empty())
+    route.path.interface_name = interface_of(route.local);
   return route;
 }
 

@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "core/message_wishes.h"
+#include "core/multicast.h"
 #include "core/path_table.h"
 #include "core/plugin_path.h"
 #include "core/remote_endpoints.h"
@@ -272,8 +273,10 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
     if (only) plan.stacks = std::exchange(clear, {});
   }
   std::string why = plan.stacks.empty() ? "none of them may be used in clear" : "";
+  const bool multicast = concerns_group(wishes);
   std::erase_if(plan.stacks, [&](const auto& stack) {
-    auto fits = satisfies(stack->traits, requirements);
+    auto fits = multicast ? reaches_groups(stack->traits) : Result<void>();
+    if (fits) fits = satisfies(stack->traits, requirements);
     if (fits) fits = carries(stack->traits, requirements);
     if (fits) fits = suits(stack->traits, wishes.security.get());
     if (std::string missing = fits ? misses(wishes, *stack) : std::string(); !missing.empty())
@@ -320,7 +323,8 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
   }
   plan.profile = std::move(*chosen);
   std::erase_if(clear, [&](const auto& stack) {
-    return stack->traits.face != plan.face || !carries(stack->traits, requirements) || !misses(wishes, *stack).empty();
+    return stack->traits.face != plan.face || !carries(stack->traits, requirements) ||
+           !misses(wishes, *stack).empty() || (multicast && !reaches_groups(stack->traits));
   });
   if (!clear.empty()) {
     auto other = std::make_shared<Plan>(plan);

@@ -124,7 +124,8 @@ bool Gathering::unreachable() {
 
 bool Gathering::may_translate(const Path& path) const {
   const Address& remote = race_.tree()[kRoot].candidate.remote->address;
-  if (remote.family != Address::Family::ipv4 || address_scope(remote) < kGlobalScope) return false;
+  if (remote.family != Address::Family::ipv4 || is_multicast(remote) || address_scope(remote) < kGlobalScope)
+    return false;
   if (std::ranges::any_of(plan_.stacks, [](const auto& stack) { return stack->proxied; })) return false;
   return !routed_source(loop_, path, remote) && routed_source(loop_, path, kFarIpv6);
 }
@@ -208,7 +209,7 @@ Error Gathering::no_way() const {
 // Which way the address is reached by when it was found on `way`: by the loopback if it is this host's own. -1: it
 // cannot be reached.
 int Gathering::way_to(const Address& address, int way) const noexcept {
-  for (std::size_t i = 0; i < ways_.size(); ++i) {
+  for (std::size_t i = 0; i < ways_.size() && !is_multicast(address); ++i) {
     if (ways_[i].ours && !ways_[i].gone && source_for(ways_[i].paths, address) != nullptr) return static_cast<int>(i);
   }
   return source_for(ways_[static_cast<std::size_t>(way)].paths, address) != nullptr ? way : -1;

@@ -374,7 +374,10 @@ Result<void> ConnectionCore::begin_stack(Stack& like, const SharedStack& compose
   stack.give_to(*this);
   stack_ = &stack;
   stack.open(like.remote(),
-             Route{.path = like.route().path, .local = like.route().path.local, .remote = like.route().remote}, false);
+             Route{.path = like.route().path,
+                   .local = is_multicast(like.route().local) ? like.route().local : like.route().path.local,
+                   .remote = like.route().remote},
+             false);
   return {};
 }
 

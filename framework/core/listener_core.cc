@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "core/multicast.h"
 #include "trellis/address_text.h"
 
 namespace trellis {
@@ -77,6 +78,10 @@ void ListenerCore::begin() noexcept {
   if (plan_.wishes.held) plan_.wishes.held->release();  // its port is bound anew
   route_.local = plan_.wishes.local.address;
   route_.local.port = head_ != nullptr ? head_->local_.port : plan_.wishes.local.port;
+  if (is_multicast(route_.local)) {
+    senders_ = std::make_shared<Group>();
+    anyone_ = {.hop_limit = plan_.wishes.local.hop_limit, .address = source_of(plan_.wishes)};
+  }
   if (auto judged = judge_paths(); !judged) return fail_later(std::move(judged).error());
   if (!admission_) return open();
   if (admission_->complete()) open_if_allowed();
@@ -86,6 +91,8 @@ void ListenerCore::begin() noexcept {
 void ListenerCore::open_if_allowed() noexcept {
   if (stopped_ || ended) return;
   if (auto nowhere = admission_->nowhere()) return fail_later(std::move(*nowhere));
+  if (senders_ && route_.path.interface_name.empty())
+    route_.path.interface_name = admission_->interface_for(route_.local.family);
   open();
 }
 
@@ -118,7 +125,7 @@ Result<void> ListenerCore::judge_paths() {
 
 std::optional<Error> ListenerCore::refusal(const Route& route) noexcept {
   if (next_ && next_->complete()) admission_ = std::move(next_);
-  return admission_ ? admission_->refusal(route.local) : std::nullopt;
+  return admission_ ? admission_->refusal(route) : std::nullopt;
 }
 
 // ---- an acceptor of connections that another one has accepted
@@ -375,6 +382,7 @@ void ListenerCore::seated(Seat* seat, std::unique_ptr<ProtocolInstance> instance
     adopt(*stack.trunk());
   } else {
     if (head().limit_ != UINT64_MAX) --head().limit_;
+    if (senders_) connection->join(senders_);
     connection->accepted_by(*this, stack, static_cast<std::uint32_t>(pending_.size()));
     pending_.push_back(connection);
   }

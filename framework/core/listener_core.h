@@ -128,6 +128,7 @@ class ListenerCore final : public AcceptorSlot,
   OfferingAcceptor* offering_ = nullptr;                  // or its connections are offered to the acceptor
   std::optional<SiblingAcceptors::Membership> siblings_;  // on other loops
   std::unordered_map<const ProtocolInstance*, Stack*> sessions_;  // of peers that share what is below
+  std::shared_ptr<Group> senders_;                                // to a multicast group; null: it listens to none
   std::unique_ptr<Admission> admission_;                          // null: peers may come on any path
   std::unique_ptr<Admission> next_;  // of policies that were loaded anew, until it knows the paths
   std::optional<Opening> opening_;

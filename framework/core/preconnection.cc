@@ -8,6 +8,7 @@
 #include "core/framework_core.h"
 #include "core/listener_core.h"
 #include "core/message_wishes.h"
+#include "core/multicast.h"
 #include "core/path_rules.h"
 #include "core/proxies.h"
 #include "core/remote_endpoints.h"
@@ -51,9 +52,15 @@ Preconnection& Preconnection::local(Endpoint endpoint) {
   }
   if (endpoint.address && endpoint.port == 0) endpoint.port = endpoint.address.port;
   wishes_.local = std::move(endpoint);
+  wishes_.source = {};
   wishes_.held.reset();
   wishes_.candidates.clear();
   plan_.reset();
+  return *this;
+}
+Preconnection& Preconnection::local(Endpoint group, const Address& source) {
+  local(std::move(group));
+  wishes_.source = source;
   return *this;
 }
 Preconnection& Preconnection::local(const LocalCandidate& candidate) {
@@ -231,6 +238,7 @@ Result<std::shared_ptr<const Plan>> Preconnection::plan() {
   FrameworkCore& framework = framework_->core();
   if (plan_ == nullptr || plan_->generation != framework.generation()) {
     auto checked = check_remotes(wishes_);
+    if (checked) checked = check_groups_to_send(wishes_);
     if (checked) checked = check_wishes(wishes_);
     if (!checked) return fail(std::move(checked));
     auto made = framework.plan(wishes_);
@@ -267,8 +275,9 @@ Connection Preconnection::initiate(Executor& loop, Connection::Done ready, Messa
 Listener Preconnection::listen(Executor& loop, ListenerEvents events) {
   FrameworkCore& framework = framework_->core();
   Turn& turn = framework.turn(loop);
-  auto plan = framework.plan(wishes_);
-  if (auto checked = check_local(wishes_.local); plan && !checked) plan = fail(std::move(checked));
+  auto checked = check_local(wishes_.local);
+  if (checked) checked = check_group_to_receive(wishes_);
+  auto plan = checked ? framework.plan(wishes_) : Result<Plan>(std::unexpected(std::move(checked).error()));
   const bool usable = plan.has_value();
   if (usable) ListenerCore::choose_stacks(*plan);
   auto& core = turn.make<ListenerCore>(framework, turn, usable ? std::move(*plan) : Plan{}, std::move(events));
@@ -282,6 +291,7 @@ Listener Preconnection::listen(Executor& loop, ListenerEvents events) {
 Resolving Preconnection::resolve(Executor& loop, ResolveDone done) {
   FrameworkCore& framework = framework_->core();
   Result<void> checked = names_somebody(wishes_.remote) ? check_remotes(wishes_) : Result<void>();
+  if (checked) checked = check_groups_to_send(wishes_);
   if (checked) checked = check_wishes(wishes_);
   auto plan = checked ? framework.plan(wishes_) : Result<Plan>(std::unexpected(std::move(checked).error()));
   auto resolution = std::make_unique<EndpointResolution>(framework, loop, std::move(plan), std::move(done));

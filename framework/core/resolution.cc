@@ -48,6 +48,7 @@ Address without_port(Address address) {
 const char* unfit(const Plan& plan, const Address& address) noexcept {
   const auto wanted = plan.wishes.family;
   if (wanted != Address::Family::none && address.family != wanted) return "another address family than was asked for";
+  if (is_multicast(address) && !is_multicast(plan.target->address)) return "a multicast group in place of a host";
   const Address& local = plan.wishes.local.address;
   if (local && local.family != address.family) return "another address family than the local address has";
   return nullptr;

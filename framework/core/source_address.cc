@@ -32,7 +32,7 @@ SourceAddress source_of(const Path& path) noexcept {
 }  // namespace
 
 const PathRoute* route_to(const Path& path, const Address& destination) noexcept {
-  static const PathRoute kEverywhere;
+  static const PathRoute kEverywhere, kOnLink{.metric = UINT32_MAX};
   if (path.local && path.local.family != destination.family) return nullptr;
   // A link-local address means something on its own link only.
   if (destination.scope != 0 && path.local.scope != 0 && destination.scope != path.local.scope) return nullptr;
@@ -44,6 +44,7 @@ const PathRoute* route_to(const Path& path, const Address& destination) noexcept
         (route.prefix_length == best->prefix_length && route.metric < best->metric))
       best = &route;
   }
+  if (best == nullptr && is_multicast(destination)) return &kOnLink;  // it is on every link, with a route or without
   return best;
 }
 

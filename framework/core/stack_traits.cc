@@ -49,6 +49,10 @@ Result<StackTraits> fold(std::span<const NamedTraits> bottom_up) {
     stack.tailroom += layer.tailroom;
     stack.handshake_rtts += layer.handshake_rtts;
     stack.one_loop = stack.one_loop || layer.one_loop;
+    // Nobody answers for a group: no handshake, no keys, and the bottom layer tells senders apart.
+    const bool one_way = layer.handshake_rtts == 0 && layer.security.family.empty() && layer.accepts == Accepts::no &&
+                         !layer.adds.has(Feature::reliability);
+    stack.multicast = below.empty() ? layer.multicast : stack.multicast && one_way;
     below = name;
   }
   return stack;
@@ -77,6 +81,13 @@ Result<void> carries(const StackTraits& stack, const Requirements& requirements)
               "may deliver a message twice, and messages are not safelyReplayable: if they are, set that on the "
               "Preconnection, or safely-replayable in the policy",
               0, kComposeLayer);
+}
+
+Result<void> reaches_groups(const StackTraits& stack) {
+  if (stack.multicast) return {};
+  return fail(Reason::unsupported,
+              "cannot be used with a multicast group: expected udp, without layers above it that shake hands", 0,
+              kComposeLayer);
 }
 
 Result<void> equivalent(const StackTraits& a, const StackTraits& b, const Requirements& requirements,

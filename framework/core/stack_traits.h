@@ -20,7 +20,8 @@ struct StackTraits {
   unsigned headroom = 0;     ///< bytes that all layers prepend to a chunk at most
   unsigned tailroom = 0;     ///< bytes that they append at most
   unsigned handshake_rtts = 0;
-  bool one_loop = false;  ///< some layer can live on one loop only
+  bool one_loop = false;   ///< some layer can live on one loop only
+  bool multicast = false;  ///< it can send to groups and receive from them: nothing above UDP expects answers
 };
 
 /// One layer's name and traits.
@@ -39,6 +40,9 @@ Result<void> satisfies(const StackTraits& stack, const Requirements& requirement
 /// arrives twice (RFC 9623 section 5.1.1). Beside satisfies(), because a policy may name stacks that are only for those
 /// applications that say so.
 Result<void> carries(const StackTraits& stack, const Requirements& requirements);
+
+/// Whether a multicast group can be at the other end, or at this one (RFC 9622 section 6.1.1).
+Result<void> reaches_groups(const StackTraits& stack);
 
 /// Whether either stack may stand in for the other. Stacks of different security are equivalent only if the policy
 /// declares it; a secure and an insecure one never are, nor two of which one alone keeps secrets or knows its peer.

@@ -59,11 +59,14 @@ class Finding {
  private:
   static constexpr std::size_t kLeftOutMost = 32;
 
+  // A group is on all links: the loopback is meant where the application leaves nothing else.
   bool loopback_to(const Address& address) const {
+    if (is_multicast(address)) return std::ranges::all_of(found_.ways, &Way::ours);
     return std::ranges::any_of(found_.ways, [&](const Way& way) { return way.ours && source_for(way.paths, address); });
   }
   // An interface with IPv4 addresses of its own is not one of a network that translates.
   bool may_translate(const Way& way) const {
+    if (is_multicast(remote_.address)) return false;
     const auto is_ipv4 = [](const Path& path) { return path.local.family == Address::Family::ipv4; };
     return remote_.address.family == Address::Family::ipv4 && std::ranges::none_of(way.paths, is_ipv4) &&
            std::ranges::any_of(way.paths, leads_to_ipv6);
@@ -130,7 +133,8 @@ class Finding {
 std::string unwanted(const Preconnection::Wishes& wishes, const Path& path) {
   if (!wishes.interface_name.empty() && wishes.interface_name != path.interface_name)
     return "the application is bound to " + wishes.interface_name;
-  if (wishes.local.address && !is_wildcard(wishes.local.address) && !same_ip(wishes.local.address, path.local))
+  const Address& local = wishes.local.address;
+  if (local && !is_wildcard(local) && !is_multicast(local) && !same_ip(local, path.local))
     return "the application is bound to another address";
   if (wishes.family != Address::Family::none && wishes.family != path.local.family)
     return "another address family than was asked for";

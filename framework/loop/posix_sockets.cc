@@ -13,6 +13,7 @@
 #include "loop/datagram_scratch.h"
 #include "loop/datagram_socket.h"
 #include "loop/libevent_loop.h"
+#include "loop/multicast_group.h"
 #include "loop/netlink_socket.h"
 #include "loop/socket_address.h"
 #include "loop/socket_error.h"
@@ -90,10 +91,16 @@ Result<std::unique_ptr<Socket>> PosixSockets::open(const SocketSpec& spec) noexc
     const std::string on = spec.interface_name.empty() ? "" : " (" + std::string(spec.interface_name) + ")";
     return std::unexpected(socket_error(error, doing + on));
   }
+  const bool joins = datagram && is_multicast(spec.local);
+  const auto interface = joins ? prepare_group(descriptor, spec) : Result<unsigned>(0);
+  if (!interface) return std::unexpected(interface.error());
   SocketAddress address;
   const socklen_t length = to_kernel(spec.local, address);
   if (length != 0 && ::bind(descriptor, &address.any, length) < 0)
     return std::unexpected(socket_error(errno, "bind to " + describe(spec.local)));
+  if (joins) {
+    if (auto joined = join_group(descriptor, spec, *interface); !joined) return fail(std::move(joined));
+  }
   return socket;
 }
 
@@ -131,7 +138,9 @@ Result<bool> PosixSocket::connect(const Address& remote) noexcept {
   remote_.hop_limit = 0;
   if (const int hops = remote.hop_limit; hops != 0) {
     const bool v6 = remote.family == Address::Family::ipv6;
-    setsockopt(descriptor_, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_UNICAST_HOPS : IP_TTL, &hops, sizeof hops);
+    const int unicast = v6 ? IPV6_UNICAST_HOPS : IP_TTL, multicast = v6 ? IPV6_MULTICAST_HOPS : IP_MULTICAST_TTL;
+    setsockopt(descriptor_, v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_multicast(remote) ? multicast : unicast, &hops,
+               sizeof hops);
   }
   // With fast open this may be before the handshake.
   if (::connect(descriptor_, &address.any, length) == 0) return connected_ = true;

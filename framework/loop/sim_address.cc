@@ -35,10 +35,6 @@ bool is_loopback(const Address& address) noexcept {
   return same_ip(address, kOne);
 }
 
-bool is_multicast(const Address& address) noexcept {
-  return address.family == Address::Family::ipv4 ? (address.ip[0] & 0xf0) == 0xe0 : address.ip[0] == 0xff;
-}
-
 Address with_port(Address address, std::uint16_t port) noexcept {
   address.port = port;
   return address;

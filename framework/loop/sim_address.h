@@ -15,8 +15,6 @@ bool same_ip(const Address&, const Address&) noexcept;
 bool same_port(const Address&, const Address&) noexcept;
 /// 127.0.0.0/8 or ::1.
 bool is_loopback(const Address&) noexcept;
-/// 224.0.0.0/4 or ff00::/8.
-bool is_multicast(const Address&) noexcept;
 /// The same address with another port.
 Address with_port(Address, std::uint16_t port) noexcept;
 

@@ -31,7 +31,7 @@ const MessageInfo& properties_of(const Chunk& chunk) noexcept {
 }  // namespace
 
 SimDatagram::SimDatagram(const Seat& seat, SocketSpec::Role role)
-    : SimSocket(seat), wake_up_(seat.host.world(), *this) {
+    : SimSocket(seat), wake_up_(seat.host.world(), *this), source_(seat.source) {
   if (role == SocketSpec::Role::unconnected) peers_ = std::make_unique<PeerCache>();
   host_.add(*this);
 }
@@ -55,7 +55,9 @@ Result<bool> SimDatagram::connect(const Address& remote) noexcept {
   local_ = source.port == 0 ? local_ : source;
   if (remote.hop_limit != 0) {
     const bool v6 = family_ == Address::Family::ipv6;
-    options_.set(v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_UNICAST_HOPS : IP_TTL, option_value(int{remote.hop_limit}));
+    const int unicast = v6 ? IPV6_UNICAST_HOPS : IP_TTL, multicast = v6 ? IPV6_MULTICAST_HOPS : IP_MULTICAST_TTL;
+    options_.set(v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_multicast(remote) ? multicast : unicast,
+                 option_value(int{remote.hop_limit}));
   }
   stir();
   return true;
@@ -89,6 +91,7 @@ int SimDatagram::fits(const SimPacket& packet, const SimInterface& in) const noe
   const bool wildcard = !local_ || is_wildcard(local_);
   if (!wildcard && !same_ip(local_, packet.to)) return 0;
   if (remote_ && !same_port(remote_, packet.from)) return 0;
+  if (source_ && !same_ip(source_, packet.from)) return 0;
   return 1 + (bound_ != nullptr ? 1 : 0) + (wildcard ? 0 : 2) + (remote_ ? 4 : 0);
 }
 
@@ -210,7 +213,8 @@ int SimDatagram::transmit(const Chunk& chunk, std::span<const std::byte> bytes) 
   packet.from = host_.source_for(packet.to, wanted, bound_);
   if (!packet.from) return ENETUNREACH;
   const bool v6 = family_ == Address::Family::ipv6;
-  const int hops = flag(v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_UNICAST_HOPS : IP_TTL);
+  const int unicast = v6 ? IPV6_UNICAST_HOPS : IP_TTL, multicast = v6 ? IPV6_MULTICAST_HOPS : IP_MULTICAST_TTL;
+  const int hops = flag(v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_multicast(packet.to) ? multicast : unicast);
   packet.hops = info.remote.hop_limit != 0 ? info.remote.hop_limit : static_cast<std::uint8_t>(hops);
   packet.payload.assign(bytes.begin(), bytes.end());
   const int mode = info.no_fragmentation ? IP_PMTUDISC_DO : discovery();
@@ -292,6 +296,9 @@ std::vector<std::byte> SimDatagram::fact(int level, int option) noexcept {
     value = SOCK_DGRAM;
   } else if (level == SOL_SOCKET && option == SO_PROTOCOL) {
     value = protocol_;
+  } else if (level == SOL_SOCKET && option == SO_BINDTODEVICE && bound_ != nullptr) {
+    const auto name = std::as_bytes(std::span(bound_->name()));
+    return {name.begin(), name.end()};
   } else {
     return {};
   }

@@ -63,6 +63,7 @@ class SimDatagram final : public SimSocket {
   Drained wake_up_;
   int error_ = 0;                     // of an earlier datagram; told once
   std::unique_ptr<PeerCache> peers_;  // unconnected sockets only
+  const Address source_;              // of a multicast group: the only one that is received from; unset: all
 };
 
 }  // namespace trellis

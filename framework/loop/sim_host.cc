@@ -248,6 +248,7 @@ void SimHost::deliver_icmp(const SimPacket& packet) noexcept {
 }
 
 void SimHost::deliver_datagram(SimPacket&& packet, SimInterface& in) noexcept {
+  if (is_multicast(packet.to)) return deliver_to_group(packet, in);
   int best = 0;
   std::vector<SimDatagram*> equals;
   for (SimDatagram* socket : datagrams_) {
@@ -259,8 +260,18 @@ void SimHost::deliver_datagram(SimPacket&& packet, SimInterface& in) noexcept {
   }
   if (!equals.empty()) return equals[share(packet.from, packet.to, equals.size())]->on_packet(std::move(packet));
   trace("refused", packet.size(), packet.from, packet.to);
-  if (is_multicast(packet.to)) return;
   send(icmp_about(packet, packet.to, IcmpError::Kind::refused), nullptr);
+}
+
+// All sockets get a copy. What a host sends itself does not come back to it.
+void SimHost::deliver_to_group(const SimPacket& packet, const SimInterface& in) noexcept {
+  bool taken = false;
+  for (SimDatagram* socket : datagrams_) {
+    if (socket->fits(packet, in) == 0) continue;
+    taken = true;
+    socket->on_packet(SimPacket(packet));
+  }
+  if (!taken) trace("refused", packet.size(), packet.from, packet.to);
 }
 
 std::size_t SimHost::share(const Address& from, const Address& to, std::size_t count) const noexcept {

@@ -132,6 +132,7 @@ int known_protocol(const SocketSpec& spec) noexcept {
 /// The errno with which binding to this address fails, or 0.
 int cannot_bind(SimHost& host, const SocketSpec& spec) noexcept {
   if (!spec.local || is_wildcard(spec.local)) return 0;
+  if (is_multicast(spec.local)) return 0;
   if (is_link_local(spec.local) && spec.local.scope == 0 && spec.interface_name.empty()) return EINVAL;
   return host.owns(spec.local) ? 0 : EADDRNOTAVAIL;
 }
@@ -152,8 +153,11 @@ Result<std::unique_ptr<Socket>> open_sim_socket(SimHost& host, VirtualLoop& loop
   const SimInterface* bound = spec.interface_name.empty() ? nullptr : host.find_interface(spec.interface_name);
   if (!spec.interface_name.empty() && bound == nullptr)
     return failed(ENODEV, "bind to an interface (" + std::string(spec.interface_name) + ")");
+  const bool joins = spec.kind == SocketSpec::Kind::datagram && is_multicast(spec.local);
+  if (joins && bound == nullptr) bound = host.route(spec.source ? spec.source : spec.local, {}, nullptr);
+  if (joins && bound == nullptr) return failed(ENETUNREACH, "join the multicast group " + describe(spec.local));
   int error = cannot_bind(host, spec);
-  const SimSocket::Seat seat{host, loop, protocol, spec.family, {}, bound, spec.share_port};
+  const SimSocket::Seat seat{host, loop, protocol, spec.family, {}, bound, spec.share_port || joins, spec.source};
   std::unique_ptr<SimSocket> socket;
   if (spec.kind == SocketSpec::Kind::datagram) {
     socket = std::make_unique<SimDatagram>(seat, spec.role);

@@ -29,6 +29,7 @@ class SimSocket : public Socket, public Pollable {
     Address local;              ///< what it is bound to; unset: nothing yet
     const SimInterface* bound;  ///< null: to none
     bool share_port;
+    Address source{};  ///< of a multicast group as `local`: the only one that is received from; unset: all
   };
   ~SimSocket() override;
   /// Binds it to an address; 0 or an errno.

@@ -27,13 +27,16 @@ Arguments connect_arguments() {
       "passed on to the peer; the command ends when both directions have ended. On message stacks each "
       "read from the input is one message, under the framer \"line\" each line.");
   arguments.value("timeout", "S", "seconds until it must be connected (default: the policy's)")
-      .value("local", "ADDRESS", "our address, with or without a port");
+      .value("local", "ADDRESS", "our address, with or without a port")
+      .value("hop-limit", "N",
+             "how many hops what is sent to a multicast group may go, 0 to 255 (default: 1, the link)");
   Transport::declare(arguments);
   Transport::declare_resolve(arguments);
   Transport::declare_state(arguments);
   RaceFiles::declare(arguments);
   arguments.footer(
-      "An IPv6 address is written in brackets: [::1]:7000.\n"
+      "An IPv6 address is written in brackets: [::1]:7000. To a multicast group is only sent: --stack udp "
+      "239.1.2.3:7000.\n"
       "Exits with 0 when done, 1 for a wrong command line, 2 when it could not connect, 3 when the connection (or "
       "standard input or output) broke, 4 when the peer is not who it must be, 5 when a policy or a plugin was "
       "refused.");
@@ -55,6 +58,13 @@ Result<ConnectWanted> understand_connect(const Arguments& arguments) {
     auto local = parse_local(arguments.text("local"));
     if (!local) return fail(std::move(local));
     wanted.local = std::move(*local);
+  }
+  if (arguments.has("hop-limit")) {
+    const auto hops = parse_count("hop-limit", arguments.text("hop-limit"));
+    if (!hops) return std::unexpected(hops.error());
+    if (*hops > UINT8_MAX)
+      return fail(Reason::invalid_argument, "found --hop-limit " + std::to_string(*hops) + ", expected 0 to 255");
+    wanted.remote.hop_limit = static_cast<std::uint8_t>(*hops);
   }
   if (arguments.has("timeout")) {
     const auto seconds = parse_seconds("timeout", arguments.text("timeout"));

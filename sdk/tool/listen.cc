@@ -20,6 +20,7 @@ enum class Mode { join, echo, discard, source };
 struct ListenWanted {
   Transport transport;
   Endpoint local;
+  Address source{};  // of a multicast group as `local`; unset: any
   Mode mode = Mode::join;
   std::uint64_t bytes = 0;  // of Mode::source
   bool once = false;
@@ -34,7 +35,11 @@ Arguments listen_arguments() {
       .flag("discard", "", "receive and forget", "mode")
       .value("source", "BYTES", "send this many bytes, then finish", "mode")
       .flag("once", "", "end after the first connection, with its exit code (always so without a service)")
-      .value("address", "ADDRESS", "listen on this address of ours (default: all)");
+      .value("address", "ADDRESS", "listen on this address of ours (default: all)", "local")
+      .value("group", "GROUP[@SOURCE]",
+             "join this multicast group and receive from its senders, or from SOURCE alone; needs --stack udp or a "
+             "policy with it; on --interface, or where routing leads",
+             "local");
   Transport::declare(arguments);
   arguments.footer(
       "When peers can come it prints one line: listening stack=LAYERS address=ADDRESS:PORT. The line goes to standard "
@@ -62,6 +67,16 @@ Result<ListenWanted> understand_listen(const Arguments& arguments) {
     if (!local) return fail(std::move(local));
     if (local->port != 0) return fail(Reason::invalid_argument, "--address takes no port; PORT is the last word");
     wanted.local = std::move(*local);
+  }
+  if (arguments.has("group")) {
+    auto group = parse_group(arguments.text("group"));
+    if (!group) return fail(std::move(group));
+    if (arguments.has("echo") || arguments.has("source")) {
+      return fail(Reason::invalid_argument,
+                  "found --group with --echo or --source, expected --discard or none: nothing is sent to its senders");
+    }
+    wanted.local = std::move(group->group);
+    wanted.source = group->source;
   }
   // Without an address: all of the family that was asked for, if one was.
   if (!wanted.local.address) wanted.local.address.family = wanted.transport.family;
@@ -165,7 +180,7 @@ int listen(std::span<char* const> words) {
   if (!framework) return report.error(framework.error(), kRefused);
   Preconnection preconnection(**framework);
   wanted->transport.apply(preconnection);
-  preconnection.local(wanted->local);
+  preconnection.local(wanted->local, wanted->source);
 
   Server server(*wanted, *loop, report);
   server.start(preconnection);

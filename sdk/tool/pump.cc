@@ -44,8 +44,10 @@ void Pump::begin(Connection::Done done) {
   connection_.on_failed([this](const Error& error) {
     if (downloaded_) ended(std::unexpected(error), true);
   });
-  upload_.start();
-  download_.start();
+  uploaded_ = is_multicast(connection_.local());
+  downloaded_ = is_multicast(connection_.remote());
+  if (!uploaded_) upload_.start();
+  if (!downloaded_) download_.start();
 }
 
 Task<void> Pump::upload() {

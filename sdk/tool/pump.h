@@ -13,7 +13,7 @@ namespace trellis::tool {
 /// Joins one established Connection with two descriptors.
 ///
 /// On message stacks each read from the input is one message. Under the framer "line" each line is one message without
-/// its newline, and received messages are written with one.
+/// its newline, and received messages are written with one. With a multicast group there is one direction.
 class Pump final : private Job, private Alarm {
  public:
   /// `patience`: how long the peer may be silent after the end of the input before that counts as the end of its

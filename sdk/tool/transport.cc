@@ -28,7 +28,7 @@ void Transport::declare(Arguments& arguments) {
       .value("interface", "IF", "use this interface only")
       .value("wait", "S",
              "seconds to wait for a silent peer after the end of the input (default: for ever; 1 for datagrams, "
-             "whose sender cannot say that it has finished)")
+             "whose sender cannot say that it has finished, other than those of a multicast group)")
       .flag("ipv4", "4", "IPv4 only", "family")
       .flag("ipv6", "6", "IPv6 only", "family")
       .flag("json", "", "report in JSON, one object per line")
@@ -113,7 +113,8 @@ void Transport::apply(Preconnection& preconnection) const {
 }
 
 Duration Transport::patience_with(const Connection& connection) const {
-  if (patience > Duration{}) return patience;
+  if (patience > Duration{} || is_multicast(connection.local()))
+    return patience;  // what a group's senders do is theirs
   return connection.face() == Face::datagram ? kDatagramPatience : Duration{};
 }
 

@@ -38,6 +38,23 @@ TEST(EndpointText, LocalAddressesWithOrWithoutPort) {
   }
 }
 
+// API-43, API-44: groups to be joined.
+TEST(EndpointText, Groups) {
+  const auto any = parse_group("239.1.2.3");
+  ASSERT_TRUE(any) << any.error().detail;
+  EXPECT_EQ(to_text(any->group.address), "239.1.2.3:0");
+  EXPECT_FALSE(any->source);
+  const auto single = parse_group("ff3e::8000:1@2001:db8::1");
+  ASSERT_TRUE(single) << single.error().detail;
+  EXPECT_EQ(to_text(single->group.address), "[ff3e::8000:1]:0");
+  EXPECT_EQ(to_text(single->source), "[2001:db8::1]:0");
+  for (const char* wrong : {"", "10.0.0.1", "name", "239.1.2.3@", "239.1.2.3@name", "[ff15::1]", "239.1.2.3:7000"})
+    EXPECT_FALSE(parse_group(wrong)) << wrong;
+  EXPECT_EQ(parse_group("10.0.0.1@10.0.0.2").error().detail,
+            "malformed multicast group \"10.0.0.1\": expected an address of 224.0.0.0/4 or ff00::/8");
+  EXPECT_FALSE(parse_local("239.1.2.3:7000"));
+}
+
 // RACE-99: what is not resolved yet: a host with a port, and URLs.
 TEST(EndpointText, Urls) {
   const auto page = parse_remote("https://www.example.net/search?q=1:2");

@@ -106,6 +106,57 @@ TEST_F(ListeningPhone, WhereNoPathMayBeUsedItSaysWhy) {
   EXPECT_THAT(why, HasSubstr("wlan0: the application requires interface=eth0"));
 }
 
+/// A group at the phone, to which the router sends by both of its links to it.
+struct PhoneInGroup : ListeningPhone {
+  using ListeningPhone::ListeningPhone;
+  ~PhoneInGroup() override { framework->core().forget(router.loop()); }
+  /// By which interfaces the phone receives what is sent to the group, in the order of sending.
+  std::vector<std::string> heard_by(Preconnection preconnection) {
+    stack = "udp";
+    std::optional<std::string> began;
+    own = preconnection.stack(stack)
+              .set(kSafelyReplayable.name, true)
+              .local({.port = 7000, .address = ip("239.1.2.3")})
+              .listen(client.loop(), {.listening = [&](const Address&) { began = ""; },
+                                      .received = [this](Connection c) { callers.push_back(std::move(c)); },
+                                      .failed = [&](const Error& e) { began = e.detail; }});
+    EXPECT_TRUE(world.run_until([&] { return began.has_value(); }, 1s));
+    if (!began->empty()) return {*began};
+    std::vector<std::string> all;
+    for (const char* from : {"10.1.0.1", "10.2.0.1"}) {
+      callers.clear();
+      std::optional<Result<void>> called;
+      Preconnection sender(*framework);
+      sender.stack(stack).set(kSafelyReplayable.name, true).local({.host = from});
+      Connection calling =
+          sender.remote({.port = 7000, .address = ip("239.1.2.3")}).initiate(router.loop(), [&](Result<void> result) {
+            called = std::move(result);
+          });
+      EXPECT_TRUE(world.run_until([&] { return called.has_value(); }, 60s));
+      EXPECT_TRUE(*called) << called->error().detail;
+      calling.send(slice(calling, "to whom it concerns"));
+      world.run_for(200ms);
+      for (const Connection& caller : callers) all.emplace_back(caller.interface_name());
+    }
+    callers.clear();
+    return all;
+  }
+};
+
+// API-51, API-52: on which interface a group is joined, and by which one it is sent to, among the paths of a policy.
+TEST_F(PhoneInGroup, TheApplicationSaysOnWhichInterface) {
+  Preconnection mobile_only(*framework);
+  EXPECT_THAT(heard_by(mobile_only.interface_name("wwan0")), testing::ElementsAre("wwan0"));
+  Preconnection wifi_only(*framework);
+  EXPECT_THAT(heard_by(wifi_only.interface_name("wlan0")), testing::ElementsAre("wlan0"));
+}
+// API-52, API-123
+TEST_F(PhoneInGroup, RulesAboutPathsChooseTheInterface) {
+  Preconnection no_wifi(*framework);
+  no_wifi.path({.preference = Preference::prohibit, .interface_name = "wlan0"});
+  EXPECT_THAT(heard_by(no_wifi), testing::ElementsAre("wwan0"));
+}
+
 // API-50: an interface that is asked for and prohibited is an error when listening begins.
 TEST_F(ListeningPhone, AnInterfaceThatIsBoundAndProhibitedIsAnError) {
   Preconnection both(*framework);

@@ -20,6 +20,12 @@ struct Address {
 };
 static_assert(sizeof(Address) == 24, "part of the ABI");
 
+/// Whether it is a group and no host: 224.0.0.0/4 or ff00::/8 (RFC 1112, RFC 4291 section 2.7).
+constexpr bool is_multicast(const Address& address) noexcept {
+  if (address.family == Address::Family::ipv6) return address.ip[0] == 0xff;
+  return address.family == Address::Family::ipv4 && (address.ip[0] & 0xf0) == 0xe0;
+}
+
 }  // namespace trellis
 
 /// Lets Address be a key of unordered containers.

@@ -35,8 +35,11 @@ struct SocketSpec {
   int protocol = 0;                                ///< IPPROTO_… or NETLINK_…; 0: TCP, UDP or NETLINK_ROUTE
   Address::Family family = Address::Family::ipv4;  ///< must fit `local` and the remote address
   Address local{};                                 ///< to bind to; unset: the system chooses when needed
-  std::string_view interface_name{};               ///< bind to this interface; empty: routing decides
-  bool share_port = false;                         ///< one listener per loop on the same port (SO_REUSEPORT)
+  /// Where `local` is a multicast group (datagrams): it is joined, on `interface_name` or else where routing leads to
+  /// `source` or the group. Received is only what this host sends to it; unset: whoever sends. Others may bind too.
+  Address source{};
+  std::string_view interface_name{};  ///< bind to this interface; empty: routing decides
+  bool share_port = false;            ///< one listener per loop on the same port (SO_REUSEPORT)
 };
 
 /// What a transfer moved. Blocking is a value, not an Error: it happens all the time.

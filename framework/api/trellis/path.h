@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,7 +17,12 @@ namespace trellis {
 struct Endpoint {
   std::string host = {};   ///< name or address literal; empty for local endpoints without one
   std::uint16_t port = 0;  ///< host byte order; 0: unset
-  Address address{};       ///< unset: still to be resolved
+  /// Of a multicast group: how many hops what is sent to it may go (RFC 9622 section 6.1.1: WithHopLimit). 1: the link;
+  /// 0: this host, which Linux obeys only where it is a member; none: the system's default, 1 (RFC 1112 section 6.1).
+  std::optional<std::uint8_t> hop_limit = {};
+  /// Unset: still to be resolved. A multicast address is a group (RFC 9622 section 6.1.1): of a remote endpoint, whom
+  /// initiate() sends to (WithMulticastGroupIP); of a local one, what listen() joins (WithAnySourceMulticastGroupIP).
+  Address address{};
   /// Which service of the host (RFC 9622 section 6.1): "https", or one with SRV records, "chat" or "sip/udp"; empty:
   /// the port says it.
   std::string service = {};

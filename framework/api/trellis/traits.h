@@ -92,6 +92,7 @@ struct LayerTraits {
   std::uint16_t tailroom = 0;       ///< bytes that it appends at most
   std::uint8_t handshake_rtts = 0;  ///< round trips from open() to ready(), besides those of the layers below
   Accepts accepts = Accepts::no;    ///< whether and how it can listen
+  bool multicast = false;           ///< bottom layers: sends to multicast groups, and joins them when it listens to one
   bool segments = false;  ///< handles chunks with segment_size on the datagram port that it shares with a neighbour
   bool one_loop = false;  ///< the library behind it has process-wide state: all its instances on one loop
 };

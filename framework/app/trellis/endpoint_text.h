@@ -21,6 +21,14 @@ std::string to_text(const Endpoint& endpoint);
 /// Reads an address of this host with or without a port: 127.0.0.1, 127.0.0.1:7000, ::1, [::1]:7000; without one the
 /// port is 0. For Preconnection::local. Errors: invalid_argument.
 Result<Endpoint> parse_local(std::string_view text);
+/// A multicast group to receive from.
+struct GroupToJoin {
+  Endpoint group;
+  Address source{};  ///< the only one that is received from; unset: any
+};
+/// Reads a group, with or without its one source: 239.1.2.3, 232.1.2.3@192.0.2.1, ff3e::8000:1@2001:db8::1. The port is
+/// 0. For Preconnection::local. Errors: invalid_argument.
+Result<GroupToJoin> parse_group(std::string_view text);
 /// Reads curl's [+]HOST:PORT:ADDR[,ADDR…]; HOST may be *. Errors: invalid_argument.
 Result<KnownHost> parse_known_host(std::string_view text);
 /// Reads a port from `least` to 65535. Errors: invalid_argument.

@@ -24,13 +24,19 @@ class Preconnection {
  public:
   explicit Preconnection(Framework& framework) : framework_(&framework) {}
 
-  Preconnection& remote(Endpoint endpoint);  ///< whom to reach, and nobody else; required for initiate()
+  /// Whom to reach, and nobody else; required for initiate(). To a multicast group a Connection only sends and does not
+  /// join it (RFC 9622 section 6.1.1); it goes out by interface_name() or the address of local(), else as routing says.
+  Preconnection& remote(Endpoint endpoint);
   /// More of them, which offer the same: any may be chosen, and all are candidates of the race, in the order in which
   /// they were added (RFC 9622 sections 6 and 7.3: AddRemote). Those that are known already are ignored. An Endpoint
   /// has one address: several addresses are several Endpoints. Errors, when opening: more than 32; one that is a
   /// service to be looked for (SRV, DNS-SD). Among several, proxies are not used.
   Preconnection& add_remote(std::vector<Endpoint> endpoints);
-  Preconnection& local(Endpoint endpoint);  ///< our side; port 0: the system chooses
+  /// Our side; port 0: the system chooses. A multicast group is for listen() alone, and needs a port.
+  Preconnection& local(Endpoint endpoint);
+  /// A multicast group of which only this host is received (RFC 9622 section 6.1.1: WithSingleSourceMulticastGroupIP).
+  /// The same as the group alone with the source as remote().
+  Preconnection& local(Endpoint group, const Address& source);
   /// Our side is what resolve() has found, on the same loop: Connections and Listeners over UDP go out from the port
   /// that was kept, which the first one to open takes over; over TCP, from the same number. All attempts of a race
   /// share it, and so may other Connections; a Listener shares it with nobody. Keeps the candidate, so it ends before
@@ -70,6 +76,13 @@ class Preconnection {
   /// with the first packets if it is safely replayable, else it is sent when ready (RFC 9622: InitiateWithSend).
   [[nodiscard]] Connection initiate(Executor& loop, Connection::Done ready, Message early = {.data = {}, .end = false});
   /// Listens on one loop. With several loops (Executor::loops() > 1) the port is shared: listen once on each.
+  ///
+  /// A local() that is a multicast group is joined (RFC 9622 section 6.1.1, RFC 9623 section 10.5), on interface_name()
+  /// or else where routing leads; of a single-source group, or with the address of a remote(), only that source is
+  /// received. There is a Connection for each sender: it only receives, its local endpoint is the group, and those of
+  /// one Listener are a group that close_group() ends. The group is left when Listener and Connections are closed. Each
+  /// Listener gets everything: do not listen to a group once on each loop. Errors: it cannot be joined; no stack can do
+  /// multicast (only those over UDP do, in clear and without handshake).
   [[nodiscard]] Listener listen(Executor& loop, ListenerEvents events);
   /// co_await preconnection.initiate_async(loop): a Connection that is ready.
   auto initiate_async(Executor& loop) {
@@ -129,6 +142,7 @@ class Preconnection {
   struct Wishes {
     Endpoint remote{}, local{};
     std::vector<Endpoint> more_remotes{};  // as good as `remote`
+    Address source{};                      // of the group `local`: the only one; unset: any
     StunServer stun{};
     std::shared_ptr<HeldPort> held{};          // the port of `local`: given up when it is to be bound
     std::vector<LocalCandidate> candidates{};  // for rendezvous()

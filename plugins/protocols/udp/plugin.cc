@@ -20,6 +20,7 @@ class Udp final : public Protocol {
             .below = Face::none,
             .adds = adds,
             .accepts = Accepts::over_one_lower,
+            .multicast = true,
             .segments = true};
   }
   Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override {

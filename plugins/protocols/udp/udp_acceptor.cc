@@ -1,7 +1,12 @@
 #include "udp_acceptor.h"
 
+#include <net/if.h>
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstring>
 
 namespace trellis {
 namespace {
@@ -12,7 +17,7 @@ constexpr Duration kReportPause = std::chrono::seconds(10);
 }  // namespace
 
 void UdpAcceptor::open(const OpenArgs& args) noexcept {
-  auto sockets = open_listeners(args.route.local, [&](const Address& at) { return listen(at, args.route.path); });
+  auto sockets = open_listeners(args.route.local, [&](const Address& at) { return listen(at, args); });
   if (!sockets) return give_up(std::move(sockets.error()));
   for (auto& socket : *sockets) {
     doors_.push_back(std::make_unique<UdpDoor>());
@@ -21,19 +26,31 @@ void UdpAcceptor::open(const OpenArgs& args) noexcept {
   }
   if (failed_) return;
   args.route.local = doors_.front()->socket->local();
+  if (is_multicast(args.route.local)) note_interface(args.route.path);
   host_.listening(args.route.local);
 }
 
-Result<std::unique_ptr<Socket>> UdpAcceptor::listen(const Address& at, const Path& path) {
+// Where routing has chosen the interface on which the group was joined.
+void UdpAcceptor::note_interface(Path& path) noexcept {
+  std::array<char, IF_NAMESIZE> name{};
+  const auto size = doors_.front()->socket->get(SOL_SOCKET, SO_BINDTODEVICE, std::as_writable_bytes(std::span(name)));
+  if (size) path.interface_name = std::string_view(name.data(), strnlen(name.data(), *size));
+}
+
+// Of a group each Listener has all that comes, so several loops do not share its port.
+Result<std::unique_ptr<Socket>> UdpAcceptor::listen(const Address& at, const OpenArgs& args) {
+  const bool group = is_multicast(at);
   auto socket = host_.executor().sockets().open({.kind = SocketSpec::Kind::datagram,
                                                  .role = SocketSpec::Role::unconnected,
                                                  .family = at.family,
                                                  .local = at,
-                                                 .interface_name = path.interface_name,
-                                                 .share_port = host_.executor().loops() > 1});
+                                                 .source = group ? args.remote.address : Address{},
+                                                 .interface_name = args.route.path.interface_name,
+                                                 .share_port = !group && host_.executor().loops() > 1});
   if (!socket) return socket;
   auto done = prepare_udp(**socket, at.family, settings_,
                           [this](std::string_view text) { host_.log(Severity::warning, text); });
+  if (done && group && args.remote.hop_limit) done = limit_hops(**socket, at.family, *args.remote.hop_limit);
   if (!done) return fail(std::move(done));
   return socket;
 }

@@ -47,7 +47,8 @@ class UdpAcceptor final : public Acceptor, private SocketEvents {
     }
   };
   void on_ready(Socket&, Ready what) noexcept override;
-  Result<std::unique_ptr<Socket>> listen(const Address& at, const Path& path);
+  Result<std::unique_ptr<Socket>> listen(const Address& at, const OpenArgs& args);
+  void note_interface(Path& path) noexcept;
   void read(UdpDoor& door) noexcept;
   void deliver(UdpDoor& door, Chunk&& chunk) noexcept;
   UdpPeer* find(const UdpFlow& flow) noexcept;

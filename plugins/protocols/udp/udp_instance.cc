@@ -53,11 +53,13 @@ Result<std::unique_ptr<Socket>> UdpInstance::open_socket(const Address& at, cons
                                        .role = args.passive ? SocketSpec::Role::unconnected : SocketSpec::Role::connect,
                                        .family = family,
                                        .local = at,
+                                       .source = is_multicast(at) ? args.remote.address : Address{},
                                        .interface_name = args.route.path.interface_name,
                                        .share_port = share});
   if (!socket) return socket;
   auto done =
       prepare_udp(**socket, family, settings_, [this](std::string_view text) { host_.log(Severity::warning, text); });
+  if (done && args.remote.hop_limit) done = limit_hops(**socket, family, *args.remote.hop_limit);
   if (!done) return fail(std::move(done));
   return socket;
 }

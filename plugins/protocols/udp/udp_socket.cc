@@ -61,6 +61,11 @@ Result<void> prepare_udp(Socket& socket, Address::Family family, const UdpLayerS
   return {};
 }
 
+Result<void> limit_hops(Socket& socket, Address::Family family, std::uint8_t hops) {
+  if (is_ipv6(family)) return set_option(socket, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, int{hops});
+  return set_option(socket, IPPROTO_IP, IP_MULTICAST_TTL, int{hops});
+}
+
 Result<PropertyValue> get_udp(const UdpPlace& place, CapacityProfile profile, std::string_view name) {
   if (same_name(name, kConnCapacityProfile.name)) return word_of(profile);
   if (same_name(name, kSingularTransmissionMsgMaxLen.name)) return largest_packet(place);

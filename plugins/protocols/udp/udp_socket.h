@@ -14,6 +14,9 @@ namespace trellis {
 Result<void> prepare_udp(Socket& socket, Address::Family family, const UdpLayerSettings& settings,
                          const std::function<void(std::string_view)>& warn);
 
+/// How far what the socket sends to multicast groups goes (RFC 9622 section 6.1.1: WithHopLimit).
+Result<void> limit_hops(Socket& socket, Address::Family family, std::uint8_t hops);
+
 /// What a property is asked of.
 struct UdpPlace {
   const UdpLayerSettings& settings;

@@ -84,7 +84,8 @@ Outcome look_up(const Shared& shared, Answer::Kind kind) {
     return outcome;
   }
   for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
-    outcome.answer.endpoints.push_back({shared.host, shared.port, to_address(*one, shared.port)});
+    outcome.answer.endpoints.push_back(
+        {.host = shared.host, .port = shared.port, .address = to_address(*one, shared.port)});
   }
   freeaddrinfo(found);
   return outcome;

@@ -185,7 +185,7 @@ bool same(const LayerTraits& a, const LayerTraits& b) {
   return a.above == b.above && a.below == b.below && a.needs == b.needs && a.adds == b.adds && a.removes == b.removes &&
          a.switchable == b.switchable && a.security == b.security && a.headroom == b.headroom &&
          a.tailroom == b.tailroom && a.handshake_rtts == b.handshake_rtts && a.accepts == b.accepts &&
-         a.segments == b.segments && a.one_loop == b.one_loop;
+         a.multicast == b.multicast && a.segments == b.segments && a.one_loop == b.one_loop;
 }
 
 void traits_are_sound(Trial& t) {
