@@ -67,6 +67,21 @@ Result<void> check_group_to_receive(const Preconnection::Wishes& wishes) {
   return {};
 }
 
+Result<void> check_groups_to_meet(const Preconnection::Wishes& wishes) {
+  const Address local = group_of(wishes.local), remote = group_of(wishes.remote);
+  if (!local && !remote) return check_groups_to_send(wishes);
+  if (local && wishes.source) {
+    return wrong("found " + bare(wishes.source) + " as the only source of the multicast group " + bare(local) +
+                 " of a rendezvous, expected a group that everybody may send to");
+  }
+  if (!local || !remote || !wishes.more_remotes.empty() || !wishes.candidates.empty()) {
+    return wrong("found the multicast group " + bare(local ? local : remote) + " as the " +
+                 (local ? "local" : "remote") + " endpoint of a rendezvous, expected one group at each side alone");
+  }
+  if (wishes.local.port == 0) return wrong("the multicast group " + bare(local) + " has no port to listen at");
+  return {};
+}
+
 Address source_of(const Preconnection::Wishes& wishes) {
   if (wishes.source) return wishes.source;
   const Endpoint& remote = wishes.remote;

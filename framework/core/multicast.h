@@ -13,6 +13,8 @@ bool concerns_group(const Preconnection::Wishes& wishes);
 Result<void> check_groups_to_send(const Preconnection::Wishes& wishes);
 /// For listen(): a group may be the local endpoint, with one source that is a host of its family.
 Result<void> check_group_to_receive(const Preconnection::Wishes& wishes);
+/// For rendezvous(): none of the ends is a group, or both are, and the local one from every source (API-53).
+Result<void> check_groups_to_meet(const Preconnection::Wishes& wishes);
 /// What a Listener at this group receives from: the source that was given with it, or else the address of a remote one
 /// (IMPL-143); unset: from everybody.
 Address source_of(const Preconnection::Wishes& wishes);

@@ -9,6 +9,7 @@
 #include "core/listener_core.h"
 #include "core/message_wishes.h"
 #include "core/multicast.h"
+#include "core/multicast_rendezvous.h"
 #include "core/path_rules.h"
 #include "core/proxies.h"
 #include "core/remote_endpoints.h"
@@ -302,8 +303,15 @@ Resolving Preconnection::resolve(Executor& loop, ResolveDone done) {
 Rendezvous Preconnection::rendezvous(Executor& loop, RendezvousOptions how, RendezvousEvents events) {
   FrameworkCore& framework = framework_->core();
   Result<void> checked = check_remotes(wishes_);
+  if (checked) checked = check_groups_to_meet(wishes_);
   if (checked) checked = check_wishes(wishes_);
   auto plan = checked ? framework.plan(wishes_) : Result<Plan>(std::unexpected(std::move(checked).error()));
+  if (group_of(wishes_.local)) {
+    auto core = std::make_unique<MulticastRendezvous>(framework, loop, std::move(plan), std::move(how.early),
+                                                      std::move(events));
+    core->begin();
+    return Rendezvous(std::move(core));
+  }
   auto core = std::make_unique<RendezvousCore>(framework, loop, std::move(plan), std::move(how), std::move(events));
   core->begin();
   return Rendezvous(std::move(core));

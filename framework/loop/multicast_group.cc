@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <format>
 
 #include "loop/socket_address.h"
 #include "loop/socket_error.h"
@@ -85,10 +86,9 @@ unsigned receiving_interface(const SocketSpec& spec) noexcept {
 }
 
 std::string doing_with(std::string_view what, const SocketSpec& spec) {
-  std::string doing = std::string(what) + " the multicast group " + describe(spec.local);
-  if (spec.source) doing += " with the source " + describe(spec.source);
-  if (spec.interface_name.empty()) return doing + " on the interface that routing says";
-  return doing + " on " + std::string(spec.interface_name);
+  const std::string source = spec.source ? " with the source " + describe(spec.source) : "";
+  const std::string_view where = spec.interface_name.empty() ? "the interface that routing says" : spec.interface_name;
+  return std::format("{} the multicast group {}{} on {}", what, describe(spec.local), source, where);
 }
 
 }  // namespace

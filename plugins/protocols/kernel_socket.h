@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <format>
 #include <iterator>
 #include <memory>
 #include <string>
@@ -76,7 +77,7 @@ inline Result<void> set_dscp(Socket& socket, Address::Family family, std::uint8_
 
 /// What a property must be, when it was given something else.
 inline std::unexpected<Error> wrong_value(std::string_view name, std::string_view expected, const char* layer) {
-  return fail(Reason::invalid_argument, std::string(name) + " must be " + std::string(expected), 0, layer);
+  return fail(Reason::invalid_argument, std::format("{} must be {}", name, expected), 0, layer);
 }
 
 /// What a socket is watched for; asks the socket only when that changes.

@@ -139,5 +139,70 @@ TEST_F(Groups, WhatMakesNoSenseIsRefused) {
   EXPECT_THAT(refused(group(), [](Preconnection& p) { p.interface_name("nosuch0"); }), HasSubstr("nosuch0"));
 }
 
+/// One who takes part in a rendezvous of groups.
+struct Member {
+  Rendezvous rendezvous;
+  Connection sends;
+  Listener hears;
+  std::optional<Error> failed;
+  std::string heard;
+};
+
+Task<void> hear(Member& member) {
+  auto from = co_await member.hears.accept_async();
+  if (!from) co_return;
+  auto message = co_await from->receive_async();
+  if (message) member.heard = text(message->data);
+}
+
+struct GroupsMeet : Groups {
+  void meet(Member& member, Loop& loop, const std::function<void(Preconnection&)>& wishes) {
+    Preconnection preconnection(*framework);
+    preconnection.stack("udp").set(kSafelyReplayable.name, true);
+    wishes(preconnection);
+    const auto met = [&member](Connection sends, Listener hears) {
+      member.sends = std::move(sends);
+      member.hears = std::move(hears);
+      spawn(hear(member));
+    };
+    member.rendezvous = preconnection.rendezvous(
+        loop, {}, {.group_done = met, .failed = [&member](const Error& why) { member.failed = why; }});
+    EXPECT_TRUE(until([&] { return member.sends || member.failed; }));
+  }
+  std::string refused(const std::function<void(Preconnection&)>& wishes) {
+    Member member;
+    meet(member, client.loop(), wishes);
+    return member.failed ? member.failed->detail : "";
+  }
+};
+
+// API-53, API-57: each of two joins a group and sends to the other's.
+TEST_F(GroupsMeet, OneConnectionSendsAndAListenerReceives) {
+  Member here, there;
+  meet(here, client.loop(), [](Preconnection& p) { p.local(group()).remote(group("239.1.2.4")); });
+  meet(there, server.loop(), [](Preconnection& p) { p.local(group("239.1.2.4")).remote(group()); });
+  ASSERT_TRUE(here.sends && there.sends);
+  EXPECT_EQ(to_text(here.hears.local()), "239.1.2.3:7000");
+  here.sends.send(slice(here.sends, "to there"));
+  there.sends.send(slice(there.sends, "to here"));
+  EXPECT_TRUE(until([&] { return !here.heard.empty() && !there.heard.empty(); }));
+  EXPECT_EQ(here.heard, "to here");
+  EXPECT_EQ(there.heard, "to there");
+}
+
+// API-53: to a group of one source nobody else may send.
+TEST_F(GroupsMeet, ASingleSourceIsAnEstablishmentError) {
+  EXPECT_THAT(
+      refused([](Preconnection& p) { p.local(group(), literal("10.0.0.9")).remote(group("239.1.2.4")); }),
+      HasSubstr("found 10.0.0.9 as the only source of the multicast group 239.1.2.3 of a rendezvous, expected a "
+                "group that everybody may send to"));
+  EXPECT_THAT(refused([](Preconnection& p) { p.local(group()).remote({.host = "10.0.0.2", .port = 7000}); }),
+              HasSubstr("found the multicast group 239.1.2.3 as the local endpoint of a rendezvous, expected one group "
+                        "at each side alone"));
+  EXPECT_THAT(refused([](Preconnection& p) { p.remote(group()); }), HasSubstr("as the remote endpoint"));
+  EXPECT_THAT(refused([](Preconnection& p) { p.local(group()).remote(group("239.1.2.4")).interface_name("nosuch0"); }),
+              HasSubstr("nosuch0"));
+}
+
 }  // namespace
 }  // namespace trellis::tests

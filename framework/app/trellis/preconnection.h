@@ -32,7 +32,8 @@ class Preconnection {
   /// has one address: several addresses are several Endpoints. Errors, when opening: more than 32; one that is a
   /// service to be looked for (SRV, DNS-SD). Among several, proxies are not used.
   Preconnection& add_remote(std::vector<Endpoint> endpoints);
-  /// Our side; port 0: the system chooses. A multicast group is for listen() alone, and needs a port.
+  /// Our side; port 0: the system chooses. A multicast group is for listen() and
+  /// rendezvous(), and needs a port.
   Preconnection& local(Endpoint endpoint);
   /// A multicast group of which only this host is received (RFC 9622 section 6.1.1: WithSingleSourceMulticastGroupIP).
   /// The same as the group alone with the source as remote().
@@ -133,6 +134,10 @@ class Preconnection {
   /// itself, or on quic/udp, where the controlling side is the client. Remote endpoints may come later
   /// (Rendezvous::add_remote), and from the checks of the peer. Without credentials nothing is checked: it takes one
   /// local candidate and one remote endpoint, and RendezvousDone comes with the first message of the peer.
+  ///
+  /// With a multicast group as local() and one as remote() there is no peer to be found: the local group is joined, and
+  /// RendezvousDone brings a Connection and a Listener (RendezvousEvents::group_done; RFC 9622 section 6.1.1). Then
+  /// `how` says only what is sent first. Errors: a single source, since nobody could answer; a group at one side only.
   ///
   /// Errors (EstablishmentError): candidates, endpoints or credentials that cannot be; no stack over udp; no pair
   /// worked until the connect timeout, with what became of each.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "trellis/connection.h"
+#include "trellis/listener.h"
 #include "trellis/resolved.h"
 
 namespace trellis {
@@ -22,7 +23,10 @@ struct RendezvousOptions {
 
 /// What happens; all on the loop.
 struct RendezvousEvents {
-  std::move_only_function<void(Connection)> done = {};      ///< RendezvousDone, once: it is Established
+  std::move_only_function<void(Connection)> done = {};  ///< RendezvousDone, once: it is Established
+  /// RendezvousDone between multicast groups, in the place of `done`: a Connection that sends to the remote group, and
+  /// a Listener at the local one, which has joined it and takes what its senders begin (RFC 9622 section 6.1.1).
+  std::move_only_function<void(Connection, Listener)> group_done = {};
   std::move_only_function<void(const Error&)> failed = {};  ///< EstablishmentError, once, instead
 };
 

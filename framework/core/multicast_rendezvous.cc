@@ -1,0 +1,66 @@
+#include "core/multicast_rendezvous.h"
+
+#include <utility>
+
+#include "core/establishment.h"
+#include "core/listener_core.h"
+
+namespace trellis {
+
+MulticastRendezvous::MulticastRendezvous(FrameworkCore& framework, Executor& loop, Result<Plan> plan, Message early,
+                                         RendezvousEvents events)
+    : framework_(framework),
+      loop_(loop),
+      plan_(std::move(plan)),
+      early_(std::move(early)),
+      events_(std::move(events)) {}
+MulticastRendezvous::~MulticastRendezvous() = default;
+
+void MulticastRendezvous::begin() {
+  if (!plan_) return loop_.queue(*this);
+  join();
+}
+
+void MulticastRendezvous::run() noexcept { failed(std::move(plan_).error()); }
+
+Result<void> MulticastRendezvous::add_remote(std::vector<Endpoint>) {
+  return fail(Reason::invalid_argument, "found more remote endpoints of a rendezvous of groups, expected one group");
+}
+
+// The group is joined before anything is sent, so that no answer is missed.
+void MulticastRendezvous::join() {
+  Plan plan = *plan_;
+  plan.wishes.remote = {};  // beside a group it would be its only source
+  ListenerCore::choose_stacks(plan);
+  ListenerEvents events{.listening = [this](const Address&) { connect(); },
+                        .failed = [this](const Error& why) { failed(why); }};
+  Turn& turn = framework_.turn(loop_);
+  auto& core = turn.make<ListenerCore>(framework_, turn, std::move(plan), std::move(events));
+  listener_ = core.handle();
+  core.begin();
+}
+
+void MulticastRendezvous::connect() {
+  auto plan = std::make_shared<Plan>(*plan_);
+  plan->wishes.local = {};  // the system chooses what is sent from; the interface stays
+  Turn& turn = framework_.turn(loop_);
+  auto& core = turn.make<ConnectionCore>(turn, plan->face, plan->limits);
+  connection_ = core.handle();
+  if (early_.data.size() != 0 || early_.end) core.send_early(std::move(early_));
+  auto& establishment = turn.make<Establishment>(framework_, turn, std::move(plan), core);
+  core.establishing(establishment, [this](Result<void> how) {
+    if (!how) return failed(std::move(how).error());
+    auto hear = std::exchange(events_, {});  // the application may destroy this when it hears of it
+    if (hear.group_done) hear.group_done(std::move(connection_), std::move(listener_));
+  });
+  establishment.begin();
+}
+
+void MulticastRendezvous::failed(Error why) {
+  listener_ = {};
+  connection_ = {};
+  auto hear = std::exchange(events_, {});
+  if (hear.failed) hear.failed(why);
+}
+
+}  // namespace trellis
