@@ -139,7 +139,7 @@ std::string printable(std::string text) {
   for (char& c : text) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   }
-  if (text.size() > kMost) text = text.substr(0, kMost) + "…";
+  if (text.size() > kMost) text.replace(kMost, std::string::npos, "…");
   return text;
 }
 
