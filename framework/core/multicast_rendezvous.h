@@ -1,4 +1,4 @@
-// multicast_rendezvous.h: Preconnection::rendezvous() between groups: joins the local one, then sends to the remote one.
+// multicast_rendezvous.h: Preconnection::rendezvous() between groups: joins one, then sends to the other.
 #pragma once
 #include <optional>
 

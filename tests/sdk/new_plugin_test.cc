@@ -113,7 +113,7 @@ TEST(Check, SaysWhatIsWrong) {
       {plugins + "tcp.so --seeds many", 1, "many"},
       {plugins + "system.so", 1, "no protocol and no framer"},
       {"no-such-file.so", 5, "no-such-file.so"},
-      {plugins + "length-prefix.so --below udp --seeds 1", 5, "cannot be composed"},
+      {plugins + "http-connect.so --below udp --seeds 1", 5, "cannot be composed"},
   };
   for (const Case& one : cases) {
     const auto ran = folder.run("trellis check " + one.words);
