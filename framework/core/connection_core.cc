@@ -159,8 +159,8 @@ void ConnectionCore::note_features() noexcept {
   none_lost_ = have.has(Feature::reliability) && !have.has(Feature::per_message_reliability);
   none_twice_ = have.has(Feature::duplicate_protection);
   all_covered_ = have.has(Feature::full_integrity_check);
+  plain_ = Plain::unknown;
   refuse_waiting_messages();
-  judge_plain_messages();
 }
 
 // What was sent before it was known what the stack does.
@@ -179,7 +179,7 @@ void ConnectionCore::refuse_waiting_messages() noexcept {
 // ---- sending
 
 bool ConnectionCore::send(Slice&& data, bool end) {
-  if (!plain_) return send(Message{.data = std::move(data), .end = end}, {});
+  if (!sends_plain()) return send(Message{.data = std::move(data), .end = end}, {});
   put(Chunk{.data = std::move(data), .end_of_message = end});
   return writable();
 }
@@ -237,9 +237,12 @@ const char* ConnectionCore::contradiction(const MessageProperties& asked) const 
   return nullptr;
 }
 
-void ConnectionCore::judge_plain_messages() noexcept {
-  const MessageProperties usual = asked_by({});
-  plain_ = state_ != ConnectionState::establishing && is_plain(usual) && contradiction(usual) == nullptr;
+bool ConnectionCore::sends_plain() noexcept {
+  if (plain_ == Plain::unknown && state_ != ConnectionState::establishing) {
+    const MessageProperties usual = asked_by({});
+    plain_ = is_plain(usual) && contradiction(usual) == nullptr ? Plain::yes : Plain::no;
+  }
+  return plain_ == Plain::yes;
 }
 
 void ConnectionCore::send_early(Message&& message) {
@@ -639,7 +642,7 @@ Result<void> ConnectionCore::set_message_wish(std::string_view name, const Prope
   MessageWishes wishes = message_wishes();
   if (auto set = set_message_property(wishes, name, value); !set) return set;
   rare().seldom_used().messages = wishes;
-  judge_plain_messages();
+  plain_ = Plain::unknown;
   return {};
 }
 

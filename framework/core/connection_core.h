@@ -160,7 +160,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   bool is_plain(const MessageProperties& asked) const noexcept;
   const char* contradiction(const MessageProperties& asked) const noexcept;
   void note_features() noexcept;
-  void judge_plain_messages() noexcept;
+  bool sends_plain() noexcept;
   bool only_sends() const noexcept { return stack_ != nullptr && is_multicast(stack_->route().remote); }
   bool only_receives() const noexcept { return stack_ != nullptr && is_multicast(stack_->route().local); }
   void refuse_waiting_messages() noexcept;
@@ -210,7 +210,8 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   bool tell_ready_ = false, tell_writable_ = false, want_writable_ = false, receiving_ = false, delivering_ = false;
   bool finished_ = false, finish_told_ = false, final_told_ = false, refusing_ = false, gone_ = false, ended_ = false,
        failure_told_ = false, closing_asked_ = false, batching_ = false;
-  bool plain_ = false;  // who wishes nothing of a message gets what the stack does anyway
+  // Whether who wishes nothing of a message gets what the stack does anyway; judged when the first one is sent.
+  enum class Plain : std::uint8_t { unknown, no, yes } plain_ = Plain::unknown;
   // What the stack does to all messages, once it is ready.
   bool none_lost_ = false, none_twice_ = false, all_covered_ = false;
 };
