@@ -57,10 +57,11 @@ void MulticastRendezvous::connect() {
 }
 
 void MulticastRendezvous::failed(Error why) {
+  const Error told = std::move(why);  // whose it was may end here
   listener_ = {};
   connection_ = {};
   auto hear = std::exchange(events_, {});
-  if (hear.failed) hear.failed(why);
+  if (hear.failed) hear.failed(told);
 }
 
 }  // namespace trellis

@@ -216,13 +216,14 @@ void RendezvousCore::done(Connection connection) {
 }
 
 void RendezvousCore::failed(Error why) {
+  const Error told = std::move(why);  // whose it was may end here
   disarm();
   withdraw();
   agent_.reset();
   listener_ = {};
   connection_ = {};
   auto hear = std::exchange(events_, {});
-  if (hear.failed) hear.failed(why);
+  if (hear.failed) hear.failed(told);
 }
 
 }  // namespace trellis

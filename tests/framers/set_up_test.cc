@@ -178,7 +178,8 @@ TEST_F(SetUp, FramersAboveOneThatWasPrepended) {
   EXPECT_TRUE(*t.closed);
 }
 
-// API-204: namespaced by framer, from the sender's framer to the receiver's application.
+// API-31, API-204: namespaced by framer, from the sender's framer to the receiver's application, beside what the message
+// asks for and its endpoints.
 TEST_F(SetUp, MetadataByFramer) {
   pair.peers_read = false;
   pair.listen("chat/tcp");
@@ -187,7 +188,7 @@ TEST_F(SetUp, MetadataByFramer) {
   metadata.add("chat", "label", std::string("w"));
   metadata.add("chat", "label", std::string("x"));
   metadata.add("other", "label", std::string("y"));
-  t.connection.send({.data = slice(t.connection, "one"), .metadata = metadata});
+  t.connection.send({.data = slice(t.connection, "one"), .properties = {.priority = 7}, .metadata = metadata});
   t.send("two");
   ASSERT_TRUE(pair.until([&] { return pair.peers.size() == 1; }));
   std::vector<Message> got;
@@ -203,6 +204,8 @@ TEST_F(SetUp, MetadataByFramer) {
   EXPECT_EQ(got[0].metadata.get("other", "label"), nullptr);
   EXPECT_EQ(got[0].metadata.get("chat", "colour"), nullptr);
   EXPECT_TRUE(got[1].metadata.empty());
+  EXPECT_EQ(got[0].remote, t.connection.local());
+  EXPECT_EQ(got[0].local, t.connection.remote());
 }
 
 // At every turn of a whole life: nothing leaks, hangs or touches what is gone.
