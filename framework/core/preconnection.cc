@@ -161,11 +161,34 @@ bool set_multipath(Preconnection::Wishes& wishes, std::string_view word) {
   return word == "Disabled" || word == "Passive" || word == "Active";
 }
 
+// RFC 9622 section 6.2: the later word counts. False: there is no such word.
+bool set_preference(Preconnection::Wishes& wishes, Feature feature, std::string_view word) {
+  const std::pair<std::string_view, FeatureSet*> words[] = {{"Require", &wishes.require},
+                                                            {"Prefer", &wishes.prefer},
+                                                            {"No Preference", nullptr},
+                                                            {"Avoid", &wishes.avoid},
+                                                            {"Prohibit", &wishes.prohibit}};
+  const auto* const said = std::ranges::find(words, word, &std::pair<std::string_view, FeatureSet*>::first);
+  if (said == std::ranges::end(words)) return false;
+  const FeatureSet it{feature};
+  for (const auto& [other, wished] : words) {
+    if (wished != nullptr) *wished = wished == said->second ? *wished | it : *wished - it;
+  }
+  return true;
+}
+
+bool set_selection(Preconnection::Wishes& wishes, std::string_view property, const PropertyValue& value) {
+  const auto* const word = std::get_if<std::string>(&value);
+  if (word == nullptr) return false;
+  if (same_word(property, kMultipath)) return set_multipath(wishes, *word);
+  const auto feature = selected_feature(property);
+  return feature && set_preference(wishes, *feature, *word);
+}
+
 }  // namespace
 
 Preconnection& Preconnection::set(std::string_view property, PropertyValue value) {
-  if (const auto* word = std::get_if<std::string>(&value);
-      word != nullptr && same_word(property, kMultipath) && set_multipath(wishes_, *word)) {
+  if (set_selection(wishes_, property, value)) {
     plan_.reset();
     return *this;
   }
@@ -225,6 +248,8 @@ Result<void> check_wishes(const Preconnection::Wishes& wishes) {
     if (is_hint(name) && std::get_if<std::uint64_t>(&value) == nullptr)
       return fail(Reason::invalid_argument, name + " is a number of bits per second, or Unlimited");
     if (same_word(name, kMultipath)) return fail(Reason::invalid_argument, "multipath is Disabled, Passive or Active");
+    if (selected_feature(name))
+      return fail(Reason::invalid_argument, name + " is Require, Prefer, No Preference, Avoid or Prohibit");
   }
   if (wishes.require.intersects(wishes.prohibit)) {
     return fail(Reason::invalid_argument, "the same feature is required and prohibited");

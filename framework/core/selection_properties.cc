@@ -37,10 +37,14 @@ FeatureSet features_of(const ComposedStack& stack, Face face) {
   return folded ? folded->have : stack.traits.have;
 }
 
-std::optional<bool> selection_property(const ComposedStack& stack, Face face, std::string_view name) {
+std::optional<Feature> selected_feature(std::string_view name) {
   const auto* const known = std::ranges::find_if(kNamed, [&](const Named& n) { return same_word(n.name, name); });
-  if (known == std::ranges::end(kNamed)) return std::nullopt;
-  return features_of(stack, face).has(known->feature);
+  return known != std::ranges::end(kNamed) ? std::optional(known->feature) : std::nullopt;
+}
+
+std::optional<bool> selection_property(const ComposedStack& stack, Face face, std::string_view name) {
+  const auto feature = selected_feature(name);
+  return feature ? std::optional(features_of(stack, face).has(*feature)) : std::nullopt;
 }
 
 bool is_hint(std::string_view name) { return same_word(name, kMinSendRate.name) || same_word(name, kMinRecvRate.name); }

@@ -14,6 +14,10 @@ FeatureSet features_of(const ComposedStack& stack, Face face);
 /// that is no yes or no. `face`: of the Connection, since the members of a group may differ in it.
 std::optional<bool> selection_property(const ComposedStack& stack, Face face, std::string_view name);
 
+/// The feature that a selection property is about; none: there is no such property. Both directions of fullChecksum are
+/// one feature.
+std::optional<Feature> selected_feature(std::string_view name);
+
 /// Whether the property says only which paths suit a Connection, and no layer has anything to do with it.
 bool is_hint(std::string_view name);
 

@@ -53,6 +53,37 @@ TEST_F(Properties, SelectionPropertiesSayWhatTheStackDoes) {
   EXPECT_TRUE(flag(t.connection, "preserveOrder"));
 }
 
+// API-26: selection properties, properties of the Connection and of messages are one set of names with values.
+TEST_F(Properties, OneSetOfTransportProperties) {
+  pair.listen("udp");
+  Preconnection to = pair.to_server("udp");
+  const auto says = [&](const char* name, const char* preference) {
+    Talker t;
+    t.connection = to.set(name, std::string(preference)).initiate(pair.client.loop(), t.on_ready());
+    EXPECT_TRUE(pair.until([&] { return t.ready.has_value(); }));
+    t.connection = {};
+    return *t.ready ? "" : t.ready->error().detail;
+  };
+  EXPECT_THAT(says("Reliability", "Require"), testing::HasSubstr("reliability"));
+  EXPECT_EQ(says("reliability", "Avoid"), "") << "the last word counts";
+  EXPECT_THAT(says("softErrorNotify", "Prohibit"), testing::HasSubstr("soft"));
+  EXPECT_EQ(says("softErrorNotify", "No Preference"), "");
+  EXPECT_THAT(says("preserveOrder", "Requir"),
+              testing::HasSubstr("preserveOrder is Require, Prefer, No Preference, Avoid or Prohibit"));
+  Talker t;
+  t.connection = pair.to_server("udp")
+                     .set("preserveMsgBoundaries", std::string("Require"))
+                     .set("connCapacityProfile", std::string("Scavenger"))
+                     .set("msgPriority", std::uint64_t{8})
+                     .initiate(pair.client.loop(), t.on_ready());
+  ASSERT_TRUE(pair.until([&] { return t.ready.has_value(); }));
+  ASSERT_TRUE(*t.ready) << t.ready->error().detail;
+  EXPECT_TRUE(flag(t.connection, "preserveMsgBoundaries"));
+  EXPECT_EQ(word(t.connection, "connCapacityProfile"), "Scavenger");
+  EXPECT_EQ(std::get<std::uint64_t>(t.connection.get("msgPriority").value()), 8u);
+  t.connection = {};
+}
+
 // API-7, API-68
 TEST_F(Properties, NamesAreComparedWithoutCase) {
   pair.listen("length-prefix/tcp");
