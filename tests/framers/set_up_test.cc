@@ -178,8 +178,8 @@ TEST_F(SetUp, FramersAboveOneThatWasPrepended) {
   EXPECT_TRUE(*t.closed);
 }
 
-// API-31, API-204: namespaced by framer, from the sender's framer to the receiver's application, beside what the message
-// asks for and its endpoints.
+// API-31, API-204: namespaced by framer, from the sender's framer to the receiver's application, beside what the
+// message asks for and its endpoints.
 TEST_F(SetUp, MetadataByFramer) {
   pair.peers_read = false;
   pair.listen("chat/tcp");

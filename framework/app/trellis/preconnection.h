@@ -66,7 +66,8 @@ class Preconnection {
   Preconnection& security(std::shared_ptr<const Security> parameters);
   /// Selection properties take a word: set("preserveOrder", std::string("Require")), or Prefer, No Preference, Avoid or
   /// Prohibit (RFC 9622 section 6.2), which are the same as require() to avoid(); of several the last counts.
-  /// All others are set on each new Connection before it is ready. Message properties ("msgPriority") are defaults for its messages.
+  /// All others are set on each new Connection before it is ready. Message properties ("msgPriority") are defaults for
+  /// its messages.
   /// "safelyReplayable" also decides about stacks (RFC 9622 section 9.1.3.4): while it is false, which is the default
   /// where the policy does not say otherwise, those that may deliver a message twice, such as UDP, are not used.
   Preconnection& set(std::string_view property, PropertyValue value);
