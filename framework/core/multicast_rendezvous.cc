@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "core/establishment.h"
+#include "core/initiation.h"
 #include "core/listener_core.h"
 
 namespace trellis {
@@ -43,17 +43,12 @@ void MulticastRendezvous::join() {
 void MulticastRendezvous::connect() {
   auto plan = std::make_shared<Plan>(*plan_);
   plan->wishes.local = {};  // the system chooses what is sent from; the interface stays
-  Turn& turn = framework_.turn(loop_);
-  auto& core = turn.make<ConnectionCore>(turn, plan->face, plan->limits);
-  connection_ = core.handle();
-  if (early_.data.size() != 0 || early_.end) core.send_early(std::move(early_));
-  auto& establishment = turn.make<Establishment>(framework_, turn, std::move(plan), core);
-  core.establishing(establishment, [this](Result<void> how) {
+  auto begun = initiate(framework_, loop_, std::move(plan), std::move(early_), [this](Result<void> how) {
     if (!how) return failed(std::move(how).error());
     auto hear = std::exchange(events_, {});  // the application may destroy this when it hears of it
     if (hear.group_done) hear.group_done(std::move(connection_), std::move(listener_));
   });
-  establishment.begin();
+  connection_ = std::move(begun.connection);
 }
 
 void MulticastRendezvous::failed(Error why) {

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "core/endpoint_resolution.h"
-#include "core/establishment.h"
 #include "core/framework_core.h"
+#include "core/initiation.h"
 #include "core/listener_core.h"
 #include "core/message_wishes.h"
 #include "core/multicast.h"
@@ -278,23 +278,17 @@ Result<std::shared_ptr<const Plan>> Preconnection::plan() {
 
 Connection Preconnection::initiate(Executor& loop, Connection::Done ready, Message early) {
   FrameworkCore& framework = framework_->core();
-  Turn& turn = framework.turn(loop);
   auto plan = this->plan();
   const bool partial = early.data.size() != 0 && !early.end && !early.final;
   if (plan && partial && (*plan)->face != Face::bytestream)  // RFC 9622 section 7.1
     plan = fail(Reason::invalid_argument, "found a part of a message for initiate(), expected a whole one");
-  const Face face = plan ? (*plan)->face : Face::bytestream;
-  auto& core = turn.make<ConnectionCore>(turn, face, plan ? (*plan)->limits : ConnectionLimits{});
+  if (plan) return trellis::initiate(framework, loop, std::move(*plan), std::move(early), std::move(ready)).connection;
+  Turn& turn = framework.turn(loop);
+  auto& core = turn.make<ConnectionCore>(turn, Face::bytestream, ConnectionLimits{});
   Connection connection = core.handle();
-  if (early.data.size() != 0 || early.final || early.end) core.send_early(std::move(early));
-  if (!plan) {
-    core.ready_callback(std::move(ready));
-    core.establish_failed(std::move(plan).error());
-    return connection;
-  }
-  auto& establishment = turn.make<Establishment>(framework, turn, std::move(*plan), core);
-  core.establishing(establishment, std::move(ready));
-  establishment.begin();
+  if (is_something(early)) core.send_early(std::move(early));
+  core.ready_callback(std::move(ready));
+  core.establish_failed(std::move(plan).error());
   return connection;
 }
 

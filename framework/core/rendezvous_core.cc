@@ -4,7 +4,7 @@
 #include <format>
 #include <utility>
 
-#include "core/establishment.h"
+#include "core/initiation.h"
 #include "core/listener_core.h"
 #include "core/remote_endpoints.h"
 #include "core/stun_exchange.h"
@@ -172,20 +172,18 @@ void RendezvousCore::connect() {
   plan->wishes.candidates.clear();
   const std::string& name = plan_->wishes.remote.host;  // whom security has to find there
   plan->aim_at({.host = parse_address(name, 0) ? std::string() : name, .port = remote_.port, .address = remote_});
-  Turn& turn = framework_.turn(loop_);
-  auto& core = turn.make<ConnectionCore>(turn, plan->face, plan->limits);
-  connection_ = core.handle();
-  if (has_early()) core.send_early(std::move(how_.early));
-  auto& establishment = turn.make<Establishment>(framework_, turn, std::move(plan), core);
-  core.establishing(establishment, [this, &core](Result<void> how) {
+  const auto ready = [this](Result<void> how) {
     if (!how) return failed(std::move(how).error());
     const bool checked = how_.peer != IceCredentials{};
     if (checked && is_bare(*plan_->stacks.front()))
-      core.sift([session = session_, to = remote_](std::span<const std::byte> data) { return session.late(data, to); });
+      core_->sift(
+          [session = session_, to = remote_](std::span<const std::byte> data) { return session.late(data, to); });
     if (checked) return done(std::move(connection_));
-    core.when_heard([this] { done(std::move(connection_)); });
-  });
-  establishment.begin(deadline_);
+    core_->when_heard([this] { done(std::move(connection_)); });
+  };
+  auto begun = initiate(framework_, loop_, std::move(plan), std::move(how_.early), ready, deadline_);
+  core_ = &begun.core;
+  connection_ = std::move(begun.connection);
 }
 
 void RendezvousCore::listen() {
@@ -197,7 +195,7 @@ void RendezvousCore::listen() {
   ListenerEvents events;
   events.received = [this](Connection connection) {
     if (connection.remote() != remote_) return;  // a stranger's ends here
-    if (has_early()) connection.send(std::move(how_.early));
+    if (is_something(how_.early)) connection.send(std::move(how_.early));
     done(std::move(connection));
   };
   events.failed = [this](const Error& why) { failed(why); };

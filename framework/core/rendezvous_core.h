@@ -26,7 +26,6 @@ class RendezvousCore final : public Rendezvous::State, Job, Alarm {
   void run() noexcept override;       // Job: a pair was chosen, or it has failed
   void on_alarm() noexcept override;  // the time to connect is over, or to wait for the peer's first packet
   void settle();
-  bool has_early() const noexcept { return how_.early.data.size() != 0 || how_.early.final || how_.early.end; }
   void connect();
   void listen();
   void done(Connection connection);
@@ -41,6 +40,7 @@ class RendezvousCore final : public Rendezvous::State, Job, Alarm {
   std::unique_ptr<IceAgent> agent_;  // null: nothing is checked, or no longer
   Address local_{}, remote_{};       // the pair
   Connection connection_;            // on its way
+  ConnectionCore* core_ = nullptr;   // its engine's side
   Listener listener_;
   std::optional<Error> failure_;
   TimePoint deadline_{};
