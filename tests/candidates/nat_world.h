@@ -4,6 +4,7 @@
 
 #include <format>
 
+#include "../stacks/policy_framework.h"
 #include "../stacks/world.h"
 #include "core/framework_core.h"
 #include "loop/sim_network.h"
@@ -18,6 +19,13 @@ using namespace std::chrono_literals;
 
 inline Address at(std::string_view literal, std::uint16_t port) { return parse_address(literal, port).value(); }
 
+/// Names and paths are simulated.
+constexpr const char* kUdpOnPaths =
+    R"(<policy xmlns="urn:trellis:policy:1" name="nat"><requirements safely-replayable="true"/>
+       <names><resolver name="simulated"/></names><paths provider="simulated"/>
+       <stacks><stack name="udp"><layer protocol="udp"/></stack></stacks>
+       </policy>)";
+
 struct NatWorld : testing::Test {
   NatWorld() {
     network.link(client.add_interface("wlan0", {"10.0.0.2"}), nat.add_interface("lan", {"10.0.0.1"}), {.delay = 5ms});
@@ -30,24 +38,14 @@ struct NatWorld : testing::Test {
                               server.add_interface("eth0", {"192.0.2.7", "2001:db8:9::7"}), {.delay = 5ms});
     mock = std::make_unique<MockStun>(server.loop(), at("192.0.2.7", 3478));
     FrameworkOptions options;
-    options.plugin_directories = {TRELLIS_BUILD_DIR "/plugins"};
     options.log = [this](Severity, std::string_view, std::string_view text) { logged.emplace_back(text); };
-    auto core = std::make_unique<FrameworkCore>(std::move(options), std::vector<PluginRules>{});
-    EXPECT_TRUE(core->registry.link("simulated", [&](Registrar& registrar) {
+    const auto add = [&](Registrar& registrar) {
       registrar.add(std::make_unique<SimPaths>(network));
       auto resolver = std::make_unique<SimResolver>();
       names = resolver.get();
       registrar.add(std::move(resolver));
-    }));
-    auto policy = parse_policy(
-        R"(<policy xmlns="urn:trellis:policy:1" name="nat"><requirements safely-replayable="true"/>
-           <names><resolver name="simulated"/></names><paths provider="simulated"/>
-           <stacks><stack name="udp"><layer protocol="udp"/></stack></stacks>
-           </policy>)",
-        "nat.xml");
-    EXPECT_TRUE(policy) << policy.error().detail;
-    if (auto loaded = core->load({*policy}); !loaded) ADD_FAILURE() << loaded.error().detail;
-    framework = std::make_unique<Framework>(std::move(core));
+    };
+    framework = framework_with(kUdpOnPaths, add, std::move(options));
     names->serve([](const Query& query) {
       if (query.host == "both.example")
         return SimAnswers{{.addresses = {at("2001:db8:9::7", 0)}}, {.addresses = {at("192.0.2.7", 0)}}};

@@ -49,22 +49,10 @@ struct TwoNats : testing::Test {
     nat_here.add_nat(outside_here);
     nat_there.add_nat(outside_there);
     mock = std::make_unique<MockStun>(server.loop(), at("192.0.2.7", 3478));
-    FrameworkOptions options;
-    options.plugin_directories = {TRELLIS_BUILD_DIR "/plugins"};
-    auto core = std::make_unique<FrameworkCore>(std::move(options), std::vector<PluginRules>{});
-    EXPECT_TRUE(core->registry.link("simulated", [&](Registrar& registrar) {
+    framework = framework_with(kUdpOnPaths, [&](Registrar& registrar) {
       registrar.add(std::make_unique<SimPaths>(network));
       registrar.add(std::make_unique<SimResolver>());
-    }));
-    auto policy = parse_policy(
-        R"(<policy xmlns="urn:trellis:policy:1" name="meet"><requirements safely-replayable="true"/>
-           <names><resolver name="simulated"/></names><paths provider="simulated"/>
-           <stacks><stack name="udp"><layer protocol="udp"/></stack></stacks>
-           </policy>)",
-        "meet.xml");
-    EXPECT_TRUE(policy) << policy.error().detail;
-    if (auto loaded = core->load({*policy}); !loaded) ADD_FAILURE() << loaded.error().detail;
-    framework = std::make_unique<Framework>(std::move(core));
+    });
   }
   ~TwoNats() override {
     for (Side* side : {&here, &there}) {

@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 
+#include "../stacks/policy_framework.h"
 #include "../stacks/world.h"
 #include "core/framework_core.h"
 #include "loop/sim_network.h"
@@ -50,28 +51,21 @@ struct Phone : testing::Test {
                            {.delay = 20ms});
     network.link(router.add_interface("eth0", {"192.0.2.1", "2001:db8:9::1"}),
                  server.add_interface("eth0", {"192.0.2.7", "2001:db8:9::7"}), {.delay = 5ms});
-    FrameworkOptions options;
-    options.plugin_directories = {TRELLIS_BUILD_DIR "/plugins"};
-    auto core = std::make_unique<FrameworkCore>(std::move(options), std::vector<PluginRules>{});
-    EXPECT_TRUE(core->registry.link("simulated", [&](Registrar& registrar) {
-      auto provider = std::make_unique<ToldPaths>(network);
-      paths = provider.get();
-      registrar.add(std::move(provider));
-      auto resolver = std::make_unique<SimResolver>();
-      names = resolver.get();
-      registrar.add(std::move(resolver));
-    }));
-    auto policy = parse_policy(
+    framework = framework_with(
         R"(<policy xmlns="urn:trellis:policy:1" name="phone"><names><resolver name="simulated"/></names>
            <paths provider="simulated">)" +
             std::string(rules) +
             R"(</paths><stacks><stack name="tcp"><layer protocol="tcp"/></stack></stacks>
            <racing><branch on="path" policy="staggered"><option name="attempt-delay-ms" value="500"/></branch></racing>
            </policy>)",
-        "phone.xml");
-    EXPECT_TRUE(policy) << policy.error().detail;
-    if (auto loaded = core->load({*policy}); !loaded) ADD_FAILURE() << loaded.error().detail;
-    framework = std::make_unique<Framework>(std::move(core));
+        [&](Registrar& registrar) {
+          auto provider = std::make_unique<ToldPaths>(network);
+          paths = provider.get();
+          registrar.add(std::move(provider));
+          auto resolver = std::make_unique<SimResolver>();
+          names = resolver.get();
+          registrar.add(std::move(resolver));
+        });
     names->serve([this](const Query& query) {
       asked.push_back(query.path->interface_name);
       return SimAnswers{{.addresses = {ip("2001:db8:9::7")}}, {.addresses = {ip("192.0.2.7")}}};

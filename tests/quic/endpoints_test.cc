@@ -21,21 +21,14 @@ std::string credentials(const std::string& more = {}) {
 /// A server with TLS at one port and QUIC at another.
 struct OfOneProtocol : testing::Test {
   OfOneProtocol() {
-    FrameworkOptions options;
-    options.plugin_directories = {TRELLIS_BUILD_DIR "/plugins"};
-    auto core = std::make_unique<FrameworkCore>(std::move(options), std::vector<PluginRules>{});
-    auto policy = parse_policy(
+    framework = framework_with(
         R"(<policy xmlns="urn:trellis:policy:1" name="both"><requirements face="bytestream"/><stacks>)"
         R"(<stack name="quic"><layer protocol="quic">)" +
-            credentials(R"(<option name="alpn" value="test"/>)") + R"(</layer><layer protocol="udp"/></stack>)" +
-            R"(<stack name="tls"><layer protocol="tls">)" + credentials() +
-            R"(</layer><layer protocol="tcp"/></stack></stacks>)" +
-            R"(<equivalence><same-security reason="both are TLS 1.3"><stack name="quic"/><stack name="tls"/>)" +
-            R"(</same-security></equivalence></policy>)",
-        "both.xml");
-    EXPECT_TRUE(policy) << policy.error().detail;
-    if (auto loaded = core->load({*policy}); !loaded) ADD_FAILURE() << loaded.error().detail;
-    framework = std::make_unique<Framework>(std::move(core));
+        credentials(R"(<option name="alpn" value="test"/>)") + R"(</layer><layer protocol="udp"/></stack>)" +
+        R"(<stack name="tls"><layer protocol="tls">)" + credentials() +
+        R"(</layer><layer protocol="tcp"/></stack></stacks>)" +
+        R"(<equivalence><same-security reason="both are TLS 1.3"><stack name="quic"/><stack name="tls"/>)" +
+        R"(</same-security></equivalence></policy>)");
   }
   ~OfOneProtocol() override {
     talker = {};

@@ -5,6 +5,7 @@
 #include "core/framework_core.h"
 #include "loop/sim_network.h"
 #include "loop/sim_paths.h"
+#include "policy_framework.h"
 #include "virtual_pair.h"
 
 namespace trellis::tests {
@@ -12,18 +13,10 @@ namespace trellis::tests {
 /// Tests derive from it with the stack that both ends use.
 struct Roaming : testing::Test {
   explicit Roaming(std::string stack) : text(std::move(stack)) {
-    FrameworkOptions options;
-    options.plugin_directories = {TRELLIS_BUILD_DIR "/plugins"};
-    auto core = std::make_unique<FrameworkCore>(std::move(options), std::vector<PluginRules>{});
-    EXPECT_TRUE(core->registry.link("simulated",
-                                    [&](Registrar& registrar) { registrar.add(std::make_unique<SimPaths>(network)); }));
-    auto policy = parse_policy(
+    framework = framework_with(
         R"(<policy xmlns="urn:trellis:policy:1" name="roaming"><paths provider="simulated"/>
            <stacks><stack name="tcp"><layer protocol="tcp"/></stack></stacks></policy>)",
-        "roaming.xml");
-    EXPECT_TRUE(policy) << policy.error().detail;
-    if (auto loaded = core->load({*policy}); !loaded) ADD_FAILURE() << loaded.error().detail;
-    framework = std::make_unique<Framework>(std::move(core));
+        [&](Registrar& registrar) { registrar.add(std::make_unique<SimPaths>(network)); });
   }
   ~Roaming() override {
     talker = {};
