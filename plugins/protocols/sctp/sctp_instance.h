@@ -92,6 +92,7 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   void end_sending(Stream& s) noexcept;
   void streams_were_reset(const sctp_stream_reset_event& event) noexcept;
   void stream_was_reset(Stream& s, std::uint16_t flags) noexcept;
+  void reset_again(Stream& s, std::uint16_t flags) noexcept;
   void streams_were_added(const sctp_stream_change_event& event) noexcept;
   void broke_off(std::uint16_t id) noexcept;
   void reconfigure() noexcept;

@@ -9,6 +9,7 @@ namespace {
 constexpr std::uint32_t kEmptyMessage = 57;  // payload protocol "WebRTC Binary Empty" (RFC 8831 section 8)
 constexpr std::byte kEmptyContent[1] = {};
 constexpr std::uint16_t kMoreStreams = 64;  // at once
+constexpr std::uint8_t kResetAttempts = 5;  // beyond the first; a round trip each
 
 const Error& too_late() {
   static const Error kError{Reason::reset, 0, kLayer, "the stream takes nothing more"};
@@ -321,6 +322,7 @@ void SctpInstance::streams_were_reset(const sctp_stream_reset_event& event) noex
 }
 
 void SctpInstance::stream_was_reset(Stream& s, std::uint16_t flags) noexcept {
+  if ((flags & SCTP_STREAM_RESET_FAILED) != 0 && s.resets_failed++ < kResetAttempts) return reset_again(s, flags);
   if ((flags & (SCTP_STREAM_RESET_DENIED | SCTP_STREAM_RESET_FAILED)) != 0) {
     host_.log(Severity::warning, "the peer has refused to reset stream " + std::to_string(s.id));
     if ((flags & SCTP_STREAM_RESET_INCOMING_SSN) != 0) s.in_done = s.in_asked;
@@ -340,11 +342,18 @@ void SctpInstance::stream_was_reset(Stream& s, std::uint16_t flags) noexcept {
     forget_if_over(s);
 }
 
+// A peer that is busy with a request of its own answers "in progress" (RFC 6525 section 4.4), as Linux does.
+void SctpInstance::reset_again(Stream& s, std::uint16_t flags) noexcept {
+  if ((flags & SCTP_STREAM_RESET_INCOMING_SSN) != 0) s.in_asked = false;  // reconfigure() follows
+  if ((flags & SCTP_STREAM_RESET_OUTGOING_SSN) != 0 && !s.out_done) s.out_done = !association_.reset_outgoing(s.id);
+}
+
 // Requests of which only one may be under way: those that could not be made before are made now.
 void SctpInstance::reconfigure() noexcept {
   if (stage_ != Stage::open || peer_shut_) return;
   for (const auto& s : streams_) {
     if (s == nullptr || !s->in_wanted || s->in_asked || s->in_done) continue;
+    if (s->out_asked && !s->out_done) continue;  // most peers answer the end of ours with that of theirs
     if (reconfig_)
       s->in_asked = association_.reset_incoming(s->id);
     else

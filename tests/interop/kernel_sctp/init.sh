@@ -1,0 +1,21 @@
+#!/bin/sh
+# The first process of a user-mode Linux (see ../kernel_sctp_test.cc): brings up SCTP over UDP and the network, runs the
+# peer with the words of TASK, and turns the machine off. PEER and TASK come from the kernel's command line.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+mount -t proc proc /proc
+cd "/usr/lib/uml/modules/$(uname -r)" || exit
+# What a module stands on is named behind it, the deepest last.
+for module in $(sed -n 's|^\(kernel/net/sctp/sctp.ko\):|\1|p' modules.dep); do modules="$module $modules"; done
+for module in $modules; do "$PEER" load "$module"; done
+ip link set lo up
+ip address add 10.77.0.2/24 dev vec0
+ip link set vec0 up
+cd /proc/sys/net/sctp || exit
+echo none >cookie_hmac_alg # the kernel would ask modprobe for one
+echo 9899 >udp_port
+echo 9899 >encap_port
+for name in reconf_enable prsctp_enable; do echo 1 >$name; done
+# shellcheck disable=SC2086
+"$PEER" $TASK
+echo o >/proc/sysrq-trigger
+sleep 60

@@ -1,0 +1,198 @@
+// The SCTP of the Linux kernel as a peer (RFC 6951, RFC 9260): booted as user-mode Linux, joined to a host of the network
+// lab by a TAP interface. kernel_sctp/init.sh is its first process, kernel_sctp/peer.cc what it runs.
+#include <gmock/gmock.h>
+
+#include "../netlab/netlab.h"
+#include "../stacks/world.h"
+#include "../support/process.h"
+#include "trellis/address_text.h"
+
+namespace trellis::tests {
+namespace {
+
+using namespace std::chrono_literals;
+using netlab::Host;
+using netlab::Inside;
+using test::Process;
+
+constexpr const char* kOwnAddress = "10.77.0.1";
+constexpr const char* kKernelAddress = "10.77.0.2";
+constexpr std::uint16_t kUdpPort = 9899;  // RFC 6951
+
+class KernelSctp : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!test::installed("linux.uml")) GTEST_SKIP() << "user-mode-linux is not installed: run sdk/setup interop";
+    if (const std::string why = netlab::Lab::why_not(); !why.empty()) GTEST_SKIP() << why;
+    host = std::make_unique<Host>("host");
+    host->ip("tuntap add dev tap0 mode tap\naddr add 10.77.0.1/24 dev tap0\nlink set tap0 up");
+    inside = std::make_unique<Inside>(*host);
+    world = std::make_unique<World>();
+  }
+  void TearDown() override {
+    if (kernel && kernel->wait() != 0) ADD_FAILURE() << kernel->output() << kernel->error();
+  }
+
+  /// Boots; the kernel runs kernel-sctp-peer with these words, and is off when that has ended.
+  void boot(const std::string& task) {
+    kernel = std::make_unique<Process>(
+        std::vector<std::string>{"linux.uml", "mem=96M", "uml_dir=" + directory.path(), "rootfstype=hostfs",
+                                 "rootflags=/", "ro", "quiet", "loglevel=1", "con=null", "con0=fd:0,fd:1",
+                                 "vec0:transport=tap,ifname=tap0,depth=64",
+                                 "init=" TRELLIS_SOURCE_DIR "/tests/interop/kernel_sctp/init.sh",
+                                 "PEER=" + test::program("kernel-sctp-peer"), "TASK=\"" + task + "\""},
+        test::kClosed);
+  }
+  /// A ready Connection to the kernel that echoes.
+  Connection& connected(const std::string& options = {}) {
+    boot("listen 5000");
+    if (!kernel->wait_output("listening")) throw std::runtime_error(kernel->output());  // nothing can be tested
+    const std::string stack = "sctp(port=5000" + options + ")/udp";
+    client = world->preconnection(stack)
+                 .remote({.port = kUdpPort, .address = *parse_address(kKernelAddress, kUdpPort)})
+                 .initiate(*world->loop, [&](Result<void> how) {
+                   ready = how.has_value();
+                   if (!how) ADD_FAILURE() << how.error().detail;
+                 });
+    EXPECT_TRUE(until([&] { return ready; }));
+    return client;
+  }
+  /// Whether the kernel's program says this, while our side goes on.
+  bool told(const std::string& line) {
+    return until([&] { return kernel->output().contains(line); });
+  }
+  bool until(const std::function<bool()>& done) { return world->run_until(done); }
+  void close(Connection& connection) {
+    bool closed = false;
+    connection.close([&](Result<void> how) {
+      EXPECT_TRUE(how) << how.error().detail;
+      closed = true;
+    });
+    EXPECT_TRUE(until([&] { return closed; }));
+  }
+  void cut_off() {
+    host->nft(
+        "add table inet cut\nadd chain inet cut out { type filter hook output priority 0; }\n"
+        "add rule inet cut out oifname tap0 drop");
+  }
+  void join_again() { host->nft("delete table inet cut"); }
+
+  test::TemporaryDirectory directory;
+  std::unique_ptr<Host> host;
+  std::unique_ptr<Inside> inside;
+  std::unique_ptr<World> world;
+  std::unique_ptr<Process> kernel;
+  Connection client;
+  bool ready = false;
+};
+
+std::string bytes_of(std::size_t length) {
+  std::string all(length, ' ');
+  for (std::size_t i = 0; i < length; ++i) all[i] = static_cast<char>(i * 7 + i / 251);
+  return all;
+}
+
+// IMPL-156, IMPL-162, IMPL-164: edges at any size, order, payload protocols, both ways, and a SHUTDOWN at the end.
+TEST_F(KernelSctp, EchoesMessagesOfAnySize) {
+  Connection& connection = connected();
+  Reader reader(connection, 1, 1 << 20);
+  const std::vector<std::string> all{"one", bytes_of(1200), bytes_of(70'000), bytes_of(300'000), "last"};
+  for (const std::string& one : all) {
+    Message message{.data = slice(connection, one)};
+    message.properties.label = 51;
+    message.properties.ordered = one.size() != 1200;
+    connection.send(std::move(message));
+  }
+  ASSERT_TRUE(until([&] { return reader.messages.size() == all.size() || reader.error; }))
+      << reader.messages.size() << '\n'
+      << kernel->output();
+  EXPECT_THAT(reader.messages, testing::UnorderedElementsAreArray(all));
+  EXPECT_TRUE(told("message stream=0 protocol=51 bytes=300000"));
+  EXPECT_TRUE(told("message stream=0 protocol=51 unordered bytes=1200"));
+  close(connection);
+  EXPECT_TRUE(told("over: shut down")) << kernel->output();
+}
+
+// IMPL-161, IMPL-164, IMPL-166: streams beyond those agreed on are added (RFC 6525), and one that is closed is reset in both
+// directions.
+TEST_F(KernelSctp, AddsAndResetsStreams) {
+  Connection& first = connected(",streams=2");
+  constexpr std::size_t kStreams = 6;
+  std::vector<Connection> streams;
+  std::vector<std::unique_ptr<Reader>> readers;
+  streams.reserve(kStreams);
+  std::size_t opened = 0;
+  for (std::size_t i = 0; i < kStreams; ++i) {
+    streams.push_back(first.clone([&](Result<void> how) {
+      EXPECT_TRUE(how) << how.error().detail;
+      ++opened;
+    }));
+  }
+  ASSERT_TRUE(until([&] { return opened == kStreams; })) << kernel->output();
+  for (Connection& stream : streams) {
+    readers.push_back(std::make_unique<Reader>(stream));
+    stream.send(slice(stream, "number " + std::to_string(readers.size())));
+  }
+  ASSERT_TRUE(until([&] { return std::ranges::all_of(readers, [](auto& r) { return r->messages.size() == 1; }); }))
+      << kernel->output();
+  for (std::size_t i = 0; i < kStreams; ++i) EXPECT_EQ(readers[i]->messages[0], "number " + std::to_string(i + 1));
+  EXPECT_TRUE(told("streams added")) << kernel->output();
+  close(streams.back());
+  EXPECT_TRUE(told("reset stream=" + std::to_string(2 * kStreams))) << kernel->output();
+  first.close_group([](Result<void>) {});
+  EXPECT_TRUE(told("over: shut down")) << kernel->output();
+}
+
+// IMPL-162: what is given up while the network is away is skipped with a FORWARD TSN (RFC 3758), and what follows
+// arrives.
+TEST_F(KernelSctp, SkipsWhatIsGivenUp) {
+  Connection& connection = connected();
+  Reader reader(connection);
+  cut_off();
+  std::optional<Fate> fate;
+  Message late{.data = slice(connection, "too late")};
+  late.properties.lifetime = 300ms;
+  connection.send(std::move(late), [&](Fate f, const Error*) { fate = f; });
+  ASSERT_TRUE(until([&] { return fate && *fate != Fate::sent; }));
+  EXPECT_EQ(fate, Fate::expired);
+  join_again();
+  connection.send(slice(connection, "next"));
+  ASSERT_TRUE(until([&] { return reader.messages.size() == 1; })) << kernel->output();
+  EXPECT_EQ(reader.messages[0], "next");
+  close(connection);
+  EXPECT_TRUE(told("over: shut down")) << kernel->output();
+  EXPECT_THAT(kernel->output(), testing::Not(testing::HasSubstr("bytes=8")));
+}
+
+// IMPL-165: an abort is an ABORT, and the kernel's program hears of it.
+TEST_F(KernelSctp, HearsOfAnAbort) {
+  Connection& connection = connected();
+  Reader reader(connection);
+  connection.send(slice(connection, "hello"));
+  ASSERT_TRUE(until([&] { return reader.messages.size() == 1; }));
+  connection.abort(7);
+  EXPECT_TRUE(told("over: Connection reset by peer")) << kernel->output();
+}
+
+// IMPL-159, IMPL-160: the kernel connects to our Listener.
+TEST_F(KernelSctp, ConnectsToOurListener) {
+  const Listener listener = world->listen("sctp(port=5000)/udp", kOwnAddress);
+  boot("connect " + std::string(kOwnAddress) + " 5000 " + std::to_string(listener.local().port));
+  ASSERT_TRUE(until([&] { return !world->accepted.empty(); })) << kernel->output();
+  Connection connection = std::move(*world->accepted.front());
+  world->accepted.clear();
+  Reader reader(connection, 1, 1 << 20);
+  for (std::size_t had = 0; !reader.ended && !reader.error;) {
+    ASSERT_TRUE(until([&] { return reader.messages.size() > had || reader.ended || reader.error; }))
+        << kernel->output();
+    for (; had < reader.messages.size(); ++had) connection.send(slice(connection, reader.messages[had]));
+  }
+  EXPECT_TRUE(reader.ended) << reader.error->detail;
+  EXPECT_THAT(reader.messages, testing::ElementsAre(bytes_of(1), bytes_of(1200), bytes_of(1 << 16), bytes_of(150'000)));
+  close(connection);
+  EXPECT_TRUE(told("over: shut down")) << kernel->output();
+  EXPECT_THAT(kernel->output(), testing::Not(testing::HasSubstr("DIFFERENT")));
+}
+
+}  // namespace
+}  // namespace trellis::tests
