@@ -1,5 +1,5 @@
-// The SCTP of the Linux kernel as a peer (RFC 6951, RFC 9260): booted as user-mode Linux, joined to a host of the network
-// lab by a TAP interface. kernel_sctp/init.sh is its first process, kernel_sctp/peer.cc what it runs.
+// The SCTP of the Linux kernel as a peer (RFC 6951, RFC 9260): booted as user-mode Linux, joined to a host of the
+// network lab by a TAP interface, with tshark as a witness. kernel_sctp/init.sh is its first process, kernel_sctp/peer.cc what it runs.
 #include <gmock/gmock.h>
 
 #include "../netlab/netlab.h"
@@ -27,10 +27,26 @@ class KernelSctp : public testing::Test {
     host = std::make_unique<Host>("host");
     host->ip("tuntap add dev tap0 mode tap\naddr add 10.77.0.1/24 dev tap0\nlink set tap0 up");
     inside = std::make_unique<Inside>(*host);
+    if (test::installed("tshark") && test::installed("dumpcap")) {
+      witness = std::make_unique<Process>(std::vector<std::string>{"dumpcap", "-i", "tap0", "-w", capture});
+      ASSERT_TRUE(witness->wait_error("File:")) << witness->error();
+    }
     world = std::make_unique<World>();
   }
   void TearDown() override {
     if (kernel && kernel->wait() != 0) ADD_FAILURE() << kernel->output() << kernel->error();
+    if (!witness) return;
+    EXPECT_TRUE(witness->wait_error("Packets: "));  // what it has seen comes in blocks, which a timer ends
+    witness->signal(SIGINT);
+    EXPECT_EQ(witness->wait(), 0) << witness->error();
+    EXPECT_NE(seen("sctp"), "") << witness->error();
+    EXPECT_EQ(seen("_ws.malformed || sctp.checksum.status == \"Bad\" || _ws.expert.severity == \"Error\""), "");
+  }
+  /// The packets in the capture for which this display filter holds, one a line.
+  std::string seen(const std::string& filter) const {
+    Process tshark({"tshark", "-r", capture, "-d", "udp.port==9899,sctp", "-o", "sctp.checksum:CRC32C", "-Y", filter});
+    EXPECT_EQ(tshark.wait(), 0) << tshark.error();
+    return tshark.output();
   }
 
   /// Boots; the kernel runs kernel-sctp-peer with these words, and is off when that has ended.
@@ -78,8 +94,10 @@ class KernelSctp : public testing::Test {
   void join_again() { host->nft("delete table inet cut"); }
 
   test::TemporaryDirectory directory;
+  const std::string capture = directory.path() + "/capture.pcapng";
   std::unique_ptr<Host> host;
   std::unique_ptr<Inside> inside;
+  std::unique_ptr<Process> witness;
   std::unique_ptr<World> world;
   std::unique_ptr<Process> kernel;
   Connection client;
@@ -143,8 +161,7 @@ TEST_F(KernelSctp, AddsAndResetsStreams) {
   EXPECT_TRUE(told("over: shut down")) << kernel->output();
 }
 
-// IMPL-162: what is given up while the network is away is skipped with a FORWARD TSN (RFC 3758), and what follows
-// arrives.
+// IMPL-162: what is given up while the network is away is skipped with a FORWARD TSN (RFC 3758); what follows arrives.
 TEST_F(KernelSctp, SkipsWhatIsGivenUp) {
   Connection& connection = connected();
   Reader reader(connection);

@@ -5,6 +5,7 @@ PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mount -t proc proc /proc
 cd "/usr/lib/uml/modules/$(uname -r)" || exit
 # What a module stands on is named behind it, the deepest last.
+# shellcheck disable=SC2013
 for module in $(sed -n 's|^\(kernel/net/sctp/sctp.ko\):|\1|p' modules.dep); do modules="$module $modules"; done
 for module in $modules; do "$PEER" load "$module"; done
 ip link set lo up
