@@ -46,7 +46,16 @@ void Group::leave(ConnectionCore& connection) noexcept {
   members_[m.place]->membership().place = m.place;
   members_.pop_back();
   if (m.by_peer) --peer_opened_;
-  if (!members_.empty()) return;
+  tell_if_over();
+}
+
+void Group::trunk_over(Trunk&) noexcept {
+  parting_ = false;
+  tell_if_over();
+}
+
+void Group::tell_if_over() noexcept {
+  if (!over()) return;
   for (ConnectionCore* waiting : awaiting_) waiting->turn().deliver(*waiting);
 }
 
@@ -155,6 +164,7 @@ void ConnectionCore::leave_group() noexcept {
   const std::shared_ptr<Group> group = std::exchange(membership_->group, nullptr);
   if (!group) return;
   group->leave(*this);
+  if (ended_ && !failure_ && group->parts()) membership_->await(group);
   ConnectionCore* const parent = std::exchange(membership_->parent, nullptr);
   if (failure_ && parent != nullptr && group->has(parent)) parent->clone_failed(*failure_);
 }
@@ -184,9 +194,10 @@ void ConnectionCore::visit_group(const std::function<void(const Connection&)>& v
   }
 }
 
-// The whole group ends in the order in which its members can; who asked for it hears when all have.
+// The whole group ends in the order in which its members can; who asked for it hears when all have. So does the last
+// one when its stream was over before the trunk has said goodbye: a program that ends then takes nothing away from it.
 bool ConnectionCore::waits_for_group() const noexcept {
-  return membership_ && membership_->awaited && membership_->awaited->size() > 0;
+  return membership_ && membership_->awaited && !membership_->awaited->over();
 }
 
 void ConnectionCore::on_received(Connection::Arrived hear) {
@@ -285,8 +296,7 @@ void ConnectionCore::close_quietly() noexcept {
 void ConnectionCore::close_group(Connection::Done done) noexcept {
   const std::shared_ptr<Group> group = membership_ ? membership_->group : nullptr;
   if (group) {
-    if (!membership_->awaited) group->await_end(*this);
-    membership_->awaited = group;
+    membership_->await(group);
     group->close_others(*this);
   }
   close(std::move(done));

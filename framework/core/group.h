@@ -20,8 +20,12 @@ class Group final : public StreamTaker, public ConnectionTaker {
   bool has(const ConnectionCore* connection) const noexcept { return std::ranges::contains(members_, connection); }
   /// Sets a property of one member on all others. Who cannot follow leaves the group, and hears why.
   void entangle(ConnectionCore& by, std::string_view name, const PropertyValue& value) noexcept;
-  void await_end(ConnectionCore& who) { awaiting_.push_back(&who); }  // deliver() when the last member has ended
+  void await_end(ConnectionCore& who) { awaiting_.push_back(&who); }  // deliver() when nothing of it is left
   void await_no_more(ConnectionCore& who) noexcept { std::erase(awaiting_, &who); }
+  /// The trunk says goodbye: whoever ends now is told so when it has, or could not.
+  void parting() noexcept { parting_ = true; }
+  bool parts() const noexcept { return parting_; }
+  bool over() const noexcept { return members_.empty() && !parting_; }
   void close_others(ConnectionCore& but) noexcept;
   void abort_others(ConnectionCore& but, std::uint64_t code) noexcept;
 
@@ -36,12 +40,13 @@ class Group final : public StreamTaker, public ConnectionTaker {
 
   // StreamTaker and ConnectionTaker, for `on_received`
   Stack* take_stream(Trunk&, const StreamArgs&) noexcept override;
-  void trunk_over(Trunk&) noexcept override {}
+  void trunk_over(Trunk&) noexcept override;
   void established(ConnectionCore&) noexcept override;
   void forget(ConnectionCore&) noexcept override;
   void not_established(ConnectionCore& connection, const Error*) noexcept override { forget(connection); }
 
  private:
+  void tell_if_over() noexcept;
   std::vector<ConnectionCore*> members_;
   std::vector<ConnectionCore*> awaiting_;
   std::vector<ConnectionCore*> pending_;  // opened by the peer, not ready yet
@@ -49,12 +54,17 @@ class Group final : public StreamTaker, public ConnectionTaker {
   ConnectionCore* handler_owner_ = nullptr;
   std::uint64_t limit_ = UINT64_MAX;
   std::uint64_t peer_opened_ = 0;
+  bool parting_ = false;
 };
 
 /// What a Connection knows of its group. Most Connections have none.
 struct Membership final : Alarm {
   explicit Membership(ConnectionCore& owner) : core(owner) {}
   void on_alarm() noexcept override { core.too_late(); }  // a clone was not ready in time
+  void await(const std::shared_ptr<Group>& whose) {       // `core` is told closed when that is over
+    if (!awaited) whose->await_end(core);
+    awaited = whose;
+  }
 
   ConnectionCore& core;
   std::shared_ptr<Group> group;
@@ -63,7 +73,7 @@ struct Membership final : Alarm {
   std::uint32_t place = 0;                                        // in the group
   ConnectionCore* parent = nullptr;                               // whom it was cloned from, until it is ready
   bool by_peer = false;                                           // it opened the stream
-  std::shared_ptr<Group> awaited;                                 // close_group(): tells when all have ended
+  std::shared_ptr<Group> awaited;                                 // see await()
 };
 
 /// Makes a Connection of a stream that the peer opened. `pending`: of the taker. Null: it cannot be made.

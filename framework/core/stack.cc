@@ -582,7 +582,7 @@ void Stack::let_go_of_stream() noexcept {
     if (aborting_)
       below.abort(abort_code_);
     else if (below.told_ready_)
-      below.close();
+      foot.trunk->close();
     else
       below.leave();
   } else if (foot.open) {

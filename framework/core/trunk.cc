@@ -74,7 +74,7 @@ void Trunk::taken_by(StreamTaker* taker) noexcept {
   taker_ = taker;
   if (taker != nullptr || held_ != 0 || over_) return;
   if (ready())
-    stack_.close();
+    close();
   else
     stack_.leave();
 }
@@ -86,8 +86,13 @@ bool Trunk::let_go(Foot& foot) noexcept {
 
 bool Trunk::closed_with(Foot& foot) noexcept {
   if (over_ || taker_ != nullptr || !foot.held || held_ > 1) return true;
-  stack_.close();  // the branches hear of the end
+  close();  // the branches hear of the end
   return false;
+}
+
+void Trunk::close() noexcept {
+  if (group_) group_->parting();
+  stack_.close();
 }
 
 void Trunk::stack_failed(Error error) noexcept {
@@ -115,6 +120,7 @@ void Trunk::over(const Error* error) noexcept {
     if (foot->lower != nullptr) multiplexer().remove_above(*foot);
     foot->stack->trunk_over(error);
   }
+  if (group_) group_->trunk_over(*this);
   if (StreamTaker* taker = std::exchange(taker_, nullptr)) taker->trunk_over(*this);
 }
 

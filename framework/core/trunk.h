@@ -53,7 +53,8 @@ class Trunk final : public StackOwner, public StreamHost {
   /// True: the trunk ends with the branch and has ended, or has other branches.
   bool closed_with(Foot& foot) noexcept;
   void end_stream(Foot& foot, Direction direction, std::uint64_t code) noexcept;
-  void left() noexcept;  // its stack is about to be destroyed
+  void close() noexcept;  // says goodbye: nobody uses it any more, or who does waits for it
+  void left() noexcept;   // its stack is about to be destroyed
 
   // StreamHost
   UpperPort accept_stream(const StreamArgs&) noexcept override;

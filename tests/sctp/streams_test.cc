@@ -92,6 +92,25 @@ TEST_F(Sctp, HalfClose) {
   EXPECT_TRUE(pair.until([&] { return client.reader->all == "response"; }));
 }
 
+// API-72, API-223: the stream was over before close(); who is told closed then has nothing more to say to the peer.
+TEST_F(Sctp, ClosedIsToldAfterTheShutdown) {
+  Talker& client = connected();
+  Wire wire(link);
+  client.read();
+  client.send("request");
+  client.connection.finish();
+  ASSERT_TRUE(pair.until([&] { return pair.peers[0]->reader->ended; }));
+  pair.peers[0]->send("response");
+  pair.peers[0]->connection.finish();
+  ASSERT_TRUE(pair.until([&] { return client.connection.state() == ConnectionState::closed; }));
+  EXPECT_EQ(client.reader->all, "response");
+  client.close();
+  ASSERT_TRUE(pair.until([&] { return client.closed.has_value(); }));
+  EXPECT_TRUE(*client.closed) << client.closed->error().detail;
+  EXPECT_TRUE(std::ranges::contains(wire.forth.types, kShutdown));
+  EXPECT_TRUE(std::ranges::contains(wire.back.types, kShutdownAck)) << "the peer has heard the goodbye";
+}
+
 // IMPL-154, IMPL-161: more streams than were agreed are added while the association runs.
 TEST_F(Sctp, StreamsAreAdded) {
   Talker& first = connected("streams=4");

@@ -10,7 +10,16 @@
 namespace trellis::tests {
 
 /// Types of chunks (RFC 9260 section 3.2).
-enum ChunkType : std::uint8_t { kData = 0, kInit = 1, kInitAck = 2, kSack = 3, kAbort = 6, kCookieEcho = 10 };
+enum ChunkType : std::uint8_t {
+  kData = 0,
+  kInit = 1,
+  kInitAck = 2,
+  kSack = 3,
+  kAbort = 6,
+  kShutdown = 7,
+  kShutdownAck = 8,
+  kCookieEcho = 10
+};
 
 using Octets = std::vector<std::uint8_t>;
 

@@ -143,6 +143,121 @@ TEST_P(Streams, CloseGroup) {
   for (auto& p : pair.peers) EXPECT_EQ(p->reader->all, "x");
 }
 
+// Both sides have said all that they will; then the stream is over, and so is the connection, which it was alone on.
+void end_both_ways(VirtualPair& pair, Talker& first) {
+  first.read();
+  first.send("request");
+  first.connection.finish();
+  ASSERT_TRUE(pair.until([&] { return pair.peers.size() == 1 && pair.peers[0]->reader->ended; }));
+  pair.peers[0]->send("answer");
+  pair.peers[0]->connection.finish();
+  ASSERT_TRUE(pair.until([&] { return first.connection.state() == ConnectionState::closed; }));
+  EXPECT_EQ(first.reader->all, "answer");
+  EXPECT_TRUE(first.reader->ended);
+  EXPECT_FALSE(first.failed);
+}
+
+// API-72, API-223: a Connection that ended before close() is told closed when the connection below it has said goodbye,
+// or could not: a program that ends then has said all that it had to say.
+TEST_P(Streams, ClosedIsToldAfterTheGoodbye) {
+  for (const bool fails : {false, true}) {
+    VirtualPair p;
+    p.listen(stack);
+    Talker& first = p.dial_ready(stack);
+    Mux& below = *mux_facts.instances.front();
+    below.stubborn_close = true;
+    end_both_ways(p, first);
+    first.close();
+    p.world.run_for(5s);
+    EXPECT_FALSE(first.closed) << "the goodbye has not been said";
+    below.end_close(fails);
+    ASSERT_TRUE(p.until([&] { return first.closed.has_value(); }));
+    EXPECT_TRUE(*first.closed) << first.closed->error().detail;
+    EXPECT_TRUE(p.until([&] { return !std::ranges::contains(mux_facts.instances, &below); }));
+  }
+}
+
+// API-73: so are those who wait for the whole group.
+TEST_P(Streams, TheGroupIsClosedAfterTheGoodbye) {
+  pair.listen(stack);
+  Talker& first = pair.dial_ready(stack);
+  Mux& below = *mux_facts.instances.front();
+  below.stubborn_close = true;
+  Talker& second = pair.clone(first);
+  ASSERT_TRUE(pair.until([&] { return second.ready.has_value(); }));
+  std::optional<Result<void>> closed;
+  first.connection.close_group([&](Result<void> how) { closed = std::move(how); });
+  pair.world.run_for(5s);
+  EXPECT_FALSE(closed);
+  below.end_close(false);
+  ASSERT_TRUE(pair.until([&] { return closed.has_value(); }));
+  EXPECT_TRUE(*closed) << closed->error().detail;
+}
+
+// The goodbye needs nobody who waits for it, and whoever asks after it is answered at once.
+TEST_P(Streams, TheGoodbyeIsSaidWithoutTheConnection) {
+  for (const bool asks : {false, true}) {
+    VirtualPair p;
+    p.listen(stack);
+    Talker& first = p.dial_ready(stack);
+    Mux& below = *mux_facts.instances.front();
+    below.stubborn_close = true;
+    end_both_ways(p, first);
+    if (asks) first.close();
+    p.world.run_for(1s);
+    first.connection = {};
+    p.world.run_for(1s);
+    below.end_close(false);
+    ASSERT_TRUE(p.until([&] { return mux_facts.alive == 0; }));
+    EXPECT_FALSE(first.closed);
+    EXPECT_FALSE(p.peers[0]->failed);
+  }
+  pair.listen(stack);
+  Talker& first = pair.dial_ready(stack);
+  end_both_ways(pair, first);
+  ASSERT_TRUE(pair.until([&] { return mux_facts.alive == 0; }));
+  first.close();
+  pair.world.run_for(1ms);
+  EXPECT_TRUE(first.closed && *first.closed);
+}
+
+// Both sides end their stream and then close, cut off after n turns, for every n.
+TEST_P(Streams, GoodbyeCutOffAtEveryTurn) {
+  for (const int way : {0, 1, 2, 3}) {
+    bool finished = false;
+    for (int cut = 0; !finished && cut < 400; ++cut) {
+      VirtualPair p;
+      p.listen(stack);
+      Talker& first = p.dial(stack);
+      first.read();
+      first.send("request");
+      first.connection.finish();
+      bool answered = false, closing = false;
+      for (int turns = 0; turns < cut && p.world.run_once(); ++turns) {
+        if (!answered && p.peers.size() == 1 && p.peers[0]->reader->ended) {
+          answered = true;
+          p.peers[0]->send("answer");
+          p.peers[0]->connection.finish();
+        }
+        if (!closing && first.connection.state() == ConnectionState::closed) {
+          closing = true;
+          first.close();
+          p.peers[0]->close();
+        }
+        if (first.closed && mux_facts.alive == 0) finished = true;
+      }
+      if (way == 0) p.shut();
+      if (way == 1) p.talkers.clear();
+      if (way == 2) p.peers.clear();
+      if (way == 3) p.listener = {};
+      if (way != 0) p.world.run_for(50ms);
+      p.shut();
+      ASSERT_EQ(mux_facts.alive, 0);
+    }
+    EXPECT_TRUE(finished) << way;
+  }
+}
+
 // API-75
 TEST_P(Streams, AbortGroup) {
   pair.listen(stack);

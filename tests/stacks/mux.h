@@ -54,7 +54,7 @@ class Mux : public ProtocolInstance, public StreamLayer {
 
   std::size_t stream_count() const { return streams_.size(); }
   std::uint64_t refused = 0;    // streams of the peer
-  bool stubborn_close = false;  // close() never ends
+  bool stubborn_close = false;  // close() does not end by itself
   std::uint64_t id = 0;         // of the connection, over datagrams
   MessageRef to;                // over a port that several share
 
@@ -67,6 +67,13 @@ class Mux : public ProtocolInstance, public StreamLayer {
     if (lower_.face() == Face::datagram) id = host_.executor().random() | 1;
     send({.type = MuxFrame::hello, .number = mux_facts.streams});
     if (first_) adopt(first_, {.face = first_.face()}, 0);
+  }
+  /// Of a stubborn one: what close() would have said, or that it cannot be said any more.
+  void end_close(bool failed) {
+    stubborn_close = false;
+    if (!failed) return close({});
+    over_ = true;
+    host_.failed({Reason::timed_out, 0, "mux", "the peer has not answered"});
   }
   void close(const CloseArgs& args) noexcept override {
     if (stubborn_close && !args.abort) return;
