@@ -16,12 +16,12 @@ inline void find_servers() {
   ::setenv("PATH", (path + ":/usr/sbin:/usr/local/sbin").c_str(), 1);
 }
 
-/// Makes the folder pages, with 3 MB in page.txt; returns these.
-inline std::string write_pages(const TemporaryDirectory& directory) {
+/// Makes the folder pages, with about so many bytes in page.txt; returns these.
+inline std::string write_pages(const TemporaryDirectory& directory, std::size_t bytes = 3'000'000) {
   const std::string pages = directory.path() + "/pages";
   std::filesystem::create_directory(pages);
   std::string text;
-  for (int i = 0; text.size() < 3'000'000; ++i) text += std::to_string(i) + (i % 20 == 19 ? '\n' : ' ');
+  for (int i = 0; text.size() < bytes; ++i) text += std::to_string(i) + (i % 20 == 19 ? '\n' : ' ');
   std::ofstream(pages + "/page.txt") << text;
   return text;
 }

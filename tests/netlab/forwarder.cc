@@ -18,6 +18,8 @@ constexpr int kBatch = 64;  // packets read in one go
 constexpr std::size_t kPacketMost = 65536;
 constexpr std::size_t kWaitingMost = 64 * 1024;  // packets that a direction holds; beyond that it is a leak
 constexpr std::size_t kSpareMost = 1024;
+constexpr std::size_t kHeadersMost = 80;  // of IPv6 and TCP
+constexpr std::size_t kWord = 2;          // what checksums add up
 
 }  // namespace
 
@@ -34,9 +36,12 @@ bool Channel::read() {
   return true;
 }
 
+// What has no chance takes no random number from the others.
+bool Channel::happens(double chance) { return chance > 0 && std::uniform_real_distribution<>()(random_) < chance; }
+
 bool Channel::survives(std::size_t size) {
   if (shape.mtu != 0 && size > shape.mtu) return ++counters.oversize, false;
-  const bool unlucky = shape.loss > 0 && std::uniform_real_distribution<>()(random_) < shape.loss;
+  const bool unlucky = happens(shape.loss);
   if (shape.black_hole || cut || unlucky) return ++counters.lost, false;
   return true;
 }
@@ -50,7 +55,7 @@ void Channel::take(std::span<const std::byte> bytes, Clock::time_point now) {
   if (!survives(bytes.size())) return;
   busy_until_ = std::max(busy_until_, now);
   const bool full = busy_until_ - now > serialization(shape.queue_bytes) && shape.bits_per_second != 0;
-  if (full || waiting_.size() == kWaitingMost) {
+  if (full || waiting_.size() >= kWaitingMost) {
     ++counters.overflow;
     return;
   }
@@ -58,14 +63,36 @@ void Channel::take(std::span<const std::byte> bytes, Clock::time_point now) {
   Clock::time_point due = busy_until_ + shape.delay;
   if (shape.jitter.count() > 0)
     due += std::chrono::microseconds(std::uniform_int_distribution<std::int64_t>(0, shape.jitter.count())(random_));
+  enqueue(bytes, due);
+  if (happens(shape.duplication)) {
+    ++counters.doubled;
+    enqueue(bytes, due);
+  }
+}
+
+void Channel::enqueue(std::span<const std::byte> bytes, Clock::time_point due) {
   Packet packet{due, ++order_, {}};
   if (!spare_.empty()) {
     packet.bytes = std::move(spare_.back());
     spare_.pop_back();
   }
   packet.bytes.assign(bytes.begin(), bytes.end());
+  if (happens(shape.corruption)) corrupt(packet.bytes);
   waiting_.push_back(std::move(packet));
   std::ranges::push_heap(waiting_, later);
+}
+
+// Two 16-bit words behind the headers change places: their sum, which is the checksum of UDP and TCP, stays the same,
+// and the kernel at the far end does not drop the packet. Short packets have nothing there.
+void Channel::corrupt(Bytes& bytes) {
+  if (bytes.size() < kHeadersMost + 2 * kWord) return;
+  ++counters.corrupted;
+  const auto words = (bytes.size() - kHeadersMost) / kWord;
+  const auto place = [&](std::size_t n) {
+    return bytes.begin() + static_cast<std::ptrdiff_t>(kHeadersMost + n * kWord);
+  };
+  const std::size_t one = std::uniform_int_distribution<std::size_t>(0, words - 2)(random_);
+  std::swap_ranges(place(one), place(one + 1), place(one + 1));
 }
 
 Clock::time_point Channel::deliver(Clock::time_point now) {

@@ -40,7 +40,10 @@ class Channel {
   };
   static bool later(const Packet& a, const Packet& b) { return a.due != b.due ? a.due > b.due : a.order > b.order; }
   void take(std::span<const std::byte> bytes, Clock::time_point now);
+  bool happens(double chance);
   bool survives(std::size_t size);
+  void enqueue(std::span<const std::byte> bytes, Clock::time_point due);
+  void corrupt(Bytes& bytes);
   Clock::duration serialization(std::size_t size) const;
 
   int from_, to_;

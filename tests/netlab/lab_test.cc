@@ -96,6 +96,32 @@ TEST_F(NetworkLab, LosesAsManyPacketsAsWasAskedFor) {
   EXPECT_EQ(lab.path(0).counters(Way::back).lost, 0u);
 }
 
+TEST_F(NetworkLab, DoublesAsManyPacketsAsWasAskedFor) {
+  const ClientServer lab({{.forth = {.duplication = 0.2}}});
+  EXPECT_NEAR(arrived(lab, 500), 600, 40);  // few enough for the receiver's queue
+  EXPECT_NEAR(static_cast<double>(lab.path(0).counters(Way::forth).doubled), 100, 40);
+}
+
+TEST_F(NetworkLab, CorruptPacketsArrive) {
+  const ClientServer lab({{.forth = {.corruption = 1}}});
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    const std::string address = lab.path(0).address(End::second, family);
+    const Descriptor receiver = bound(lab.server, address, SOCK_DGRAM);
+    const SocketName to(address);
+    const Descriptor sender = make_socket(lab.client, to.family(), SOCK_DGRAM);
+    std::vector<std::uint16_t> sent(600), got(600);
+    std::iota(sent.begin(), sent.end(), 0);
+    const std::size_t size = sent.size() * sizeof sent[0];
+    sendto(sender.get(), sent.data(), size, 0, to.get(), SocketName::kSize);
+    const timeval limit{5, 0};
+    setsockopt(receiver.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    EXPECT_EQ(recv(receiver.get(), got.data(), size, 0), static_cast<ssize_t>(size));
+    EXPECT_NE(got, sent);
+    EXPECT_TRUE(std::ranges::is_permutation(got, sent)) << "the checksum would not be right";
+  }
+  EXPECT_EQ(lab.path(0).counters(Way::forth).corrupted, 2u);
+}
+
 TEST_F(NetworkLab, QueuesEnd) {
   // 10 packets of 1028 bytes fit, one more is on its way out.
   const ClientServer lab({{.forth = {.bits_per_second = 100'000, .queue_bytes = 10 * 1028}}});

@@ -29,8 +29,9 @@ constexpr char kHelp[] =
 Runs COMMAND in a host of its own, joined to a second host, the server, by one to four paths. Nothing of it is seen
 outside, and nothing remains. The exit code is that of COMMAND; 1: no lab can be made here, 2: usage.
 
-  --path SHAPE[/SHAPE]   a path to the server: delay=20ms, jitter=1ms, loss=0.5%, rate=25mbit, queue=64k, mtu=1280,
-                         blackhole=on, with commas between them; after a slash, for the way back (default: the same)
+  --path SHAPE[/SHAPE]   a path to the server: delay=20ms, jitter=1ms, loss=0.5%, corruption=1%,
+                         duplication=1%, rate=25mbit, queue=64k, mtu=1280, blackhole=on, with commas between them;
+                         after a slash, for the way back (default: the same)
   --server COMMAND       what the server runs, a line for sh; COMMAND starts when it has a socket
   --at SECONDS CHANGE    so long after COMMAND has started: 'PATH SHAPE[/SHAPE]', 'PATH down', 'PATH up', 'PATH unplug',
                          'PATH plug'. Paths are numbered from 0

@@ -41,10 +41,13 @@ bool assign(T& out, const std::optional<double>& value, Make make) {
 
 bool set(std::string_view key, std::string_view value, Shape& shape) {
   const auto time = [](double us) { return std::chrono::microseconds(static_cast<std::int64_t>(us)); };
+  const auto part = [](double of_one) { return of_one; };
   const auto size = [](double bytes) { return static_cast<std::size_t>(bytes); };
   if (key == "delay") return assign(shape.delay, measure(value, kTimes, kTimeMost), time);
   if (key == "jitter") return assign(shape.jitter, measure(value, kTimes, kTimeMost), time);
-  if (key == "loss") return assign(shape.loss, measure(value, kParts, 1), [](double part) { return part; });
+  if (key == "loss") return assign(shape.loss, measure(value, kParts, 1), part);
+  if (key == "corruption") return assign(shape.corruption, measure(value, kParts, 1), part);
+  if (key == "duplication") return assign(shape.duplication, measure(value, kParts, 1), part);
   if (key == "rate") return assign(shape.bits_per_second, measure(value, kRates, kRateMost), size);
   if (key == "queue") return assign(shape.queue_bytes, measure(value, kSizes, kSizeMost), size);
   if (key == "mtu") return assign(shape.mtu, measure(value, kSizes, kSizeMost), size);
@@ -63,8 +66,8 @@ std::optional<std::string> apply(std::string_view text, Shape& shape) {
     const std::size_t equals = item.find('=');
     if (equals == std::string_view::npos || !set(item.substr(0, equals), item.substr(equals + 1), changed))
       return "'" + std::string(item) +
-             "' is not understood; expected delay=20ms, jitter=1ms, loss=0.5%, rate=25mbit, queue=64k, mtu=1280 or "
-             "blackhole=on";
+             "' is not understood; expected delay=20ms, jitter=1ms, loss=0.5%, corruption=1%, "
+             "duplication=1%, rate=25mbit, queue=64k, mtu=1280 or blackhole=on";
   }
   shape = changed;
   return std::nullopt;

@@ -23,6 +23,9 @@ TEST(ShapeText, IsUnderstood) {
   EXPECT_EQ(shape.queue_bytes, 65536u);
   EXPECT_EQ(shape.mtu, 1280u);
   EXPECT_TRUE(shape.black_hole);
+  EXPECT_EQ(apply("corruption=1%,duplication=0.5", shape), std::nullopt);
+  EXPECT_DOUBLE_EQ(shape.corruption, 0.01);
+  EXPECT_DOUBLE_EQ(shape.duplication, 0.5);
   EXPECT_EQ(apply("blackhole=off,loss=0.25,rate=1.5gbit,delay=0.5s", shape), std::nullopt);
   EXPECT_EQ(shape.delay, 500ms);
   EXPECT_DOUBLE_EQ(shape.loss, 0.25);
