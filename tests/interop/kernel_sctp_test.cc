@@ -1,5 +1,6 @@
 // The SCTP of the Linux kernel as a peer (RFC 6951, RFC 9260): booted as user-mode Linux, joined to a host of the
-// network lab by a TAP interface, with tshark as a witness. kernel_sctp/init.sh is its first process, kernel_sctp/peer.cc what it runs.
+// network lab by a TAP interface, with tshark as a witness. Its first process is
+// kernel_sctp/init.sh, which runs kernel_sctp/peer.cc.
 #include <gmock/gmock.h>
 
 #include "../netlab/netlab.h"
@@ -131,8 +132,8 @@ TEST_F(KernelSctp, EchoesMessagesOfAnySize) {
   EXPECT_TRUE(told("over: shut down")) << kernel->output();
 }
 
-// IMPL-161, IMPL-164, IMPL-166: streams beyond those agreed on are added (RFC 6525), and one that is closed is reset in both
-// directions.
+// IMPL-161, IMPL-164, IMPL-166: streams beyond those agreed on are added (RFC 6525), and one that is closed is reset in
+// both directions.
 TEST_F(KernelSctp, AddsAndResetsStreams) {
   Connection& first = connected(",streams=2");
   constexpr std::size_t kStreams = 6;
