@@ -194,8 +194,8 @@ TEST_F(QuicScenarios, TheirClientResumesWithLosses) {
   EXPECT_THAT(download(port, keep), HasSubstr("type=0RTT"));
 }
 
-// QUIC-71. Without losses: of a rebinding the server knows by one small packet, and thrice its size (RFC 9000 section 8.1)
-// is an acknowledgement and a single PATH_CHALLENGE. Where that is lost, a client that only waits for data hears nothing.
+// QUIC-71. Without losses: the server knows of a rebinding by one small packet, and thrice its size (RFC 9000 section
+// 8.1) is an acknowledgement and one PATH_CHALLENGE. Where that is lost, a client that only waits hears nothing more.
 TEST_F(QuicScenarios, TheirClientMoves) {
   begin(kSlow);
   const std::string port = serve();
