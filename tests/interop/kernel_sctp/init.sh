@@ -3,6 +3,7 @@
 # peer with the words of TASK, and turns the machine off. PEER and TASK come from the kernel's command line.
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mount -t proc proc /proc
+echo booted
 cd "/usr/lib/uml/modules/$(uname -r)" || exit
 # What a module stands on is named behind it, the deepest last.
 # shellcheck disable=SC2013
