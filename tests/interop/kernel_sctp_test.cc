@@ -1,11 +1,12 @@
 // The SCTP of the Linux kernel as a peer (RFC 6951, RFC 9260): booted as user-mode Linux, joined to a host of the
-// network lab by a TAP interface, with tshark as a witness. Its first process is
-// kernel_sctp/init.sh, which runs kernel_sctp/peer.cc.
+// network lab by a TAP interface, with tshark as a witness. Its first process is kernel_sctp/init.sh, which runs
+// kernel_sctp/peer.cc.
 #include <gmock/gmock.h>
 
 #include "../netlab/netlab.h"
 #include "../stacks/world.h"
 #include "../support/process.h"
+#include "kernel_sctp/pattern.h"
 #include "trellis/address_text.h"
 
 namespace trellis::tests {
@@ -108,17 +109,11 @@ class KernelSctp : public testing::Test {
   bool ready = false;
 };
 
-std::string bytes_of(std::size_t length) {
-  std::string all(length, ' ');
-  for (std::size_t i = 0; i < length; ++i) all[i] = static_cast<char>(i * 7 + i / 251);
-  return all;
-}
-
 // IMPL-156, IMPL-162, IMPL-164: edges at any size, order, payload protocols, both ways, and a SHUTDOWN at the end.
 TEST_F(KernelSctp, EchoesMessagesOfAnySize) {
   Connection& connection = connected();
   Reader reader(connection, 1, 1 << 20);
-  const std::vector<std::string> all{"one", bytes_of(1200), bytes_of(70'000), bytes_of(300'000), "last"};
+  const std::vector<std::string> all{"one", pattern(1200), pattern(70'000), pattern(300'000), "last"};
   for (const std::string& one : all) {
     Message message{.data = slice(connection, one)};
     message.properties.label = 51;
@@ -215,7 +210,7 @@ TEST_F(KernelSctpClient, ConnectsToOurListener) {
     for (; had < reader.messages.size(); ++had) connection.send(slice(connection, reader.messages[had]));
   }
   EXPECT_TRUE(reader.ended) << reader.error->detail;
-  EXPECT_THAT(reader.messages, testing::ElementsAre(bytes_of(1), bytes_of(1200), bytes_of(1 << 16), bytes_of(150'000)));
+  EXPECT_THAT(reader.messages, testing::ElementsAre(pattern(1), pattern(1200), pattern(1 << 16), pattern(150'000)));
   close(connection);
   EXPECT_TRUE(told("over: shut down")) << kernel->output();
   EXPECT_THAT(kernel->output(), testing::Not(testing::HasSubstr("DIFFERENT")));

@@ -157,15 +157,21 @@ void end_both_ways(VirtualPair& pair, Talker& first) {
   EXPECT_FALSE(first.failed);
 }
 
+// A ready Connection, and the one below it, which does not say goodbye before it is let.
+std::pair<Talker&, Mux&> dial_stubborn(VirtualPair& pair, const std::string& stack) {
+  pair.listen(stack);
+  Talker& first = pair.dial_ready(stack);
+  Mux& below = *mux_facts.instances.front();
+  below.stubborn_close = true;
+  return {first, below};
+}
+
 // API-72, API-223: a Connection that ended before close() is told closed when the connection below it has said goodbye,
 // or could not: a program that ends then has said all that it had to say.
 TEST_P(Streams, ClosedIsToldAfterTheGoodbye) {
   for (const bool fails : {false, true}) {
     VirtualPair p;
-    p.listen(stack);
-    Talker& first = p.dial_ready(stack);
-    Mux& below = *mux_facts.instances.front();
-    below.stubborn_close = true;
+    auto [first, below] = dial_stubborn(p, stack);
     end_both_ways(p, first);
     first.close();
     p.world.run_for(5s);
@@ -179,10 +185,7 @@ TEST_P(Streams, ClosedIsToldAfterTheGoodbye) {
 
 // API-73: so are those who wait for the whole group.
 TEST_P(Streams, TheGroupIsClosedAfterTheGoodbye) {
-  pair.listen(stack);
-  Talker& first = pair.dial_ready(stack);
-  Mux& below = *mux_facts.instances.front();
-  below.stubborn_close = true;
+  auto [first, below] = dial_stubborn(pair, stack);
   Talker& second = pair.clone(first);
   ASSERT_TRUE(pair.until([&] { return second.ready.has_value(); }));
   std::optional<Result<void>> closed;
@@ -198,10 +201,7 @@ TEST_P(Streams, TheGroupIsClosedAfterTheGoodbye) {
 TEST_P(Streams, TheGoodbyeIsSaidWithoutTheConnection) {
   for (const bool asks : {false, true}) {
     VirtualPair p;
-    p.listen(stack);
-    Talker& first = p.dial_ready(stack);
-    Mux& below = *mux_facts.instances.front();
-    below.stubborn_close = true;
+    auto [first, below] = dial_stubborn(p, stack);
     end_both_ways(p, first);
     if (asks) first.close();
     p.world.run_for(1s);
@@ -246,11 +246,7 @@ TEST_P(Streams, GoodbyeCutOffAtEveryTurn) {
         }
         if (first.closed && mux_facts.alive == 0) finished = true;
       }
-      if (way == 0) p.shut();
-      if (way == 1) p.talkers.clear();
-      if (way == 2) p.peers.clear();
-      if (way == 3) p.listener = {};
-      if (way != 0) p.world.run_for(50ms);
+      p.cut_off(way);
       p.shut();
       ASSERT_EQ(mux_facts.alive, 0);
     }
@@ -467,11 +463,8 @@ TEST_P(Streams, DestroyedAtEveryTurn) {
         }
         if (stage == 4 && mux_facts.alive == 0) finished = true;
       }
-      if (way == 0) pushed.clear(), p.shut();
-      if (way == 1) p.talkers.clear(), pushed.clear();
-      if (way == 2) p.peers.clear();
-      if (way == 3) p.listener = {};
-      if (way != 0) p.world.run_for(50ms);
+      if (way == 1) pushed.clear();
+      p.cut_off(way);
       pushed.clear();
       p.shut();
       ASSERT_EQ(mux_facts.alive, 0);

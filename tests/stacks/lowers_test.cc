@@ -250,10 +250,7 @@ TEST(LowersTeardown, DestroyedAtEveryTurn) {
         }
         finished = stage == 3 && mux_facts.alive == 0;
       }
-      if (way == 1) p.talkers.clear();
-      if (way == 2) p.peers.clear();
-      if (way == 3) p.listener = {};
-      if (way != 0) p.world.run_for(50ms);
+      p.cut_off(way);
       p.shut();
       ASSERT_EQ(mux_facts.alive, 0);
       ASSERT_EQ(mux_facts.acceptors, 0);

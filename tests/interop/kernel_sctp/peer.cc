@@ -20,6 +20,8 @@
 #include <string>
 #include <vector>
 
+#include "pattern.h"
+
 namespace {
 
 constexpr std::size_t kMost = 1 << 20;
@@ -166,12 +168,6 @@ void listen_at(int port) {
   }
 }
 
-std::string pattern(std::size_t length) {
-  std::string all(length, ' ');
-  for (std::size_t i = 0; i < length; ++i) all[i] = static_cast<char>(i * 7 + i / 251);
-  return all;
-}
-
 void connect_to(const char* where, int port, int udp) {
   const int peer = make_socket();
   const sockaddr_in remote = address(where, port);
@@ -182,7 +178,7 @@ void connect_to(const char* where, int port, int udp) {
   checked(connect(peer, reinterpret_cast<const sockaddr*>(&remote), sizeof remote), "connect");
   std::printf("connected\n");
   for (const std::size_t length : {std::size_t{1}, std::size_t{1200}, std::size_t{1 << 16}, std::size_t{150'000}}) {
-    const std::string sent = pattern(length);
+    const std::string sent = trellis::tests::pattern(length);
     send(peer, sent, 0, 51, length == 1200);
     Message back;
     do
