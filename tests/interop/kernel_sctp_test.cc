@@ -3,6 +3,11 @@
 // kernel_sctp/peer.cc.
 #include <gmock/gmock.h>
 
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
 #include "../netlab/netlab.h"
 #include "../stacks/world.h"
 #include "../support/process.h"
@@ -41,11 +46,30 @@ class KernelSctp : public testing::Test {
     if (IsSkipped()) return;
     if (kernel && kernel->wait() != 0) ADD_FAILURE() << kernel->output() << kernel->error();
     if (!witness) return;
-    EXPECT_TRUE(witness->wait_error("Packets: "));  // what it has seen comes in blocks, which a timer ends
+    EXPECT_TRUE(until([&] { return witnessed() >= passed(); })) << witness->error();
     witness->signal(SIGINT);
     EXPECT_EQ(witness->wait(), 0) << witness->error();
     EXPECT_NE(seen("sctp"), "") << witness->error();
     EXPECT_EQ(seen("_ws.malformed || sctp.checksum.status == \"Bad\" || _ws.expert.severity == \"Error\""), "");
+  }
+  /// The packets that have passed the interface, by its counters.
+  static std::size_t passed() {
+    std::ifstream file("/proc/thread-self/net/dev");
+    for (std::string line; std::getline(file, line);) {
+      const std::size_t name = line.find("tap0:");
+      if (name == std::string::npos) continue;
+      std::istringstream numbers(line.substr(name + std::strlen("tap0:")));
+      const std::vector<std::size_t> all(std::istream_iterator<std::size_t>(numbers), {});
+      return all.at(1) + all.at(9);  // received, sent
+    }
+    throw std::runtime_error("there is no tap0");
+  }
+  /// The packets that the witness has so far: they come to it in blocks, which a timer ends.
+  std::size_t witnessed() const {
+    constexpr std::string_view kCount = "Packets: ";
+    const std::string text = witness->error();
+    const std::size_t last = text.rfind(kCount);
+    return last == std::string::npos ? 0 : std::stoul(text.substr(last + kCount.size()));
   }
   /// The packets in the capture for which this display filter holds, one a line.
   std::string seen(const std::string& filter) const {
