@@ -64,7 +64,7 @@ std::string tls_stack(const std::string& more, const std::string& layer) {
 }
 // What a burst needs: the kernel's default holds less than a window of 256 KiB.
 std::string quic_stack(const std::string& more) {
-  return "quic(" + kOptions + ",alpn=bench" + more + ")/udp(receive-buffer-bytes=4194304)";
+  return "quic(" + kOptions + ",alpn=bench" + more + ")/udp";
 }
 
 struct ChannelEnd::Calls final : TLS::Callbacks {

@@ -107,8 +107,7 @@ INSTANTIATE_TEST_SUITE_P(Stacks, SteadyState,
 INSTANTIATE_TEST_SUITE_P(Quic, SteadyState,
                          testing::Values("quic(trust='" TEST_PKI "/ca.pem',certificate='" TEST_PKI
                                          "/server.pem',key='" TEST_PKI
-                                         "/server.key',server-name=peer.example,alpn=test)"
-                                         "/udp(receive-buffer-bytes=4194304)"));
+                                         "/server.key',server-name=peer.example,alpn=test)/udp"));
 
 }  // namespace
 }  // namespace trellis::tests

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "crc32c.h"
+#include "library_memory.h"
 #include "sctp_settings.h"
 
 namespace trellis::sctp {
@@ -99,6 +100,7 @@ void Library::finish() noexcept {
     else
       usrsctp_handle_timers(100);
   }
+  release_library_memory();
 }
 
 void Library::enroll(PeerKey key, PacketSink& sink) { sinks_[key] = &sink; }

@@ -1,4 +1,4 @@
-// library_hooks.cc: writes three entries of the table through which usrsctp's shared object calls others (ELF: the
+// library_hooks.cc: writes entries of the table through which usrsctp's shared object calls others (ELF: the
 // relocations of kind JUMP_SLOT). The table is read-only after the start, so its page is opened for the write.
 #include "library_hooks.h"
 
@@ -12,6 +12,8 @@
 #include <cstdarg>
 #include <cstdint>
 #include <string_view>
+
+#include "library_memory.h"
 
 namespace trellis::sctp {
 namespace {
@@ -87,6 +89,8 @@ int redirect_calls(dl_phdr_info* object, std::size_t, void* count) noexcept {
     const Elf64_Sym& symbol = tables.symbols[ELF64_R_SYM(call.r_info)];
     const std::string_view name = tables.names + symbol.st_name;
     void* target = nullptr;
+    if (name == "malloc") target = reinterpret_cast<void*>(&library_malloc);
+    if (name == "free") target = reinterpret_cast<void*>(&library_free);
     if (name == "gettimeofday") target = reinterpret_cast<void*>(&hooked_gettimeofday);
     if (name == "syscall") target = reinterpret_cast<void*>(&hooked_syscall);
     if (name == "sctp_common_input_processing" && symbol.st_value != 0) {
@@ -105,7 +109,7 @@ bool redirect_library(const LibraryHooks& hooks) noexcept {
   hooks_in_use = hooks;
   int redirected = 0;
   dl_iterate_phdr(redirect_calls, &redirected);
-  return redirected == 3;
+  return redirected == 5;
 }
 
 }  // namespace trellis::sctp

@@ -1,7 +1,7 @@
 // library_hooks.h: usrsctp reads the clock and random numbers of the system. Both go to the loop instead, so that it
 // lives in virtual time. And it takes the address of a peer for one of its own as well, so it would have to be told of
 // each: it then searches all of them for each packet, and a thread of its own does some work for each that goes.
-// Packets get one own address instead, whoever they are from.
+// Packets get one own address instead, whoever they are from. Its memory comes from library_memory.h.
 #pragma once
 #include <sys/time.h>
 
