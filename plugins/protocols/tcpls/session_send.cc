@@ -105,17 +105,21 @@ void Session::send_tied() noexcept {
 // ---- packing
 
 // What the next record takes of a stream, where it has room for so many bytes of data. A record carries the fate of one
-// message at most.
+// message at most: behind its end there is only the beginning of the next one, so that records are full.
 Session::Portion Session::portion(const Stream& s, std::uint32_t room) noexcept {
   Portion part;
   std::size_t chunks = 0;
+  bool fate = false;
   for (const Chunk& chunk : s.unsent) {
     const std::uint32_t size = std::min(chunk.data.size(), room - part.size);
+    const bool whole = size == chunk.data.size();
+    if (fate && (size == 0 || (whole && chunk.info))) break;
     part.size += size;
     part.own += OutgoingRecord::own_bytes(chunk.data, size);
-    if (size < chunk.data.size()) break;
+    if (!whole) break;
     ++chunks;
-    if (chunk.info || part.size == room) break;
+    fate = fate || chunk.info;
+    if (part.size == room) break;
   }
   part.fin = s.fin_due && chunks == s.unsent.size();
   return part;
@@ -225,7 +229,7 @@ void Session::put_stream(Connection& c, Stream& s, OutgoingRecord& record, Messa
   sent_ += part.size + ReceiveOrder::kEntryCost;
   s.offset += part.size;
   s.unsent_bytes -= part.size;
-  for (std::uint32_t left = part.size; !s.unsent.empty() && !info;) {
+  for (std::uint32_t left = part.size; !s.unsent.empty() && (left > 0 || !info);) {
     Chunk& front = s.unsent.front();
     if (front.data.size() > left) {
       if (left > 0) record.put_data(front.data.split_front(left));
@@ -234,7 +238,7 @@ void Session::put_stream(Connection& c, Stream& s, OutgoingRecord& record, Messa
     Chunk whole = s.unsent.pop();
     left -= whole.data.size();
     record.put_data(std::move(whole.data));
-    info = std::move(whole.info);
+    if (whole.info) info = std::move(whole.info);
     if (left == 0 && !part.fin) break;
   }
   s.out_done = part.fin;
