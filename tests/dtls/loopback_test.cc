@@ -71,7 +71,7 @@ TEST_F(Datagrams, AFloorAbove12IsRefused) {
   EXPECT_THAT(failure().detail, HasSubstr("the newest of datagrams is DTLS 1.2"));
 }
 
-// API-186: what the path takes in one piece, less what sealing adds; one byte more fails alone.
+// API-150, API-151, API-187: what the path takes in one piece, less what sealing adds; one byte more fails alone.
 TEST_F(Datagrams, TheLargestMessage) {
   meet();
   const auto most = client.get(kSendMsgMaxLen.name);

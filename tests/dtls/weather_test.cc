@@ -95,7 +95,7 @@ TEST_F(Weather, MessagesThroughAStorm) {
   EXPECT_EQ(pair.peers[0]->reader->messages[49], std::string(3000, 'x'));
 }
 
-// What is forged is dropped and counted, and nothing else.
+// IMPL-54, IMPL-169: what is forged or comes again is dropped and counted, and nothing else.
 TEST_F(Weather, ForgedAndRepeatedRecords) {
   const std::string stack = secured();
   pair.listen(stack);

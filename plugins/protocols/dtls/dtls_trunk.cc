@@ -109,7 +109,7 @@ void DtlsTrunk::on_wake() noexcept {
 // ---- the end
 
 void DtlsTrunk::ended(Association&, std::optional<Error> why) noexcept {
-  if (why) host_.log(Severity::info, why->detail);
+  if (why) host_.log(Severity::trace, why->detail);
   some_ended_ = true;
 }
 
