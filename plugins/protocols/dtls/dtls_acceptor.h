@@ -1,5 +1,5 @@
-// dtls_acceptor.h: the peers of a listener, told apart by their addresses. Of one that has not echoed its cookie nothing
-// is kept (RFC 6347 section 4.2.1).
+// dtls_acceptor.h: the peers of a listener, told apart by their addresses. Of one that has not echoed its cookie
+// nothing is kept (RFC 6347 section 4.2.1).
 #pragma once
 #include <unordered_map>
 #include <vector>

@@ -16,7 +16,7 @@ bool same_name(std::string_view a, std::string_view b) noexcept {
 
 }  // namespace
 
-// The peers of a listener share what is below, which cannot be asked for them: then the path's MTU is all that is known.
+// The peers of a listener share what is below, which cannot be asked for them: the path's MTU is all that is known.
 std::uint64_t DtlsInstance::below_most(std::string_view name) noexcept {
   if (auto below = host_.lowers().ask(lower_, name)) {
     if (const auto* const most = std::get_if<std::uint64_t>(&*below)) return *most;

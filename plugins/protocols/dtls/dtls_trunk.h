@@ -1,5 +1,5 @@
-// dtls_trunk.h: the associations of all peers of a layer above that tells them apart by itself, as sctp does (RFC 8261).
-// It gives and gets datagrams with addresses, as from an unconnected UDP socket.
+// dtls_trunk.h: the associations of all peers of a layer above that tells them apart by itself, as sctp does
+// (RFC 8261). It gives and gets datagrams with addresses, as from an unconnected UDP socket.
 #pragma once
 #include <list>
 #include <memory>

@@ -56,8 +56,8 @@ class Handshake final : private Botan::TLS::Callbacks {
             HandshakeExtras* extras = nullptr);
   ~Handshake() override;
 
-  /// Makes the channel; a client's first flight is in output() then. `client_address`: what the cookies of a DTLS server
-  /// are bound to.
+  /// Makes the channel; a client's first flight is in output() then. `client_address`: what the cookies of a DTLS
+  /// server are bound to.
   Result<void> begin(const OpenArgs& args, std::string client_address = {});
   /// Takes one whole record. An Error: it has failed, and what the peer shall hear of it is in output().
   Result<void> feed(std::span<const std::uint8_t> record) noexcept;
