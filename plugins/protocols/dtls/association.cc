@@ -58,7 +58,9 @@ void Association::open(const OpenArgs& args, const FirstHello* hello, std::size_
   set_deadline();
 }
 
-void Association::take(Slice&& datagram) noexcept {
+void Association::take(Chunk&& chunk) noexcept {
+  Slice datagram = std::move(chunk.data);
+  ecn_ = chunk.ecn;
   while (const auto header = RecordHeader::read(datagram.bytes())) {
     if (is_over()) return;
     const auto size = static_cast<std::uint32_t>(kRecordHeader + header->length);
@@ -70,12 +72,12 @@ void Association::take(Slice&& datagram) noexcept {
 }
 
 void Association::take_record(const RecordHeader& header, Slice&& record) noexcept {
-  if (stage_ != Stage::open) return take_handshake(header, std::move(record));
+  if (stage_ != Stage::open) return take_handshake(header, record);
   if (header.epoch() == 1 && header.version == kVersion12) take_protected(header, std::move(record));
 }
 
-void Association::take_handshake(const RecordHeader& header, Slice&& record) noexcept {
-  auto heard = negotiation_->take(header, std::move(record));
+void Association::take_handshake(const RecordHeader& header, const Slice& record) noexcept {
+  auto heard = negotiation_->take(header, record);
   if (!heard) {
     say_flight();
     return finish(own(std::move(heard.error())));
@@ -106,20 +108,17 @@ void Association::become_open() noexcept {
   sealer_.emplace(*keys, negotiation_->flight().next_sealed());
   opener_.emplace(*keys);
   if (server_) last_flight_ = negotiation_->take_flight();
-  const auto early = negotiation_->take_early();
+  auto early = negotiation_->take_early();
   negotiation_.reset();
   stage_ = Stage::open;
   give_up_ = repeat_at_ = TimePoint::max();
   active_at_ = host_.executor().now();
   set_deadline();
   owner_.opened(*this);
-  for (const Slice& record : early) {
-    if (is_over()) return;
+  for (Slice& record : early) {
     const auto header = RecordHeader::read(record.bytes());
     if (header->type == ContentType::handshake) continue;  // the library has read it
-    Slice copy = host_.executor().pool().allocate(0, record.size(), 0);
-    std::memcpy(copy.edit().data(), record.bytes().data(), record.size());
-    take_protected(*header, std::move(copy));
+    if (!is_over()) take_protected(*header, std::move(record));
   }
 }
 
@@ -237,7 +236,7 @@ void Association::take_protected(const RecordHeader& header, Slice&& record) noe
   }
   active_at_ = host_.executor().now();
   switch (header.type) {
-    case ContentType::application_data: last_flight_.clear(); return owner_.arrived(*this, std::move(*content));
+    case ContentType::application_data: last_flight_.clear(); return owner_.arrived(*this, std::move(*content), ecn_);
     case ContentType::alert: return take_alert(content->bytes());
     default: return;
   }

@@ -19,7 +19,8 @@ class Association;
 /// Whose it is. May be called inside calls to the association, but for its destructor; must not destroy it there.
 class AssociationOwner {
  public:
-  virtual void arrived(Association&, Slice&& content) noexcept = 0;         ///< a datagram of the layer above
+  /// A datagram of the layer above, with the ECN bits of the packet that it came in.
+  virtual void arrived(Association&, Slice&& content, std::uint8_t ecn) noexcept = 0;
   virtual void opened(Association&) noexcept = 0;                           ///< data can flow
   virtual void ended(Association&, std::optional<Error> why) noexcept = 0;  ///< last call; nothing: the peer closed it
   virtual void deadline(Association&, TimePoint) noexcept = 0;              ///< on_deadline() is wanted at that time
@@ -40,7 +41,7 @@ class Association {
   /// takes in one piece.
   void open(const OpenArgs& args, const FirstHello* hello, std::size_t datagram_most) noexcept;
   /// A datagram of the peer.
-  void take(Slice&& datagram) noexcept;
+  void take(Chunk&& chunk) noexcept;
   /// Seals a datagram and hands it down. Precondition: is_open().
   void send(Chunk&& chunk) noexcept;
   void on_deadline() noexcept;
@@ -65,7 +66,7 @@ class Association {
  private:
   enum class Stage : std::uint8_t { handshake, asking, open, over };
   void take_record(const RecordHeader& header, Slice&& record) noexcept;
-  void take_handshake(const RecordHeader& header, Slice&& record) noexcept;
+  void take_handshake(const RecordHeader& header, const Slice& record) noexcept;
   void take_protected(const RecordHeader& header, Slice&& record) noexcept;
   void take_alert(std::span<const std::byte> content) noexcept;
   void ask() noexcept;
@@ -102,6 +103,7 @@ class Association {
   TimePoint give_up_ = TimePoint::max(), repeat_at_ = TimePoint::max(), repeated_at_{}, active_at_{};
   Duration pause_{};  // before the flight is sent again
   Stage stage_ = Stage::handshake;
+  std::uint8_t ecn_ = 0;  // of the datagram that is being taken
   bool server_ = false;
 };
 

@@ -36,7 +36,8 @@ void DtlsAcceptor::take(Chunk&& chunk) noexcept {
 
 // A client that has lost its state begins anew from the same addresses (RFC 6347 section 4.2.8).
 void DtlsAcceptor::take_hello(Chunk&& chunk, const Flow& flow, DtlsInstance* known) noexcept {
-  if (!credentials_ || (stopping_ && known == nullptr)) return;
+  if (!credentials_) return;
+  if (stopping_) return known != nullptr ? known->input(std::move(chunk)) : void();
   Executor& executor = host_.executor();
   auto judged = judge_stranger(chunk.data.bytes(), flow.remote, executor.wall_clock(), *credentials_, executor.pool());
   if (judged.hello) {
@@ -52,7 +53,7 @@ void DtlsAcceptor::take_hello(Chunk&& chunk, const Flow& flow, DtlsInstance* kno
 }
 
 void DtlsAcceptor::admit(const Flow& flow, FirstHello&& hello) noexcept {
-  if (stopping_ || peers_.size() >= shared_.settings.peers) return;
+  if (peers_.size() >= shared_.settings.peers) return;
   Seat* const seat = host_.seat(flow.remote, lower_);
   if (seat == nullptr) return;
   auto made = std::make_unique<DtlsInstance>(*seat, shared_, *this, flow, std::move(hello));

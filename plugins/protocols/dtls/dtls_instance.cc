@@ -63,12 +63,12 @@ void DtlsInstance::drain(Batch& batch) noexcept {
   while (!batch.empty() && !over_ && (!association_.is_open() || upper_.credit() > 0)) {
     Chunk chunk = batch.pop();
     if (&batch == &inbox_) inbox_charge_ -= lower_.charge(chunk);
-    association_.take(std::move(chunk.data));
+    association_.take(std::move(chunk));
   }
 }
 
-void DtlsInstance::arrived(Association&, Slice&& content) noexcept {
-  upper_.push(Chunk{.data = std::move(content), .end_of_message = true});
+void DtlsInstance::arrived(Association&, Slice&& content, std::uint8_t ecn) noexcept {
+  upper_.push(Chunk{.data = std::move(content), .ecn = ecn, .end_of_message = true});
 }
 
 void DtlsInstance::on_credit(UpperPort) noexcept {

@@ -38,7 +38,7 @@ class DtlsInstance final : public ProtocolInstance, private AssociationOwner {
   bool waits_for_room = false;
 
  private:
-  void arrived(Association&, Slice&& content) noexcept override;
+  void arrived(Association&, Slice&& content, std::uint8_t ecn) noexcept override;
   void opened(Association&) noexcept override;
   void ended(Association&, std::optional<Error> why) noexcept override;
   void deadline(Association&, TimePoint at) noexcept override { host_.deadline(at); }

@@ -36,7 +36,7 @@ void DtlsTrunk::take(Chunk&& chunk) noexcept {
   const auto found = peers_.find(flow);
   Peer* const known = found == peers_.end() ? nullptr : found->second.get();
   if (is_client_hello(chunk.data.bytes())) return take_hello(std::move(chunk), flow, known);
-  if (known != nullptr) known->association.take(std::move(chunk.data));
+  if (known != nullptr) known->association.take(std::move(chunk));
 }
 
 void DtlsTrunk::take_hello(Chunk&& chunk, const Flow& flow, Peer* known) noexcept {
@@ -44,7 +44,7 @@ void DtlsTrunk::take_hello(Chunk&& chunk, const Flow& flow, Peer* known) noexcep
   auto judged = judge_stranger(chunk.data.bytes(), flow.remote, executor.wall_clock(), *credentials_, executor.pool());
   if (judged.hello) {
     if (known != nullptr && known->association.began_with(*judged.hello))
-      return known->association.take(std::move(chunk.data));
+      return known->association.take(std::move(chunk));
     if (known != nullptr) {
       known->association.close(true);
       replaced_.push_back(std::move(peers_.extract(flow).mapped()));
@@ -63,8 +63,9 @@ void DtlsTrunk::admit(const Flow& flow, const FirstHello& hello) noexcept {
 }
 
 // The layer above keeps the addresses that came along, and sends back to them.
-void DtlsTrunk::arrived(Association& from, Slice&& content) noexcept {
-  if (upper_.credit() > 0) upper_.push(Chunk{.data = std::move(content), .info = from.to(), .end_of_message = true});
+void DtlsTrunk::arrived(Association& from, Slice&& content, std::uint8_t ecn) noexcept {
+  if (upper_.credit() == 0) return;
+  upper_.push(Chunk{.data = std::move(content), .info = from.to(), .ecn = ecn, .end_of_message = true});
 }
 
 void DtlsTrunk::on_down(UpperPort from, Batch& batch) noexcept {

@@ -33,7 +33,7 @@ class DtlsTrunk final : private AssociationOwner {
     Association association;
     TimePoint deadline = TimePoint::max();
   };
-  void arrived(Association&, Slice&& content) noexcept override;
+  void arrived(Association&, Slice&& content, std::uint8_t ecn) noexcept override;
   void opened(Association&) noexcept override {}
   void ended(Association&, std::optional<Error> why) noexcept override;
   void deadline(Association&, TimePoint at) noexcept override;

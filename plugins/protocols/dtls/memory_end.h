@@ -40,7 +40,7 @@ class End final : public LayerHost, public AssociationOwner {
   void feed(std::span<const std::byte> datagram) {
     Slice slice = loop.pool().allocate(0, static_cast<std::uint32_t>(datagram.size()), 0);
     std::ranges::copy(datagram, slice.edit().begin());
-    association->take(std::move(slice));
+    association->take(Chunk{.data = std::move(slice)});
   }
   /// What it has sent.
   std::vector<std::vector<std::byte>> take() {
@@ -77,7 +77,7 @@ class End final : public LayerHost, public AssociationOwner {
   StreamHost& streams() noexcept override { std::abort(); }
   LowerHost& lowers() noexcept override { std::abort(); }
   void* extension(std::string_view) noexcept override { return nullptr; }
-  void arrived(Association&, Slice&& content) noexcept override {
+  void arrived(Association&, Slice&& content, std::uint8_t) noexcept override {
     received.emplace_back(reinterpret_cast<const char*>(content.bytes().data()), content.size());
   }
   void opened(Association&) noexcept override { is_open = true; }

@@ -23,10 +23,10 @@ Result<void> Negotiation::begin(const OpenArgs& args, const FirstHello* hello) {
   return feed(ContentType::handshake, hello->message);
 }
 
-Result<Negotiation::Heard> Negotiation::take(const RecordHeader& header, Slice&& record) {
+Result<Negotiation::Heard> Negotiation::take(const RecordHeader& header, const Slice& record) {
   if (header.epoch() > 0) {
     auto fed = feed_protected(record);
-    hold(std::move(record));
+    hold(record);
     if (!fed) return fail(std::move(fed));
     return Heard::message;
   }
@@ -66,10 +66,11 @@ Result<void> Negotiation::resume() {
 }
 
 // The keys for it may come later than the record. Anybody may send such: the oldest make room.
-void Negotiation::hold(Slice&& record) {
+void Negotiation::hold(const Slice& record) {
   if (record.size() > kHeldBytesMost) return;
   held_bytes_ += record.size();
-  held_.push_back(std::move(record));
+  held_.push_back(pool_.allocate(0, record.size(), 0));  // the block that it came in may be much larger
+  std::ranges::copy(record.bytes(), held_.back().edit().begin());
   while (held_.size() > kHeldMost || held_bytes_ > kHeldBytesMost) {
     held_bytes_ -= held_.front().size();
     held_.erase(held_.begin());

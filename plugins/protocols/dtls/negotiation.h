@@ -23,11 +23,11 @@ class Negotiation {
 
   /// `settings` outlive it.
   Negotiation(LayerHost& host, const tls::Settings& settings, std::shared_ptr<tls::Credentials> credentials)
-      : handshake_(host, settings, std::move(credentials)) {}
+      : pool_(host.executor().pool()), handshake_(host, settings, std::move(credentials)) {}
   /// Begins. `hello`: of the client, when this is the server.
   Result<void> begin(const OpenArgs& args, const FirstHello* hello);
   /// Takes a record, with its header. An Error: the handshake has failed, and flight() has what the peer shall hear.
-  Result<Heard> take(const RecordHeader& header, Slice&& record);
+  Result<Heard> take(const RecordHeader& header, const Slice& record);
   /// The application is asked about the peer: what comes meanwhile waits, but for alerts.
   void pause() noexcept { paused_ = true; }
   /// It has answered: what waited is taken, and what we would have said is in flight().
@@ -42,7 +42,7 @@ class Negotiation {
   bool has_news() noexcept { return std::exchange(news_, false); }
   const Flight& flight() const noexcept { return flight_; }
   Flight take_flight() noexcept { return std::move(flight_); }
-  /// What came for after the handshake, in the order in which it came.
+  /// What came for after the handshake, in the order in which it came; nobody shares it.
   std::vector<Slice> take_early() noexcept { return std::move(held_); }
   tls::Handshake& handshake() noexcept { return handshake_; }
   /// The last message of the peer in clear.
@@ -54,12 +54,13 @@ class Negotiation {
   static constexpr std::size_t kFinishedMost = 64;     // bytes of a record with the Finished message
   static constexpr std::size_t kFinishedTries = 4096;  // how many of them the library is given
   Result<void> deliver();
-  void hold(Slice&& record);
+  void hold(const Slice& record);
   Result<void> feed(ContentType type, std::span<const std::byte> content);
   Result<void> feed_protected(const Slice& record);
   Result<void> feed_held();
   void collect();
 
+  BlockPool& pool_;
   tls::Handshake handshake_;
   Reassembly reassembly_;
   Flight flight_;
