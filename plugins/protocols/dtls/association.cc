@@ -59,15 +59,13 @@ void Association::open(const OpenArgs& args, const FirstHello* hello, std::size_
 }
 
 void Association::take(Chunk&& chunk) noexcept {
-  Slice datagram = std::move(chunk.data);
+  Slice rest = std::move(chunk.data);
   ecn_ = chunk.ecn;
-  while (const auto header = RecordHeader::read(datagram.bytes())) {
-    if (is_over()) return;
+  while (!is_over()) {
+    const auto header = RecordHeader::read(rest.bytes());
+    if (!header) return;
     const auto size = static_cast<std::uint32_t>(kRecordHeader + header->length);
-    const bool last = size == datagram.size();
-    Slice record = last ? std::move(datagram) : datagram.split_front(size);
-    take_record(*header, std::move(record));
-    if (last) return;
+    take_record(*header, size == rest.size() ? std::exchange(rest, Slice()) : rest.split_front(size));
   }
 }
 
