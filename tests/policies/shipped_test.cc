@@ -114,7 +114,8 @@ TEST(ShippedPolicies, NoneIsForgottenHere) {
   }
   std::ranges::sort(files);
   EXPECT_EQ(files, (std::vector<std::string>{"bulk", "datagram", "default", "interactive", "messages", "paranoid",
-                                             "proxy", "quic-or-tls", "resilient", "roaming", "sctp-or-tcp", "secure"}));
+                                             "proxy", "quic-or-tls", "resilient", "roaming", "sctp-or-tcp", "secure",
+                                             "secure-messages"}));
 }
 
 // RACE-96: security protocols are equal only where the policy says so, and why. QUIC-1, QUIC-4
@@ -144,12 +145,26 @@ TEST(ShippedPolicies, SctpOrTcp) {
   EXPECT_TRUE(equivalent(profile.stacks[0]->traits, profile.stacks[1]->traits, profile.policy.requirements, false));
 }
 
+// RACE-96, QUIC-3: messages that are secured, by DTLS 1.2, and nothing beside them that is not.
+TEST(ShippedPolicies, SecureMessages) {
+  if (!built("sctp") || !built("dtls")) GTEST_SKIP() << "needs the plugins sctp and dtls";
+  const auto framework = load({"secure-messages"});
+  ASSERT_TRUE(framework) << framework.error().detail;
+  const auto profiles = (*framework)->core().profiles();
+  const Profile& profile = *profiles.at(0);
+  ASSERT_EQ(profile.stacks.size(), 1u);
+  EXPECT_EQ(profile.stacks[0]->text, "sctp/dtls/udp");
+  EXPECT_TRUE(profile.stacks[0]->traits.have.contains(kSecrecy | FeatureSet{Feature::boundaries}));
+  EXPECT_EQ(profile.stacks[0]->traits.security, (SecurityProfile{"dtls", 0x0303, "webpki"}));
+}
+
 TEST(ShippedPolicies, LoadTogether) {
   std::vector<std::string> names = {"default", "interactive", "bulk", "datagram", "messages", "proxy", "roaming"};
   if (built("tls")) names.insert(names.end(), {"paranoid", "secure"});
   if (built("tcpls")) names.push_back("resilient");
   if (built("tls") && built("quic")) names.push_back("quic-or-tls");
   if (built("sctp")) names.push_back("sctp-or-tcp");
+  if (built("sctp") && built("dtls")) names.push_back("secure-messages");
   const auto framework = load(names);
   ASSERT_TRUE(framework) << framework.error().detail;
   EXPECT_EQ((*framework)->profiles(), names);

@@ -7,6 +7,7 @@
 
 #include "crc32c.h"
 #include "sctp_acceptor.h"
+#include "trellis/lowers.h"
 
 namespace trellis::sctp {
 namespace {
@@ -95,11 +96,22 @@ Result<void> SctpInstance::dial(const OpenArgs& args) {
   }
   key_ = Library::of_process().new_key();
   Library::of_process().enroll(key_, *this);
+  Settings own = settings_;
+  own.packet = packet_bytes();
   const std::uint16_t port = settings_.port != 0 ? settings_.port : args.route.remote.port;
-  auto dialed = Association::dial(settings_, key_, port);
+  auto dialed = Association::dial(own, key_, port);
   if (!dialed) return fail(std::move(dialed));
   association_ = std::move(*dialed);
   return {};
+}
+
+// Less than the option says where a layer below takes no more in one piece: of one that seals packets it is its due.
+std::uint32_t SctpInstance::packet_bytes() noexcept {
+  constexpr std::uint64_t kLeast = 512;
+  const auto below = host_.lowers().ask(lower_, kSingularTransmissionMsgMaxLen.name);
+  const auto* const most = below ? std::get_if<std::uint64_t>(&*below) : nullptr;
+  if (most == nullptr) return settings_.packet;
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(settings_.packet, std::max(*most, kLeast)));
 }
 
 void SctpInstance::established(const sctp_assoc_change& change) noexcept {

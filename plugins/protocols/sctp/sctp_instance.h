@@ -61,6 +61,7 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   bool lives() const noexcept { return stage_ == Stage::open || stage_ == Stage::closing; }
 
   // Life and end
+  std::uint32_t packet_bytes() noexcept;
   Result<void> dial(const OpenArgs& args);
   void drain() noexcept;
   void notified(std::span<const std::byte> bytes) noexcept;

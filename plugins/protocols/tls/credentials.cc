@@ -1,5 +1,6 @@
 #include "credentials.h"
 
+#include <botan/mac.h>
 #include <botan/pkcs8.h>
 #include <botan/pkix_types.h>
 #include <botan/x509_key.h>
@@ -146,6 +147,15 @@ std::shared_ptr<Botan::Private_Key> Credentials::private_key_for(const Botan::Pu
     if (own.public_key->subject_public_key() == key.subject_public_key()) return own.key;
   }
   return nullptr;
+}
+
+// One that the servers of a fleet share, as they do their tickets, and that tells nothing of the tickets' key.
+Botan::secure_vector<std::uint8_t> Credentials::dtls_cookie_secret() {
+  if (!settings_.datagrams || !server_) return {};
+  const auto mac = Botan::MessageAuthenticationCode::create_or_throw("HMAC(SHA-256)");
+  mac->set_key(settings_.ticket_key);
+  mac->update("dtls cookies");
+  return mac->final();
 }
 
 std::vector<Botan::TLS::ExternalPSK> Credentials::find_preshared_keys(std::string_view, Botan::TLS::Connection_Side,

@@ -54,6 +54,7 @@ class Credentials final : public Botan::Credentials_Manager {
                                                       const std::string& type, const std::string& context) override;
   std::shared_ptr<Botan::Private_Key> private_key_for(const Botan::Public_Key& key, const std::string& type,
                                                       const std::string& context) override;
+  Botan::secure_vector<std::uint8_t> dtls_cookie_secret() override;
   std::vector<Botan::TLS::ExternalPSK> find_preshared_keys(std::string_view host, Botan::TLS::Connection_Side side,
                                                            const std::vector<std::string>& identities,
                                                            const std::optional<std::string>& hash) override;

@@ -6,6 +6,7 @@
 #include <botan/tls_client.h>
 #include <botan/tls_exceptn.h>
 #include <botan/tls_messages.h>
+#include <botan/tls_messages_12.h>
 #include <botan/tls_messages_13.h>
 #include <botan/tls_server.h>
 #include <botan/tls_session.h>
@@ -99,7 +100,8 @@ Handshake::Handshake(LayerHost& host, const Settings& settings, std::shared_ptr<
       random_(host.executor()) {}
 Handshake::~Handshake() = default;
 
-Result<void> Handshake::begin(const OpenArgs& args) try {
+Result<void> Handshake::begin(const OpenArgs& args, std::string client_address) try {
+  client_address_ = std::move(client_address);
   server_ = args.passive;
   alpn_.assign(args.alpn.begin(), args.alpn.end());
   if (alpn_.empty()) alpn_ = settings_.alpn;
@@ -112,8 +114,8 @@ Result<void> Handshake::begin(const OpenArgs& args) try {
     std::shared_ptr<Botan::TLS::Session_Manager> sessions =
         std::make_shared<SealedSessions>(credentials_->ticket_seal(), random);
     if (settings_.tickets == 0) sessions = std::make_shared<Botan::TLS::Session_Manager_Noop>();
-    channel_ = std::make_unique<Botan::TLS::Server>(self, sessions, credentials_, credentials_->policy(), random, false,
-                                                    std::size_t{0});
+    channel_ = std::make_unique<Botan::TLS::Server>(self, sessions, credentials_, credentials_->policy(), random,
+                                                    settings_.datagrams, std::size_t{0});
     return {};
   }
   std::shared_ptr<Botan::TLS::Session_Manager> sessions = std::make_shared<Botan::TLS::Session_Manager_Noop>();
@@ -123,9 +125,11 @@ Result<void> Handshake::begin(const OpenArgs& args) try {
     store_ = std::make_shared<TicketStore>(host_.state(), std::move(detail), random);
     sessions = store_;
   }
+  const auto version =
+      settings_.datagrams ? Botan::TLS::Protocol_Version::DTLS_V12 : Botan::TLS::Protocol_Version::TLS_V13;
   channel_ = std::make_unique<Botan::TLS::Client>(self, sessions, credentials_, credentials_->policy(), random,
-                                                  Botan::TLS::Server_Information(peer_name_, args.remote.port),
-                                                  Botan::TLS::Protocol_Version::TLS_V13, alpn_, std::size_t{0});
+                                                  Botan::TLS::Server_Information(peer_name_, args.remote.port), version,
+                                                  alpn_, std::size_t{0});
   const bool goes_on =
       store_ != nullptr && !store_->peer().empty();  // where an earlier one ended: no certificate comes
   if (!goes_on) prepare_curve(host_.executor());
@@ -141,7 +145,7 @@ Result<void> Handshake::feed(std::span<const std::uint8_t> record) noexcept {
   if (auto done = run(record); !done) return done;
   if (was_complete || !complete()) return {};
   agreed_.alpn = channel_->application_protocol();
-  if (server_) tickets_sent_ = count_records(std::span(output_).subspan(before));
+  if (server_ && !settings_.datagrams) tickets_sent_ = count_records(std::span(output_).subspan(before));
   return {};
 }
 
@@ -195,9 +199,14 @@ Result<void> Handshake::tickets(Slice&& payload) noexcept {
   return done;
 }
 
+void Handshake::repeat() noexcept try { channel_->timeout_check(); } catch (const std::exception&) {
+  output_.clear();  // nothing that could be said again
+}
+
 // What we would say next is protected by the first secret that has not been used for sending yet.
 void Handshake::refuse() noexcept {
   output_.clear();
+  if (settings_.datagrams) return;  // in clear, by whoever numbers the records
   const Secret& secret = server_ ? server_secret_ : client_handshake_;
   auto made = TrafficSecret::make(suite_, std::as_bytes(std::span(secret)));
   if (!made) return;
@@ -335,6 +344,8 @@ void Handshake::tls_examine_extensions(const Botan::TLS::Extensions& extensions,
 void Handshake::tls_inspect_handshake_msg(const Botan::TLS::Handshake_Message& message) {
   const auto* const hello = dynamic_cast<const Botan::TLS::Server_Hello*>(&message);
   if (hello != nullptr) suite_ = static_cast<CipherSuite>(hello->ciphersuite());
+  const auto* const old = dynamic_cast<const Botan::TLS::Server_Hello_12*>(&message);
+  if (old != nullptr) master_secret_.server_random = old->random();
   const auto* const shown = dynamic_cast<const Botan::TLS::Certificate_13*>(&message);
   if (shown == nullptr || !shown->has_certificate_chain()) return;
   auto chain = shown->cert_chain();
@@ -347,6 +358,10 @@ void Handshake::tls_ssl_key_log_data(std::string_view label, std::span<const std
   if (label == "CLIENT_TRAFFIC_SECRET_0") client_secret_.assign(secret.begin(), secret.end());
   if (label == "SERVER_TRAFFIC_SECRET_0") server_secret_.assign(secret.begin(), secret.end());
   if (label == "CLIENT_HANDSHAKE_TRAFFIC_SECRET") client_handshake_.assign(secret.begin(), secret.end());
+  if (label == "CLIENT_RANDOM") {
+    master_secret_.secret.assign(secret.begin(), secret.end());
+    master_secret_.client_random.assign(client_random.begin(), client_random.end());
+  }
   if (settings_.key_log) security::log_key(label, client_random, secret);
 }
 

@@ -31,6 +31,12 @@ struct Agreed {
   bool resumed = false;
 };
 
+/// What the keys of a DTLS 1.2 association come from (RFC 5246 section 6.3). Wiped when they go, never printed.
+struct MasterSecret {
+  Botan::secure_vector<std::uint8_t> secret;
+  std::vector<std::uint8_t> client_random, server_random;
+};
+
 /// Extensions of a protocol that stands on this handshake (TCPLS). What is wrong is thrown as a TLS_Exception of Botan.
 class HandshakeExtras {
  public:
@@ -50,8 +56,9 @@ class Handshake final : private Botan::TLS::Callbacks {
             HandshakeExtras* extras = nullptr);
   ~Handshake() override;
 
-  /// Makes the channel; a client's first flight is in output() then.
-  Result<void> begin(const OpenArgs& args);
+  /// Makes the channel; a client's first flight is in output() then. `client_address`: what the cookies of a DTLS
+  /// server are bound to.
+  Result<void> begin(const OpenArgs& args, std::string client_address = {});
   /// Takes one whole record. An Error: it has failed, and what the peer shall hear of it is in output().
   Result<void> feed(std::span<const std::uint8_t> record) noexcept;
   bool complete() const { return channel_->is_handshake_complete(); }
@@ -80,6 +87,12 @@ class Handshake final : private Botan::TLS::Callbacks {
   /// What a handshake record of the server held behind the handshake: tickets.
   Result<void> tickets(Slice&& payload) noexcept;
 
+  // With datagrams:
+  /// Puts our last flight in output() once more, with records of new numbers.
+  void repeat() noexcept;
+  /// After the handshake.
+  const MasterSecret& master_secret() const noexcept { return master_secret_; }
+
   // After a handshake of TLS 1.2, whose records the channel makes:
   Result<void> send(std::span<const std::uint8_t> data) noexcept;
   void close() noexcept;
@@ -103,6 +116,7 @@ class Handshake final : private Botan::TLS::Callbacks {
   std::vector<std::uint8_t> tls_sign_message(const Botan::Private_Key& key, Botan::RandomNumberGenerator& random,
                                              std::string_view padding, Botan::Signature_Format format,
                                              const std::vector<std::uint8_t>& message) override;
+  std::string tls_peer_network_identity() override { return client_address_; }
   std::string tls_server_choose_app_protocol(const std::vector<std::string>& offered) override;
   std::chrono::system_clock::time_point tls_current_timestamp() override;
   void tls_modify_extensions(Botan::TLS::Extensions& extensions, Botan::TLS::Connection_Side side,
@@ -129,9 +143,10 @@ class Handshake final : private Botan::TLS::Callbacks {
   std::unique_ptr<RecordSealer> to_channel_;  // seals a client's tickets again for the channel
   std::vector<std::uint8_t> output_, received_;
   std::vector<std::string> alpn_;
-  std::string peer_name_;
+  std::string peer_name_, client_address_;
   std::vector<Botan::X509_Certificate> peer_certificates_;  // good or bad
   std::optional<Error> refusal_, alert_;
+  mutable MasterSecret master_secret_;
   mutable Secret client_handshake_, client_secret_, server_secret_;
   Agreed agreed_;
   CipherSuite suite_{};  // known before the rest

@@ -8,12 +8,13 @@ namespace {
 using Botan::TLS::Certificate_Type;
 using Botan::TLS::Group_Params;
 
-Algorithms with_defaults(Algorithms algorithms) {
+Algorithms with_defaults(Algorithms algorithms, bool datagrams) {
   if (algorithms.ciphers.empty()) algorithms.ciphers = {"AES-128/GCM", "AES-256/GCM", "ChaCha20Poly1305"};
   if (algorithms.groups.empty()) {
     algorithms.groups = {Group_Params::HYBRID_X25519_ML_KEM_768, Group_Params::X25519, Group_Params::SECP256R1,
                          Group_Params::SECP384R1};
   }
+  if (datagrams) std::erase_if(algorithms.groups, [](Group_Params g) { return g.is_pqc_hybrid(); });  // TLS 1.3 alone
   return algorithms;
 }
 
@@ -21,7 +22,7 @@ Algorithms with_defaults(Algorithms algorithms) {
 
 TlsPolicy::TlsPolicy(const Settings& settings, Algorithms algorithms, std::uint16_t version_floor, bool server)
     : settings_(settings),
-      algorithms_(with_defaults(std::move(algorithms))),
+      algorithms_(with_defaults(std::move(algorithms), settings.datagrams)),
       types_({settings.raw_public_keys ? Certificate_Type::RawPublicKey : Certificate_Type::X509}),
       version_floor_(version_floor),
       server_(server) {}
@@ -38,6 +39,18 @@ std::vector<Group_Params> TlsPolicy::key_exchange_groups_to_offer() const {
 
 std::vector<Botan::TLS::Signature_Scheme> TlsPolicy::allowed_signature_schemes() const {
   return algorithms_.signatures.empty() ? Policy::allowed_signature_schemes() : algorithms_.signatures;
+}
+
+std::vector<std::string> TlsPolicy::allowed_macs() const {
+  return settings_.datagrams ? std::vector<std::string>{"AEAD"} : Policy::allowed_macs();
+}
+
+std::vector<std::string> TlsPolicy::allowed_key_exchange_methods() const {
+  return settings_.datagrams ? std::vector<std::string>{"ECDH"} : Policy::allowed_key_exchange_methods();
+}
+
+bool TlsPolicy::require_extended_master_secret() const {
+  return settings_.datagrams || Policy::require_extended_master_secret();
 }
 
 bool TlsPolicy::request_client_certificate_authentication() const {

@@ -2,6 +2,7 @@
 #pragma once
 #include <botan/tls_policy.h>
 
+#include "record/record.h"
 #include "tls_settings.h"
 
 namespace trellis::tls {
@@ -12,9 +13,16 @@ class TlsPolicy final : public Botan::TLS::Policy {
   /// `settings` outlive it.
   TlsPolicy(const Settings& settings, Algorithms algorithms, std::uint16_t version_floor, bool server);
 
-  bool allow_tls12() const override { return version_floor_ <= 0x0303; }
-  bool allow_tls13() const override { return true; }
-  bool allow_dtls12() const override { return false; }
+  bool allow_tls12() const override { return !settings_.datagrams && version_floor_ <= 0x0303; }
+  bool allow_tls13() const override { return !settings_.datagrams; }
+  bool allow_dtls12() const override { return settings_.datagrams; }
+  // What TLS 1.3 has anyway, datagrams get by choice: AEADs, ephemeral keys, a master secret of the whole handshake.
+  std::vector<std::string> allowed_macs() const override;
+  std::vector<std::string> allowed_key_exchange_methods() const override;
+  bool require_extended_master_secret() const override;
+  std::size_t dtls_initial_timeout() const override { return 0; }  // the loop's clock decides when
+  std::size_t dtls_maximum_timeout() const override { return 0; }
+  std::size_t dtls_default_mtu() const override { return kLargestMessage; }  // whoever sends its records cuts them
   bool allow_ssl_key_log_file() const override { return true; }  // the way to the traffic secrets, not to a file
   std::vector<std::string> allowed_ciphers() const override { return algorithms_.ciphers; }
   std::vector<Botan::TLS::Group_Params> key_exchange_groups() const override { return algorithms_.groups; }
@@ -38,6 +46,7 @@ class TlsPolicy final : public Botan::TLS::Policy {
   bool reuse_session_tickets() const override { return false; }
 
  private:
+  static constexpr std::size_t kLargestMessage = kPlaintextMax + 13;  // one record with its header
   const Settings& settings_;
   Algorithms algorithms_;
   std::vector<Botan::TLS::Certificate_Type> types_;

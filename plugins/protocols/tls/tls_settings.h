@@ -30,6 +30,7 @@ struct Settings : security::CredentialSettings {
   std::uint16_t version_floor = 0x0304;
   std::uint64_t records_per_key = 0;
   std::size_t window = 0;
+  bool datagrams = false;  ///< DTLS 1.2 in place of TLS
 
   /// Reads the options. Errors: configuration, with the option's name and what is wrong with its value or file.
   static Result<Settings> from(const Options& options);

@@ -1,0 +1,127 @@
+#include "dtls_trunk.h"
+
+#include <algorithm>
+
+#include "cookies.h"
+#include "dtls_error.h"
+
+namespace trellis::dtls {
+namespace {
+
+constexpr std::size_t kTrunkWindow = 16 << 20;  // bytes of datagrams of all peers: all is read in its turn
+
+}  // namespace
+
+void DtlsTrunk::open(const OpenArgs& args) noexcept {
+  auto credentials = shared_.credentials_of(host_.security(), true);
+  if (!credentials) return host_.failed(std::move(credentials.error()));
+  credentials_ = std::move(*credentials);
+  args_ = &args;
+  datagram_most_ = Association::datagram_most(args.route.path);
+  lower_.grant_to(kTrunkWindow);
+  upper_.grant_to(kTrunkWindow);
+  host_.ready();
+}
+
+void DtlsTrunk::on_up(LowerPort from, Batch& batch) noexcept {
+  while (!batch.empty()) take(batch.pop());
+  sweep();
+  from.grant_to(kTrunkWindow);
+  if (from.finished()) upper_.finish();
+}
+
+void DtlsTrunk::take(Chunk&& chunk) noexcept {
+  if (!chunk.info) return;
+  const Flow flow = Flow::of(*chunk.info.get());
+  const auto found = peers_.find(flow);
+  Peer* const known = found == peers_.end() ? nullptr : found->second.get();
+  if (is_client_hello(chunk.data.bytes())) return take_hello(std::move(chunk), flow, known);
+  if (known != nullptr) known->association.take(std::move(chunk));
+}
+
+void DtlsTrunk::take_hello(Chunk&& chunk, const Flow& flow, Peer* known) noexcept {
+  Executor& executor = host_.executor();
+  auto judged = judge_stranger(chunk.data.bytes(), flow.remote, executor.wall_clock(), *credentials_, executor.pool());
+  if (judged.hello) {
+    if (known != nullptr && known->association.began_with(*judged.hello))
+      return known->association.take(std::move(chunk));
+    if (known != nullptr) {
+      known->association.close(true);
+      replaced_.push_back(std::move(peers_.extract(flow).mapped()));
+    }
+    return admit(flow, *judged.hello);
+  }
+  if (judged.reply.size() > 0 && lower_.credit() > 0)
+    lower_.push(Chunk{.data = std::move(judged.reply), .info = flow.as_info(), .end_of_message = true});
+}
+
+void DtlsTrunk::admit(const Flow& flow, const FirstHello& hello) noexcept {
+  if (peers_.size() >= shared_.settings.peers) return;
+  Peer& peer = *peers_.emplace(flow, std::make_unique<Peer>(*this, flow)).first->second;
+  peer.association.open({.remote = peer.remote, .route = args_->route, .alpn = args_->alpn, .passive = true}, &hello,
+                        datagram_most_);
+}
+
+// The layer above keeps the addresses that came along, and sends back to them.
+void DtlsTrunk::arrived(Association& from, Slice&& content, std::uint8_t ecn) noexcept {
+  if (upper_.credit() == 0) return;
+  upper_.push(Chunk{.data = std::move(content), .info = from.to(), .ecn = ecn, .end_of_message = true});
+}
+
+void DtlsTrunk::on_down(UpperPort from, Batch& batch) noexcept {
+  while (!batch.empty() && lower_.credit() > 0) {
+    Chunk chunk = batch.pop();
+    if (!chunk.info) continue;
+    const auto found = peers_.find(Flow::of(*chunk.info.get()));
+    if (found == peers_.end() || !found->second->association.is_open()) continue;  // lost, as datagrams may be
+    if (chunk.data.size() <= kFragmentMost) found->second->association.send(std::move(chunk));
+  }
+  sweep();
+  if (batch.empty()) from.grant_to(kTrunkWindow);
+}
+
+// ---- time
+
+void DtlsTrunk::deadline(Association& of, TimePoint at) noexcept {
+  const auto found = peers_.find(Flow::of(*of.to().get()));
+  if (found == peers_.end() || &found->second->association != &of) return;
+  found->second->deadline = at;
+  if (at >= next_deadline_) return;
+  next_deadline_ = at;
+  host_.deadline(at);
+}
+
+void DtlsTrunk::on_deadline() noexcept {
+  const TimePoint now = host_.executor().now();
+  next_deadline_ = TimePoint::max();
+  for (const auto& [flow, peer] : peers_) {
+    if (peer->deadline <= now) peer->association.on_deadline();
+  }
+  sweep();
+  for (const auto& [flow, peer] : peers_) next_deadline_ = std::min(next_deadline_, peer->deadline);
+  host_.deadline(next_deadline_);
+}
+
+void DtlsTrunk::on_wake() noexcept {
+  for (const auto& [flow, peer] : peers_) peer->association.on_wake();
+  sweep();
+}
+
+// ---- the end
+
+void DtlsTrunk::ended(Association&, std::optional<Error> why) noexcept {
+  if (why) host_.log(Severity::trace, why->detail);
+  some_ended_ = true;
+}
+
+void DtlsTrunk::sweep() noexcept {
+  replaced_.clear();
+  if (!std::exchange(some_ended_, false)) return;
+  std::erase_if(peers_, [](const auto& entry) { return entry.second->association.is_over(); });
+}
+
+void DtlsTrunk::close() noexcept {
+  for (const auto& [flow, peer] : peers_) peer->association.close(false);
+}
+
+}  // namespace trellis::dtls
