@@ -89,6 +89,7 @@ std::vector<Row> all_rows() {
           quic_slow_reader(),
           sctp_bulk_cpu(),
           sctp_bulk_rate(),
+          sctp_bulk_threaded(),
           sctp_setup(),
           sctp_streams(),
           paths_listed(),

@@ -50,6 +50,7 @@ Row quic_idle_memory();
 Row quic_slow_reader();
 Row sctp_bulk_cpu();
 Row sctp_bulk_rate();
+Row sctp_bulk_threaded();
 Row sctp_setup();
 Row sctp_streams();
 Row paths_listed();

@@ -14,6 +14,7 @@
 #include "ours.h"
 #include "raw_sockets.h"
 #include "rows.h"
+#include "threaded_sctp.h"
 #include "transfer.h"
 
 namespace trellis::bench {
@@ -126,6 +127,8 @@ Used send_ours(std::uint16_t port) {
 Transfer ours() { return transfer(kTotal, receive_ours, send_ours); }
 Transfer bare() { return transfer(kTotal, receive_bare, send_bare); }
 
+constexpr std::size_t kThreadedTotal = kTotal / 4;  // it is so much slower
+
 }  // namespace sctp_bulk_row
 
 Row sctp_bulk_cpu() {
@@ -148,6 +151,17 @@ Row sctp_bulk_rate() {
           .target = 0.95,
           .ours = [] { return ours().gibibytes_per_second; },
           .baseline = [] { return bare().gibibytes_per_second; }};
+}
+
+Row sctp_bulk_threaded() {
+  using namespace sctp_bulk_row;
+  return {.name = "sctp-bulk-threaded",
+          .about = "throughput of the same transfer; baseline: usrsctp with threads, as its own test tool has it",
+          .unit = "GiB/s",
+          .better = Better::higher,
+          .target = 5,
+          .ours = [] { return ours().gibibytes_per_second; },
+          .baseline = [] { return threaded_sctp(kThreadedTotal, kMessage).gibibytes_per_second; }};
 }
 
 }  // namespace trellis::bench
