@@ -90,6 +90,7 @@ std::vector<Row> all_rows() {
           sctp_bulk_cpu(),
           sctp_bulk_rate(),
           sctp_bulk_threaded(),
+          sctp_path(),
           sctp_setup(),
           sctp_streams(),
           paths_listed(),

@@ -51,6 +51,7 @@ Row quic_slow_reader();
 Row sctp_bulk_cpu();
 Row sctp_bulk_rate();
 Row sctp_bulk_threaded();
+Row sctp_path();
 Row sctp_setup();
 Row sctp_streams();
 Row paths_listed();
