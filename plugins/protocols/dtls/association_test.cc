@@ -74,6 +74,18 @@ TEST_F(Pair, ACookieIsForItsAddressAndItsTime) {
   EXPECT_FALSE(judge(hello).hello);
 }
 
+// The bytes of an IPv4 address are those of an IPv6 address too.
+TEST_F(Pair, ACookieIsForItsFamily) {
+  Address from{.family = Address::Family::ipv4, .port = 7, .ip = {0x20, 0x01, 0x0d, 0xb8}};
+  client.open();
+  const auto asked = judge(client.take().at(0), from);
+  client.feed(asked.reply.bytes());
+  const auto hello = client.take().at(0);
+  EXPECT_TRUE(judge(hello, from).hello);
+  from.family = Address::Family::ipv6;
+  EXPECT_FALSE(judge(hello, from).hello);
+}
+
 TEST_F(Pair, ACookieIsForItsHello) {
   auto hello = second_hello();
   hello[kRecordHeader + kMessageHeader + 10] ^= std::byte{1};  // in the random value
