@@ -116,7 +116,7 @@ void Association::become_open() noexcept {
   for (Slice& record : early) {
     const auto header = RecordHeader::read(record.bytes());
     if (header->type == ContentType::handshake) continue;  // the library has read it
-    if (!is_over()) take_protected(*header, std::move(record));
+    if (!is_over()) take_record(*header, std::move(record));
   }
 }
 

@@ -166,6 +166,39 @@ TEST_F(Pair, DataBeforeTheFinishedMessage) {
   EXPECT_EQ(client.received, std::vector<std::string>{"early"});
 }
 
+// What waited for the keys is judged as what comes later: of another epoch there is nothing to open.
+TEST_F(Pair, EarlyRecordsOfAnotherEpoch) {
+  const auto judged = judge(second_hello());
+  server.open(&*judged.hello);
+  for (const auto& datagram : server.take()) client.feed(datagram);
+  std::vector<std::byte> record(kRecordHeader + 40);
+  RecordHeader{.type = ContentType::application_data, .number = 2 * kFirstSealed, .length = 40}.write(
+      std::span(record).first<kRecordHeader>());
+  client.feed(record);
+  converse();
+  ASSERT_TRUE(client.is_open);
+  client.feed(record);
+  EXPECT_EQ(client.association->forged(), 0u);
+}
+
+// Each cookie makes the library remember one more hello.
+TEST_F(Pair, AServerThatAsksForCookiesForEver) {
+  client.open();
+  const auto judged = judge(client.take().at(0));
+  std::vector<std::byte> ask(judged.reply.bytes().begin(), judged.reply.bytes().end());
+  int hellos = 0;
+  for (std::uint16_t i = 0; i < 100 && !client.is_over; ++i) {
+    auto header = *MessageHeader::read(std::span(ask).subspan(kRecordHeader));
+    header.sequence = i;
+    header.write(std::span(ask).subspan<kRecordHeader, kMessageHeader>());
+    client.feed(ask);
+    if (!client.is_over) hellos += static_cast<int>(client.take().size());
+  }
+  ASSERT_TRUE(client.is_over) << hellos;
+  EXPECT_EQ(client.error->reason, Reason::protocol_violation);
+  EXPECT_EQ(hellos, 8);
+}
+
 TEST_F(Pair, CloseNotifyIsAnswered) {
   meet();
   client.association->close(false);
