@@ -79,6 +79,7 @@ class Association {
   void answer_repetition() noexcept;
   void say_alert(tls::AlertDescription alert) noexcept;
   void set_deadline() noexcept;
+  bool lets_idle_go() const noexcept { return server_ && shared_.settings.idle > Duration::zero(); }
   void push(Slice&& record, MessageRef info, const Chunk* like = nullptr) noexcept;
   void withdraw() noexcept;
   void finish(std::optional<Error> why) noexcept;

@@ -231,6 +231,23 @@ TEST_F(Pair, AnIdlePeerIsLetGo) {
   EXPECT_EQ(server.take().size(), 1u) << "it says goodbye";
 }
 
+// A deadline of the handshake may still be told when that is over.
+TEST_F(Pair, WhereNobodyIsIdleALateDeadlineEndsNothing) {
+  const auto patient = test_shared({{"peer-idle-ms", std::int64_t{0}}});
+  End other(*patient);
+  const auto judged = judge(second_hello());
+  other.open(&*judged.hello);
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (const auto& datagram : other.take()) client.feed(datagram), moved = true;
+    for (const auto& datagram : client.take()) other.feed(datagram), moved = true;
+  }
+  ASSERT_TRUE(other.is_open);
+  EXPECT_EQ(other.at, TimePoint::max());
+  other.association->on_deadline();
+  EXPECT_FALSE(other.is_over);
+}
+
 TEST(DtlsSettings, WhatTls13AloneHasIsRefused) {
   const auto refused = [](std::map<std::string, OptionValue> options) {
     const auto made = Settings::from(tls::Given(std::move(options), dtls_options()));
