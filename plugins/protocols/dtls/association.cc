@@ -299,6 +299,13 @@ void Association::close(bool abort) noexcept {
   withdraw();
 }
 
+// An alert in clear would end the handshake of the other one; one that is sealed only who holds this one's keys hears.
+void Association::replaced() noexcept {
+  if (is_open()) return close(true);
+  stage_ = Stage::over;
+  withdraw();
+}
+
 void Association::finish(std::optional<Error> why) noexcept {
   if (is_over()) return;
   stage_ = Stage::over;

@@ -49,6 +49,8 @@ class Association {
   void on_wake() noexcept;
   /// Says goodbye. Nothing is called after this.
   void close(bool abort) noexcept;
+  /// Gives way to another one with the same addresses. Nothing is called after this.
+  void replaced() noexcept;
 
   bool is_open() const noexcept { return stage_ == Stage::open; }
   bool is_over() const noexcept { return stage_ == Stage::over; }

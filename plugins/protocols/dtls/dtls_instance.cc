@@ -132,7 +132,7 @@ void DtlsInstance::close(const CloseArgs& args) noexcept {
 
 void DtlsInstance::replaced() noexcept {
   if (over_) return;
-  association_.close(true);
+  association_.replaced();
   ended(association_, make_error(Reason::reset, Code::truncated, "the peer has begun anew"));
 }
 

@@ -46,7 +46,7 @@ void DtlsTrunk::take_hello(Chunk&& chunk, const Flow& flow, Peer* known) noexcep
     if (known != nullptr && known->association.began_with(*judged.hello))
       return known->association.take(std::move(chunk));
     if (known != nullptr) {
-      known->association.close(true);
+      known->association.replaced();
       replaced_.push_back(std::move(peers_.extract(flow).mapped()));
     }
     return admit(flow, *judged.hello);

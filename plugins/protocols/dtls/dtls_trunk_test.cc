@@ -103,5 +103,25 @@ TEST_F(TrunkTest, ANewAssociationHearsNothingOfTheOldOne) {
   EXPECT_EQ(second.received, std::vector<std::string>{"for the second"});
 }
 
+// An alert in clear would end the handshake of the new one: both have the same addresses.
+TEST_F(TrunkTest, AClientThatBeginsAnewInTheHandshake) {
+  first.open();
+  Batch hello;
+  for (int i = 0; i < 2; ++i) {  // without the cookie, and with it
+    for (const auto& datagram : first.take()) {
+      Slice slice = pool.allocate(0, static_cast<std::uint32_t>(datagram.size()), 0);
+      std::ranges::copy(datagram, slice.edit().begin());
+      hello.add(Chunk{.data = std::move(slice), .info = flow.as_info()});
+    }
+    trunk.on_up(LowerPort(below), hello);
+    if (i == 0) first.feed(below.down.batch.pop().data.bytes());
+  }
+  ASSERT_FALSE(below.down.batch.empty());
+  while (!below.down.batch.empty()) below.down.batch.pop();
+  second.open();
+  converse(second);
+  EXPECT_TRUE(second.is_open) << (second.error ? second.error->detail : "it waits");
+}
+
 }  // namespace
 }  // namespace trellis::dtls
