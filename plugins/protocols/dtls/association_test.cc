@@ -260,5 +260,19 @@ TEST(DtlsSettings, WhatTls13AloneHasIsRefused) {
   EXPECT_EQ(refused({{"groups", std::string_view("X25519MLKEM768 x25519")}}), "accepted");
 }
 
+// What the application asks for is never widened: the library would negotiate without a list.
+TEST(DtlsSettings, GroupsOfTheApplicationThatTls13AloneHas) {
+  const auto shared = test_shared();
+  Security security;
+  security.groups = {"X25519MLKEM768"};
+  for (const bool server : {false, true}) {
+    const auto made = shared->credentials_of(security, server);
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().reason, Reason::configuration);
+  }
+  security.groups.push_back("x25519");
+  EXPECT_TRUE(shared->credentials_of(security, false));
+}
+
 }  // namespace
 }  // namespace trellis::dtls
