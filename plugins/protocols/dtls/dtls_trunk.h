@@ -1,6 +1,6 @@
 // dtls_trunk.h: the associations of all peers of a layer above that tells them apart by itself, as sctp does
-// (RFC 8261). It gives and gets datagrams with addresses, as from an unconnected UDP socket, and with a label that tells
-// an association from a later one of the same addresses: it may be somebody else's.
+// (RFC 8261). It gives and gets datagrams with addresses, as from an unconnected UDP socket, and with a label: it tells
+// an association from a later one of the same addresses, which may be somebody else's.
 #pragma once
 #include <list>
 #include <memory>
