@@ -143,6 +143,38 @@ TEST_F(Weather, AClientThatBeginsAnew) {
   EXPECT_TRUE(pair.until([&] { return pair.peers[0]->failed.has_value(); }));
 }
 
+// The same below SCTP: it has another association with whoever has the addresses now, and the old one dies alone.
+TEST_F(Weather, AClientOfSctpThatBeginsAnew) {
+  const std::string stack = secured("sctp/");
+  pair.listen(stack);
+  const auto dial = [&] {
+    Talker& t = *pair.talkers.emplace_back(std::make_unique<Talker>());
+    t.connection = pair.to_server(stack)
+                       .local({.host = {}, .port = 7000, .address = {}})
+                       .initiate(pair.client.loop(), t.on_ready());
+    EXPECT_TRUE(pair.until([&] { return t.ready.has_value(); }));
+    EXPECT_TRUE(*t.ready) << t.ready->error().detail;
+  };
+  dial();
+  ASSERT_TRUE(pair.until([&] { return pair.peers.size() == 1; }));
+  pair.link.forth().tap = [](SimPacket&) { return Verdict::drop; };  // its goodbye is lost
+  pair.talkers.clear();
+  pair.world.run_for(1s);
+  pair.link.forth().tap = {};
+  dial();
+  ASSERT_TRUE(pair.until([&] { return pair.peers.size() == 2; }));
+  int back = 0;
+  pair.link.back().tap = [&](SimPacket& packet) {
+    back += packet.payload.size() > 1000;
+    return Verdict::pass;
+  };
+  pair.peers[0]->send(std::string(1200, 'x'));
+  EXPECT_TRUE(pair.world.run_until([&] { return pair.peers[0]->failed.has_value(); }, 600s));
+  EXPECT_EQ(back, 0);
+  pair.talkers.back()->send("again");
+  EXPECT_TRUE(pair.until([&] { return pair.peers[1]->reader->all == "again"; }));
+}
+
 // Nothing is kept of who does not come back with its cookie, and it is answered with no more than it sent.
 TEST_F(Weather, AStrangerIsAskedForACookie) {
   const std::string stack = secured();

@@ -95,6 +95,27 @@ TEST_F(DtlsOpenSsl, OurServerHasNoWeakSuites) {
   }
 }
 
+// RFC 7627: without it who knows one association's secret could join it to another.
+TEST_F(DtlsOpenSsl, OurServerWantsTheExtendedMasterSecret) {
+  auto ours = serve();
+  Process process({"openssl", "s_client", "-dtls1_2", "-connect", ours->address(), "-no_ems"});
+  EXPECT_TRUE(process.wait_error("alert handshake failure")) << process.error();
+}
+
+TEST_F(DtlsOpenSsl, OurClientWantsTheExtendedMasterSecret) {
+  const std::string port = free_port();
+  auto theirs = server(port, {"-no_ems"});
+  auto ours = dial(port, ca);
+  EXPECT_NE(ours->wait(), 0) << ours->error();
+  EXPECT_TRUE(theirs->wait_error("alert handshake failure")) << theirs->error();
+}
+
+TEST_F(DtlsOpenSsl, OurServerHasNoOlderVersion) {
+  auto ours = serve();
+  Process process({"openssl", "s_client", "-dtls1", "-cipher", "DEFAULT:@SECLEVEL=0", "-connect", ours->address()});
+  EXPECT_TRUE(process.wait_error("alert protocol version")) << process.error();
+}
+
 TEST_F(DtlsOpenSsl, OurServerDoesNotBeginAnew) {
   auto ours = serve();
   Process process({"openssl", "s_client", "-dtls1_2", "-connect", ours->address(), "-CAfile", ca});

@@ -116,7 +116,7 @@ void Association::become_open() noexcept {
   for (Slice& record : early) {
     const auto header = RecordHeader::read(record.bytes());
     if (header->type == ContentType::handshake) continue;  // the library has read it
-    if (!is_over()) take_protected(*header, std::move(record));
+    if (!is_over()) take_record(*header, std::move(record));
   }
 }
 
@@ -192,7 +192,8 @@ void Association::on_deadline() noexcept {
   const TimePoint now = host_.executor().now();
   if (is_over()) return;
   if (is_open()) {
-    if (now < active_at_ + shared_.settings.idle) return set_deadline();
+    // The handshake's deadline may be told after its end.
+    if (!lets_idle_go() || now < active_at_ + shared_.settings.idle) return set_deadline();
     say_alert(AlertDescription::close_notify);
     return finish(std::nullopt);
   }
@@ -213,7 +214,7 @@ void Association::on_deadline() noexcept {
 // A server's peer may vanish without a word, and its goodbye may be lost.
 void Association::set_deadline() noexcept {
   TimePoint at = std::min(give_up_, repeat_at_);
-  if (is_open() && server_ && shared_.settings.idle > Duration::zero()) at = active_at_ + shared_.settings.idle;
+  if (is_open() && lets_idle_go()) at = active_at_ + shared_.settings.idle;
   owner_.deadline(*this, at);
 }
 
@@ -294,6 +295,13 @@ void Association::close(bool abort) noexcept {
     negotiation_->say(AlertDescription::user_canceled);
     say_flight();
   }
+  stage_ = Stage::over;
+  withdraw();
+}
+
+// An alert in clear would end the handshake of the other one; one that is sealed only who holds this one's keys hears.
+void Association::replaced() noexcept {
+  if (is_open()) return close(true);
   stage_ = Stage::over;
   withdraw();
 }

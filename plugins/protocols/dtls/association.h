@@ -49,6 +49,8 @@ class Association {
   void on_wake() noexcept;
   /// Says goodbye. Nothing is called after this.
   void close(bool abort) noexcept;
+  /// Gives way to another one with the same addresses. Nothing is called after this.
+  void replaced() noexcept;
 
   bool is_open() const noexcept { return stage_ == Stage::open; }
   bool is_over() const noexcept { return stage_ == Stage::over; }
@@ -79,6 +81,7 @@ class Association {
   void answer_repetition() noexcept;
   void say_alert(tls::AlertDescription alert) noexcept;
   void set_deadline() noexcept;
+  bool lets_idle_go() const noexcept { return server_ && shared_.settings.idle > Duration::zero(); }
   void push(Slice&& record, MessageRef info, const Chunk* like = nullptr) noexcept;
   void withdraw() noexcept;
   void finish(std::optional<Error> why) noexcept;

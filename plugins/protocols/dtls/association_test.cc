@@ -74,6 +74,18 @@ TEST_F(Pair, ACookieIsForItsAddressAndItsTime) {
   EXPECT_FALSE(judge(hello).hello);
 }
 
+// The bytes of an IPv4 address are those of an IPv6 address too.
+TEST_F(Pair, ACookieIsForItsFamily) {
+  Address from{.family = Address::Family::ipv4, .port = 7, .ip = {0x20, 0x01, 0x0d, 0xb8}};
+  client.open();
+  const auto asked = judge(client.take().at(0), from);
+  client.feed(asked.reply.bytes());
+  const auto hello = client.take().at(0);
+  EXPECT_TRUE(judge(hello, from).hello);
+  from.family = Address::Family::ipv6;
+  EXPECT_FALSE(judge(hello, from).hello);
+}
+
 TEST_F(Pair, ACookieIsForItsHello) {
   auto hello = second_hello();
   hello[kRecordHeader + kMessageHeader + 10] ^= std::byte{1};  // in the random value
@@ -154,6 +166,39 @@ TEST_F(Pair, DataBeforeTheFinishedMessage) {
   EXPECT_EQ(client.received, std::vector<std::string>{"early"});
 }
 
+// What waited for the keys is judged as what comes later: of another epoch there is nothing to open.
+TEST_F(Pair, EarlyRecordsOfAnotherEpoch) {
+  const auto judged = judge(second_hello());
+  server.open(&*judged.hello);
+  for (const auto& datagram : server.take()) client.feed(datagram);
+  std::vector<std::byte> record(kRecordHeader + 40);
+  RecordHeader{.type = ContentType::application_data, .number = 2 * kFirstSealed, .length = 40}.write(
+      std::span(record).first<kRecordHeader>());
+  client.feed(record);
+  converse();
+  ASSERT_TRUE(client.is_open);
+  client.feed(record);
+  EXPECT_EQ(client.association->forged(), 0u);
+}
+
+// Each cookie makes the library remember one more hello.
+TEST_F(Pair, AServerThatAsksForCookiesForEver) {
+  client.open();
+  const auto judged = judge(client.take().at(0));
+  std::vector<std::byte> ask(judged.reply.bytes().begin(), judged.reply.bytes().end());
+  int hellos = 0;
+  for (std::uint16_t i = 0; i < 100 && !client.is_over; ++i) {
+    auto header = *MessageHeader::read(std::span(ask).subspan(kRecordHeader));
+    header.sequence = i;
+    header.write(std::span(ask).subspan<kRecordHeader, kMessageHeader>());
+    client.feed(ask);
+    if (!client.is_over) hellos += static_cast<int>(client.take().size());
+  }
+  ASSERT_TRUE(client.is_over) << hellos;
+  EXPECT_EQ(client.error->reason, Reason::protocol_violation);
+  EXPECT_EQ(hellos, 8);
+}
+
 TEST_F(Pair, CloseNotifyIsAnswered) {
   meet();
   client.association->close(false);
@@ -186,6 +231,23 @@ TEST_F(Pair, AnIdlePeerIsLetGo) {
   EXPECT_EQ(server.take().size(), 1u) << "it says goodbye";
 }
 
+// A deadline of the handshake may still be told when that is over.
+TEST_F(Pair, WhereNobodyIsIdleALateDeadlineEndsNothing) {
+  const auto patient = test_shared({{"peer-idle-ms", std::int64_t{0}}});
+  End other(*patient);
+  const auto judged = judge(second_hello());
+  other.open(&*judged.hello);
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (const auto& datagram : other.take()) client.feed(datagram), moved = true;
+    for (const auto& datagram : client.take()) other.feed(datagram), moved = true;
+  }
+  ASSERT_TRUE(other.is_open);
+  EXPECT_EQ(other.at, TimePoint::max());
+  other.association->on_deadline();
+  EXPECT_FALSE(other.is_over);
+}
+
 TEST(DtlsSettings, WhatTls13AloneHasIsRefused) {
   const auto refused = [](std::map<std::string, OptionValue> options) {
     const auto made = Settings::from(tls::Given(std::move(options), dtls_options()));
@@ -196,6 +258,20 @@ TEST(DtlsSettings, WhatTls13AloneHasIsRefused) {
   EXPECT_EQ(refused({{"groups", std::string_view("X25519MLKEM768")}}),
             "found groups=X25519MLKEM768, which TLS 1.3 alone has: expected one more");
   EXPECT_EQ(refused({{"groups", std::string_view("X25519MLKEM768 x25519")}}), "accepted");
+}
+
+// What the application asks for is never widened: the library would negotiate without a list.
+TEST(DtlsSettings, GroupsOfTheApplicationThatTls13AloneHas) {
+  const auto shared = test_shared();
+  Security security;
+  security.groups = {"X25519MLKEM768"};
+  for (const bool server : {false, true}) {
+    const auto made = shared->credentials_of(security, server);
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().reason, Reason::configuration);
+  }
+  security.groups.push_back("x25519");
+  EXPECT_TRUE(shared->credentials_of(security, false));
 }
 
 }  // namespace

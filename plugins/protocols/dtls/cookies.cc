@@ -27,7 +27,8 @@ std::size_t cookie_at(std::span<const std::byte> message) noexcept {
 
 std::string client_name(const Address& from, std::int64_t era) {
   std::string name(reinterpret_cast<const char*>(from.ip.data()), from.ip.size());
-  for (const auto number : {static_cast<std::int64_t>(from.port), static_cast<std::int64_t>(from.scope), era})
+  for (const auto number : {static_cast<std::int64_t>(from.family), static_cast<std::int64_t>(from.port),
+                            static_cast<std::int64_t>(from.scope), era})
     name += ' ' + std::to_string(number);
   return name;
 }

@@ -60,19 +60,30 @@ void DtlsInstance::input(Chunk&& datagram) noexcept {
 }
 
 void DtlsInstance::drain(Batch& batch) noexcept {
-  while (!batch.empty() && !over_ && (!association_.is_open() || upper_.credit() > 0)) {
+  while (!batch.empty() && !over_ && takes_more()) {
     Chunk chunk = batch.pop();
     if (&batch == &inbox_) inbox_charge_ -= lower_.charge(chunk);
     association_.take(std::move(chunk));
   }
 }
 
+// Before it is open nothing that comes is for the layer above.
+bool DtlsInstance::takes_more() noexcept {
+  while (!unsealed_.empty() && upper_.credit() > 0) upper_.push(unsealed_.pop());
+  return !association_.is_open() || upper_.credit() > 0;
+}
+
+// A datagram may have many records.
 void DtlsInstance::arrived(Association&, Slice&& content, std::uint8_t ecn) noexcept {
-  upper_.push(Chunk{.data = std::move(content), .ecn = ecn, .end_of_message = true});
+  Chunk chunk{.data = std::move(content), .ecn = ecn, .end_of_message = true};
+  if (upper_.credit() > 0 && unsealed_.empty()) return upper_.push(std::move(chunk));
+  unsealed_.add(std::move(chunk));
 }
 
 void DtlsInstance::on_credit(UpperPort) noexcept {
-  if (route_ != nullptr && !trunk_) drain(inbox_);
+  if (route_ == nullptr || trunk_ || over_) return;
+  takes_more();
+  drain(inbox_);
 }
 
 void DtlsInstance::on_wake() noexcept {
@@ -117,6 +128,7 @@ void DtlsInstance::opened(Association&) noexcept {
 
 void DtlsInstance::ended(Association&, std::optional<Error> why) noexcept {
   if (std::exchange(over_, true)) return;
+  if (!unsealed_.empty()) upper_.push(unsealed_);  // the goodbye came behind them: nobody asks for them later
   if (why) return host_.failed(std::move(*why));
   host_.closed();
 }
@@ -132,7 +144,7 @@ void DtlsInstance::close(const CloseArgs& args) noexcept {
 
 void DtlsInstance::replaced() noexcept {
   if (over_) return;
-  association_.close(true);
+  association_.replaced();
   ended(association_, make_error(Reason::reset, Code::truncated, "the peer has begun anew"));
 }
 

@@ -44,6 +44,7 @@ class DtlsInstance final : public ProtocolInstance, private AssociationOwner {
   void deadline(Association&, TimePoint at) noexcept override { host_.deadline(at); }
   void heard(Association&, unsigned rtts_left) noexcept override { host_.answered(rtts_left); }
   void drain(Batch& batch) noexcept;
+  bool takes_more() noexcept;
   std::uint64_t below_most(std::string_view name) noexcept;
 
   LayerHost& host_;
@@ -57,6 +58,7 @@ class DtlsInstance final : public ProtocolInstance, private AssociationOwner {
   Association association_;
   Batch inbox_;  // of a listener's peer: what the application has no room for yet
   std::size_t inbox_charge_ = 0;
+  Batch unsealed_;  // contents for which there was no credit: of one datagram, or of those that came too early
   const Route* route_ = nullptr;
   std::uint64_t content_most_ = 0;
   bool over_ = false;

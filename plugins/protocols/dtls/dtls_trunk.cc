@@ -46,7 +46,7 @@ void DtlsTrunk::take_hello(Chunk&& chunk, const Flow& flow, Peer* known) noexcep
     if (known != nullptr && known->association.began_with(*judged.hello))
       return known->association.take(std::move(chunk));
     if (known != nullptr) {
-      known->association.close(true);
+      known->association.replaced();
       replaced_.push_back(std::move(peers_.extract(flow).mapped()));
     }
     return admit(flow, *judged.hello);
@@ -62,7 +62,7 @@ void DtlsTrunk::admit(const Flow& flow, const FirstHello& hello) noexcept {
                         datagram_most_);
 }
 
-// The layer above keeps the addresses that came along, and sends back to them.
+// The layer above keeps the addresses and the label that came along, and sends back to them.
 void DtlsTrunk::arrived(Association& from, Slice&& content, std::uint8_t ecn) noexcept {
   if (upper_.credit() == 0) return;
   upper_.push(Chunk{.data = std::move(content), .info = from.to(), .ecn = ecn, .end_of_message = true});
@@ -74,6 +74,8 @@ void DtlsTrunk::on_down(UpperPort from, Batch& batch) noexcept {
     if (!chunk.info) continue;
     const auto found = peers_.find(Flow::of(*chunk.info.get()));
     if (found == peers_.end() || !found->second->association.is_open()) continue;  // lost, as datagrams may be
+    // For whoever was there before, and not for this one.
+    if (chunk.info->label != found->second->association.to()->label) continue;
     if (chunk.data.size() <= kFragmentMost) found->second->association.send(std::move(chunk));
   }
   sweep();

@@ -1,5 +1,6 @@
 // dtls_trunk.h: the associations of all peers of a layer above that tells them apart by itself, as sctp does
-// (RFC 8261). It gives and gets datagrams with addresses, as from an unconnected UDP socket.
+// (RFC 8261). It gives and gets datagrams with addresses, as from an unconnected UDP socket, and with a label: it tells
+// an association from a later one of the same addresses, which may be somebody else's.
 #pragma once
 #include <list>
 #include <memory>
@@ -28,7 +29,7 @@ class DtlsTrunk final : private AssociationOwner {
   struct Peer {
     Peer(DtlsTrunk& trunk, const Flow& flow)
         : remote{.address = flow.remote},
-          association(trunk.host_, trunk.lower_, trunk.shared_, trunk, flow.as_info()) {}
+          association(trunk.host_, trunk.lower_, trunk.shared_, trunk, flow.as_info(++trunk.last_label_)) {}
     Endpoint remote;
     Association association;
     TimePoint deadline = TimePoint::max();
@@ -52,6 +53,7 @@ class DtlsTrunk final : private AssociationOwner {
   std::vector<std::unique_ptr<Peer>> replaced_;  // until nothing calls them any more
   const OpenArgs* args_ = nullptr;
   std::size_t datagram_most_ = 0;
+  std::uint32_t last_label_ = 0;
   TimePoint next_deadline_ = TimePoint::max();
   bool some_ended_ = false;
 };

@@ -17,10 +17,11 @@ struct Flow {
     return flow;
   }
   /// What travels with datagrams to the peer, and with what came from it.
-  MessageRef as_info() const {
+  MessageRef as_info(std::uint32_t label = 0) const {
     MessageRef info = new_message();
     info->remote = remote;
     info->local = local;
+    info->label = label;
     return info;
   }
 };

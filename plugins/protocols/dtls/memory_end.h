@@ -24,6 +24,17 @@ inline std::unique_ptr<Shared> test_shared(std::map<std::string, OptionValue> mo
   return std::make_unique<Shared>(*Settings::from(tls::Given(std::move(more), dtls_options())));
 }
 
+/// The layer below answers no question.
+class NothingKnown final : public LowerHost {
+ public:
+  Result<LowerPort> want_lower(const LowerWish&) noexcept override { return fail(Reason::unsupported); }
+  void drop_lower(LowerPort, const CloseArgs&) noexcept override {}
+  Result<PropertyValue> ask(LowerPort, std::string_view) noexcept override { return fail(Reason::unsupported); }
+  Result<void> tell(LowerPort, std::string_view, const PropertyValue&) noexcept override {
+    return fail(Reason::unsupported);
+  }
+};
+
 class End final : public LayerHost, public AssociationOwner {
  public:
   explicit End(const Shared& shared) : shared_(shared) {
@@ -75,7 +86,7 @@ class End final : public LayerHost, public AssociationOwner {
   void failed(Error) noexcept override {}
   void notify(Notice, Error) noexcept override {}
   StreamHost& streams() noexcept override { std::abort(); }
-  LowerHost& lowers() noexcept override { std::abort(); }
+  LowerHost& lowers() noexcept override { return nothing_known_; }
   void* extension(std::string_view) noexcept override { return nullptr; }
   void arrived(Association&, Slice&& content, std::uint8_t) noexcept override {
     received.emplace_back(reinterpret_cast<const char*>(content.bytes().data()), content.size());
@@ -99,6 +110,7 @@ class End final : public LayerHost, public AssociationOwner {
  private:
   const Shared& shared_;
   tls::TestState state_;
+  NothingKnown nothing_known_;
   Security security_;
   Schedule schedule_;
   Link below_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <format>
 
 #include "dtls_error.h"
 
@@ -54,6 +55,13 @@ Result<void> Negotiation::deliver() {
     const auto message = reassembly_.next();
     if (message.empty()) return feed_held();
     last_message_ = static_cast<MessageType>(message.front());
+    if (last_message_ == MessageType::hello_verify_request && ++cookies_ > kCookiesMost) {
+      constexpr auto kAlert = tls::AlertDescription::unexpected_message;
+      say(kAlert);
+      return std::unexpected(
+          make_error(Reason::protocol_violation, static_cast<Code>(kAlert),
+                     std::format("{} asks for a cookie again, after {}", handshake_.peer_name(), kCookiesMost)));
+    }
     if (auto fed = feed(ContentType::handshake, message); !fed) return fed;
   }
   return {};

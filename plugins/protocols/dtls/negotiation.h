@@ -51,6 +51,7 @@ class Negotiation {
  private:
   static constexpr std::size_t kHeldMost = 32;  // protected records that came too early
   static constexpr std::size_t kHeldBytesMost = 32 << 10;
+  static constexpr unsigned kCookiesMost = 8;          // of one server: the library remembers each of our hellos
   static constexpr std::size_t kFinishedMost = 64;     // bytes of a record with the Finished message
   static constexpr std::size_t kFinishedTries = 4096;  // how many of them the library is given
   Result<void> deliver();
@@ -68,6 +69,7 @@ class Negotiation {
   std::size_t held_bytes_ = 0, tries_ = 0;
   std::uint64_t next_number_ = 0;  // of a record in clear, as the library sees them
   MessageType last_message_ = MessageType::none;
+  unsigned cookies_ = 0;  // that we were asked for
   bool news_ = false, paused_ = false;
 };
 

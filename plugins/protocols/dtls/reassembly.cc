@@ -40,13 +40,15 @@ Reassembly::Partial* Reassembly::partial_of(const MessageHeader& header) {
   return &made;
 }
 
-// Joins what touches. False: too many gaps.
+// Joins what touches. False: it would be one gap too many.
 bool Reassembly::note(Partial& partial, std::uint32_t begin, std::uint32_t end) {
   auto& pieces = partial.pieces;
   if (begin == end) return false;
-  if (pieces.size() >= kPiecesMost) return false;
   auto at = pieces.upper_bound(begin);
-  if (at != pieces.begin() && std::prev(at)->second >= begin) {
+  const bool touches_before = at != pieces.begin() && std::prev(at)->second >= begin;
+  const bool touches_behind = at != pieces.end() && at->first <= end;
+  if (!touches_before && !touches_behind && pieces.size() >= kPiecesMost) return false;
+  if (touches_before) {
     --at;
     begin = at->first;
   }

@@ -91,5 +91,15 @@ TEST(Reassembly, TooManyGaps) {
   EXPECT_EQ(kept, static_cast<int>(Reassembly::kPiecesMost));
 }
 
+// What is there already is joined to, however many gaps there are: else nothing that comes again could help.
+TEST(Reassembly, TheMostGapsAreFilled) {
+  Reassembly in;
+  const std::string text(2 * Reassembly::kPiecesMost, 'x');
+  for (std::uint32_t i = 0; i < text.size(); i += 2) in.add(piece(0, text, i, 1));
+  EXPECT_EQ(body(in.next()), "(none)");
+  for (std::uint32_t i = 1; i < text.size(); i += 2) EXPECT_EQ(in.add(piece(0, text, i, 1)), Heard::news) << i;
+  EXPECT_EQ(body(in.next()), text);
+}
+
 }  // namespace
 }  // namespace trellis::dtls

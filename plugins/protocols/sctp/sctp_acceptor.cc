@@ -30,6 +30,7 @@ Flow::Flow(SctpAcceptor& of, PeerKey own_key, const MessageInfo& from)
         MessageRef to = new_message();
         to->remote = from.remote;
         to->local = from.local;
+        to->label = from.label;
         return to;
       }()) {}
 
@@ -66,13 +67,15 @@ void SctpAcceptor::close(const CloseArgs&) noexcept {
   host_.closed();
 }
 
-// Keyed, so that nobody can choose addresses that meet; the highest bit keeps it apart from the keys of clients.
+// Keyed, so that nobody can choose addresses that meet; the highest bit keeps it apart from the keys of clients. By its
+// label a layer below that knows who speaks tells apart those who have had the same addresses, one after the other.
 PeerKey SctpAcceptor::key_of(const MessageInfo& from) const noexcept {
   const Words remote = words_of(from.remote), local = words_of(from.local);
   const std::uint64_t ports =
       std::uint64_t{from.remote.port} << 48 | std::uint64_t{from.local.port} << 32 | from.remote.scope;
   return (fold(remote.high + secrets_[0], remote.low + secrets_[1]) ^
-          fold(local.high + secrets_[2], local.low + secrets_[3]) ^ fold(ports + secrets_[4], secrets_[5] | 1)) |
+          fold(local.high + secrets_[2], local.low + secrets_[3]) ^ fold(ports + secrets_[4], secrets_[5] | 1) ^
+          fold(from.label + secrets_[6], secrets_[7] | 1)) |
          std::uint64_t{1} << 63;
 }
 

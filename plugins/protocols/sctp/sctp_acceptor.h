@@ -51,7 +51,7 @@ class SctpAcceptor final : public Acceptor {
   LowerPort lower_;
   const Settings& settings_;
   Association listener_;
-  std::uint64_t secrets_[6] = {};
+  std::uint64_t secrets_[8] = {};
   std::unordered_map<PeerKey, std::unique_ptr<Flow>> flows_;
   std::vector<Flow*> talking_;  // with packets that wait for flush()
   std::vector<SctpInstance*> instances_;

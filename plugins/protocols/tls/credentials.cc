@@ -87,7 +87,12 @@ Result<void> Credentials::read_algorithms(const Security& security) {
   if (!names) return fail(std::move(names));
   auto floor = security::version_floor_of(settings_.version_floor, security, kLayer);
   if (!floor) return fail(std::move(floor));
-  policy_ = std::make_shared<TlsPolicy>(settings_, library_names(*names), *floor, server_);
+  Algorithms algorithms = library_names(*names);
+  if (settings_.datagrams && !algorithms.groups.empty() &&
+      std::ranges::all_of(algorithms.groups, [](const auto& group) { return group.is_pqc_hybrid(); })) {
+    return unusable("all groups that are asked for are those of TLS 1.3 alone, expected one that DTLS 1.2 has too");
+  }
+  policy_ = std::make_shared<TlsPolicy>(settings_, std::move(algorithms), *floor, server_);
   return {};
 }
 
