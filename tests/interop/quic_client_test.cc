@@ -1,5 +1,5 @@
-// Our QUIC client at ngtcp2's server, by our own API: what samples/get cannot be asked for. On this host, and over a link
-// of the lab that loses packets.
+// Our QUIC client at ngtcp2's server, by our own API: what samples/get cannot be asked for. On this host, and over a
+// link of the lab that loses packets.
 #include "interop/quic_client.h"
 
 #include "interop/ngtcp2_peers.h"

@@ -135,6 +135,28 @@ TEST_F(RoamingQuic, StaysWhereTheServerForbidsToMove) {
   arrives("still here");
 }
 
+// QUIC-74: the server's application wants one path, and so its clients are told to stay; they are not called elsewhere.
+TEST_F(RoamingQuic, StaysWhereTheServersApplicationWantsOnePath) {
+  server_multipath = "Disabled";
+  connect(to_server(), quic("preferred-address=198.51.100.7:4433"));
+  world.run_for(1s);
+  const auto refused = talker->connection.set("quic.path", std::uint64_t{2});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, Reason::prohibited) << refused.error().detail;
+  EXPECT_THAT(refused.error().detail, testing::HasSubstr("the server forbids"));
+  client.interface("wlan0").set_up(false);
+  world.run_for(5s);
+  EXPECT_EQ(interface(), "wlan0");
+  EXPECT_FALSE(told(*talker, "cannot be used")) << "the preferred address has not been tried";
+}
+TEST_F(RoamingQuic, MovesWhereTheServersApplicationIsPassive) {
+  server_multipath = "Passive";
+  connect(to_server());
+  world.run_for(1s);
+  ASSERT_NE(move_by("quic.path"), 0u);
+  EXPECT_TRUE(world.run_until([&] { return interface() == "wwan0"; }, 5s));
+}
+
 // QUIC-69, QUIC-70, QUIC-20: packets find their connection by its id, so a client whose NAT forgets it goes on.
 TEST_F(RoamingQuic, ANatThatRebinds) {
   SimNat& nat = router.add_nat(router.interface("eth0"));

@@ -86,7 +86,12 @@ Duration QuicInstance::effective_idle_timeout() const noexcept {
 }
 
 Result<void> QuicInstance::set(UpperPort port, std::string_view name, const PropertyValue& value) noexcept {
-  if (connection_ == nullptr) return fail(Reason::unsupported);
+  if (connection_ == nullptr) {
+    if (!same_name(name, "multipath") || value != PropertyValue(std::string("Disabled")))
+      return fail(Reason::unsupported);
+    one_path_ = true;  // told to a server before open()
+    return {};
+  }
   if (same_name(name, kConnPriority.name) && port) {
     const auto* const priority = std::get_if<std::uint64_t>(&value);
     if (priority == nullptr) return wrong(name, "a number");

@@ -95,7 +95,7 @@ void QuicInstance::settle(ngtcp2_settings& settings, ngtcp2_transport_params& pa
   parameters.initial_max_streams_uni = own.streams_uni;
   parameters.max_idle_timeout = nanoseconds(own.idle_timeout);
   parameters.active_connection_id_limit = kIdsMost;
-  parameters.disable_active_migration = !own.migration;
+  parameters.disable_active_migration = !own.migration || one_path_;  // QUIC-74
   parameters.max_datagram_frame_size = own.datagrams ? kDatagramFrameMost : 0;
   parameters.grease_quic_bit = 1;
 }

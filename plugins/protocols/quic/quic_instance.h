@@ -210,6 +210,7 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer, private
   unsigned seat_rounds_ = 0;  // of a client: how often streams of the peer that nobody takes yet are offered again
   Stage stage_ = Stage::handshake;
   bool server_ = false;
+  bool one_path_ = false;   // of a server: its application wants no other path
   bool early_ = false;      // data flows before the handshake is complete
   bool heard_ = false;      // the peer has answered
   bool confirmed_ = false;  // the handshake is (RFC 9001 section 4.1.2)
