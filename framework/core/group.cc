@@ -17,6 +17,12 @@ bool is(std::string_view name, std::string_view known) { return same_word(name, 
 // What no layer knows, and nobody can set (RFC 9622 section 8.1.11).
 constexpr std::string_view kConnState = "connState", kCanSend = "canSend", kCanReceive = "canReceive";
 
+// What a layer does when it is told so: once for all its streams, and not again for one that comes later.
+bool is_act(std::string_view name) {
+  const std::string_view what = name.substr(name.find('.') + 1);
+  return is(what, "keyUpdate") || (is(what, "path") && what.size() < name.size());
+}
+
 std::string word(ConnectionState state) {
   switch (state) {
     case ConnectionState::establishing: return "Establishing";
@@ -272,7 +278,7 @@ Result<void> ConnectionCore::set(std::string_view name, const PropertyValue& val
     membership_->group->limit(std::get<std::uint64_t>(value));
     return {};
   }
-  if (!done) return done;
+  if (!done || is_act(name)) return done;
   remember(name, value);
   if (membership_->group) membership_->group->entangle(*this, name, value);
   return done;

@@ -111,15 +111,25 @@ void LowerSet::cut(Lower& lower) noexcept {
   std::erase(multiplexer().many->below, &link);
 }
 
-// The addresses of the connection are those of its oldest lower.
+// The addresses of the connection are those of the lower that answers for all.
 void LowerSet::follow_route() noexcept {
-  Stack* const oldest = first();
-  if (oldest == nullptr) return;
-  oldest->local();
-  trunk_.stack().route_ = oldest->route_;
+  Stack* const answers = first();
+  if (answers == nullptr) return;
+  answers->local();
+  trunk_.stack().route_ = answers->route_;
 }
 
+// Who uses one way at a time keeps the one that it has left for a while, for what is still on its way there.
+void LowerSet::moved() noexcept {
+  for (const auto& lower : lowers_) {
+    if (lower->joined && !lower->gone) in_use_ = lower.get();
+  }
+  follow_route();
+}
+
+// The one in use, where there is one at a time; else the oldest.
 Stack* LowerSet::first() noexcept {
+  if (in_use_ != nullptr && in_use_->joined && !in_use_->gone) return in_use_->stack;
   for (const auto& lower : lowers_) {
     if (lower->joined && !lower->gone) return lower->stack;
   }
@@ -247,6 +257,7 @@ void LowerSet::advance() noexcept {
       lower.gone = true;
     }
   }
+  if (in_use_ != nullptr && in_use_->gone) in_use_ = nullptr;
   std::erase_if(lowers_, [](const auto& lower) {
     return lower->gone && !lower->wish.up.queued && !lower->wish.down.queued;  // else the turn is not done with it
   });

@@ -90,6 +90,7 @@ class LowerSet {
 
   // From the trunk's stack
   void paths_changed() noexcept;  // of the table that the trunk follows
+  void moved() noexcept;          // the multiplexer goes by its newest lower from now on
   Stack* first() noexcept;        // the one that answers for all; null: none, or the layers below belong to a listener
   bool carries() noexcept;        // the multiplexer may open
   bool ready() noexcept;
@@ -119,6 +120,7 @@ class LowerSet {
   std::vector<std::unique_ptr<Lower>> lowers_;
   std::shared_ptr<const Growth> growth_;
   std::vector<std::pair<std::string, PropertyValue>> properties_;  // that were set on the layers below
+  Lower* in_use_ = nullptr;                                        // of a multiplexer that has moved; null: the oldest
   bool paths_told_ = false;
 };
 

@@ -104,7 +104,15 @@ void Trunk::stack_closed() noexcept {
   stack_.leave();
 }
 void Trunk::stack_noticed(Notice notice, Error detail) noexcept {
+  if (notice == Notice::path_change && has_moved(detail)) lowers_.moved();
   for (Foot* foot : branches_) foot->stack->owner_->stack_noticed(notice, detail);
+}
+// The multiplexer itself says so, and it uses one path at a time.
+bool Trunk::has_moved(const Error& said) const noexcept {
+  const ComposedStack& composed = *stack_.composed_;
+  const auto& layer = composed.layers[static_cast<std::size_t>(composed.multiplexer)];
+  return layer.name == std::string_view(said.layer) && said.reason == Reason{} &&
+         !layer.traits.adds.has(Feature::multipath);
 }
 void Trunk::stack_answered(unsigned rtts_left) noexcept {
   if (branches_.size() == 1) branches_.front()->stack->owner_->stack_answered(rtts_left);  // the one that is raced

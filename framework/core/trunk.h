@@ -74,6 +74,7 @@ class Trunk final : public StackOwner, public StreamHost {
   friend class LowerSet;
   friend class Stack;
   LayerSlot& multiplexer() noexcept;
+  bool has_moved(const Error& said) const noexcept;
   void over(const Error* error) noexcept;
 
   Stack& stack_;

@@ -55,9 +55,9 @@ class Ngtcp2Peers : public TlsPeers {
     return finish_download(*start_download(port, options));
   }
 
-  /// Their server; its port.
-  std::string serve_by_theirs(const Words& options) {
-    const std::string port = std::to_string(RawSocket::udp().port());
+  /// Their server; its port. `at`: this one; empty: one that was free a moment ago.
+  std::string serve_by_theirs(const Words& options, const std::string& at = {}) {
+    const std::string port = at.empty() ? std::to_string(RawSocket::udp().port()) : at;
     Words words{"gtlsserver", "--no-quic-dump", "--no-http-dump", "--htdocs=" + pages};
     words.insert(words.end(), options.begin(), options.end());
     words.insert(words.end(), {address, port, server_key, server_pem});

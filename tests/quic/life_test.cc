@@ -222,9 +222,15 @@ TEST_F(Quic, KeyUpdate) {
   t.send("before");
   ASSERT_TRUE(pair.until([&] { return peer_with("before") != nullptr; }));
   pair.world.run_for(100ms);  // the server has said that it has the first ones
+  Talker& sibling = pair.clone(t);
+  ASSERT_TRUE(pair.until([&] { return sibling.ready.has_value(); }));
   EXPECT_TRUE(t.connection.set("quic.keyUpdate", true));
   t.send(" and after");
   EXPECT_TRUE(pair.until([&] { return peer_with("before and after") != nullptr; }));
+  Talker& late = pair.clone(t);
+  ASSERT_TRUE(pair.until([&] { return late.ready.has_value(); }));
+  EXPECT_TRUE(*late.ready) << "it is done once, and not again for each stream: " << late.ready->error().detail;
+  EXPECT_EQ(t.connection.group_size(), 3u);
 }
 
 }  // namespace

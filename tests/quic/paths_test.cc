@@ -45,6 +45,33 @@ TEST_F(RoamingQuic, MovesToAPathOnRequest) {
   EXPECT_FALSE(peers[0]->connection.set("quic.path", std::uint64_t{1})) << "only a client moves";
 }
 
+// From the moment of the move on, while what was left is still kept for what is on its way there.
+TEST_F(RoamingQuic, ItsAddressesAreThoseOfThePathInUse) {
+  connect(to_server());
+  world.run_for(1s);
+  const auto expect_at = [this](const std::string& name, std::uint8_t network) {
+    const Connection& c = talker->connection;
+    EXPECT_EQ(c.interface_name(), name);
+    EXPECT_EQ(interface(), name);
+    EXPECT_EQ(std::get<std::uint64_t>(*c.get("_trellis.path")), path("quic.path"));
+    EXPECT_EQ(c.local().ip[1], network) << "10.1.0.2 or 10.2.0.2";
+    EXPECT_EQ(c.remote().ip[0], 192);
+  };
+  expect_at("wlan0", 1);
+  const std::uint64_t own = path("quic.path"), other = move_by("quic.path");
+  ASSERT_NE(other, 0u);
+  expect_at("wlan0", 1);
+  ASSERT_TRUE(world.run_until([&] { return path("quic.path") == other; }, 5s));
+  expect_at("wwan0", 2);
+  ASSERT_TRUE(talker->connection.set("quic.path", own));
+  expect_at("wwan0", 2);
+  ASSERT_TRUE(world.run_until([&] { return path("quic.path") == own; }, 5s));
+  expect_at("wlan0", 1);
+  world.run_for(10s);
+  expect_at("wlan0", 1);
+  arrives("back again");
+}
+
 // QUIC-73, QUIC-75, QUIC-85: an observer of both paths sees no id twice.
 TEST_F(RoamingQuic, EachPathHasItsOwnIds) {
   std::set<std::string> ids[2];
@@ -135,6 +162,28 @@ TEST_F(RoamingQuic, StaysWhereTheServerForbidsToMove) {
   arrives("still here");
 }
 
+// QUIC-74: the server's application wants one path, and so its clients are told to stay; they are not called elsewhere.
+TEST_F(RoamingQuic, StaysWhereTheServersApplicationWantsOnePath) {
+  server_multipath = "Disabled";
+  connect(to_server(), quic("preferred-address=198.51.100.7:4433"));
+  world.run_for(1s);
+  const auto refused = talker->connection.set("quic.path", std::uint64_t{2});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, Reason::prohibited) << refused.error().detail;
+  EXPECT_THAT(refused.error().detail, testing::HasSubstr("the server forbids"));
+  client.interface("wlan0").set_up(false);
+  world.run_for(5s);
+  EXPECT_EQ(interface(), "wlan0");
+  EXPECT_FALSE(told(*talker, "cannot be used")) << "the preferred address has not been tried";
+}
+TEST_F(RoamingQuic, MovesWhereTheServersApplicationIsPassive) {
+  server_multipath = "Passive";
+  connect(to_server());
+  world.run_for(1s);
+  ASSERT_NE(move_by("quic.path"), 0u);
+  EXPECT_TRUE(world.run_until([&] { return interface() == "wwan0"; }, 5s));
+}
+
 // QUIC-69, QUIC-70, QUIC-20: packets find their connection by its id, so a client whose NAT forgets it goes on.
 TEST_F(RoamingQuic, ANatThatRebinds) {
   SimNat& nat = router.add_nat(router.interface("eth0"));
@@ -171,8 +220,8 @@ TEST_F(RoamingQuic, FollowsAServerToItsPreferredAddress) {
   network.link(router.add_interface("eth1", {"198.51.100.1"}), server.add_interface("eth1", {"198.51.100.7"}),
                {.delay = 5ms});
   connect(to_server(), quic("preferred-address='198.51.100.7:4433 [2001:db8::7]:4433'"));
-  EXPECT_TRUE(world.run_until([&] { return talker->connection.remote().ip[0] == 198; }, 5s));
-  EXPECT_TRUE(told(*talker, "goes on by the path"));
+  EXPECT_TRUE(world.run_until([&] { return told(*talker, "goes on by the path"); }, 5s));
+  EXPECT_EQ(talker->connection.remote().ip[0], 198);
   uplink.block({.verdict = Verdict::drop});
   arrives(std::string(100'000, 'p'));
   EXPECT_FALSE(talker->failed);

@@ -114,7 +114,7 @@ void QuicInstance::go_where_asked() noexcept {
 
 // An id of its own belongs to the address.
 void QuicInstance::offer_own_address(ngtcp2_transport_params& parameters) noexcept {
-  if (shared_.settings.preferred.empty()) return;
+  if (shared_.settings.preferred.empty() || one_path_) return;
   ngtcp2_preferred_addr& own = parameters.preferred_addr;
   parameters.preferred_addr_present = 1;
   offer_preferred(shared_.settings.preferred, own);

@@ -60,12 +60,7 @@ Result<PropertyValue> QuicInstance::get(UpperPort port, std::string_view name) n
   }
   if (stage_ == Stage::open && name.starts_with("tls.")) return fact_of_handshake(*tls_, name);
   if (same_name(name, "quic.version")) return version_name(ngtcp2_conn_get_negotiated_version(connection_));
-  if (!server_) {
-    const Path& path = lower_.route().path;
-    if (same_name(name, "quic.path")) return std::uint64_t{path.id};
-    if (ways_.last && same_name(name, kPath.name)) return std::uint64_t{path.id};  // the engine answers for the oldest
-    if (ways_.last && same_name(name, kInterface.name)) return path.interface_name;
-  }
+  if (!server_ && same_name(name, "quic.path")) return std::uint64_t{lower_.route().path.id};
   if (same_name(name, "quic.streamsLeft")) return ngtcp2_conn_get_streams_bidi_left(connection_);
   if (same_name(name, "quic.unidirectionalStreamsLeft")) return ngtcp2_conn_get_streams_uni_left(connection_);
   if (same_name(name, "quic.streamsOpen")) return std::uint64_t{streams_.size()};
@@ -86,7 +81,12 @@ Duration QuicInstance::effective_idle_timeout() const noexcept {
 }
 
 Result<void> QuicInstance::set(UpperPort port, std::string_view name, const PropertyValue& value) noexcept {
-  if (connection_ == nullptr) return fail(Reason::unsupported);
+  if (connection_ == nullptr) {
+    if (!same_name(name, "multipath") || value != PropertyValue(std::string("Disabled")))
+      return fail(Reason::unsupported);
+    one_path_ = true;  // told to a server before open()
+    return {};
+  }
   if (same_name(name, kConnPriority.name) && port) {
     const auto* const priority = std::get_if<std::uint64_t>(&value);
     if (priority == nullptr) return wrong(name, "a number");

@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kInputWindow = 1 << 20;  // bytes of datagrams: all that came is read in the turn it came in
 constexpr std::size_t kHeldMost = 64;          // chunks
 constexpr std::size_t kFirstIdBytes = 18;      // of the id that a client invents for the server
+constexpr unsigned kSeatRounds = 8;            // more than it takes to tell a Connection that it is ready
 constexpr Duration kRetryPause = std::chrono::milliseconds(1);
 constexpr std::uint64_t kDatagramFrameMost = 65535;  // QUIC-94: the recommended value
 constexpr std::uint64_t kIdsMost = 8;                // of the peer's that we keep, for migration
@@ -94,7 +95,7 @@ void QuicInstance::settle(ngtcp2_settings& settings, ngtcp2_transport_params& pa
   parameters.initial_max_streams_uni = own.streams_uni;
   parameters.max_idle_timeout = nanoseconds(own.idle_timeout);
   parameters.active_connection_id_limit = kIdsMost;
-  parameters.disable_active_migration = !own.migration;
+  parameters.disable_active_migration = !own.migration || one_path_;  // QUIC-74
   parameters.max_datagram_frame_size = own.datagrams ? kDatagramFrameMost : 0;
   parameters.grease_quic_bit = 1;
 }
@@ -318,13 +319,12 @@ void QuicInstance::become_ready() noexcept {
   if (acceptor_ != nullptr) acceptor_->knows_peer(*this);
   if (!server_ || !early_) host_.ready();
   name_streams();
-  for (std::size_t i = 0; i < streams_.size();) {  // what the peer opened while it was judged
-    Stream& s = *streams_[i];
-    if (!s.port && !seat_stream(s)) continue;
-    stir(s);
-    schedule(s);
-    ++i;
+  for (const auto& s : streams_) {
+    stir(*s);
+    schedule(*s);
   }
+  if (!server_) seat_rounds_ = kSeatRounds;
+  seat_waiting(server_);
 }
 
 // ---- time
@@ -349,6 +349,7 @@ void QuicInstance::watch_time() noexcept {
 
 void QuicInstance::flush() noexcept {
   if (stage_ == Stage::asking || stage_ == Stage::over) return;
+  if (seat_rounds_ != 0) seat_waiting(--seat_rounds_ == 0);
   hand_up_all();
   if (stage_ == Stage::lingering) end_if_taken();
   if (!speaks()) return;

@@ -144,7 +144,9 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer, private
   void abort_stream(UpperPort, Direction, std::uint64_t code) noexcept override;
   Stream& add_stream(UpperPort port, const StreamArgs& args);
   Stream& stream_of_peer(std::int64_t id);
+  bool try_to_seat(Stream& s) noexcept;
   bool seat_stream(Stream& s) noexcept;
+  void seat_waiting(bool last) noexcept;
   void refuse_stream(Stream& s) noexcept;
   void name_streams() noexcept;
   void stir(Stream& s);
@@ -205,8 +207,10 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer, private
   std::unique_ptr<Security::Question> question_;
   std::optional<Result<void>> answer_;
   std::optional<Error> end_error_;
+  unsigned seat_rounds_ = 0;  // of a client: how often streams of the peer that nobody takes yet are offered again
   Stage stage_ = Stage::handshake;
   bool server_ = false;
+  bool one_path_ = false;   // of a server: its application wants no other path
   bool early_ = false;      // data flows before the handshake is complete
   bool heard_ = false;      // the peer has answered
   bool confirmed_ = false;  // the handshake is (RFC 9001 section 4.1.2)

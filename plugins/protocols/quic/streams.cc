@@ -85,20 +85,42 @@ Stream& QuicInstance::stream_of_peer(std::int64_t id) {
   s.id = id;
   s.announced = true;
   ngtcp2_conn_set_stream_user_data(connection_, id, &s);
-  if (takes_data()) seat_stream(s);
+  const bool waits = !server_ && (stage_ == Stage::handshake || seat_rounds_ != 0);
+  if (takes_data() && !waits) seat_stream(s);
   return s;
+}
+
+bool QuicInstance::try_to_seat(Stream& s) noexcept {
+  s.port = host_.streams().accept_stream({.face = s.face, .can_send = !s.stopped, .can_receive = true});
+  if (!s.port) return false;
+  s.port.mark(&s);
+  refill(s);
+  return true;
 }
 
 // False: nobody takes it, and it is gone.
 bool QuicInstance::seat_stream(Stream& s) noexcept {
-  s.port = host_.streams().accept_stream({.face = s.face, .can_send = !s.stopped, .can_receive = true});
-  if (!s.port) {
-    refuse_stream(s);
-    return false;
+  if (try_to_seat(s)) return true;
+  refuse_stream(s);
+  return false;
+}
+
+// What the peer opened before it could be taken. A server speaks as soon as it can, and a client that has been there
+// before may read that with the end of the handshake, rounds before whoever takes streams has heard that it is ready.
+void QuicInstance::seat_waiting(bool last) noexcept {
+  for (std::size_t i = 0; i < streams_.size();) {
+    Stream& s = *streams_[i];
+    if (!s.port) {
+      if (last ? !seat_stream(s) : !try_to_seat(s)) {
+        if (last) continue;  // another one is in its place
+        host_.wake();        // flush() follows, in the next round
+      } else {
+        stir(s);
+        schedule(s);
+      }
+    }
+    ++i;
   }
-  s.port.mark(&s);
-  refill(s);
-  return true;
 }
 
 void QuicInstance::refuse_stream(Stream& s) noexcept {
