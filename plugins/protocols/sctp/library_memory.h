@@ -1,5 +1,5 @@
-// library_memory.h: memory for usrsctp, which asks malloc() for several blocks with each packet and gives them back soon
-// after. A few sizes come again and again, so blocks go around here instead: that was a sixth of its processor time.
+// library_memory.h: memory for usrsctp, which asks malloc() for several blocks with each packet and gives them back
+// soon. A few sizes come again and again, so blocks go around here instead: malloc() was a sixth of its processor time.
 #pragma once
 #include <cstddef>
 
