@@ -62,10 +62,7 @@ struct Credentials final : Credentials_Manager {
 std::string tls_stack(const std::string& more, const std::string& layer) {
   return layer + "(" + kOptions + more + ")/tcp";
 }
-// What a burst needs: the kernel's default holds less than a window of 256 KiB.
-std::string quic_stack(const std::string& more) {
-  return "quic(" + kOptions + ",alpn=bench" + more + ")/udp";
-}
+std::string quic_stack(const std::string& more) { return "quic(" + kOptions + ",alpn=bench" + more + ")/udp"; }
 
 struct ChannelEnd::Calls final : TLS::Callbacks {
   explicit Calls(ChannelEnd& of) : end(of) {}
