@@ -21,6 +21,26 @@ struct Weather : testing::Test {
       way->conditions.jitter = 5ms;
     }
   }
+  /// A client that has lost its state comes back from the same port, as the second peer.
+  void begin_anew(const std::string& stack) {
+    pair.listen(stack);
+    const auto dial = [&] {
+      Talker& t = *pair.talkers.emplace_back(std::make_unique<Talker>());
+      t.connection = pair.to_server(stack)
+                         .local({.host = {}, .port = 7000, .address = {}})
+                         .initiate(pair.client.loop(), t.on_ready());
+      EXPECT_TRUE(pair.until([&] { return t.ready.has_value(); }));
+      EXPECT_TRUE(*t.ready) << t.ready->error().detail;
+    };
+    dial();
+    ASSERT_TRUE(pair.until([&] { return pair.peers.size() == 1; }));
+    pair.link.forth().tap = [](SimPacket&) { return Verdict::drop; };  // its goodbye is lost
+    pair.talkers.clear();
+    pair.world.run_for(1s);
+    pair.link.forth().tap = {};
+    dial();
+    ASSERT_TRUE(pair.until([&] { return pair.peers.size() == 2; }));
+  }
 };
 
 // Any packet of the handshake may be the one that is lost: each is repeated by whoever waits for the answer.
@@ -118,26 +138,9 @@ TEST_F(Weather, ForgedAndRepeatedRecords) {
   EXPECT_FALSE(server.failed);
 }
 
-// A client that has lost its state comes back from the same port.
+// RFC 6347 section 4.2.8: the old association has failed.
 TEST_F(Weather, AClientThatBeginsAnew) {
-  const std::string stack = secured();
-  pair.listen(stack);
-  const auto dial = [&] {
-    Talker& t = *pair.talkers.emplace_back(std::make_unique<Talker>());
-    t.connection = pair.to_server(stack)
-                       .local({.host = {}, .port = 7000, .address = {}})
-                       .initiate(pair.client.loop(), t.on_ready());
-    EXPECT_TRUE(pair.until([&] { return t.ready.has_value(); }));
-    EXPECT_TRUE(*t.ready) << t.ready->error().detail;
-  };
-  dial();
-  ASSERT_TRUE(pair.until([&] { return pair.peers.size() == 1; }));
-  pair.link.forth().tap = [](SimPacket&) { return Verdict::drop; };  // its goodbye is lost
-  pair.talkers.clear();
-  pair.world.run_for(1s);
-  pair.link.forth().tap = {};
-  dial();
-  ASSERT_TRUE(pair.until([&] { return pair.peers.size() == 2; }));
+  ASSERT_NO_FATAL_FAILURE(begin_anew(secured()));
   pair.talkers.back()->send("again");
   EXPECT_TRUE(pair.until([&] { return pair.peers[1]->reader->all == "again"; }));
   EXPECT_TRUE(pair.until([&] { return pair.peers[0]->failed.has_value(); }));
@@ -145,24 +148,7 @@ TEST_F(Weather, AClientThatBeginsAnew) {
 
 // The same below SCTP: it has another association with whoever has the addresses now, and the old one dies alone.
 TEST_F(Weather, AClientOfSctpThatBeginsAnew) {
-  const std::string stack = secured("sctp/");
-  pair.listen(stack);
-  const auto dial = [&] {
-    Talker& t = *pair.talkers.emplace_back(std::make_unique<Talker>());
-    t.connection = pair.to_server(stack)
-                       .local({.host = {}, .port = 7000, .address = {}})
-                       .initiate(pair.client.loop(), t.on_ready());
-    EXPECT_TRUE(pair.until([&] { return t.ready.has_value(); }));
-    EXPECT_TRUE(*t.ready) << t.ready->error().detail;
-  };
-  dial();
-  ASSERT_TRUE(pair.until([&] { return pair.peers.size() == 1; }));
-  pair.link.forth().tap = [](SimPacket&) { return Verdict::drop; };  // its goodbye is lost
-  pair.talkers.clear();
-  pair.world.run_for(1s);
-  pair.link.forth().tap = {};
-  dial();
-  ASSERT_TRUE(pair.until([&] { return pair.peers.size() == 2; }));
+  ASSERT_NO_FATAL_FAILURE(begin_anew(secured("sctp/")));
   int back = 0;
   pair.link.back().tap = [&](SimPacket& packet) {
     back += packet.payload.size() > 1000;
