@@ -1,17 +1,9 @@
 #include "dtls_acceptor.h"
 
 namespace trellis::dtls {
-namespace {
-
-constexpr std::size_t kAcceptorWindow = 16 << 20;  // bytes of datagrams of all peers: all is read in its turn
-
-}  // namespace
 
 void DtlsAcceptor::open(const OpenArgs& args) noexcept {
-  auto credentials = shared_.credentials_of(host_.security(), true);
-  if (!credentials) return host_.failed(std::move(credentials.error()));
-  credentials_ = std::move(*credentials);
-  lower_.grant_to(kAcceptorWindow);
+  if (auto opened = door_.open(shared_, host_.security()); !opened) return host_.failed(std::move(opened.error()));
   host_.listening(args.route.local);
 }
 
@@ -22,7 +14,7 @@ void DtlsAcceptor::close(const CloseArgs&) noexcept {
 
 void DtlsAcceptor::on_up(LowerPort from, Batch& batch) noexcept {
   while (!batch.empty()) take(batch.pop());
-  from.grant_to(kAcceptorWindow);
+  from.grant_to(Door::kWindow);
 }
 
 void DtlsAcceptor::take(Chunk&& chunk) noexcept {
@@ -36,20 +28,15 @@ void DtlsAcceptor::take(Chunk&& chunk) noexcept {
 
 // A client that has lost its state begins anew from the same addresses (RFC 6347 section 4.2.8).
 void DtlsAcceptor::take_hello(Chunk&& chunk, const Flow& flow, DtlsInstance* known) noexcept {
-  if (!credentials_) return;
   if (stopping_) return known != nullptr ? known->input(std::move(chunk)) : void();
-  Executor& executor = host_.executor();
-  auto judged = judge_stranger(chunk.data.bytes(), flow.remote, executor.wall_clock(), *credentials_, executor.pool());
-  if (judged.hello) {
-    if (known != nullptr && known->began_with(*judged.hello)) return known->input(std::move(chunk));
-    if (known != nullptr) {
-      known->replaced();
-      peers_.erase(flow);
-    }
-    return admit(flow, std::move(*judged.hello));
+  auto hello = door_.judge(chunk.data.bytes(), flow, host_.executor());
+  if (!hello) return;
+  if (known != nullptr && known->began_with(*hello)) return known->input(std::move(chunk));
+  if (known != nullptr) {
+    known->replaced();
+    peers_.erase(flow);
   }
-  if (judged.reply.size() > 0 && lower_.credit() > 0)
-    lower_.push(Chunk{.data = std::move(judged.reply), .info = flow.as_info(), .end_of_message = true});
+  admit(flow, std::move(*hello));
 }
 
 void DtlsAcceptor::admit(const Flow& flow, FirstHello&& hello) noexcept {

@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "door.h"
 #include "dtls_instance.h"
 #include "trellis/listen.h"
 
@@ -31,7 +32,7 @@ class DtlsAcceptor final : public Acceptor {
   AcceptHost& host_;
   LowerPort lower_;
   const Shared& shared_;
-  std::shared_ptr<tls::Credentials> credentials_;
+  Door door_{lower_};
   std::unordered_map<Flow, DtlsInstance*, FlowHash> peers_;
   std::vector<DtlsInstance*> waiting_;  // for room
   bool stopping_ = false;

@@ -2,31 +2,22 @@
 
 #include <algorithm>
 
-#include "cookies.h"
 #include "dtls_error.h"
 
 namespace trellis::dtls {
-namespace {
-
-constexpr std::size_t kTrunkWindow = 16 << 20;  // bytes of datagrams of all peers: all is read in its turn
-
-}  // namespace
 
 void DtlsTrunk::open(const OpenArgs& args) noexcept {
-  auto credentials = shared_.credentials_of(host_.security(), true);
-  if (!credentials) return host_.failed(std::move(credentials.error()));
-  credentials_ = std::move(*credentials);
+  if (auto opened = door_.open(shared_, host_.security()); !opened) return host_.failed(std::move(opened.error()));
   args_ = &args;
   datagram_most_ = Association::datagram_most(args.route.path);
-  lower_.grant_to(kTrunkWindow);
-  upper_.grant_to(kTrunkWindow);
+  upper_.grant_to(Door::kWindow);
   host_.ready();
 }
 
 void DtlsTrunk::on_up(LowerPort from, Batch& batch) noexcept {
   while (!batch.empty()) take(batch.pop());
   sweep();
-  from.grant_to(kTrunkWindow);
+  from.grant_to(Door::kWindow);
   if (from.finished()) upper_.finish();
 }
 
@@ -40,19 +31,14 @@ void DtlsTrunk::take(Chunk&& chunk) noexcept {
 }
 
 void DtlsTrunk::take_hello(Chunk&& chunk, const Flow& flow, Peer* known) noexcept {
-  Executor& executor = host_.executor();
-  auto judged = judge_stranger(chunk.data.bytes(), flow.remote, executor.wall_clock(), *credentials_, executor.pool());
-  if (judged.hello) {
-    if (known != nullptr && known->association.began_with(*judged.hello))
-      return known->association.take(std::move(chunk));
-    if (known != nullptr) {
-      known->association.replaced();
-      replaced_.push_back(std::move(peers_.extract(flow).mapped()));
-    }
-    return admit(flow, *judged.hello);
+  auto hello = door_.judge(chunk.data.bytes(), flow, host_.executor());
+  if (!hello) return;
+  if (known != nullptr && known->association.began_with(*hello)) return known->association.take(std::move(chunk));
+  if (known != nullptr) {
+    known->association.replaced();
+    replaced_.push_back(std::move(peers_.extract(flow).mapped()));
   }
-  if (judged.reply.size() > 0 && lower_.credit() > 0)
-    lower_.push(Chunk{.data = std::move(judged.reply), .info = flow.as_info(), .end_of_message = true});
+  admit(flow, *hello);
 }
 
 void DtlsTrunk::admit(const Flow& flow, const FirstHello& hello) noexcept {
@@ -79,7 +65,7 @@ void DtlsTrunk::on_down(UpperPort from, Batch& batch) noexcept {
     if (chunk.data.size() <= kFragmentMost) found->second->association.send(std::move(chunk));
   }
   sweep();
-  if (batch.empty()) from.grant_to(kTrunkWindow);
+  if (batch.empty()) from.grant_to(Door::kWindow);
 }
 
 // ---- time

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "association.h"
+#include "door.h"
 #include "flow.h"
 
 namespace trellis::dtls {
@@ -48,7 +49,7 @@ class DtlsTrunk final : private AssociationOwner {
   UpperPort upper_;
   LowerPort lower_;
   const Shared& shared_;
-  std::shared_ptr<tls::Credentials> credentials_;
+  Door door_{lower_};
   std::unordered_map<Flow, std::unique_ptr<Peer>, FlowHash> peers_;
   std::vector<std::unique_ptr<Peer>> replaced_;  // until nothing calls them any more
   const OpenArgs* args_ = nullptr;
