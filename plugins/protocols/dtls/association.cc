@@ -19,8 +19,6 @@ constexpr std::byte kWarning{1}, kFatal{2};
 
 }  // namespace
 
-Association::~Association() { withdraw(); }
-
 std::uint32_t Association::datagram_most(const Path& path) noexcept {
   constexpr std::uint32_t kHeaders = 40 + 8;  // of IPv6 and UDP
   return std::max(path.mtu, kHeaders) - kHeaders;
@@ -129,22 +127,15 @@ void Association::ask() noexcept {
   give_up_ = host_.executor().now() + shared_.settings.tls.answer_timeout;
   repeat_at_ = TimePoint::max();
   set_deadline();
-  asked_ = std::make_shared<Association*>(this);
-  question_ = negotiation_->handshake().ask([asked = std::weak_ptr(asked_)](Result<void> answer) {
-    const auto association = asked.lock();
-    if (association == nullptr || (*association)->answer_) return;  // the question was withdrawn, or answered
-    (*association)->answer_ = std::move(answer);
-    (*association)->host_.wake();  // the question cannot be destroyed by its own answer
-  });
-  if (question_ == nullptr)
+  if (!question_.ask(host_, [this](auto answer) { return negotiation_->handshake().ask(std::move(answer)); }))
     refuse(security::refusal_error(kLayer, peer_name_, "it was asked and has given no Question to wait for"));
 }
 
 void Association::on_wake() noexcept {
-  if (stage_ != Stage::asking || !answer_) return;
-  const Result<void> answer = *std::exchange(answer_, std::nullopt);
-  withdraw();
-  if (!answer) return refuse(security::refusal_error(kLayer, peer_name_, answer.error().detail));
+  if (stage_ != Stage::asking) return;
+  const auto answer = question_.take();
+  if (!answer) return;
+  if (!*answer) return refuse(security::refusal_error(kLayer, peer_name_, answer->error().detail));
   stage_ = Stage::handshake;
   give_up_ = host_.executor().now() + shared_.settings.tls.handshake_timeout;
   auto resumed = negotiation_->resume();
@@ -157,11 +148,6 @@ void Association::refuse(Error why) noexcept {
   negotiation_->say(AlertDescription::bad_certificate);
   say_flight();
   finish(std::move(why));
-}
-
-void Association::withdraw() noexcept {
-  asked_.reset();
-  question_.reset();
 }
 
 // ---- flights
@@ -296,20 +282,20 @@ void Association::close(bool abort) noexcept {
     say_flight();
   }
   stage_ = Stage::over;
-  withdraw();
+  question_.withdraw();
 }
 
 // An alert in clear would end the handshake of the other one; one that is sealed only who holds this one's keys hears.
 void Association::replaced() noexcept {
   if (is_open()) return close(true);
   stage_ = Stage::over;
-  withdraw();
+  question_.withdraw();
 }
 
 void Association::finish(std::optional<Error> why) noexcept {
   if (is_over()) return;
   stage_ = Stage::over;
-  withdraw();
+  question_.withdraw();
   owner_.ended(*this, std::move(why));
 }
 

@@ -10,6 +10,7 @@
 #include "dtls_settings.h"
 #include "negotiation.h"
 #include "record_protection.h"
+#include "security/peer_question.h"
 #include "trellis/protocol.h"
 
 namespace trellis::dtls {
@@ -35,7 +36,6 @@ class Association {
   /// What travels with each of its datagrams, the addresses of a peer of a listener; empty: the port's.
   Association(LayerHost& host, LowerPort lower, const Shared& shared, AssociationOwner& owner, MessageRef to)
       : host_(host), lower_(lower), shared_(shared), owner_(owner), to_(std::move(to)) {}
-  ~Association();
 
   /// Begins. `hello`: of a client that has shown that it receives at its address. `datagram_most`: what the layer below
   /// takes in one piece.
@@ -83,7 +83,6 @@ class Association {
   void set_deadline() noexcept;
   bool lets_idle_go() const noexcept { return server_ && shared_.settings.idle > Duration::zero(); }
   void push(Slice&& record, MessageRef info, const Chunk* like = nullptr) noexcept;
-  void withdraw() noexcept;
   void finish(std::optional<Error> why) noexcept;
 
   LayerHost& host_;
@@ -95,9 +94,7 @@ class Association {
   Flight last_flight_;                        // of a server, until the client is known to have it
   std::optional<Sealer> sealer_;
   std::optional<Opener> opener_;
-  std::unique_ptr<Security::Question> question_;
-  std::shared_ptr<Association*> asked_;  // an answer that comes after the question has gone finds nothing
-  std::optional<Result<void>> answer_;
+  security::PeerQuestion question_;
   tls::Agreed agreed_;
   std::vector<std::byte> first_random_;
   std::string peer_name_ = "the peer";

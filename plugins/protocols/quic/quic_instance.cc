@@ -242,10 +242,8 @@ void QuicInstance::read(const Chunk& chunk, const Address& local, const Address&
 
 void QuicInstance::on_wake() noexcept {
   if (std::exchange(due_, false)) on_deadline();
-  if (stage_ == Stage::asking && answer_) {
-    const Result<void> answer = *std::exchange(answer_, std::nullopt);
-    question_.reset();
-    answered(answer);
+  if (stage_ == Stage::asking) {
+    if (const auto answer = question_.take()) answered(*answer);
   }
   while (!held_.empty() && speaks() && stage_ != Stage::asking) {
     const Chunk chunk = held_.pop();
@@ -284,13 +282,8 @@ void QuicInstance::give_token() noexcept {
 void QuicInstance::ask() noexcept {
   stage_ = Stage::asking;
   host_.deadline(host_.executor().now() + shared_.settings.answer_timeout);
-  question_ = tls_->ask([this](Result<void> answer) {
-    answer_ = std::move(answer);
-    host_.wake();  // the question cannot be destroyed by its own answer
-  });
-  if (question_ != nullptr) return;
-  answer_ = fail(Reason::authentication, "it has given no Question to wait for");
-  host_.wake();
+  if (question_.ask(host_, [this](auto answer) { return tls_->ask(std::move(answer)); })) return;
+  question_.answer(fail(Reason::authentication, "it has given no Question to wait for"));
 }
 
 void QuicInstance::answered(const Result<void>& answer) noexcept {
@@ -365,7 +358,7 @@ void QuicInstance::flush() noexcept {
 // ---- the end
 
 void QuicInstance::close(const CloseArgs& args) noexcept {
-  question_.reset();
+  question_.withdraw();
   if (!speaks()) return say_end();
   if (!args.abort && stage_ == Stage::open) {
     stage_ = Stage::closing;  // flush() says it
@@ -467,7 +460,7 @@ void QuicInstance::end(std::optional<Error> error) noexcept {
   if (stage_ == Stage::over || stage_ == Stage::lingering) return;
   const bool closing = stage_ == Stage::closing;
   stage_ = Stage::lingering;
-  question_.reset();
+  question_.withdraw();
   held_.clear();
   host_.deadline(TimePoint::max());
   end_error_ = std::move(error);
@@ -490,7 +483,7 @@ void QuicInstance::say_end() noexcept {
   if (stage_ == Stage::over) return;
   stage_ = Stage::over;
   waits_for_room = false;
-  question_.reset();
+  question_.withdraw();
   if (end_error_)
     host_.failed(std::move(*end_error_));
   else

@@ -15,6 +15,7 @@
 #include "credentials.h"
 #include "qlog.h"
 #include "replay_guard.h"
+#include "security/peer_question.h"
 #include "send_schedule.h"
 #include "stream.h"
 #include "tls_session.h"
@@ -204,8 +205,7 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer, private
   MessageRef course_;      // addresses of what is sent
   MessageRef early_info_;  // of what came as early data
   Batch held_;             // input that waits for open(), or for the application's answer
-  std::unique_ptr<Security::Question> question_;
-  std::optional<Result<void>> answer_;
+  security::PeerQuestion question_;
   std::optional<Error> end_error_;
   unsigned seat_rounds_ = 0;  // of a client: how often streams of the peer that nobody takes yet are offered again
   Stage stage_ = Stage::handshake;

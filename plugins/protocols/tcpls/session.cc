@@ -74,11 +74,7 @@ void Session::ask() noexcept {
   stage_ = Stage::asking;
   handshake_by_ = TimePoint::max();
   arm();
-  question_ = handshake_->ask([this](Result<void> answer) {
-    answer_ = std::move(answer);
-    host_.wake();  // the question cannot be destroyed by its own answer
-  });
-  if (question_ == nullptr) {
+  if (!question_.ask(host_, [this](auto answer) { return handshake_->ask(std::move(answer)); })) {
     refuse_peer({Reason::authentication, 0, kLayer, "the application was asked and has given no Question to wait for"});
   }
 }
@@ -171,10 +167,10 @@ void Session::on_credit(UpperPort port) noexcept {
 }
 
 void Session::on_wake() noexcept {
-  if (stage_ != Stage::asking || !answer_) return;
-  const Result<void> answer = *std::exchange(answer_, std::nullopt);
-  question_.reset();
-  if (!answer) return refuse_peer(answer.error());
+  if (stage_ != Stage::asking) return;
+  const auto answer = question_.take();
+  if (!answer) return;
+  if (!*answer) return refuse_peer(answer->error());
   stage_ = Stage::handshake;
   handshake_by_ = now() + settings_.tls.handshake_timeout;
   advance_handshake();
@@ -300,7 +296,7 @@ void Session::close(const CloseArgs& args) noexcept {
       }
     }
     stage_ = Stage::over;
-    question_.reset();
+    question_.withdraw();
     return host_.closed();
   }
   closing_ = true;  // flush() goes on
@@ -379,7 +375,7 @@ void Session::broken(Error error) noexcept {
 void Session::fail_with(Error error) noexcept {
   if (stage_ == Stage::over) return;
   stage_ = Stage::over;
-  question_.reset();
+  question_.withdraw();
   host_.failed(std::move(error));
 }
 

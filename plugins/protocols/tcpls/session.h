@@ -15,6 +15,7 @@
 #include "join.h"
 #include "outgoing_record.h"
 #include "post_handshake.h"
+#include "security/peer_question.h"
 #include "settings.h"
 #include "stream.h"
 #include "tokens.h"
@@ -195,9 +196,8 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   const OpenArgs* args_ = nullptr;
   std::unique_ptr<Extensions> extensions_;
   std::unique_ptr<tls::Handshake> handshake_;  // until nothing needs it any more
-  std::unique_ptr<Security::Question> question_;
-  std::optional<Result<void>> answer_;  // of the application about the peer
-  std::vector<std::uint8_t> output_;    // of the handshake
+  security::PeerQuestion question_;
+  std::vector<std::uint8_t> output_;  // of the handshake
   std::shared_ptr<tls::RecordKey> seal_key_, open_key_;
   std::optional<tls::TrafficSecret> sending_;   // to read again what we have sealed
   std::shared_ptr<tls::RecordKey> reopen_key_;  // once that was necessary

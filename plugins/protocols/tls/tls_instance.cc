@@ -92,23 +92,16 @@ void TlsInstance::feed_handshake(Slice record) noexcept {
 void TlsInstance::ask() noexcept {
   stage_ = Stage::asking;
   host_.deadline(host_.executor().now() + shared_.settings.answer_timeout);
-  asked_ = std::make_shared<TlsInstance*>(this);
-  question_ = handshake_->ask([asked = std::weak_ptr(asked_)](Result<void> answer) {
-    const auto layer = asked.lock();
-    if (layer == nullptr || (*layer)->answer_) return;  // the question was withdrawn, or answered
-    (*layer)->answer_ = std::move(answer);
-    (*layer)->host_.wake();  // the question cannot be destroyed by its own answer
-  });
-  if (question_ == nullptr) {
+  if (!question_.ask(host_, [this](auto answer) { return handshake_->ask(std::move(answer)); })) {
     refuse_peer(security::refusal_error(kLayer, peer_name_, "it was asked and has given no Question to wait for"));
   }
 }
 
 void TlsInstance::on_wake() noexcept {
-  if (stage_ != Stage::asking || !answer_) return;
-  const Result<void> answer = *std::exchange(answer_, std::nullopt);
-  withdraw();
-  if (!answer) return refuse_peer(security::refusal_error(kLayer, peer_name_, answer.error().detail));
+  if (stage_ != Stage::asking) return;
+  const auto answer = question_.take();
+  if (!answer) return;
+  if (!*answer) return refuse_peer(security::refusal_error(kLayer, peer_name_, answer->error().detail));
   stage_ = Stage::handshake;
   host_.deadline(host_.executor().now() + shared_.settings.handshake_timeout);
   advance();
@@ -343,15 +336,10 @@ void TlsInstance::close(const CloseArgs& args) noexcept {
   if (stage_ != Stage::open || args.abort) {
     if (args.abort && stage_ == Stage::open) send_alert(AlertDescription::user_canceled);
     stage_ = Stage::over;
-    withdraw();
+    question_.withdraw();
     return host_.closed();
   }
   closing_ = goodbye_due_ = true;  // flush() says it
-}
-
-void TlsInstance::withdraw() noexcept {
-  asked_.reset();
-  question_.reset();
 }
 
 void TlsInstance::on_deadline() noexcept {
@@ -373,7 +361,7 @@ void TlsInstance::broken(Error error) noexcept {
 void TlsInstance::fail_with(Error error) noexcept {
   if (stage_ == Stage::over) return;
   stage_ = Stage::over;
-  withdraw();
+  question_.withdraw();
   host_.failed(std::move(error));
 }
 

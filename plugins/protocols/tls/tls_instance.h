@@ -10,6 +10,7 @@
 #include "record/record_cutter.h"
 #include "record/record_opener.h"
 #include "record/record_sealer.h"
+#include "security/peer_question.h"
 #include "trellis/protocol.h"
 
 namespace trellis::tls {
@@ -49,7 +50,6 @@ class TlsInstance final : public ProtocolInstance {
   void feed_handshake(Slice record) noexcept;
   void ask() noexcept;
   void refuse_peer(Error why) noexcept;
-  void withdraw() noexcept;
   void advance() noexcept;
   Result<void> take_over() noexcept;
   Result<std::shared_ptr<RecordKey>> sealing_key(const TrafficSecret& secret) const noexcept;
@@ -77,17 +77,15 @@ class TlsInstance final : public ProtocolInstance {
   LowerPort lower_;
   const Shared& shared_;
   std::unique_ptr<Handshake> handshake_;  // until nothing needs it any more
-  std::unique_ptr<Security::Question> question_;
-  std::shared_ptr<TlsInstance*> asked_;  // an answer that comes after the question has gone finds nothing
+  security::PeerQuestion question_;
   std::optional<TrafficSecret> sending_, receiving_;
   std::optional<RecordSealer> sealer_;
   std::optional<RecordOpener> opener_;
   RecordCutter cutter_;
   TicketFilter tickets_;
-  std::optional<Result<void>> answer_;  // of the application about the peer
-  std::vector<std::uint8_t> output_;    // of the handshake, to be sent first
-  Batch plain_, sealed_;                // only inside a call; keep their memory
-  std::unique_ptr<Agreed> agreed_;      // once it is open
+  std::vector<std::uint8_t> output_;  // of the handshake, to be sent first
+  Batch plain_, sealed_;              // only inside a call; keep their memory
+  std::unique_ptr<Agreed> agreed_;    // once it is open
   std::string peer_name_ = "the peer";
   Stage stage_ = Stage::handshake;
   bool server_ = false;
