@@ -1,5 +1,5 @@
-// kernel_socket.h: what the plugins over kernel sockets share: names of properties, socket options, the DSCP of a
-// capacity profile, waiting and listening. Compiled into each of them.
+// kernel_socket.h: what the plugins over kernel sockets share: socket options, the DSCP of a capacity profile,
+// waiting and listening. Compiled into each of them.
 #pragma once
 #include <netinet/in.h>
 
@@ -11,16 +11,11 @@
 #include <string_view>
 #include <vector>
 
+#include "property_name.h"
 #include "trellis/executor.h"
 #include "trellis/property.h"
 
 namespace trellis {
-
-/// Names of properties are compared without case.
-inline bool same_name(std::string_view a, std::string_view b) noexcept {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::ranges::equal(a, b, [lower](char x, char y) { return lower(x) == lower(y); });
-}
 
 /// setsockopt with a plain value.
 template <class T>

@@ -65,6 +65,15 @@ struct socket* make_socket() {
 
 }  // namespace
 
+ssize_t bare_sctp_read(struct socket* from) {
+  static std::array<char, 256 << 10> buffer;
+  sctp_rcvinfo info{};
+  socklen_t size = sizeof info;
+  unsigned type = 0;
+  int flags = 0;
+  return usrsctp_recvv(from, buffer.data(), buffer.size(), nullptr, nullptr, &info, &size, &type, &flags);
+}
+
 int bare_sctp_udp() {
   constexpr int kOn = 1, kRoom = 4 << 20;
   const int udp = raw_udp();

@@ -57,6 +57,9 @@ class BareSctp {
   double told_;
 };
 
+/// The bytes that are read and forgotten, of one message at most; below zero: none, and why is in errno.
+ssize_t bare_sctp_read(struct socket* from);
+
 /// A UDP socket with room for bulk, whose datagrams the kernel joins.
 int bare_sctp_udp();
 

@@ -4,7 +4,6 @@
 #include <usrsctp.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <functional>
 #include <string_view>
@@ -26,12 +25,7 @@ constexpr std::string_view kStack = "sctp/udp";
 
 // False: nothing is there, or no more.
 bool read_some(struct socket* from, std::size_t& got) {
-  static std::array<char, 256 << 10> buffer;
-  sctp_rcvinfo info{};
-  socklen_t size = sizeof info;
-  unsigned type = 0;
-  int flags = 0;
-  const ssize_t n = usrsctp_recvv(from, buffer.data(), buffer.size(), nullptr, nullptr, &info, &size, &type, &flags);
+  const ssize_t n = bare_sctp_read(from);
   if (n > 0) got += static_cast<std::size_t>(n);
   return n > 0;
 }

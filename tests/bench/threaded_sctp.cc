@@ -6,13 +6,13 @@
 
 #include <vector>
 
+#include "bare_sctp.h"
 #include "raw_sockets.h"
 
 namespace trellis::bench {
 namespace {
 
 constexpr std::uint16_t kSctpPort = 5001;
-constexpr std::size_t kRead = 256 << 10;
 
 // Starts the library; the UDP port that it has.
 std::uint16_t threaded_start() {
@@ -30,13 +30,7 @@ struct socket* threaded_socket() {
 }
 
 std::size_t threaded_read(struct socket* from) {
-  static std::vector<char> buffer(kRead);
-  sctp_rcvinfo info{};
-  socklen_t size = sizeof info;
-  unsigned type = 0;
-  int flags = 0;
-  const ssize_t n = usrsctp_recvv(from, buffer.data(), buffer.size(), nullptr, nullptr, &info, &size, &type, &flags);
-  return static_cast<std::size_t>(check(n, "usrsctp_recvv"));
+  return static_cast<std::size_t>(check(bare_sctp_read(from), "usrsctp_recvv"));
 }
 
 void threaded_send(struct socket* to, const std::vector<char>& bytes) {

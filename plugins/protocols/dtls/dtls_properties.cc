@@ -1,6 +1,5 @@
 // dtls_properties.cc: what can be asked.
-#include <algorithm>
-
+#include "../property_name.h"
 #include "dtls_instance.h"
 #include "trellis/lowers.h"
 
@@ -8,11 +7,6 @@ namespace trellis::dtls {
 namespace {
 
 constexpr std::uint64_t kLargestOverUdp = 65535 - 20 - 8;
-
-bool same_name(std::string_view a, std::string_view b) noexcept {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
 
 }  // namespace
 

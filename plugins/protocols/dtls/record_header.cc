@@ -4,13 +4,6 @@ namespace trellis::dtls {
 namespace {
 
 template <std::size_t Bytes>
-std::uint64_t number_at(std::span<const std::byte> from, std::size_t at) noexcept {
-  std::uint64_t number = 0;
-  for (const std::byte byte : from.subspan(at, Bytes)) number = number << 8 | std::to_integer<std::uint64_t>(byte);
-  return number;
-}
-
-template <std::size_t Bytes>
 void put_at(std::span<std::byte> to, std::size_t at, std::uint64_t number) noexcept {
   for (std::size_t i = Bytes; i-- > 0; number >>= 8) to[at + i] = static_cast<std::byte>(number);
 }

@@ -48,4 +48,12 @@ struct MessageHeader {
   void write(std::span<std::byte, kMessageHeader> out) const noexcept;
 };
 
+/// A number in network order. Precondition: it is all there.
+template <std::size_t Bytes>
+std::uint64_t number_at(std::span<const std::byte> from, std::size_t at) noexcept {
+  std::uint64_t number = 0;
+  for (const std::byte byte : from.subspan(at, Bytes)) number = number << 8 | std::to_integer<std::uint64_t>(byte);
+  return number;
+}
+
 }  // namespace trellis::dtls

@@ -73,9 +73,8 @@ std::optional<Slice> Opener::open(const RecordHeader& header, Slice&& record, Bl
     return std::nullopt;
   }
   Slice text = record.editable() ? std::move(record) : copy_of(record.bytes(), pool, 0, 0);
-  std::uint64_t nonce_number = 0;
-  for (const std::byte byte : text.bytes().subspan(explicit_nonce_ ? kRecordHeader : 3, kExplicitNonce))
-    nonce_number = nonce_number << 8 | std::to_integer<std::uint64_t>(byte);
+  const std::uint64_t nonce_number =
+      explicit_nonce_ ? number_at<kExplicitNonce>(text.bytes(), kRecordHeader) : header.number;
   text.drop_front(before);
   std::array<std::byte, tls::kTag> tag{};
   std::ranges::copy(text.bytes().last<tls::kTag>(), tag.begin());

@@ -1,6 +1,5 @@
 // properties.cc: what a connection and its streams tell and can be told.
-#include <algorithm>
-
+#include "../property_name.h"
 #include "quic_error.h"
 #include "quic_instance.h"
 
@@ -8,13 +7,6 @@ namespace trellis::quic {
 namespace {
 
 constexpr std::int64_t kByServer = 1, kUnidirectional = 2;  // bits of a stream's id (RFC 9000 section 2.1)
-
-bool same_name(std::string_view a, std::string_view b) noexcept {
-  return std::ranges::equal(a, b, [](char x, char y) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c; };
-    return lower(x) == lower(y);
-  });
-}
 
 std::unexpected<Error> wrong(std::string_view name, std::string_view expected) {
   return fail(Reason::invalid_argument, std::string(name) + ": expected " + std::string(expected), 0, kLayer);

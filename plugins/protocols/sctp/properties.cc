@@ -1,17 +1,11 @@
 // properties.cc: what an association and its streams tell and can be told.
 #include <algorithm>
 
+#include "../property_name.h"
 #include "sctp_instance.h"
 
 namespace trellis::sctp {
 namespace {
-
-bool same_name(std::string_view a, std::string_view b) noexcept {
-  return std::ranges::equal(a, b, [](char x, char y) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c; };
-    return lower(x) == lower(y);
-  });
-}
 
 std::unexpected<Error> wrong(std::string_view name, std::string_view expected) {
   return fail(Reason::invalid_argument, std::string(name) + ": expected " + std::string(expected), 0, kLayer);
