@@ -1,5 +1,7 @@
 // dtls_fuzz.cc: datagrams of a peer that has not proved anything yet: to the judge of strangers, and to a client in its
 // handshake.
+#include <cstdlib>
+
 #include "memory_end.h"
 
 namespace {

@@ -2,14 +2,12 @@
 // test's.
 #pragma once
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "association.h"
 #include "memory_loop.h"
-#include "trellis/lowers.h"
 
 namespace trellis::dtls {
 
@@ -24,20 +22,9 @@ inline std::unique_ptr<Shared> test_shared(std::map<std::string, OptionValue> mo
   return std::make_unique<Shared>(*Settings::from(tls::Given(std::move(more), dtls_options())));
 }
 
-/// The layer below answers no question.
-class NothingKnown final : public LowerHost {
+class End final : public tls::TestHost, public AssociationOwner {
  public:
-  Result<LowerPort> want_lower(const LowerWish&) noexcept override { return fail(Reason::unsupported); }
-  void drop_lower(LowerPort, const CloseArgs&) noexcept override {}
-  Result<PropertyValue> ask(LowerPort, std::string_view) noexcept override { return fail(Reason::unsupported); }
-  Result<void> tell(LowerPort, std::string_view, const PropertyValue&) noexcept override {
-    return fail(Reason::unsupported);
-  }
-};
-
-class End final : public LayerHost, public AssociationOwner {
- public:
-  explicit End(const Shared& shared) : shared_(shared) {
+  explicit End(const Shared& shared) : TestHost(state_, security_) {
     schedule_.begin = [](Schedule&) noexcept {};
     below_.schedule = &schedule_;
     below_.face = Face::datagram;
@@ -73,21 +60,6 @@ class End final : public LayerHost, public AssociationOwner {
     association->on_deadline();
   }
 
-  Executor& executor() noexcept override { return loop; }
-  State& state() noexcept override { return state_; }
-  const Security& security() noexcept override { return security_; }
-  void log(Severity, std::string_view) noexcept override {}
-  void deadline(TimePoint) noexcept override {}
-  void wake() noexcept override {}
-  void answered(unsigned) noexcept override {}
-  void early() noexcept override {}
-  void ready() noexcept override {}
-  void closed() noexcept override {}
-  void failed(Error) noexcept override {}
-  void notify(Notice, Error) noexcept override {}
-  StreamHost& streams() noexcept override { std::abort(); }
-  LowerHost& lowers() noexcept override { return nothing_known_; }
-  void* extension(std::string_view) noexcept override { return nullptr; }
   void arrived(Association&, Slice&& content, std::uint8_t) noexcept override {
     received.emplace_back(reinterpret_cast<const char*>(content.bytes().data()), content.size());
   }
@@ -96,10 +68,10 @@ class End final : public LayerHost, public AssociationOwner {
     is_over = true;
     error = std::move(why);
   }
+  using TestHost::deadline;
   void deadline(Association&, TimePoint when) noexcept override { at = when; }
   void heard(Association&, unsigned rtts_left) noexcept override { left = rtts_left; }
 
-  tls::TestLoop loop;
   std::unique_ptr<Association> association;
   std::vector<std::string> received;
   std::optional<Error> error;
@@ -108,9 +80,7 @@ class End final : public LayerHost, public AssociationOwner {
   bool is_open = false, is_over = false;
 
  private:
-  const Shared& shared_;
   tls::TestState state_;
-  NothingKnown nothing_known_;
   Security security_;
   Schedule schedule_;
   Link below_;

@@ -47,9 +47,10 @@ struct Tampering {
 };
 
 /// One side.
-class Side final : public LayerHost, public StreamHost, public LowerHost {
+class Side final : public tls::TestHost, public StreamHost {
  public:
-  Side(const Shared& shared, bool server) : args_{remote_, route_, security_.alpn, server} {
+  Side(const Shared& shared, bool server)
+      : TestHost(state_, security_), args_{remote_, route_, security_.alpn, server} {
     schedule_.begin = [](Schedule&) noexcept {};
     prepare(below_);
     below_.route = &route_;
@@ -92,40 +93,14 @@ class Side final : public LayerHost, public StreamHost, public LowerHost {
     }
     return bytes;
   }
-  bool over() const { return failure != nullptr || is_closed; }
 
-  Executor& executor() noexcept override { return loop; }
-  State& state() noexcept override { return state_; }
-  const Security& security() noexcept override { return security_; }
-  void log(Severity, std::string_view) noexcept override {}
-  void deadline(TimePoint) noexcept override {}
-  void wake() noexcept override {}
-  void answered(unsigned) noexcept override {}
-  void early() noexcept override {}
-  void ready() noexcept override { is_ready = true; }
-  void closed() noexcept override { is_closed = true; }
-  void failed(Error error) noexcept override { failure = std::make_unique<Error>(std::move(error)); }
-  void notify(Notice, Error) noexcept override {}
   StreamHost& streams() noexcept override { return *this; }
-  LowerHost& lowers() noexcept override { return *this; }
-  void* extension(std::string_view) noexcept override { return nullptr; }
-
   UpperPort accept_stream(const StreamArgs&) noexcept override { return add_stream(); }
   void stream_aborted(UpperPort, Direction, Error) noexcept override {}
   void stream_closed(UpperPort) noexcept override {}
 
-  Result<LowerPort> want_lower(const LowerWish&) noexcept override { return fail(Reason::unsupported); }
-  void drop_lower(LowerPort, const CloseArgs&) noexcept override {}
-  Result<PropertyValue> ask(LowerPort, std::string_view) noexcept override { return fail(Reason::unsupported); }
-  Result<void> tell(LowerPort, std::string_view, const PropertyValue&) noexcept override {
-    return fail(Reason::unsupported);
-  }
-
-  tls::TestLoop loop;
   TokenTable tokens;
   std::unique_ptr<Session> session;
-  std::unique_ptr<Error> failure;
-  bool is_ready = false, is_closed = false;
   std::vector<std::unique_ptr<Link>> streams_above;
 
  private:

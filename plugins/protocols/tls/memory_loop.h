@@ -1,16 +1,19 @@
 // memory_loop.h: what layers need of their surroundings, in memory, for tests and fuzzers: a loop whose time the test
-// moves, a state, options.
+// moves, a state, a host, options.
 #pragma once
 #include <botan/system_rng.h>
 
 #include <cstdlib>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "still_loop.h"
 #include "tls_settings.h"
+#include "trellis/lowers.h"
 #include "trellis/option.h"
+#include "trellis/protocol.h"
 #include "trellis/state.h"
 
 namespace trellis::tls {
@@ -47,6 +50,44 @@ class TestState final : public State {
     return n;
   }
   std::map<std::string, std::vector<StateValue>> entries;
+};
+
+/// The host of a layer: keeps what it is told, and has one layer below, which answers no question.
+class TestHost : public LayerHost, private LowerHost {
+ public:
+  /// Both outlive it.
+  TestHost(State& state, const Security& security) : state_(state), security_(security) {}
+  bool over() const { return failure != nullptr || is_closed; }
+
+  Executor& executor() noexcept override { return loop; }
+  State& state() noexcept override { return state_; }
+  const Security& security() noexcept override { return security_; }
+  void log(Severity, std::string_view) noexcept override {}
+  void deadline(TimePoint) noexcept override {}
+  void wake() noexcept override {}
+  void answered(unsigned) noexcept override {}
+  void early() noexcept override {}
+  void ready() noexcept override { is_ready = true; }
+  void closed() noexcept override { is_closed = true; }
+  void failed(Error error) noexcept override { failure = std::make_unique<Error>(std::move(error)); }
+  void notify(Notice, Error) noexcept override {}
+  StreamHost& streams() noexcept override { std::abort(); }
+  LowerHost& lowers() noexcept override { return *this; }
+  void* extension(std::string_view) noexcept override { return nullptr; }
+
+  TestLoop loop;
+  std::unique_ptr<Error> failure;
+  bool is_ready = false, is_closed = false;
+
+ private:
+  Result<LowerPort> want_lower(const LowerWish&) noexcept override { return fail(Reason::unsupported); }
+  void drop_lower(LowerPort, const CloseArgs&) noexcept override {}
+  Result<PropertyValue> ask(LowerPort, std::string_view) noexcept override { return fail(Reason::unsupported); }
+  Result<void> tell(LowerPort, std::string_view, const PropertyValue&) noexcept override {
+    return fail(Reason::unsupported);
+  }
+  State& state_;
+  const Security& security_;
 };
 
 /// The options of a layer that says nothing but these; `specs`: of the layer.

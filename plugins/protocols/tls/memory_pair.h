@@ -1,6 +1,5 @@
 // memory_pair.h: TLS layers face to face in memory, for tests and the fuzzer: a host, two links and a state for each.
 #pragma once
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -8,15 +7,14 @@
 
 #include "memory_loop.h"
 #include "tls_instance.h"
-#include "trellis/lowers.h"
 
 namespace trellis::tls {
 
 /// One layer between two links. The test is the application above and the network below.
-class End final : public LayerHost {
+class End final : public TestHost {
  public:
   End(const Shared& shared, const Security& security, State& state, bool server)
-      : security_(security), state_(state), route_{}, args_{remote_, route_, security.alpn, server} {
+      : TestHost(state, security), route_{}, args_{remote_, route_, security.alpn, server} {
     schedule_.begin = [](Schedule&) noexcept {};
     for (Link* link : {&above, &below}) {
       link->schedule = &schedule_;
@@ -53,33 +51,13 @@ class End final : public LayerHost {
     const auto bytes = all(above.up.batch);
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
-  bool over() const { return failure != nullptr || is_closed; }
   bool resumed() {
     const auto value = layer->get(UpperPort(above), "tls.resumed");
     return value && std::get<bool>(*value);
   }
 
-  Executor& executor() noexcept override { return loop; }
-  State& state() noexcept override { return state_; }
-  const Security& security() noexcept override { return security_; }
-  void log(Severity, std::string_view) noexcept override {}
-  void deadline(TimePoint) noexcept override {}
-  void wake() noexcept override {}
-  void answered(unsigned) noexcept override {}
-  void early() noexcept override {}
-  void ready() noexcept override { is_ready = true; }
-  void closed() noexcept override { is_closed = true; }
-  void failed(Error error) noexcept override { failure = std::make_unique<Error>(std::move(error)); }
-  void notify(Notice, Error) noexcept override {}
-  StreamHost& streams() noexcept override { std::abort(); }
-  LowerHost& lowers() noexcept override { std::abort(); }
-  void* extension(std::string_view) noexcept override { return nullptr; }
-
-  TestLoop loop;
   Link above, below;
   std::unique_ptr<TlsInstance> layer;
-  std::unique_ptr<Error> failure;
-  bool is_ready = false, is_closed = false;
 
  private:
   static std::vector<std::byte> all(Batch& batch) {
@@ -90,8 +68,6 @@ class End final : public LayerHost {
     }
     return bytes;
   }
-  const Security& security_;
-  State& state_;
   Schedule schedule_;
   Endpoint remote_{.host = "peer.example", .port = 443};
   Route route_;
