@@ -107,14 +107,6 @@ class KernelSctp : public testing::Test {
     return until([&] { return kernel->output().contains(line); });
   }
   bool until(const std::function<bool()>& done) { return world->run_until(done); }
-  void close(Connection& connection) {
-    bool closed = false;
-    connection.close([&](Result<void> how) {
-      EXPECT_TRUE(how) << how.error().detail;
-      closed = true;
-    });
-    EXPECT_TRUE(until([&] { return closed; }));
-  }
   void cut_off() {
     host->nft(
         "add table inet cut\nadd chain inet cut out { type filter hook output priority 0; }\n"
@@ -150,7 +142,7 @@ TEST_F(KernelSctp, EchoesMessagesOfAnySize) {
   EXPECT_THAT(reader.messages, testing::UnorderedElementsAreArray(all));
   EXPECT_TRUE(told("message stream=0 protocol=51 bytes=300000"));
   EXPECT_TRUE(told("message stream=0 protocol=51 unordered bytes=1200"));
-  close(connection);
+  world->close(connection);
   EXPECT_TRUE(told("over: shut down")) << kernel->output();
 }
 
@@ -178,7 +170,7 @@ TEST_F(KernelSctp, AddsAndResetsStreams) {
       << kernel->output();
   for (std::size_t i = 0; i < kStreams; ++i) EXPECT_EQ(readers[i]->messages[0], "number " + std::to_string(i + 1));
   EXPECT_TRUE(told("streams added")) << kernel->output();
-  close(streams.back());
+  world->close(streams.back());
   EXPECT_TRUE(told("reset stream=" + std::to_string(2 * kStreams))) << kernel->output();
   first.close_group([](Result<void>) {});
   EXPECT_TRUE(told("over: shut down")) << kernel->output();
@@ -199,7 +191,7 @@ TEST_F(KernelSctp, SkipsWhatIsGivenUp) {
   connection.send(slice(connection, "next"));
   ASSERT_TRUE(until([&] { return reader.messages.size() == 1; })) << kernel->output();
   EXPECT_EQ(reader.messages[0], "next");
-  close(connection);
+  world->close(connection);
   EXPECT_TRUE(told("over: shut down")) << kernel->output();
   EXPECT_THAT(kernel->output(), testing::Not(testing::HasSubstr("bytes=8")));
 }
@@ -235,7 +227,7 @@ TEST_F(KernelSctpClient, ConnectsToOurListener) {
   }
   EXPECT_TRUE(reader.ended) << reader.error->detail;
   EXPECT_THAT(reader.messages, testing::ElementsAre(pattern(1), pattern(1200), pattern(1 << 16), pattern(150'000)));
-  close(connection);
+  world->close(connection);
   EXPECT_TRUE(told("over: shut down")) << kernel->output();
   EXPECT_THAT(kernel->output(), testing::Not(testing::HasSubstr("DIFFERENT")));
 }

@@ -56,14 +56,6 @@ class Usrsctp : public testing::Test {
                  .remote({.port = kTheirUdp, .address = *parse_address(kLoopback, kTheirUdp)})
                  .initiate(*world->loop, [&](Result<void> how) { (how ? ready : failed) = true; });
   }
-  void close(Connection& connection) {
-    bool closed = false;
-    connection.close([&](Result<void> how) {
-      EXPECT_TRUE(how) << how.error().detail;
-      closed = true;
-    });
-    EXPECT_TRUE(until([&] { return closed; }));
-  }
 
   std::unique_ptr<netlab::Host> host;
   std::unique_ptr<netlab::Inside> inside;
@@ -86,7 +78,7 @@ TEST_F(Usrsctp, EchoesOurMessages) {
   }
   ASSERT_TRUE(until([&] { return reader.messages.size() == all.size() || reader.error; })) << peer->output();
   EXPECT_THAT(reader.messages, testing::UnorderedElementsAreArray(all));
-  close(connection);
+  world->close(connection);
 }
 
 // IMPL-159, IMPL-160: its client connects to our Listener, sends, and shuts down.
@@ -105,7 +97,7 @@ TEST_F(Usrsctp, ConnectsToOurListener) {
   peer->close_input();
   EXPECT_TRUE(until([&] { return reader.ended || reader.error; }));
   EXPECT_TRUE(reader.ended) << reader.error->detail;
-  close(connection);
+  world->close(connection);
   EXPECT_EQ(peer->wait(), 0) << peer->output();
 }
 
@@ -124,7 +116,7 @@ TEST_F(Usrsctp, SendsInBulk) {
   EXPECT_TRUE(reader.ended) << reader.error->detail;
   EXPECT_EQ(reader.messages.size(), kCount);
   EXPECT_THAT(reader.messages, testing::Each(testing::SizeIs(kLength)));
-  close(connection);
+  world->close(connection);
   EXPECT_EQ(peer->wait(), 0);
 }
 
@@ -140,7 +132,7 @@ TEST_F(Usrsctp, CountsWhatWeSendInBulk) {
   connection.on_writable(fill);
   fill();
   ASSERT_TRUE(until([&] { return sent == kCount; }));
-  close(connection);
+  world->close(connection);
   EXPECT_TRUE(told(std::to_string(kLength) + ", " + std::to_string(kCount) + ", "));
 }
 

@@ -123,6 +123,15 @@ struct World {
     }
     return {std::move(client), std::move(server)};
   }
+  /// Closes it, which must go well.
+  void close(Connection& connection) {
+    bool closed = false;
+    connection.close([&](Result<void> how) {
+      EXPECT_TRUE(how) << how.error().detail;
+      closed = true;
+    });
+    EXPECT_TRUE(run_until([&] { return closed; }));
+  }
   /// Runs turns until done() or 20 s are over: generous, because it only ends what has failed.
   bool run_until(const std::function<bool()>& done) {
     const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);

@@ -110,16 +110,18 @@ bool QuicInstance::seat_stream(Stream& s) noexcept {
 void QuicInstance::seat_waiting(bool last) noexcept {
   for (std::size_t i = 0; i < streams_.size();) {
     Stream& s = *streams_[i];
-    if (!s.port) {
-      if (last ? !seat_stream(s) : !try_to_seat(s)) {
-        if (last) continue;  // another one is in its place
-        host_.wake();        // flush() follows, in the next round
-      } else {
-        stir(s);
-        schedule(s);
-      }
+    if (s.port) {
+      ++i;
+    } else if (try_to_seat(s)) {
+      stir(s);
+      schedule(s);
+      ++i;
+    } else if (last) {
+      refuse_stream(s);  // another one is in its place
+    } else {
+      host_.wake();  // flush() follows, in the next round
+      ++i;
     }
-    ++i;
   }
 }
 
