@@ -78,6 +78,9 @@ class VirtualLoop final : public Loop {
   std::uint64_t turns() const noexcept { return turns_; }              ///< turns so far that had something to do
   std::size_t alarms() const noexcept { return timers_.size(); }       ///< armed alarms
 
+  /// No turn for so long, as if the process were stopped: what its host's kernel does goes on. Call it between turns.
+  void stand_still(Duration time) noexcept { rest_until_ = now() + time; }
+
   /// For the world: when the next turn is due; TimePoint::max() when nothing is scheduled.
   TimePoint due() noexcept;
   /// For the world: one poll and its turn.

@@ -130,6 +130,24 @@ TEST_P(Failover, NothingIsLostOrRepeated) {
 INSTANTIATE_TEST_SUITE_P(Ways, Failover,
                          testing::Combine(testing::Values(0, 1, 2), testing::Values(Verdict::reset, Verdict::drop)));
 
+// TCPLS-85, TCPLS-107: a peer whose process stands still is not lost on the connection on which its word comes last.
+TEST(Session, APeerThatStandsStill) {
+  TcplsWorld w;
+  Talker& t = w.connect("standby=1,user-timeout-ms=1000");
+  w.world.run_for(500ms);
+  w.server.loop().stand_still(60s);
+  w.break_connection(1, Verdict::drop);
+  const std::string before = TcplsWorld::connections(t);
+  ASSERT_TRUE(w.until([&] { return TcplsWorld::connections(t) != before; }, 2s));  // both are asked
+  w.world.run_for(550ms);
+  w.broken.clear();  // what TCP repeats there comes while the peer stands still again
+  w.server.loop().stand_still(0s);
+  w.world.run_for(5ms);
+  w.server.loop().stand_still(900ms);
+  w.world.run_for(2s);
+  EXPECT_EQ(w.ports.size(), 2u) << TcplsWorld::connections(t);
+}
+
 struct Pause : testing::TestWithParam<bool> {};
 
 // TCPLS-78, TCPLS-84: a stream of little data whose connection is reset stands still for a round trip: the reset on its

@@ -217,7 +217,7 @@ void Session::arm() noexcept {
     if (!c->open()) continue;
     if (c->ack_due > 0 && c->ack_at > now()) next = std::min(next, c->ack_at);  // else it waits for credit
     if (!several || c->unacked.empty()) continue;
-    const TimePoint stuck = std::max(c->unacked.oldest().at, c->progress) + settings_.user_timeout + c->rtt;
+    const TimePoint stuck = silent_since(*c) + settings_.user_timeout + c->rtt;
     next = std::min(next, stuck > now() ? stuck : now() + settings_.user_timeout / 4);
   }
   host_.deadline(next);

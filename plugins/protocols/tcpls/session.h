@@ -158,6 +158,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void set_user_timeout(Connection& c) noexcept;
   void tell_user_timeout(Connection& c, Duration time) noexcept;
   TimePoint stalls_at(const Connection& c) const noexcept;
+  TimePoint silent_since(const Connection& c) const noexcept;
   void be_patient(Connection& c) noexcept;
   void invite() noexcept;
   void watch_connections() noexcept;
@@ -235,6 +236,8 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   Duration reconnect_;  // how long the session lives without a connection
   TimePoint handshake_by_ = TimePoint::max(), reconnect_by_ = TimePoint::max(), close_by_ = TimePoint::max(),
             goodbye_by_ = TimePoint::max(), wish_after_{};
+  TimePoint acknowledged_{};  // when the peer last acknowledged something, on any connection
+  TimePoint back_{};          // when it last did so after it had been silent on all of them
   Stage stage_ = Stage::handshake;
   bool server_ = false;
   bool plain_ = false;  // the peer has no TCPLS: TLS with one stream

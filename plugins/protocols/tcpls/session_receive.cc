@@ -236,6 +236,7 @@ void Session::take_ack(const Ack& ack) noexcept {
     const Duration sample = now() - sent;
     c->rtt = c->rtt == Duration{} ? sample : c->rtt + (sample - c->rtt) / 8;
     c->progress = now();
+    if (now() - std::exchange(acknowledged_, now()) > settings_.user_timeout / 2) back_ = now();
     if (c->open() && (c->patient || c->rtt * 4 > c->user_timeout)) set_user_timeout(*c);
   }
   if (c->state == State::gone) release(*c);
