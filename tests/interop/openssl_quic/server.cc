@@ -39,20 +39,29 @@ void tell(const std::string& line) {
   std::fflush(stdout);
 }
 
+/// What became of a step.
+enum class Step { nothing, progress, over };
+
 /// One stream, until both directions have ended.
 class Echo {
  public:
-  explicit Echo(SSL* stream) : stream_(stream) {}
-  /// False: it is over.
-  bool move() {
+  explicit Echo(SSL* stream) : stream_(stream) {
+    // Otherwise a write that found no room must be repeated with the same bytes, no more and no less.
+    SSL_set_mode(stream, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  }
+  Step move() {
+    const std::size_t before = bytes_;
     read();
     std::size_t written = 0;
     if (!waiting_.empty() && SSL_write_ex(stream_.get(), waiting_.data(), waiting_.size(), &written) == 1)
       waiting_.erase(0, written);
-    if (!waiting_.empty() || !ended_) return SSL_get_stream_write_state(stream_.get()) == SSL_STREAM_STATE_OK;
+    if (!waiting_.empty() || !ended_) {
+      if (SSL_get_stream_write_state(stream_.get()) != SSL_STREAM_STATE_OK) return Step::over;
+      return bytes_ > before || written > 0 ? Step::progress : Step::nothing;
+    }
     tell("stream " + std::to_string(SSL_get_stream_id(stream_.get())) + ": " + std::to_string(bytes_) + " bytes");
     SSL_stream_conclude(stream_.get(), 0);
-    return false;
+    return Step::over;
   }
 
  private:
@@ -72,25 +81,38 @@ class Echo {
   bool ended_ = false;
 };
 
+/// Moves each, and lets those go that are over.
+template <class Moved>
+Step move_all(std::vector<std::unique_ptr<Moved>>& all) {
+  Step most = Step::nothing;
+  std::erase_if(all, [&](const auto& one) {
+    const Step step = one->move();
+    if (step != Step::nothing) most = Step::progress;
+    return step == Step::over;
+  });
+  return most;
+}
+
 /// One connection of a client.
 class Client {
  public:
   explicit Client(SSL* connection) : connection_(connection) {
     SSL_set_blocking_mode(connection, 0);
+    require(SSL_set_event_handling_mode(connection, SSL_VALUE_EVENT_HANDLING_MODE_EXPLICIT) == 1,
+            "SSL_set_event_handling_mode");
     require(SSL_set_default_stream_mode(connection, SSL_DEFAULT_STREAM_MODE_NONE) == 1, "SSL_set_default_stream_mode");
     require(SSL_set_incoming_stream_policy(connection, SSL_INCOMING_STREAM_POLICY_ACCEPT, 0) == 1,
             "SSL_set_incoming_stream_policy");
   }
-  /// False: it is over.
-  bool move() {
+  Step move() {
     if (!greeted_ && SSL_do_handshake(connection_.get()) == 1) greet();
     while (SSL* const stream = SSL_accept_stream(connection_.get(), SSL_ACCEPT_STREAM_NO_BLOCK))
       streams_.push_back(std::make_unique<Echo>(stream));
-    std::erase_if(streams_, [](const auto& stream) { return !stream->move(); });
+    const Step step = move_all(streams_);
     SSL_CONN_CLOSE_INFO how{};
-    if (SSL_get_conn_close_info(connection_.get(), &how, sizeof how) != 1) return true;
+    if (SSL_get_conn_close_info(connection_.get(), &how, sizeof how) != 1) return step;
     if (!std::exchange(told_, true)) tell_end(how);
-    return SSL_shutdown(connection_.get()) != 1;  // so that the peer hears of it
+    return SSL_shutdown(connection_.get()) == 1 ? Step::over : Step::nothing;  // so that the peer hears of it
   }
 
  private:
@@ -143,15 +165,14 @@ void wait(SSL* listener, int socket) {
   poll(&readiness, 1, never != 0 ? -1 : milliseconds);
 }
 
+// Only SSL_handle_events() reads from the socket: what it took has been seen by all before anything is waited for.
 void serve(SSL* listener, int socket) {
   std::vector<std::unique_ptr<Client>> clients;
   for (;;) {
     SSL_handle_events(listener);
     while (SSL* const connection = SSL_accept_connection(listener, SSL_ACCEPT_CONNECTION_NO_BLOCK))
       clients.push_back(std::make_unique<Client>(connection));
-    std::erase_if(clients, [](const auto& client) { return !client->move(); });
-    SSL_handle_events(listener);  // what has been written goes out
-    wait(listener, socket);
+    if (move_all(clients) == Step::nothing) wait(listener, socket);
   }
 }
 
