@@ -14,8 +14,11 @@ using namespace std::chrono_literals;
 constexpr const char* kStack = "sctp/udp";
 constexpr std::uint16_t kPort = 7000;
 constexpr double kMegabits = 100;
+// The queue holds what a round trip does, as a router's should: after a loss SCTP halves its window and grows it by a
+// packet in each round trip, and half of both still fills the path.
 constexpr netlab::LinkOptions kPath{
-    .forth = {.delay = 25ms, .bits_per_second = static_cast<std::uint64_t>(kMegabits * 1e6)}, .back = {.delay = 25ms}};
+    .forth = {.delay = 25ms, .bits_per_second = static_cast<std::uint64_t>(kMegabits * 1e6), .queue_bytes = 625'000},
+    .back = {.delay = 25ms}};
 constexpr auto kTime = 6s;
 constexpr std::uint32_t kMessage = 64 << 10;
 constexpr auto kDeadline = std::chrono::seconds(kSecondsMax);

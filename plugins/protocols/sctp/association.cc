@@ -139,16 +139,13 @@ void Association::watch(void (*stirred)(struct socket*, void*, int), void* argum
 
 Result<std::size_t> Association::send(std::span<const std::byte> bytes, const Outgoing& how) noexcept {
   sctp_sendv_spa info{};
-  info.sendv_flags = SCTP_SEND_SNDINFO_VALID;
+  info.sendv_flags = SCTP_SEND_SNDINFO_VALID | SCTP_SEND_PRINFO_VALID;
   info.sendv_sndinfo.snd_sid = how.stream;
   info.sendv_sndinfo.snd_flags =
       static_cast<std::uint16_t>((how.ordered ? 0 : SCTP_UNORDERED) | (how.end ? SCTP_EOR : 0));
   info.sendv_sndinfo.snd_ppid = htonl(how.label);
   info.sendv_sndinfo.snd_context = how.context;
-  if (how.policy != SCTP_PR_SCTP_NONE) {
-    info.sendv_flags |= SCTP_SEND_PRINFO_VALID;
-    info.sendv_prinfo = {.pr_policy = how.policy, .pr_value = how.policy_value};
-  }
+  info.sendv_prinfo = how.given_up;
   const ssize_t n =
       usrsctp_sendv(socket_, bytes.data(), bytes.size(), nullptr, 0, &info, sizeof info, SCTP_SENDV_SPA, 0);
   if (n >= 0) return static_cast<std::size_t>(n);

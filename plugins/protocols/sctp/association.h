@@ -14,10 +14,9 @@ namespace trellis::sctp {
 /// What is said with the bytes of a message.
 struct Outgoing {
   std::uint16_t stream = 0;
-  std::uint32_t label = 0;    ///< payload protocol identifier
-  std::uint32_t context = 0;  ///< comes back when the message is given up
-  std::uint16_t policy = SCTP_PR_SCTP_NONE;
-  std::uint32_t policy_value = 0;
+  std::uint32_t label = 0;                                              ///< payload protocol identifier
+  std::uint32_t context = 0;                                            ///< comes back when the message is given up
+  sctp_prinfo given_up{.pr_policy = SCTP_PR_SCTP_NONE, .pr_value = 0};  ///< when; the default is never
   bool ordered = true;
   bool end = true;
 };

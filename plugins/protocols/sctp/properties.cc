@@ -38,10 +38,12 @@ Result<PropertyValue> SctpInstance::get(UpperPort port, std::string_view name) n
   }
   if (same_name(name, "sctp.interleaving") && lives()) return interleaving_;
   if (same_name(name, "sctp.streams") && lives()) return std::uint64_t{out_streams_};
-  if (!same_name(name, kRoundTripTime.name) || !lives()) return fail(Reason::unsupported);
-  const auto status = association_.status();
-  if (!status) return fail(Reason::unsupported);
-  return Duration(std::chrono::milliseconds(status->sstat_primary.spinfo_srtt));
+  const auto status = lives() ? association_.status() : std::nullopt;
+  if (status && same_name(name, "sctp.congestionWindow")) return std::uint64_t{status->sstat_primary.spinfo_cwnd};
+  if (status && same_name(name, "sctp.unacknowledged")) return std::uint64_t{status->sstat_unackdata};
+  if (status && same_name(name, kRoundTripTime.name))
+    return Duration(std::chrono::milliseconds(status->sstat_primary.spinfo_srtt));
+  return fail(Reason::unsupported);
 }
 
 Result<void> SctpInstance::set(UpperPort port, std::string_view name, const PropertyValue& value) noexcept {

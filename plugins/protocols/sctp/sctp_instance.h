@@ -89,7 +89,10 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   bool send_bytes(Stream& s, Batch& batch, std::size_t bytes, bool end) noexcept;
   std::uint32_t context_for(const Chunk& chunk) noexcept;
   void drop_front(Batch& batch, const Error& why) noexcept;
-  Outgoing outgoing(const Stream& s, const Chunk& chunk) const noexcept;
+  Outgoing outgoing(const Stream& s, const Chunk& chunk, bool end) noexcept;
+  void restart_timers(Outgoing& how) noexcept;
+  void taken(std::size_t bytes) noexcept;
+  Duration between_restarts() const noexcept { return std::chrono::milliseconds(settings_.rto_min) / 4; }
   void end_sending(Stream& s) noexcept;
   void streams_were_reset(const sctp_stream_reset_event& event) noexcept;
   void stream_was_reset(Stream& s, std::uint16_t flags) noexcept;
@@ -115,11 +118,14 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   std::vector<std::unique_ptr<Stream>> streams_;  // by number
   std::vector<std::uint16_t> free_ids_;           // a heap: the lowest is used first
   Undecided undecided_;
-  Slice room_;                     // what is received next goes here
-  std::size_t held_ = 0;           // charge of what the layers above have not asked for
-  Stream* sending_ = nullptr;      // without interleaving: whose message must end before another begins
-  std::uint32_t next_id_ = 0;      // of a stream that we open
-  std::uint32_t out_streams_ = 0;  // that we may send on
+  Slice room_;                                 // what is received next goes here
+  TimePoint filling_since_{}, restarts_at_{};  // see restart_timers()
+  std::size_t filled_ = 0;                     // of the library's send buffer since then
+  bool fast_ = false;                          // it empties in less time than between restarts
+  std::size_t held_ = 0;                       // charge of what the layers above have not asked for
+  Stream* sending_ = nullptr;                  // without interleaving: whose message must end before another begins
+  std::uint32_t next_id_ = 0;                  // of a stream that we open
+  std::uint32_t out_streams_ = 0;              // that we may send on
   std::uint32_t wanted_streams_ = 0;
   std::optional<Error> end_error_;
   std::array<std::byte, kHeader> header_{};  // of the last packet of the handshake

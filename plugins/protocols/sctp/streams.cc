@@ -230,7 +230,7 @@ bool SctpInstance::send_nothing(Stream& s, Batch& batch) noexcept {
     return true;
   }
   if (sending_ != nullptr && sending_ != &s) return false;
-  Outgoing how = outgoing(s, batch.front());
+  Outgoing how = outgoing(s, batch.front(), true);
   how.label = kEmptyMessage;
   const auto sent = association_.send(kEmptyContent, how);
   blocked_ = sent && *sent == 0;
@@ -244,8 +244,7 @@ bool SctpInstance::send_nothing(Stream& s, Batch& batch) noexcept {
 
 bool SctpInstance::send_bytes(Stream& s, Batch& batch, std::size_t bytes, bool end) noexcept {
   Chunk& chunk = batch.front();
-  Outgoing how = outgoing(s, chunk);
-  how.end = end;
+  const Outgoing how = outgoing(s, chunk, end);
   const auto sent = association_.send(chunk.data.bytes().first(bytes), how);
   if (!sent) {
     if (chunk.info) chunk.info->report(Fate::failed, &sent.error());
@@ -256,6 +255,7 @@ bool SctpInstance::send_bytes(Stream& s, Batch& batch, std::size_t bytes, bool e
     s.skipping = true;
     return true;
   }
+  taken(*sent);
   blocked_ = *sent < bytes;
   if (*sent == 0) return false;
   if (!undecided_.empty() && !std::exchange(hears_dry_, true)) association_.tell_when_dry(true);
@@ -277,21 +277,44 @@ std::uint32_t SctpInstance::context_for(const Chunk& chunk) noexcept {
   return undecided_.add(chunk.info);
 }
 
-Outgoing SctpInstance::outgoing(const Stream& s, const Chunk& chunk) const noexcept {
-  Outgoing how{.stream = s.id, .context = s.context};
-  if (!chunk.info) return how;
-  const MessageInfo& info = *chunk.info.get();
-  how.label = info.label;
-  how.ordered = info.ordered;
-  if (info.expires != TimePoint::max()) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(info.expires - host_.executor().now()).count();
-    how.policy = SCTP_PR_SCTP_TTL;
-    how.policy_value = static_cast<std::uint32_t>(std::clamp<std::int64_t>(left, 1, UINT32_MAX));
-  } else if (!info.reliable) {
-    how.policy = SCTP_PR_SCTP_RTX;
-    how.policy_value = settings_.unreliable_retransmissions;
+Outgoing SctpInstance::outgoing(const Stream& s, const Chunk& chunk, bool end) noexcept {
+  Outgoing how{.stream = s.id, .context = s.context, .end = end};
+  if (chunk.info) {
+    const MessageInfo& info = *chunk.info.get();
+    how.label = info.label;
+    how.ordered = info.ordered;
+    if (info.expires != TimePoint::max()) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(info.expires - host_.executor().now()).count();
+      how.given_up = {.pr_policy = SCTP_PR_SCTP_TTL,
+                      .pr_value = static_cast<std::uint32_t>(std::clamp<std::int64_t>(left, 1, UINT32_MAX))};
+    } else if (!info.reliable) {
+      how.given_up = {.pr_policy = SCTP_PR_SCTP_RTX, .pr_value = settings_.unreliable_retransmissions};
+    }
   }
+  restart_timers(how);
   return how;
+}
+
+// While nothing is under way that might be given up, usrsctp 0.9.5 takes an acknowledgement without gaps on a short way
+// on which it forgets to start the retransmission timer anew. The timer then rings in every timeout, takes what is as
+// old as a round trip for lost, and the congestion window collapses. So messages might be given up: after more
+// retransmissions than there can be. The long way costs time: where the send buffer empties fast, one in each quarter of
+// the least timeout is enough, and those that come in parts.
+void SctpInstance::restart_timers(Outgoing& how) noexcept {
+  const TimePoint now = host_.executor().now();
+  if (how.given_up.pr_policy == SCTP_PR_SCTP_NONE) {
+    if (fast_ && how.end && now < restarts_at_) return;
+    how.given_up = {.pr_policy = SCTP_PR_SCTP_RTX, .pr_value = UINT32_MAX};
+  }
+  restarts_at_ = now + between_restarts();
+}
+
+void SctpInstance::taken(std::size_t bytes) noexcept {
+  filled_ += bytes;
+  if (filled_ < settings_.send_buffer) return;
+  const TimePoint now = host_.executor().now();
+  fast_ = now - std::exchange(filling_since_, now) < between_restarts();
+  filled_ = 0;
 }
 
 // ---- their ends, by stream reset (RFC 6525). IMPL-164
