@@ -6,16 +6,16 @@ namespace {
 
 // IMPL-156, IMPL-167: after slow start has overrun the queue nothing more is lost, so the congestion window only grows.
 TEST_F(Sctp, TheWindowDoesNotCollapse) {
-  link.set({.delay = 25ms, .rate = 20'000'000, .queue = 32'000});
+  link.set({.delay = 25ms, .rate = 100'000'000, .queue = 131'072});
   Talker& client = connected();
-  for (int i = 0; i < 400; ++i) client.send(std::string(40'000, 'x'));
-  pair.world.run_for(2s);
+  for (int i = 0; i < 800; ++i) client.send(std::string(65'536, 'x'));
+  pair.world.run_for(1s);
   const std::uint64_t lost = link.forth().lost();
   EXPECT_GT(lost, 0u);
   std::uint64_t window = 0;
-  while (pair.world.now() < TimePoint{} + 7s) {
+  for (int part = 0; part < 60; ++part) {
     const auto now = fact<std::uint64_t>(client.connection, "sctp.congestionWindow");
-    EXPECT_GE(now, window) << "after " << pair.world.now().time_since_epoch();
+    EXPECT_GE(now, window) << part;
     window = now;
     pair.world.run_for(50ms);
   }

@@ -298,8 +298,8 @@ Outgoing SctpInstance::outgoing(const Stream& s, const Chunk& chunk, bool end) n
 // While nothing is under way that might be given up, usrsctp 0.9.5 takes an acknowledgement without gaps on a short way
 // on which it forgets to start the retransmission timer anew. The timer then rings in every timeout, takes what is as
 // old as a round trip for lost, and the congestion window collapses. So messages might be given up: after more
-// retransmissions than there can be. The long way costs time: where the send buffer empties fast, one in each quarter of
-// the least timeout is enough, and those that come in parts.
+// retransmissions than there can be. The long way costs time: where the send buffer empties fast, one in each quarter
+// of the least timeout is enough, and those that come in parts.
 void SctpInstance::restart_timers(Outgoing& how) noexcept {
   const TimePoint now = host_.executor().now();
   if (how.given_up.pr_policy == SCTP_PR_SCTP_NONE) {
