@@ -24,14 +24,14 @@ struct Recycler {
 };
 thread_local Recycler recycler;
 
-std::size_t class_of(std::size_t size) { return (size - 1) / kRecycleStep; }
-
 }  // namespace
 
 #if defined(__SANITIZE_ADDRESS__)  // it finds what is used too late only if nobody else gets it meanwhile
 void* recycled_new(std::size_t size) { return ::operator new(size); }
 void recycled_delete(void* block, std::size_t) noexcept { ::operator delete(block); }
 #else
+static std::size_t class_of(std::size_t size) { return (size - 1) / kRecycleStep; }
+
 void* recycled_new(std::size_t size) {
   const std::size_t kind = class_of(size);
   if (kind >= kClasses) return ::operator new(size);
