@@ -154,6 +154,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void keep_connected() noexcept;
   std::size_t wanted_connections() const noexcept;
   void let_surplus_go() noexcept;
+  void leave(Connection& c) noexcept;
   void end_leaving() noexcept;
   void set_user_timeout(Connection& c) noexcept;
   void tell_user_timeout(Connection& c, Duration time) noexcept;

@@ -110,9 +110,14 @@ void Session::let_surplus_go() noexcept {
     for (const auto& c : connections_) {
       if (c->usable() && c.get() != in_use_ && (farthest == nullptr || c->rtt > farthest->rtt)) farthest = c.get();
     }
-    farthest->leaving = true;
-    untie(*farthest);
+    leave(*farthest);
   }
+}
+
+// It carries nothing new, and ends when all that it has carried is acknowledged.
+void Session::leave(Connection& c) noexcept {
+  c.leaving = true;
+  untie(c);
   host_.wake();
 }
 
@@ -124,6 +129,7 @@ void Session::end_leaving() noexcept {
     LowerPort port = std::exchange(c->port, {});
     port.mark(nullptr);
     host_.lowers().drop_lower(port, {});
+    if (c->fin_seen) continue;  // the end of the session, of which the application hears anyway
     host_.notify(Notice::path_change, {Reason::canceled, 0, kLayer, std::format("connection {} has left", c->id)});
   }
 }

@@ -99,11 +99,13 @@ void Session::alert(Connection& c, AlertDescription what) noexcept {
   fail_with(std::move(error));
 }
 
-// What is on its way on the other connections comes first (decision D16).
+// What is on its way on the other connections comes first (decision D16). Nothing more comes on this one, so that we
+// need it no longer: it leaves before the session ends (TCPLS-95).
 void Session::peer_said_goodbye(Connection& c) noexcept {
   c.fin_seen = true;
   if (all_said_goodbye()) return everyone_left();
   goodbye_by_ = now() + kGoodbyeWait;
+  leave(c);
 }
 
 // On all connections that are left, and at least on one.
