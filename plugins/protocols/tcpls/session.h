@@ -152,6 +152,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void release(Connection& c, std::size_t at_most = SIZE_MAX) noexcept;
   void reopen(Connection& c, const Unacked::Record& kept, Slice record) noexcept;
   void keep_connected() noexcept;
+  bool wish_for(LowerWish::Purpose purpose, Connection* mark) noexcept;
   std::size_t wanted_connections() const noexcept;
   void let_surplus_go() noexcept;
   void leave(Connection& c) noexcept;
@@ -228,6 +229,8 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   std::vector<std::string> interfaces_;  // that lead out, best first; empty: not told yet
   bool alone_ = false;                   // the application wants one connection at a time
   Connection migration_;                 // marks the wish of a migration
+  Connection kept_;                      // marks the wish for a connection where a race was lost
+  std::uint64_t losers_ = 0;             // of the race that we have won, where connections are to join
   std::size_t held_bytes_ = 0, waiting_bytes_ = 0;
   std::uint64_t sent_ = 0;          // bytes of all streams, and what each frame of them may cost the peer
   std::uint64_t acked_before_ = 0;  // all that was sent before this place is acknowledged

@@ -138,6 +138,9 @@ void Session::end_leaving() noexcept {
 void Session::keep_connected() noexcept {
   if (server_ || plain_ || stage_ != Stage::open || (closing_ && usable() != 0) || peer_ended_) return;
   if (wish_after_ > now()) return;
+  for (; losers_ > 0 && wishes_ < tokens_.size(); --losers_) {
+    if (!wish_for(LowerWish::Purpose::standby, &kept_)) return;
+  }
   const auto open = static_cast<std::size_t>(std::ranges::count_if(connections_, [](const auto& c) {
     return c->state == State::answer || (c->open() && !c->fin_seen && !c->leaving);
   }));
@@ -146,12 +149,19 @@ void Session::keep_connected() noexcept {
                        : scheduler_ == Scheduler::pinned ? LowerWish::Purpose::standby
                                                          : LowerWish::Purpose::aggregate;
   for (std::size_t have = open + wishes_; have < target && wishes_ < tokens_.size(); ++have) {
-    if (auto wish = host_.lowers().want_lower({.purpose = purpose}); !wish) {
-      alone_ = alone_ || wish.error().reason == Reason::prohibited;
-      return;
-    }
-    ++wishes_;
+    if (!wish_for(purpose, nullptr)) return;
   }
+}
+
+bool Session::wish_for(LowerWish::Purpose purpose, Connection* mark) noexcept {
+  auto wish = host_.lowers().want_lower({.purpose = purpose});
+  if (!wish) {
+    alone_ = alone_ || wish.error().reason == Reason::prohibited;
+    return false;
+  }
+  wish->mark(mark);
+  ++wishes_;
+  return true;
 }
 
 }  // namespace trellis::tcpls

@@ -18,7 +18,7 @@ void Session::lower_ready(LowerPort port) noexcept {
     add(port, State::hello).confirm_by = now() + settings_.hello_timeout;
     return arm();
   }
-  const bool brought = wishes_ == 0;
+  const bool brought = wishes_ == 0 || port.mark<Connection>() == &kept_;
   wishes_ -= std::min(wishes_, 1u);
   wishes_failed_ = 0;
   const auto token = stage_ == Stage::open ? tokens_.take() : std::nullopt;
