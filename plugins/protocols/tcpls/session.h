@@ -174,6 +174,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
 
   // Streams
   Stream& adopt(UpperPort port, std::uint32_t id);
+  Stream* stream(std::uint32_t id) noexcept;
   void end_if_over(Stream& s) noexcept;
   void everyone_left() noexcept;
 
@@ -211,6 +212,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   Connection* in_use_ = nullptr;                          // pinned
   std::size_t turn_ = 0;                                  // round robin
   std::unordered_map<std::uint32_t, std::unique_ptr<Stream>> streams_;
+  Stream* recent_ = nullptr;  // was looked up last
   std::deque<Stream*> sendable_;
   struct Orphan {
     Frame frame;
