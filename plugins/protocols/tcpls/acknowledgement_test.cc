@@ -104,7 +104,8 @@ TEST_F(Acknowledgements, NotOfATicket) {
   expect_ack(number);
 }
 
-// TCPLS-31: what is longer than a record is cut, so that the records are full: 16 368 bytes behind a byte of padding and the header.
+// TCPLS-31: what is longer than a record is cut, so that the records are full: 16 368 bytes, behind the header and a
+// byte of padding.
 TEST_F(Acknowledgements, ALongMessageIsCut) {
   const auto sent = many_bytes(40'000);
   s.client.send(sent);
