@@ -17,6 +17,27 @@ namespace {
 
 constexpr Duration kPatienceAtFirst = std::chrono::milliseconds(10);  // of a process: its store is just being opened
 
+// Of the same stack, and on their way when the winner was ready: what failed before has shown that it leads nowhere.
+std::vector<Loser> losers_to(NodeIndex winner, const CandidateTree& tree, const Ways& ways) {
+  std::vector<Loser> losers;
+  for (NodeIndex i = 0; i < tree.size(); ++i) {
+    const CandidateNode& node = tree[i];
+    const bool ran = node.candidate.concrete() && node.started_at != TimePoint{};
+    if (!ran || node.candidate.stack != tree[winner].candidate.stack || node.state != Child::State::canceled ||
+        node.ended_at != tree[winner].ended_at)
+      continue;
+    const Way& way = ways[static_cast<std::size_t>(node.candidate.path)];
+    losers.push_back({node.candidate.remote->address, way.paths.front().interface_name});
+  }
+  return losers;
+}
+
+// A layer that could use other ways than the one that won may keep those of the losers.
+void offer_losers(Stack& winner, std::vector<Loser> losers) {
+  if (losers.empty() || !winner.set(kLosers, std::uint64_t{losers.size()}, winner.depth() - 1)) return;
+  winner.trunk()->lowers().prefer(std::move(losers));
+}
+
 }  // namespace
 
 // One leaf that is being tried.
@@ -266,6 +287,7 @@ void Establishment::won(NodeIndex leaf) noexcept {
     cancel_leaf(leaf);
     return turn_.advance(*this);
   }
+  if (winner.trunk() != nullptr) offer_losers(winner, losers_to(leaf, race_.tree(), gathering_.ways()));
   EstablishmentOwner& owner = *std::exchange(owner_, nullptr);
   const std::string name = race_.tree().name(leaf);
   owner.bind(winner, name, std::move((*found)->early_copy));

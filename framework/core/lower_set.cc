@@ -8,6 +8,17 @@
 #include "core/ways.h"
 
 namespace trellis {
+namespace {
+
+// At another address of the same peer.
+void aim(Plan& plan, const Address& address) {
+  Endpoint remote = plan.wishes.remote;
+  remote.address = address;
+  if (remote.address.port == 0) remote.address.port = remote.port;
+  plan.aim_at(std::move(remote));
+}
+
+}  // namespace
 
 // ---- one lower
 
@@ -180,12 +191,7 @@ bool LowerSet::ready() noexcept { return lowers_.empty() || user() != nullptr ||
 // way out where there is no other.
 Result<std::shared_ptr<const Plan>> LowerSet::plan_for(const LowerWish& wish) {
   auto plan = std::make_shared<Plan>(*growth_->plan);
-  if (wish.remote) {
-    Endpoint remote = plan->wishes.remote;
-    remote.address = wish.remote;
-    if (remote.address.port == 0) remote.address.port = remote.port;
-    plan->aim_at(std::move(remote));
-  }
+  if (wish.remote) aim(*plan, wish.remote);
   const PathTable* const table = trunk_.stack().path_table();
   const FeatureSet& prohibited = plan->wishes.prohibit;
   if (wish.path != 0 && prohibited.has(Feature::path_migration))
@@ -203,6 +209,13 @@ Result<std::shared_ptr<const Plan>> LowerSet::plan_for(const LowerWish& wish) {
   if (wish.purpose == LowerWish::Purpose::replace) return plan;
   if (prohibited.has(Feature::multipath))
     return fail(Reason::prohibited, "the application prohibits multipath", 0, "core");
+  if (!losers_.empty() && !wish.remote) {
+    Loser loser = std::move(losers_.front());
+    losers_.erase(losers_.begin());
+    aim(*plan, loser.remote);
+    if (!loser.interface_name.empty()) plan->wishes.interface_name = std::move(loser.interface_name);
+    return plan;
+  }
   for (const auto& lower : lowers_) {
     if (table == nullptr || !lower->joined || plan->wishes.paths.size() >= kPathRulesMost) continue;
     const Path& used = lower->stack->route_.path;

@@ -19,6 +19,15 @@ class Trunk;
 struct Growth;
 struct Plan;
 
+/// Where a candidate was on its way when another one won the race.
+struct Loser {
+  Address remote;
+  std::string interface_name;  // empty: routing decides
+};
+/// Set on the layer with several lowers of a stack that has won: how many losers it had. A layer that accepts it says
+/// that the next lowers which it wants in reserve, or besides the first, may go there.
+inline constexpr std::string_view kLosers = "_trellis.losers";
+
 /// One way down of a multiplexer.
 struct Lower final : EstablishmentOwner {
   explicit Lower(class LowerSet& set) : owner(set) {}
@@ -68,6 +77,9 @@ class LowerSet {
   void adopt(Stack& stack, bool tell);
   /// What further lowers are established from; never called: the peer connects.
   void grow_from(std::shared_ptr<const Growth> growth) noexcept { growth_ = std::move(growth); }
+
+  /// Where those go first that are wanted in reserve or besides the first.
+  void prefer(std::vector<Loser> losers) noexcept { losers_ = std::move(losers); }
 
   // LowerHost
   Result<LowerPort> want(const LowerWish& wish) noexcept;
@@ -120,6 +132,7 @@ class LowerSet {
   std::vector<std::unique_ptr<Lower>> lowers_;
   std::shared_ptr<const Growth> growth_;
   std::vector<std::pair<std::string, PropertyValue>> properties_;  // that were set on the layers below
+  std::vector<Loser> losers_;                                      // best first
   Lower* in_use_ = nullptr;                                        // of a multiplexer that has moved; null: the oldest
   bool paths_told_ = false;
 };

@@ -23,6 +23,9 @@ namespace trellis {
 
 namespace {
 
+/// The end of a stream is told with the data before it, so that finding it costs no further poll.
+constexpr short kReading = EV_READ | EV_CLOSED;
+
 int set_flag(int descriptor, int level, int option) noexcept {
   const int one = 1;
   return setsockopt(descriptor, level, option, &one, sizeof one);
@@ -199,7 +202,7 @@ Result<std::size_t> PosixSocket::get(int level, int option, std::span<std::byte>
 
 short PosixSocket::wanted_events() const noexcept {
   short events = 0;
-  if (any(interest_, Ready::readable) && !ended_) events |= EV_READ;
+  if (any(interest_, Ready::readable) && !ended_) events |= kReading;
   if (any(interest_, Ready::writable)) events |= EV_WRITE;
   if (events != 0) return events | EV_PERSIST;
   // Once is enough: after a reset the socket stays in that state, and each registration would report it again.
@@ -216,7 +219,7 @@ Result<void> PosixSocket::watch(SocketEvents& who, Ready interest) noexcept {
   if (reads && !any(interest, Ready::readable) && (registered_ & EV_WRITE) == writing) return {};
   // The same where nothing was watched yet: the layers of a new connection are about to read.
   if (registered_ == 0 && interest == Ready::none && established_ && !ended_ && !failed_)
-    return register_for(EV_READ | EV_PERSIST);
+    return register_for(kReading | EV_PERSIST);
   return register_for(wanted);
 }
 
@@ -238,6 +241,7 @@ void PosixSocket::unregister() noexcept {
 void PosixSocket::on_event(evutil_socket_t, short what, void* self) noexcept {
   auto& socket = *static_cast<PosixSocket*>(self);
   socket.loop().begin_turn();
+  socket.last_ = socket.last_ || (what & EV_CLOSED) != 0;
   Ready ready = Ready::none;
   if ((what & EV_READ) != 0 && any(socket.interest_, Ready::readable) && !socket.ended_) ready = Ready::readable;
   if ((what & EV_WRITE) != 0 && any(socket.interest_, Ready::writable)) ready = ready | Ready::writable;

@@ -86,6 +86,8 @@ class PosixSocket : public Socket {
   void set_when_idle(short events) noexcept { when_idle_ = events; }
   /// Receiving has come to its end: never readable again.
   void set_ended() noexcept { ended_ = established_ = true; }
+  /// The peer had finished when the last event came: what is there to receive is the last.
+  bool is_last() const noexcept { return last_; }
 
  private:
   static void on_event(evutil_socket_t, short what, void* self) noexcept;
@@ -107,6 +109,7 @@ class PosixSocket : public Socket {
   bool connected_;    // the kernel has said so; with fast open that is a promise
   bool established_;  // the handshake is over
   bool ended_ = false;
+  bool last_ = false;
   bool failed_ = false;  // Ready::failed was reported
 };
 

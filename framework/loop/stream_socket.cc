@@ -112,7 +112,8 @@ Result<Io> StreamSocket::receive(Batch& into, std::size_t byte_budget, bool) noe
     left -= part;
   }
   bulk_ = bytes >= kBlock;
-  return Io{.bytes = bytes, .blocked = bytes < most};
+  const bool emptied = bytes < most, end = emptied && is_last();
+  return Io{.bytes = bytes, .blocked = emptied && !end, .end = end};
 }
 
 Result<Io> StreamSocket::send(Batch& from) noexcept {

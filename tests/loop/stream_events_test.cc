@@ -1,5 +1,7 @@
 // What a stream reports, and that it reports nothing else: resets are seen without asking for data, and data that
 // nobody asked for does not keep the loop busy.
+#include <netinet/tcp.h>
+
 #include "harness.h"
 
 namespace trellis::test {
@@ -36,6 +38,32 @@ TEST_F(StreamEvents, ResetWhileReading) {
   auto io = far->receive(got, 1000);
   ASSERT_FALSE(io);
   EXPECT_EQ(io.error().reason, Reason::reset);
+}
+
+// The last bytes and the end in one packet cost one event, unless the reader takes less than there is.
+TEST_F(StreamEvents, TheEndComesWithTheLastBytes) {
+  for (const std::size_t budget : {1000u, 7u, 5u}) {
+    auto [near, far] = pair();
+    const int one = 1;
+    ASSERT_TRUE(near->set(IPPROTO_TCP, TCP_CORK, std::as_bytes(std::span(&one, 1))));
+    send(*near, "parting");
+    ASSERT_TRUE(near->finish());
+    Watcher watcher;
+    Batch got;
+    Io io;
+    watcher.react = [&](Socket& socket, Ready) {
+      auto done = socket.receive(got, budget);
+      ASSERT_TRUE(done);
+      io = *done;
+    };
+    ASSERT_TRUE(far->watch(watcher, Ready::readable));
+    ASSERT_TRUE(run_until([&] { return io.end; }));
+    EXPECT_EQ(text(got), "parting");
+    EXPECT_EQ(watcher.seen.size(), budget > 7 ? 1u : 2u) << budget;
+    const auto again = far->receive(got, budget);
+    ASSERT_TRUE(again);
+    EXPECT_TRUE(again->end && again->bytes == 0);
+  }
 }
 
 // Data and reset found by one poll, and a read that is short because the data is little: the reset must not get lost.

@@ -309,6 +309,22 @@ TEST(Session, CloseIsCleanOnBothSides) {
   EXPECT_EQ(w.framework->core().turn(w.server.loop()).members(), 2u) << "the listener, and the acceptor below it";
 }
 
+// TCPLS-94, TCPLS-95: a connection on which the peer has said its goodbye is not kept for the end of the session.
+TEST(Session, ConnectionsLeaveWithTheGoodbyeOfThePeer) {
+  TcplsWorld w;
+  Talker& t = w.connect("standby=2,scheduler=aggregate");
+  w.world.run_for(1s);
+  Talker& peer = *w.peers[0];
+  const auto open = [&peer] { return std::ranges::count(TcplsWorld::connections(peer), ':'); };
+  ASSERT_EQ(open(), 3) << TcplsWorld::connections(peer);
+  t.close();
+  ASSERT_TRUE(w.until([&] { return t.closed && peer.reader->ended; }));
+  EXPECT_EQ(open(), 1) << TcplsWorld::connections(peer);
+  peer.close();
+  ASSERT_TRUE(w.until([&] { return peer.closed.has_value(); }));
+  EXPECT_TRUE(*t.closed && *peer.closed);
+}
+
 // TCPLS-96: a close_notify that dies with its connection is on another one too, and the peer does not wait for ever.
 TEST(Session, AGoodbyeOutlivesItsConnection) {
   for (const Verdict verdict : {Verdict::reset, Verdict::drop}) {

@@ -184,10 +184,9 @@ void TcpInstance::hold_for_the_end() noexcept {
 }
 
 void TcpInstance::finish_sending() noexcept {
+  if (closing_ && ended_) return;  // the socket is closed next, which says it too
   if (std::exchange(finished_, true)) return;
-  auto done = socket_->finish();
-  if (done || (closing_ && ended_)) return;  // a peer that has left already takes no end from us
-  lost(std::move(done.error()));
+  if (auto done = socket_->finish(); !done) lost(std::move(done.error()));
 }
 
 void TcpInstance::on_ready(Socket&, Ready what) noexcept {

@@ -26,7 +26,8 @@ struct Connection {
   std::uint32_t id = 0;
   State state = State::handshake;
   bool preferred = false;  ///< joined to take over from the others
-  bool brought = false;    ///< the application named its endpoint: there may be more of them than there should be
+  bool brought = false;    ///< where the application wanted it, or a race was lost: there may be more of them than
+                           ///< there should be
   bool confirmed = false;  ///< the peer has shown that it has the session's keys
                            ///< (decision D4)
   bool leaving = false;    ///< nothing new is sent on it: it ends once the peer has acknowledged what was

@@ -1,6 +1,7 @@
 #include "frame.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <format>
 
@@ -17,10 +18,15 @@ constexpr std::uint8_t kAck = 4;
 constexpr std::uint8_t kNewToken = 5;
 constexpr std::uint8_t kConnectionReset = 6;
 
-std::uint64_t number_at(std::span<const std::byte> bytes, std::size_t at, unsigned size) noexcept {
-  std::uint64_t value = 0;
-  for (unsigned i = 0; i < size; ++i) value = value << 8 | std::to_integer<std::uint64_t>(bytes[at + i]);
-  return value;
+template <class Number>
+Number in_network_order(Number number) noexcept {
+  return std::endian::native == std::endian::little ? std::byteswap(number) : number;
+}
+template <class Number>
+Number number_at(std::span<const std::byte> bytes, std::size_t at) noexcept {
+  Number number;
+  std::memcpy(&number, bytes.subspan(at, sizeof number).data(), sizeof number);
+  return in_network_order(number);
 }
 
 }  // namespace
@@ -50,8 +56,8 @@ Result<std::optional<Frame>> FrameReader::next() noexcept {
     case kStreamFin: {
       auto f = fields(kStreamHeader, "Stream");
       if (!f) return trellis::fail(std::move(f));
-      const auto size = static_cast<std::uint32_t>(number_at(*f, 13, 2));
-      StreamData frame{.stream = static_cast<std::uint32_t>(number_at(*f, 1, 4)), .offset = number_at(*f, 5, 8)};
+      const std::uint32_t size = number_at<std::uint16_t>(*f, 13);
+      StreamData frame{.stream = number_at<std::uint32_t>(*f, 1), .offset = number_at<std::uint64_t>(*f, 5)};
       frame.fin = type == kStreamFin;
       if (auto whole = fields(kStreamHeader + size, "Stream"); !whole) return trellis::fail(std::move(whole));
       rest_.drop_front(kStreamHeader);
@@ -61,19 +67,19 @@ Result<std::optional<Frame>> FrameReader::next() noexcept {
     case kAck: {
       auto f = fields(Ack::kSize, "ACK");
       if (!f) return trellis::fail(std::move(f));
-      return take(Ack::kSize, Ack{static_cast<std::uint32_t>(number_at(*f, 1, 4)), number_at(*f, 5, 8)});
+      return take(Ack::kSize, Ack{number_at<std::uint32_t>(*f, 1), number_at<std::uint64_t>(*f, 5)});
     }
     case kNewToken: {
       auto f = fields(NewToken::kSize, "New Token");
       if (!f) return trellis::fail(std::move(f));
-      NewToken frame{.sequence = static_cast<std::uint8_t>(number_at(*f, 1, 1))};
+      NewToken frame{.sequence = std::to_integer<std::uint8_t>((*f)[1])};
       std::ranges::copy(f->subspan(2), frame.token.begin());
       return take(NewToken::kSize, frame);
     }
     case kConnectionReset: {
       auto f = fields(ConnectionReset::kSize, "Connection Reset");
       if (!f) return trellis::fail(std::move(f));
-      return take(ConnectionReset::kSize, ConnectionReset{static_cast<std::uint32_t>(number_at(*f, 1, 4))});
+      return take(ConnectionReset::kSize, ConnectionReset{number_at<std::uint32_t>(*f, 1)});
     }
     default:
       return tls::fail(AlertDescription::illegal_parameter,
@@ -81,8 +87,11 @@ Result<std::optional<Frame>> FrameReader::next() noexcept {
   }
 }
 
-void FrameWriter::number(std::uint64_t value, unsigned bytes) noexcept {
-  while (bytes-- > 0) byte(static_cast<std::uint8_t>(value >> (8 * bytes)));
+template <class Number>
+void FrameWriter::number(Number value) noexcept {
+  value = in_network_order(value);
+  std::memcpy(room_.subspan(at_, sizeof value).data(), &value, sizeof value);
+  at_ += sizeof value;
 }
 void FrameWriter::bytes(std::span<const std::byte> from) noexcept {
   if (!from.empty()) std::memcpy(room_.data() + at_, from.data(), from.size());
@@ -91,8 +100,8 @@ void FrameWriter::bytes(std::span<const std::byte> from) noexcept {
 void FrameWriter::put(const Ping&) noexcept { byte(kPing); }
 void FrameWriter::put(const Ack& ack) noexcept {
   byte(kAck);
-  number(ack.connection, 4);
-  number(ack.sequence, 8);
+  number(ack.connection);
+  number(ack.sequence);
 }
 void FrameWriter::put(const NewToken& token) noexcept {
   byte(kNewToken);
@@ -101,13 +110,13 @@ void FrameWriter::put(const NewToken& token) noexcept {
 }
 void FrameWriter::put(const ConnectionReset& reset) noexcept {
   byte(kConnectionReset);
-  number(reset.connection, 4);
+  number(reset.connection);
 }
 void FrameWriter::put_header(std::uint32_t stream, std::uint64_t offset, std::uint32_t size, bool fin) noexcept {
   byte(fin ? kStreamFin : kStream);
-  number(stream, 4);
-  number(offset, 8);
-  number(size, 2);
+  number(stream);
+  number(offset);
+  number(static_cast<std::uint16_t>(size));
 }
 void FrameWriter::put(std::uint32_t stream, std::uint64_t offset, std::span<const std::byte> data, bool fin) noexcept {
   put_header(stream, offset, static_cast<std::uint32_t>(data.size()), fin);

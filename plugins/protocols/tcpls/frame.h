@@ -84,7 +84,8 @@ class FrameWriter {
 
  private:
   void byte(std::uint8_t value) noexcept { room_[at_++] = static_cast<std::byte>(value); }
-  void number(std::uint64_t value, unsigned bytes) noexcept;
+  template <class Number>
+  void number(Number value) noexcept;  // in network byte order
   std::span<std::byte> room_;
   std::uint32_t at_ = 0;
 };

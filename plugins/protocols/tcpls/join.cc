@@ -11,6 +11,7 @@ using tls::AlertDescription;
 using Bytes = std::span<const std::byte>;
 
 constexpr std::uint8_t kHandshake = 22, kClientHelloType = 1, kServerHelloType = 2;
+constexpr std::size_t kServerHelloMost = 128;  // bytes of the body
 constexpr std::uint16_t kSupportedVersions = 43, kKeyShare = 51, kX25519 = 0x001d;
 
 /// Reads big-endian numbers and vectors; says no when there is not enough.
@@ -98,8 +99,9 @@ Result<Hello> read_client_hello(Bytes record, const CodePoints& codes) noexcept 
   if (!reader.take(2 + 32, skipped) || !reader.vector(1, session_id) || !reader.vector(2, skipped) ||
       !reader.vector(1, skipped) || !reader.vector(2, extensions))
     return cut_off("ClientHello");
-  for (const std::byte b : session_id) hello.session_id.push_back(std::to_integer<std::uint8_t>(b));
-  if (hello.session_id.size() > 32) return cut_off("ClientHello");
+  if (session_id.size() > 32) return cut_off("ClientHello");
+  const auto id = tls::octets(session_id);
+  hello.session_id.assign(id.begin(), id.end());
   Reader list(extensions);
   bool announced = false;
   for (std::size_t type = 0; !list.empty();) {
@@ -119,6 +121,7 @@ Result<Hello> read_client_hello(Bytes record, const CodePoints& codes) noexcept 
 
 std::vector<std::uint8_t> server_hello(const Hello& hello, std::uint16_t suite, Executor& executor) {
   std::vector<std::uint8_t> body;
+  body.reserve(kServerHelloMost);
   put(body, 0x0303, 2);
   put_random(body, executor);
   put(body, hello.session_id.size(), 1);
@@ -133,9 +136,11 @@ std::vector<std::uint8_t> server_hello(const Hello& hello, std::uint16_t suite, 
   put(body, 36, 2);
   put(body, kX25519, 2);
   put(body, 32, 2);
-  put_random(body,
-             executor);  // nobody agrees on a key: it only has to look like one
-  std::vector<std::uint8_t> record{kHandshake, 3, 3};
+  put_random(body, executor);  // nobody agrees on a key: it only has to look like one
+  std::vector<std::uint8_t> record;
+  record.reserve(kServerHelloMost + 9);
+  put(record, kHandshake, 1);
+  put(record, 0x0303, 2);
   put(record, body.size() + 4, 2);
   put(record, kServerHelloType, 1);
   put(record, body.size(), 3);

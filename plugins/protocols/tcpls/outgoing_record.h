@@ -19,6 +19,13 @@ class OutgoingRecord {
     return size >= kInPlace && data.editable() ? 0 : size;
   }
 
+  /// Bytes of a Stream frame's header behind so many bytes of a record: there is padding in front, so that the data
+  /// begin where a block of the cipher does. Between two blocks each of them would be worked on in two halves.
+  static std::uint32_t header_bytes(std::uint32_t content) noexcept {
+    constexpr std::uint32_t kCipherBlock = 16;
+    return (content + kStreamHeader + kCipherBlock - 1) / kCipherBlock * kCipherBlock - content;
+  }
+
   /// `own`: bytes of frames and of copied data at most. `pieces` is empty, and is what the record will consist of.
   OutgoingRecord(BlockPool& pool, std::uint32_t own, Batch& pieces)
       : block_(pool.allocate(0, tls::kRecordHeader + own + tls::kTailroom, 0)),
@@ -38,9 +45,11 @@ class OutgoingRecord {
   }
   /// A Stream frame; so many bytes of data must follow it.
   void put_header(std::uint32_t stream, std::uint64_t offset, std::uint32_t size, bool fin) noexcept {
-    assert(own_left() >= kStreamHeader);
+    const std::uint32_t whole = header_bytes();
+    assert(own_left() >= whole);
+    writer_.pad(whole - kStreamHeader);
     writer_.put_header(stream, offset, size, fin);
-    content_ += kStreamHeader;
+    content_ += whole;
   }
   void put_data(Slice&& data) noexcept {
     content_ += data.size();
@@ -52,8 +61,9 @@ class OutgoingRecord {
     assert(own_left() >= data.size());
     writer_.bytes(data.bytes());
   }
-  std::uint32_t size() const noexcept { return content_; }                       ///< bytes of frames
-  std::uint32_t left() const noexcept { return tls::kPlaintextMax - content_; }  ///< bytes that it takes more
+  std::uint32_t header_bytes() const noexcept { return header_bytes(content_); }  ///< of the next Stream frame
+  std::uint32_t size() const noexcept { return content_; }                        ///< bytes of frames
+  std::uint32_t left() const noexcept { return tls::kPlaintextMax - content_; }   ///< bytes that it takes more
   /// The pieces, with room for header and tail.
   void finish() noexcept {
     writer_.pad(tls::kTailroom);

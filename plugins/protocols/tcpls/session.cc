@@ -240,6 +240,14 @@ Stream& Session::adopt(UpperPort port, std::uint32_t id) {
   return *s;
 }
 
+// Null: there is none. Mostly it is the one of the frame before.
+Stream* Session::stream(std::uint32_t id) noexcept {
+  if (recent_ != nullptr && recent_->id == id) return recent_;
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return nullptr;
+  return recent_ = found->second.get();
+}
+
 Result<void> Session::open_stream(UpperPort port, const StreamArgs& args) noexcept {
   if (plain_) {
     return fail(Reason::unsupported, std::format("{} has no TCPLS: its connection is one stream of TLS", peer_name_), 0,
@@ -280,6 +288,7 @@ void Session::end_if_over(Stream& s) noexcept {
   unqueue(s);
   held_bytes_ -= s.order.held();
   const UpperPort port = s.port;
+  if (recent_ == &s) recent_ = nullptr;
   streams_.erase(s.id);
   if (port) host_.streams().stream_closed(port);
 }

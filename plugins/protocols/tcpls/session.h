@@ -152,8 +152,10 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void release(Connection& c, std::size_t at_most = SIZE_MAX) noexcept;
   void reopen(Connection& c, const Unacked::Record& kept, Slice record) noexcept;
   void keep_connected() noexcept;
+  bool wish_for(LowerWish::Purpose purpose, Connection* mark) noexcept;
   std::size_t wanted_connections() const noexcept;
   void let_surplus_go() noexcept;
+  void leave(Connection& c) noexcept;
   void end_leaving() noexcept;
   void set_user_timeout(Connection& c) noexcept;
   void tell_user_timeout(Connection& c, Duration time) noexcept;
@@ -172,6 +174,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
 
   // Streams
   Stream& adopt(UpperPort port, std::uint32_t id);
+  Stream* stream(std::uint32_t id) noexcept;
   void end_if_over(Stream& s) noexcept;
   void everyone_left() noexcept;
 
@@ -209,6 +212,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   Connection* in_use_ = nullptr;                          // pinned
   std::size_t turn_ = 0;                                  // round robin
   std::unordered_map<std::uint32_t, std::unique_ptr<Stream>> streams_;
+  Stream* recent_ = nullptr;  // was looked up last
   std::deque<Stream*> sendable_;
   struct Orphan {
     Frame frame;
@@ -227,6 +231,8 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   std::vector<std::string> interfaces_;  // that lead out, best first; empty: not told yet
   bool alone_ = false;                   // the application wants one connection at a time
   Connection migration_;                 // marks the wish of a migration
+  Connection kept_;                      // marks the wish for a connection where a race was lost
+  std::uint64_t losers_ = 0;             // of the race that we have won, where connections are to join
   std::size_t held_bytes_ = 0, waiting_bytes_ = 0;
   std::uint64_t sent_ = 0;          // bytes of all streams, and what each frame of them may cost the peer
   std::uint64_t acked_before_ = 0;  // all that was sent before this place is acknowledged

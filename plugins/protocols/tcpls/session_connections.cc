@@ -110,9 +110,14 @@ void Session::let_surplus_go() noexcept {
     for (const auto& c : connections_) {
       if (c->usable() && c.get() != in_use_ && (farthest == nullptr || c->rtt > farthest->rtt)) farthest = c.get();
     }
-    farthest->leaving = true;
-    untie(*farthest);
+    leave(*farthest);
   }
+}
+
+// It carries nothing new, and ends when all that it has carried is acknowledged.
+void Session::leave(Connection& c) noexcept {
+  c.leaving = true;
+  untie(c);
   host_.wake();
 }
 
@@ -124,6 +129,7 @@ void Session::end_leaving() noexcept {
     LowerPort port = std::exchange(c->port, {});
     port.mark(nullptr);
     host_.lowers().drop_lower(port, {});
+    if (c->fin_seen) continue;  // the end of the session, of which the application hears anyway
     host_.notify(Notice::path_change, {Reason::canceled, 0, kLayer, std::format("connection {} has left", c->id)});
   }
 }
@@ -132,6 +138,9 @@ void Session::end_leaving() noexcept {
 void Session::keep_connected() noexcept {
   if (server_ || plain_ || stage_ != Stage::open || (closing_ && usable() != 0) || peer_ended_) return;
   if (wish_after_ > now()) return;
+  for (; losers_ > 0 && wishes_ < tokens_.size(); --losers_) {
+    if (!wish_for(LowerWish::Purpose::standby, &kept_)) return;
+  }
   const auto open = static_cast<std::size_t>(std::ranges::count_if(connections_, [](const auto& c) {
     return c->state == State::answer || (c->open() && !c->fin_seen && !c->leaving);
   }));
@@ -140,12 +149,19 @@ void Session::keep_connected() noexcept {
                        : scheduler_ == Scheduler::pinned ? LowerWish::Purpose::standby
                                                          : LowerWish::Purpose::aggregate;
   for (std::size_t have = open + wishes_; have < target && wishes_ < tokens_.size(); ++have) {
-    if (auto wish = host_.lowers().want_lower({.purpose = purpose}); !wish) {
-      alone_ = alone_ || wish.error().reason == Reason::prohibited;
-      return;
-    }
-    ++wishes_;
+    if (!wish_for(purpose, nullptr)) return;
   }
+}
+
+bool Session::wish_for(LowerWish::Purpose purpose, Connection* mark) noexcept {
+  auto wish = host_.lowers().want_lower({.purpose = purpose});
+  if (!wish) {
+    alone_ = alone_ || wish.error().reason == Reason::prohibited;
+    return false;
+  }
+  wish->mark(mark);
+  ++wishes_;
+  return true;
 }
 
 }  // namespace trellis::tcpls

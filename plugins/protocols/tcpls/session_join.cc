@@ -18,7 +18,7 @@ void Session::lower_ready(LowerPort port) noexcept {
     add(port, State::hello).confirm_by = now() + settings_.hello_timeout;
     return arm();
   }
-  const bool brought = wishes_ == 0;
+  const bool brought = wishes_ == 0 || port.mark<Connection>() == &kept_;
   wishes_ -= std::min(wishes_, 1u);
   wishes_failed_ = 0;
   const auto token = stage_ == Stage::open ? tokens_.take() : std::nullopt;
@@ -63,14 +63,13 @@ void Session::send_cover(Connection& c, std::uint32_t bytes) noexcept {
 
 void Session::join_with_hello(Connection& c, const Slice& record) noexcept {
   auto hello = read_client_hello(record.bytes(), settings_.codes);
-  const auto invited = hello && hello->join && table_ != nullptr ? table_->find(*hello->join) : std::nullopt;
+  // The token's number is used up whatever becomes of the connection (decision D1).
+  const auto invited = hello && hello->join && table_ != nullptr ? table_->take(*hello->join) : std::nullopt;
   if (!invited || invited->session != this || stage_ != Stage::open) {
     push(c, plain_alert(AlertDescription::illegal_parameter));
     c.state = State::gone;
     return host_.lowers().drop_lower(std::exchange(c.port, {}), {});
   }
-  table_->burn(*hello->join);  // its number is used up whatever becomes of the
-                               // connection (decision D1)
   invited_ -= std::min(invited_, 1u);
   c.id = invited->sequence;
   push(c, server_hello(*hello, agreed_.suite, host_.executor()));

@@ -18,7 +18,7 @@ constexpr Duration kWishPause = 200ms;         // after a wish has failed; doubl
 bool Session::lower_failed(LowerPort port, const Error& error) noexcept {
   if (stage_ == Stage::over) return true;
   Connection* const c = port.mark<Connection>();
-  if (c == nullptr || c == &migration_) {  // a wish; its token is still good
+  if (c == nullptr || c == &migration_ || c == &kept_) {  // a wish; its token is still good
     wishes_ -= std::min(wishes_, 1u);
     wish_after_ = now() + kWishPause * (1 << std::min(wishes_failed_++, 4u));
     host_.notify(Notice::soft_error, error);

@@ -67,6 +67,11 @@ Result<void> Session::set(UpperPort port, std::string_view name, const PropertyV
   if (!plain_ && (name == kKeepAliveTimeout.name || name == kConnTimeout.name)) return set_time(name, value);
   if (const auto* const path = std::get_if<std::uint64_t>(&value); name == "tcpls.path" && path != nullptr)
     return migrate(*path);
+  if (const auto* const losers = std::get_if<std::uint64_t>(&value); name == "_trellis.losers" && losers != nullptr) {
+    if (!settings_.keep_losers || plain_) return fail(Reason::unsupported);
+    losers_ = *losers;  // they are wished for when there are tokens
+    return {};
+  }
   if (name != "tcpls.scheduler") return fail(Reason::unsupported);
   const auto known = word != nullptr ? scheduler_of(*word) : std::nullopt;
   if (known) return schedule_by(*known), Result<void>();

@@ -99,11 +99,13 @@ void Session::alert(Connection& c, AlertDescription what) noexcept {
   fail_with(std::move(error));
 }
 
-// What is on its way on the other connections comes first (decision D16).
+// What is on its way on the other connections comes first (decision D16). Nothing more comes on this one, so that we
+// need it no longer: it leaves before the session ends (TCPLS-95).
 void Session::peer_said_goodbye(Connection& c) noexcept {
   c.fin_seen = true;
   if (all_said_goodbye()) return everyone_left();
   goodbye_by_ = now() + kGoodbyeWait;
+  leave(c);
 }
 
 // On all connections that are left, and at least on one.
@@ -129,11 +131,11 @@ void Session::everyone_left() noexcept {
 }
 
 void Session::take_plain(Slice payload) noexcept {
-  const auto found = streams_.find(0);
-  if (found == streams_.end() || found->second->discard || payload.size() == 0) return;
+  Stream* const s = stream(0);
+  if (s == nullptr || s->discard || payload.size() == 0) return;
   waiting_bytes_ += payload.size();
-  found->second->waiting.add(Chunk{.data = std::move(payload)});
-  deliver(*found->second);
+  s->waiting.add(Chunk{.data = std::move(payload)});
+  deliver(*s);
 }
 
 // ---- frames
@@ -181,8 +183,7 @@ Stream* Session::stream_of_peer(std::uint32_t id) noexcept {
     adopt(host_.streams().accept_stream({}), next_of_peer_);
     next_of_peer_ += 2;
   }
-  const auto found = streams_.find(id);
-  return found != streams_.end() ? found->second.get() : nullptr;
+  return stream(id);
 }
 
 void Session::take_stream_data(StreamData&& frame, bool& at_once) noexcept {
@@ -243,12 +244,11 @@ void Session::take_ack(const Ack& ack) noexcept {
 }
 
 void Session::data_acked(const Unacked::Part& data) noexcept {
-  const auto found = streams_.find(data.stream);
-  if (found == streams_.end()) return;
-  Stream& s = *found->second;
-  s.acked += data.size;
-  s.fin_acked = s.fin_acked || data.fin;
-  if (s.fin_acked) end_if_over(s);
+  Stream* const s = stream(data.stream);
+  if (s == nullptr) return;
+  s->acked += data.size;
+  s->fin_acked = s->fin_acked || data.fin;
+  if (s->fin_acked) end_if_over(*s);
 }
 
 void Session::take_token(const NewToken& token) noexcept {

@@ -130,24 +130,33 @@ std::uint32_t Session::own_size(const Connection& c, bool data) noexcept {
   std::uint32_t own = 0;
   for (const auto& any : connections_) own += any->received && any->ack_due > 0 ? Ack::kSize : 0;
   if (!data) return own;
-  std::uint32_t left = tls::kPlaintextMax - own;
+  std::uint32_t content = own;
+  // False: a frame with so many bytes of fields does not fit, with a byte of its data if it has any.
+  const auto fits = [&](std::uint32_t fixed, std::uint32_t size) {
+    return content + fixed + std::min(size, 1u) <= tls::kPlaintextMax;
+  };
+  const auto add = [&](std::uint32_t fixed, std::uint32_t size, std::uint32_t copied) {
+    content += fixed + size;
+    own += fixed + copied;
+  };
   for (const auto& [frame, place] : orphans_) {
-    const auto* const moved = std::get_if<StreamData>(&frame);
-    const std::uint32_t size = moved != nullptr ? moved->data.size() : 0;
-    const std::uint32_t fixed = moved != nullptr                          ? kStreamHeader
-                                : std::holds_alternative<NewToken>(frame) ? NewToken::kSize
-                                                                          : ConnectionReset::kSize;
-    if (left < fixed + std::min(size, 1u)) return own;
-    const std::uint32_t taken = std::min(size, left - fixed);
-    own += fixed + (moved != nullptr ? OutgoingRecord::own_bytes(moved->data, taken) : 0);
-    left -= fixed + taken;
+    if (const auto* const moved = std::get_if<StreamData>(&frame)) {
+      const std::uint32_t header = OutgoingRecord::header_bytes(content);
+      if (!fits(header, moved->data.size())) return own;
+      const std::uint32_t size = std::min(moved->data.size(), tls::kPlaintextMax - content - header);
+      add(header, size, OutgoingRecord::own_bytes(moved->data, size));
+    } else {
+      const std::uint32_t fixed = std::holds_alternative<NewToken>(frame) ? NewToken::kSize : ConnectionReset::kSize;
+      if (!fits(fixed, 0)) return own;
+      add(fixed, 0, 0);
+    }
   }
   if (!orphans_.empty() || !may_send_more()) return own;
   for (const Stream* s : c.sendable.empty() ? sendable_ : c.sendable) {
-    if (left < kStreamHeader + (s->unsent.empty() ? 0u : 1u)) break;
-    const Portion part = portion(*s, left - kStreamHeader);
-    own += kStreamHeader + part.own;
-    left -= kStreamHeader + part.size;
+    const std::uint32_t header = OutgoingRecord::header_bytes(content);
+    if (!fits(header, s->unsent.empty() ? 0 : 1)) break;
+    const Portion part = portion(*s, tls::kPlaintextMax - content - header);
+    add(header, part.size, part.own);
   }
   return own;
 }
@@ -185,8 +194,8 @@ void Session::put_orphans(Connection& c, OutgoingRecord& record) noexcept {
   while (!orphans_.empty()) {
     auto& [frame, place] = orphans_.front();
     if (auto* const moved = std::get_if<StreamData>(&frame)) {
-      if (record.left() < kStreamHeader + std::min(moved->data.size(), 1u)) return;
-      const std::uint32_t size = std::min(moved->data.size(), record.left() - kStreamHeader);
+      if (record.left() < record.header_bytes() + std::min(moved->data.size(), 1u)) return;
+      const std::uint32_t size = std::min(moved->data.size(), record.left() - record.header_bytes());
       const bool whole = size == moved->data.size();
       put_data(c, {moved->stream, moved->offset, moved->data.split_front(size), moved->fin && whole}, place, record);
       moved->offset += size;
@@ -213,7 +222,7 @@ void Session::put_streams(Connection& c, OutgoingRecord& record, MessageRef& inf
   std::deque<Stream*>& queue = c.sendable.empty() ? sendable_ : c.sendable;
   while (!queue.empty() && !info) {
     Stream& s = *queue.front();
-    if (record.left() < kStreamHeader + (s.unsent.empty() ? 0u : 1u)) return;
+    if (record.left() < record.header_bytes() + (s.unsent.empty() ? 0u : 1u)) return;
     put_stream(c, s, record, info);
     queue.pop_front();
     if (s.has_something()) return queue.push_back(&s);
@@ -223,7 +232,7 @@ void Session::put_streams(Connection& c, OutgoingRecord& record, MessageRef& inf
 }
 
 void Session::put_stream(Connection& c, Stream& s, OutgoingRecord& record, MessageRef& info) noexcept {
-  const Portion part = portion(s, record.left() - kStreamHeader);
+  const Portion part = portion(s, record.left() - record.header_bytes());
   record.put_header(s.id, s.offset, part.size, part.fin);
   c.unacked.add({.stream = s.id, .size = part.size, .fin = part.fin, .place = sent_});
   sent_ += part.size + ReceiveOrder::kEntryCost;

@@ -30,6 +30,9 @@ constexpr OptionSpec kOptions[] = {
                 "of the one in use",
      .least = 0,
      .most = 7},
+    {.name = "keep-losers",
+     .fallback = false,
+     .meaning = "connections join where other candidates of the race were on their way when the session was there"},
     {.name = "failover",
      .fallback = true,
      .meaning = "keep what was sent until it is acknowledged; false: a session ends with a connection that takes data "
@@ -114,6 +117,7 @@ Result<Settings> Settings::from(const Options& options) {
   made.tokens = static_cast<unsigned>(options.number("tokens"));
   made.joins_per_second = static_cast<unsigned>(options.number("joins-per-second"));
   made.standby = static_cast<unsigned>(options.number("standby"));
+  made.keep_losers = options.flag("keep-losers");
   made.failover = options.flag("failover");
   made.user_timeout = ms("user-timeout-ms");
   made.reconnect = ms("reconnect-ms");

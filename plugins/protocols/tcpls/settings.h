@@ -24,6 +24,7 @@ struct Settings {
   unsigned tokens = 2;            ///< further connections that a server invites to
   unsigned joins_per_second = 0;  ///< invitations that a session gives in a second at most
   unsigned standby = 0;           ///< connections that a client joins in advance
+  bool keep_losers = false;       ///< where a race was under way when the session won, connections join it
   bool failover = true;           ///< keep what was sent, to send it again on another connection
   Duration user_timeout{};
   Duration reconnect{};         ///< how long a session lives without a connection;

@@ -1,5 +1,6 @@
 #include "tokens.h"
 
+#include <cstring>
 #include <format>
 
 namespace trellis::tcpls {
@@ -23,10 +24,16 @@ std::optional<NewToken> ClientTokens::take() {
   return token;
 }
 
-std::string TokenTable::key(const Token& token) const {
-  std::string digest(hash_->output_length(), 0);
+std::size_t TokenTable::First::operator()(const Digest& digest) const noexcept {
+  std::size_t first = 0;
+  std::memcpy(&first, digest.data(), sizeof first);
+  return first;
+}
+
+TokenTable::Digest TokenTable::key(const Token& token) const {
+  Digest digest;
   hash_->update(reinterpret_cast<const std::uint8_t*>(token.data()), token.size());
-  hash_->final(reinterpret_cast<std::uint8_t*>(digest.data()));
+  hash_->final(digest.data());
   return digest;
 }
 
@@ -34,6 +41,12 @@ std::optional<TokenTable::Entry> TokenTable::find(const Token& token) const {
   const auto found = entries_.find(key(token));
   if (found == entries_.end()) return std::nullopt;
   return found->second;
+}
+
+std::optional<TokenTable::Entry> TokenTable::take(const Token& token) {
+  const auto taken = entries_.extract(key(token));
+  if (taken.empty()) return std::nullopt;
+  return taken.mapped();
 }
 
 bool TokenTable::withdraw(const Session& session, std::uint32_t sequence) {

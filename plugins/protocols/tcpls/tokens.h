@@ -4,11 +4,11 @@
 #pragma once
 #include <botan/hash.h>
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
-#include <string>
 #include <unordered_map>
 
 #include "frame.h"
@@ -46,17 +46,21 @@ class TokenTable {
   };
   void add(const Token& token, Entry entry) { entries_.emplace(key(token), entry); }
   std::optional<Entry> find(const Token& token) const;
-  /// A token serves once.
-  void burn(const Token& token) { entries_.erase(key(token)); }
+  /// The same, and it is gone: a token serves once.
+  std::optional<Entry> take(const Token& token);
   void forget(const Session& session);
   /// Takes back the token of this session for a connection. False: there is none.
   bool withdraw(const Session& session, std::uint32_t sequence);
   std::size_t size() const noexcept { return entries_.size(); }
 
  private:
-  std::string key(const Token& token) const;
+  using Digest = std::array<std::uint8_t, 32>;
+  struct First {  // of its bytes: it is a hash already
+    std::size_t operator()(const Digest& digest) const noexcept;
+  };
+  Digest key(const Token& token) const;
   std::unique_ptr<Botan::HashFunction> hash_ = Botan::HashFunction::create_or_throw("SHA-256");
-  std::unordered_map<std::string, Entry> entries_;
+  std::unordered_map<Digest, Entry, First> entries_;
 };
 
 }  // namespace trellis::tcpls

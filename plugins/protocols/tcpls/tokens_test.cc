@@ -42,7 +42,8 @@ TEST(Tokens, OfAServer) {
   ASSERT_TRUE(table.find(filled(3)));
   EXPECT_EQ(table.find(filled(3))->sequence, 2);
   EXPECT_FALSE(table.find(filled(4)));
-  table.burn(filled(3));
+  EXPECT_EQ(table.take(filled(3))->sequence, 2);
+  EXPECT_FALSE(table.take(filled(3)));
   EXPECT_FALSE(table.find(filled(3)));
   table.add(filled(5), {one, 3});
   EXPECT_TRUE(table.withdraw(*one, 3)) << "its join got lost";

@@ -131,7 +131,7 @@ Result<void> RecordSealer::seal_pieces(Batch& pieces, Batch& sealed) noexcept {
   last = last.first(last.size() - kTag);
   last.back() = static_cast<std::byte>(ContentType::application_data);
   protect(static_cast<std::uint32_t>(length), header, std::span(text).first(count), tag);
-  while (!pieces.empty()) sealed.add(pieces.pop());
+  sealed.append(pieces);
   return {};
 }
 
