@@ -1,9 +1,16 @@
 // sctp/ip: ports that are SCTP's own, and the packets of others that a raw socket brings: in virtual time, and over the
 // loopback of a network of its own.
+#include <netinet/in.h>
 #include <sys/socket.h>
+
+#include <filesystem>
+#include <set>
+#include <span>
+#include <tuple>
 
 #include "../support/own_network.h"
 #include "../support/powerless.h"
+#include "sctp/packet_ports.h"
 #include "sctp_pair.h"
 #include "stacks/world.h"
 #include "wire.h"
@@ -153,6 +160,8 @@ TEST_F(SctpOverIp, NobodyIsThere) {
 
 /// Runs the test's words in a network of its own: a raw socket hears what any program of its network sends.
 void in_a_world(const std::function<void(World&)>& words) {
+  if (std::filesystem::exists("/proc/net/sctp"))
+    GTEST_SKIP() << "the kernel of this host speaks SCTP and would answer what is for us";
   const bool permitted = test::in_own_network([&] {
     World world;
     words(world);
@@ -210,6 +219,73 @@ TEST(SctpOverIpLoopback, PortsAreSctpsOwn) {
     ASSERT_TRUE(world.run_until([&] { return !at_first.messages.empty() && !at_second.messages.empty(); }));
     EXPECT_THAT(at_first.messages, ElementsAre("to the first"));
     EXPECT_THAT(at_second.messages, ElementsAre("to the second"));
+  });
+}
+
+/// A plain raw socket: sends what it likes to 127.0.0.1, and hears everything that goes there.
+class Stranger {
+ public:
+  ~Stranger() { ::close(descriptor_); }
+  explicit operator bool() const { return descriptor_ >= 0; }
+  bool send(std::span<const std::byte> packet) const {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return ::sendto(descriptor_, packet.data(), packet.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to) ==
+           static_cast<ssize_t>(packet.size());
+  }
+  /// The SCTP ports from which an ABORT was sent, since it was asked last.
+  std::set<std::uint16_t> aborting() const {
+    constexpr std::size_t kIpHeader = 20, kChunkAt = kIpHeader + 12;
+    std::set<std::uint16_t> ports;
+    std::byte packet[2048];
+    for (ssize_t n; (n = ::recv(descriptor_, packet, sizeof packet, MSG_DONTWAIT)) >= 0;) {
+      if (static_cast<std::size_t>(n) <= kChunkAt || packet[kChunkAt] != std::byte{kAbort}) continue;
+      ports.insert(sctp::ports_of(std::span(packet).subspan(kIpHeader)).from);
+    }
+    return ports;
+  }
+
+ private:
+  const int descriptor_ = ::socket(AF_INET, SOCK_RAW, IPPROTO_SCTP);
+};
+
+// Whatever strangers send, nobody answers but the listener that it is for, and nothing ends (RFC 9260 section 8.4).
+TEST(SctpOverIpLoopback, StrangersDisturbNothing) {
+  in_a_world([](World& world) {
+    Listener listener = world.listen("sctp/ip");
+    auto [client, server] = world.pair("sctp/ip", listener);
+    Reader at_server(server), at_client(client);
+    const Stranger stranger;
+    ASSERT_TRUE(stranger);
+    const auto octets = [](std::uint16_t port) {
+      return std::pair{static_cast<std::byte>(port >> 8), static_cast<std::byte>(port & 255)};
+    };
+    const std::uint16_t ports[] = {listener.local().port, client.local().port, 1};
+    std::set<std::uint16_t> aborting;
+    for (const std::uint16_t from : ports) {
+      for (const std::uint16_t to : ports) {
+        for (std::size_t size = 0; size <= 48; ++size) {
+          std::vector<std::byte> packet(std::max<std::size_t>(size, 12), std::byte{kData});
+          std::tie(packet[0], packet[1]) = octets(from);
+          std::tie(packet[2], packet[3]) = octets(to);
+          packet.resize(size);
+          EXPECT_TRUE(stranger.send(packet));  // a wrong checksum
+          if (size < 12) continue;
+          sctp::seal_packet(packet);
+          EXPECT_TRUE(stranger.send(packet));  // a wrong tag, and a chunk that lies
+        }
+        world.spin();
+        aborting.merge(stranger.aborting());
+      }
+    }
+    client.send(slice(client, "to the server"));
+    server.send(slice(server, "to the client"));
+    ASSERT_TRUE(world.run_until([&] { return !at_server.messages.empty() && !at_client.messages.empty(); }));
+    EXPECT_THAT(at_server.messages, ElementsAre("to the server"));
+    EXPECT_THAT(at_client.messages, ElementsAre("to the client"));
+    EXPECT_FALSE(at_server.error || at_client.error);
+    EXPECT_THAT(aborting, testing::IsSubsetOf({listener.local().port}));
   });
 }
 
