@@ -174,7 +174,7 @@ void in_a_world(const std::function<void(World&)>& words) {
 TEST(SctpOverIpLoopback, MessagesBothWaysAndAGoodEnd) {
   in_a_world([](World& world) {
     for (const char* address : {"127.0.0.1", "::1"}) {
-      Listener listener = world.listen("sctp/ip", address);
+      const Listener listener = world.listen("sctp/ip", address);
       auto [client, server] = world.pair("sctp/ip", listener);
       EXPECT_EQ(server.remote(), client.local());
       Reader at_server(server), at_client(client);
@@ -194,7 +194,7 @@ TEST(SctpOverIpLoopback, MessagesBothWaysAndAGoodEnd) {
 // Two listeners at one address, told apart by ports, and clients with ports that they chose.
 TEST(SctpOverIpLoopback, PortsAreSctpsOwn) {
   in_a_world([](World& world) {
-    Listener first = world.listen("sctp/ip"), second = world.listen("sctp/ip");
+    const Listener first = world.listen("sctp/ip"), second = world.listen("sctp/ip");
     EXPECT_NE(first.local().port, second.local().port);
     std::vector<Connection> clients;
     std::uint16_t port = 6000;
@@ -253,7 +253,7 @@ class Stranger {
 // Whatever strangers send, nobody answers but the listener that it is for, and nothing ends (RFC 9260 section 8.4).
 TEST(SctpOverIpLoopback, StrangersDisturbNothing) {
   in_a_world([](World& world) {
-    Listener listener = world.listen("sctp/ip");
+    const Listener listener = world.listen("sctp/ip");
     auto [client, server] = world.pair("sctp/ip", listener);
     Reader at_server(server), at_client(client);
     const Stranger stranger;
@@ -292,9 +292,9 @@ TEST(SctpOverIpLoopback, StrangersDisturbNothing) {
 TEST(SctpOverIpLoopback, WithoutTheCapabilityTheErrorSaysSo) {
   World world;
   const test::Powerless powerless;
-  Connection client = world.preconnection("sctp/ip")
-                          .remote({.host = "127.0.0.1", .port = 7000})
-                          .initiate(*world.loop, [&](Result<void> how) { world.dial_error = how.error(); });
+  const Connection client = world.preconnection("sctp/ip")
+                                .remote({.host = "127.0.0.1", .port = 7000})
+                                .initiate(*world.loop, [&](Result<void> how) { world.dial_error = how.error(); });
   ASSERT_TRUE(world.run_until([&] { return world.dial_error.has_value(); }));
   EXPECT_THAT(world.dial_error->detail, HasSubstr("CAP_NET_RAW"));
 }

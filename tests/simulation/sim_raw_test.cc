@@ -77,8 +77,10 @@ TEST(SimRaw, ANatLetsNothingThrough) {
   net.network.link(home.add_interface("eth0", {"192.168.0.2"}), net.client.add_interface("eth1", {"192.168.0.1"}), {});
   net.client.options.forwards = true;
   net.client.add_nat(net.client.interface("eth0"), {});
-  DatagramUser udp_server(net.server.loop(), net.to_server), udp(home.loop(), {}, net.to_server);
-  auto server = raw_user(net.server.loop(), ip("10.0.0.2")), inside = raw_user(home.loop(), {}, net.to_server);
+  const DatagramUser udp_server(net.server.loop(), net.to_server);
+  DatagramUser udp(home.loop(), {}, net.to_server);
+  const auto server = raw_user(net.server.loop(), ip("10.0.0.2"));
+  auto inside = raw_user(home.loop(), {}, net.to_server);
   ASSERT_TRUE(udp.send("by UDP"));
   ASSERT_TRUE(inside.send("by itself"));
   EXPECT_TRUE(net.world.run_until_idle());

@@ -45,7 +45,8 @@ class Association {
   explicit operator bool() const noexcept { return socket_ != nullptr; }
 
   /// `own_port` 0: a free one.
-  static Result<Association> dial(const Settings& settings, PeerKey peer, std::uint16_t port, std::uint16_t own_port);
+  static Result<Association> dial(const Settings& settings, PeerKey peer, std::uint16_t port,
+                                  std::uint16_t own_port = 0);
   static Result<Association> listen(const Settings& settings, std::uint16_t port);
   /// The next peer of a listener, and its SCTP port. Empty: none waits.
   Association accept(PeerKey& peer, std::uint16_t& port) noexcept;
