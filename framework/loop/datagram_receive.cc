@@ -7,6 +7,7 @@
 
 #include "loop/datagram_scratch.h"
 #include "loop/datagram_socket.h"
+#include "loop/ip_header.h"
 #include "loop/libevent_loop.h"
 #include "loop/socket_address.h"
 
@@ -33,8 +34,11 @@ void add_segments(Chunk&& joined, Batch& into) {
 }  // namespace
 
 DatagramSocket::DatagramSocket(PosixSockets& owner, int descriptor, const SocketSpec& spec) noexcept
-    : PosixSocket(owner, descriptor, {}, EV_READ), bound_(spec.local), ipv6_(spec.family == Address::Family::ipv6) {
-  const bool plain_udp = spec.protocol == 0 || spec.protocol == IPPROTO_UDP;
+    : PosixSocket(owner, descriptor, {}, EV_READ),
+      bound_(spec.local),
+      ipv6_(spec.family == Address::Family::ipv6),
+      raw_(spec.kind == SocketSpec::Kind::raw) {
+  const bool plain_udp = !raw_ && (spec.protocol == 0 || spec.protocol == IPPROTO_UDP);
   largest_segment_ = plain_udp ? UINT16_MAX : 0;
   gro_refused_ = !plain_udp;
   set_number(level(), ipv6_ ? IPV6_RECVTCLASS : IP_RECVTOS, 1);
@@ -62,6 +66,13 @@ Result<void> DatagramSocket::set(int level, int option, std::span<const std::byt
   return done;
 }
 
+// Of a raw socket the kernel tells the protocol where the port would be.
+Address DatagramSocket::local() const noexcept {
+  Address local = PosixSocket::local();
+  if (raw_) local.port = bound_.port;
+  return local;
+}
+
 Result<void> DatagramSocket::listen(int) noexcept { return failure(EOPNOTSUPP, "listen with datagrams"); }
 
 Result<Accepted> DatagramSocket::accept() noexcept { return failure(EOPNOTSUPP, "accept with datagrams"); }
@@ -77,7 +88,7 @@ void DatagramSocket::use_gro(bool on) noexcept {
 }
 
 MessageRef DatagramSocket::info_of(const Address& remote, Address local) {
-  if (bound_.port == 0) bound_ = PosixSocket::local();
+  if (bound_.port == 0 && !raw_) bound_ = PosixSocket::local();
   if (local) {
     local.port = bound_.port;
   } else if (!is_wildcard(bound_)) {
@@ -108,6 +119,11 @@ Result<Io> DatagramSocket::receive(Batch& into, std::size_t byte_budget, bool ke
     Chunk chunk;
     if (!is_connected()) chunk.info = info_of(scratch.sender(i), notes.local);
     chunk.data = scratch.take(i);
+    if (raw_ && !ipv6_) {
+      const std::size_t header = ipv4_header_bytes(chunk.data.bytes());
+      if (header == 0) continue;
+      chunk.data.drop_front(static_cast<std::uint32_t>(header));
+    }
     chunk.ecn = notes.ecn;
     chunk.end_of_message = true;
     const std::uint32_t size = chunk.data.size();

@@ -88,6 +88,7 @@ Course DatagramSocket::course_of(const Chunk& chunk) const noexcept {
   Course course{.remote = info.remote, .hop_limit = info.remote.hop_limit, .ipv6 = ipv6_};
   course.remote.hop_limit = 0;
   if (is_connected() && course.remote == peer()) course.remote = {};  // naming the peer would cost a route look-up
+  if (raw_) course.remote.port = 0;                                   // IPv6 would take it for the protocol
   const bool many_addresses = !bound_ || is_wildcard(bound_);
   if (many_addresses && info.local && !is_wildcard(info.local)) course.local = info.local;
   if (chunk.dscp != Chunk::kOwnDscp)

@@ -23,8 +23,18 @@ namespace trellis {
 
 namespace {
 
-/// The end of a stream is told with the data before it, so that finding it costs no further poll.
+// The end of a stream is told with the data before it, so that finding it costs no further poll.
 constexpr short kReading = EV_READ | EV_CLOSED;
+
+constexpr int kLastProtocol = 254;  // 255 is none: the kernel takes it for packets that bring their own IP header
+constexpr const char* kNeedsRaw =
+    "open a raw socket, for which this process needs the capability CAP_NET_RAW (setcap cap_net_raw+ep); without it "
+    "use a stack over udp";
+
+int kernel_type(SocketSpec::Kind kind) noexcept {
+  if (kind == SocketSpec::Kind::raw) return SOCK_RAW;
+  return kind == SocketSpec::Kind::datagram ? SOCK_DGRAM : SOCK_STREAM;
+}
 
 int set_flag(int descriptor, int level, int option) noexcept {
   const int one = 1;
@@ -36,7 +46,8 @@ const char* prepare(int descriptor, const SocketSpec& spec) {
   const bool connects = spec.role == SocketSpec::Role::connect;
   // Without it an IPv6 socket would also get IPv4 peers, as mapped addresses that equal no address of a path or
   // candidate, and would take the port from an IPv4 socket beside it.
-  if (spec.family == Address::Family::ipv6 && !connects && set_flag(descriptor, IPPROTO_IPV6, IPV6_V6ONLY) < 0)
+  const bool raw = spec.kind == SocketSpec::Kind::raw;  // has no such peers, and cannot be told
+  if (spec.family == Address::Family::ipv6 && !connects && !raw && set_flag(descriptor, IPPROTO_IPV6, IPV6_V6ONLY) < 0)
     return "set IPV6_V6ONLY";
   // A restarted server must not wait for the last one's connections to leave TIME_WAIT.
   if (spec.role == SocketSpec::Role::listen && spec.kind == SocketSpec::Kind::stream &&
@@ -76,15 +87,18 @@ DatagramScratch& PosixSockets::datagrams(bool segments) {
 
 Result<std::unique_ptr<Socket>> PosixSockets::open(const SocketSpec& spec) noexcept {
   if (spec.kind == SocketSpec::Kind::netlink) return NetlinkSocket::open(*this, spec.protocol);
+  const bool raw = spec.kind == SocketSpec::Kind::raw;
+  if (raw && (spec.protocol <= 0 || spec.protocol > kLastProtocol))
+    return fail(Reason::invalid_argument, "open a raw socket: it needs an IP protocol of 1 to 254", 0, "socket");
   const bool datagram = spec.kind == SocketSpec::Kind::datagram;
   if (spec.family == Address::Family::none || (spec.local && spec.local.family != spec.family))
     return fail(Reason::invalid_argument,
                 "open a socket: its family is unset or differs from that of its local address", 0, "socket");
-  const int type = (datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const int type = kernel_type(spec.kind) | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const int descriptor = ::socket(kernel_family(spec.family), type, spec.protocol);
-  if (descriptor < 0) return std::unexpected(socket_error(errno, "open a socket"));
+  if (descriptor < 0) return std::unexpected(socket_error(errno, raw && errno == EPERM ? kNeedsRaw : "open a socket"));
   std::unique_ptr<Socket> socket;
-  if (datagram) {
+  if (datagram || raw) {
     socket = std::make_unique<DatagramSocket>(*this, descriptor, spec);
   } else {
     socket = std::make_unique<StreamSocket>(*this, descriptor);

@@ -86,7 +86,7 @@ class PosixSocket : public Socket {
   void set_when_idle(short events) noexcept { when_idle_ = events; }
   /// Receiving has come to its end: never readable again.
   void set_ended() noexcept { ended_ = established_ = true; }
-  /// The peer had finished when the last event came: what is there to receive is the last.
+  /// The peer had finished when the last event came: the end is behind what there is to receive.
   bool is_last() const noexcept { return last_; }
 
  private:

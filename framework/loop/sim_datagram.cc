@@ -16,8 +16,9 @@ namespace trellis {
 
 namespace {
 
-constexpr std::size_t kLargestIpv4 = 65507;  // payload of a datagram
-constexpr std::size_t kLargestIpv6 = 65527;
+constexpr std::size_t kLargestIpv4 = 65515;  // payload of a packet
+constexpr std::size_t kLargestIpv6 = 65535;
+constexpr std::size_t kUdpHeader = 8;
 constexpr std::size_t kMostAtOnce = 64;     // datagrams of one receive()
 constexpr std::size_t kExpected = 1500;     // how large they are thought to be
 constexpr std::size_t kMostSegments = 64;   // that GRO joins
@@ -31,12 +32,23 @@ const MessageInfo& properties_of(const Chunk& chunk) noexcept {
 }  // namespace
 
 SimDatagram::SimDatagram(const Seat& seat, SocketSpec::Role role)
-    : SimSocket(seat), wake_up_(seat.host.world(), *this), source_(seat.source) {
+    : SimSocket(seat), wake_up_(seat.host.world(), *this), raw_(has_no_ports(seat.protocol)), source_(seat.source) {
   if (role == SocketSpec::Role::unconnected) peers_ = std::make_unique<PeerCache>();
   host_.add(*this);
 }
 
 SimDatagram::~SimDatagram() { host_.remove(*this); }
+
+int SimDatagram::bind_to(const Address& address) {
+  if (!raw_) return bind(address);
+  local_ = address;
+  local_.hop_limit = 0;
+  return 0;
+}
+
+bool SimDatagram::is_peer(const Address& from) const noexcept {
+  return raw_ ? same_ip(remote_, from) : same_port(remote_, from);
+}
 
 Result<bool> SimDatagram::connect(const Address& remote) noexcept {
   if (!remote) return fail(Reason::invalid_argument, "connect: the address is unset", 0, "socket");
@@ -44,7 +56,7 @@ Result<bool> SimDatagram::connect(const Address& remote) noexcept {
   if (error == 0 && remote.family != family_) error = EAFNOSUPPORT;
   const Address source = host_.source_for(remote, local_, bound_);
   if (error == 0 && !source) error = ENETUNREACH;
-  if (error == 0 && local_.port == 0) error = bind(with_port(source, 0));
+  if (error == 0 && needs_port()) error = bind(with_port(source, 0));
   remote_ = remote;
   remote_.hop_limit = 0;
   if (error != 0) {
@@ -52,7 +64,7 @@ Result<bool> SimDatagram::connect(const Address& remote) noexcept {
     remote_ = {};
     return failed;
   }
-  local_ = source.port == 0 ? local_ : source;
+  if (raw_ || source.port != 0) local_ = source;
   if (remote.hop_limit != 0) {
     const bool v6 = family_ == Address::Family::ipv6;
     const int unicast = v6 ? IPV6_UNICAST_HOPS : IP_TTL, multicast = v6 ? IPV6_MULTICAST_HOPS : IP_MULTICAST_TTL;
@@ -86,11 +98,12 @@ Result<void> SimDatagram::finish() noexcept {
 }
 
 int SimDatagram::fits(const SimPacket& packet, const SimInterface& in) const noexcept {
-  if (packet.protocol != protocol_ || packet.to.port != local_.port || local_.port == 0) return 0;
+  if (packet.protocol != protocol_ || needs_port()) return 0;
+  if (!raw_ && packet.to.port != local_.port) return 0;
   if (packet.to.family != family_ || (bound_ != nullptr && bound_ != &in && in.index() != 1)) return 0;
   const bool wildcard = !local_ || is_wildcard(local_);
   if (!wildcard && !same_ip(local_, packet.to)) return 0;
-  if (remote_ && !same_port(remote_, packet.from)) return 0;
+  if (remote_ && !is_peer(packet.from)) return 0;
   if (source_ && !same_ip(source_, packet.from)) return 0;
   return 1 + (bound_ != nullptr ? 1 : 0) + (wildcard ? 0 : 2) + (remote_ ? 4 : 0);
 }
@@ -110,15 +123,15 @@ void SimDatagram::on_packet(SimPacket&& packet) noexcept {
 
 // As Linux: "refused" and "too big" are told to connected sockets, other errors only to those that asked for them.
 void SimDatagram::on_icmp(const IcmpError& error) noexcept {
-  if (error.protocol != protocol_ || error.from.port != local_.port) return;
+  if (error.protocol != protocol_ || (!raw_ && error.from.port != local_.port)) return;
   if (local_ && !is_wildcard(local_) && !same_ip(local_, error.from)) return;
-  if (remote_ && !same_port(remote_, error.to)) return;
+  if (remote_ && !is_peer(error.to)) return;
   const bool v6 = family_ == Address::Family::ipv6;
   const bool asked = flag(v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVERR : IP_RECVERR) != 0;
   const bool hard = error.kind == IcmpError::Kind::refused ||
                     (error.kind == IcmpError::Kind::too_big && discovery() != IP_PMTUDISC_DONT);
   if (!asked && (!hard || !remote_)) return;
-  error_ = errno_of(error.kind);
+  error_ = raw_ && error.kind == IcmpError::Kind::refused ? ENOPROTOOPT : errno_of(error.kind);
   error_came();
 }
 
@@ -207,11 +220,13 @@ int SimDatagram::transmit(const Chunk& chunk, std::span<const std::byte> bytes) 
   packet.ecn = chunk.ecn & 3;
   if (!packet.to) return EDESTADDRREQ;
   if (packet.to.family != family_) return EAFNOSUPPORT;
-  if (bytes.size() > (family_ == Address::Family::ipv6 ? kLargestIpv6 : kLargestIpv4)) return EMSGSIZE;
+  const std::size_t largest = family_ == Address::Family::ipv6 ? kLargestIpv6 : kLargestIpv4;
+  if (bytes.size() > largest - (raw_ ? 0 : kUdpHeader)) return EMSGSIZE;
   const Address wanted = info.local && !is_wildcard(info.local) ? with_port(info.local, local_.port) : local_;
   if (wanted && !is_wildcard(wanted) && !host_.owns(wanted)) return EADDRNOTAVAIL;
   packet.from = host_.source_for(packet.to, wanted, bound_);
   if (!packet.from) return ENETUNREACH;
+  if (raw_) packet.from.port = packet.to.port = 0;
   const bool v6 = family_ == Address::Family::ipv6;
   const int unicast = v6 ? IPV6_UNICAST_HOPS : IP_TTL, multicast = v6 ? IPV6_MULTICAST_HOPS : IP_MULTICAST_TTL;
   const int hops = flag(v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_multicast(packet.to) ? multicast : unicast);
@@ -244,7 +259,7 @@ Result<Io> SimDatagram::send(Batch& from) noexcept {
     return failure(error, "send to");
   }
   if (error_ != 0) return failure(std::exchange(error_, 0), "an earlier datagram to");
-  if (local_.port == 0) {
+  if (needs_port()) {
     Address any = local_;
     any.family = family_;
     if (const int error = bind(any)) return failure(error, "send to");
@@ -293,7 +308,7 @@ std::vector<std::byte> SimDatagram::fact(int level, int option) noexcept {
   } else if (level == SOL_SOCKET && option == SO_ERROR) {
     value = std::exchange(error_, 0);
   } else if (level == SOL_SOCKET && option == SO_TYPE) {
-    value = SOCK_DGRAM;
+    value = raw_ ? SOCK_RAW : SOCK_DGRAM;
   } else if (level == SOL_SOCKET && option == SO_PROTOCOL) {
     value = protocol_;
   } else if (level == SOL_SOCKET && option == SO_BINDTODEVICE && bound_ != nullptr) {

@@ -1,4 +1,4 @@
-// sim_datagram.h: the socket of simulated UDP and UDP-Lite.
+// sim_datagram.h: the socket of simulated UDP and UDP-Lite, and of packets of another IP protocol.
 #pragma once
 #include <sys/socket.h>
 
@@ -18,6 +18,7 @@ class SimDatagram final : public SimSocket {
   SimDatagram(const Seat& seat, SocketSpec::Role role);
   ~SimDatagram() override;
 
+  int bind_to(const Address& address) override;
   Result<bool> connect(const Address& remote) noexcept override;
   Result<bool> connected() noexcept override;
   Result<void> listen(int backlog) noexcept override;
@@ -26,6 +27,7 @@ class SimDatagram final : public SimSocket {
   Result<Io> send(Batch& from) noexcept override;
   Result<void> finish() noexcept override;
   void reset() noexcept override {}
+  Address local() const noexcept override { return raw_ ? local_ : SimSocket::local(); }
 
   // For the host.
 
@@ -53,6 +55,8 @@ class SimDatagram final : public SimSocket {
   int transmit(const Chunk& chunk, std::span<const std::byte> bytes) noexcept;
   int transmit_all(const Chunk& chunk) noexcept;
   std::optional<Error> give_up_first(int error, Batch& from) noexcept;
+  bool needs_port() const noexcept { return !raw_ && local_.port == 0; }
+  bool is_peer(const Address& from) const noexcept;
   Chunk take_next(bool keep_segments);
   MessageRef info_of(const SimPacket& packet);
 
@@ -63,6 +67,7 @@ class SimDatagram final : public SimSocket {
   Drained wake_up_;
   int error_ = 0;                     // of an earlier datagram; told once
   std::unique_ptr<PeerCache> peers_;  // unconnected sockets only
+  const bool raw_;                    // there are no ports
   const Address source_;              // of a multicast group: the only one that is received from; unset: all
 };
 

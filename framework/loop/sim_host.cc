@@ -248,7 +248,7 @@ void SimHost::deliver_icmp(const SimPacket& packet) noexcept {
 }
 
 void SimHost::deliver_datagram(SimPacket&& packet, SimInterface& in) noexcept {
-  if (is_multicast(packet.to)) return deliver_to_group(packet, in);
+  if (is_multicast(packet.to) || has_no_ports(packet.protocol)) return deliver_to_all(packet, in);
   int best = 0;
   std::vector<SimDatagram*> equals;
   for (SimDatagram* socket : datagrams_) {
@@ -259,19 +259,23 @@ void SimHost::deliver_datagram(SimPacket&& packet, SimInterface& in) noexcept {
     equals.push_back(socket);
   }
   if (!equals.empty()) return equals[share(packet.from, packet.to, equals.size())]->on_packet(std::move(packet));
-  trace("refused", packet.size(), packet.from, packet.to);
-  send(icmp_about(packet, packet.to, IcmpError::Kind::refused), nullptr);
+  refuse(packet);
 }
 
-// All sockets get a copy. What a host sends itself does not come back to it.
-void SimHost::deliver_to_group(const SimPacket& packet, const SimInterface& in) noexcept {
+void SimHost::refuse(const SimPacket& packet) noexcept {
+  trace("refused", packet.size(), packet.from, packet.to);
+  if (!is_multicast(packet.to)) send(icmp_about(packet, packet.to, IcmpError::Kind::refused), nullptr);
+}
+
+// All sockets of a group, or for a protocol without ports, get a copy. What a host sends to a group does not come back.
+void SimHost::deliver_to_all(const SimPacket& packet, const SimInterface& in) noexcept {
   bool taken = false;
   for (SimDatagram* socket : datagrams_) {
     if (socket->fits(packet, in) == 0) continue;
     taken = true;
     socket->on_packet(SimPacket(packet));
   }
-  if (!taken) trace("refused", packet.size(), packet.from, packet.to);
+  if (!taken) refuse(packet);
 }
 
 std::size_t SimHost::share(const Address& from, const Address& to, std::size_t count) const noexcept {

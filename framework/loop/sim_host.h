@@ -131,7 +131,8 @@ class SimHost {
   SimInterface* link_of(const SimInterface* bound) noexcept;
   void deliver(SimPacket&& packet, SimInterface& in) noexcept;
   void deliver_datagram(SimPacket&& packet, SimInterface& in) noexcept;
-  void deliver_to_group(const SimPacket& packet, const SimInterface& in) noexcept;
+  void deliver_to_all(const SimPacket& packet, const SimInterface& in) noexcept;
+  void refuse(const SimPacket& packet) noexcept;
   void deliver_icmp(const SimPacket& packet) noexcept;
   void forward(SimPacket&& packet, SimInterface& in) noexcept;
   void topology_changed() noexcept;

@@ -48,6 +48,7 @@ bool SimNat::outbound(SimPacket& packet) {
     packet.from = with_port(found->second.outside, 0);
     return true;
   }
+  if (has_no_ports(packet.protocol)) return false;
   const Address outside = outside_.address(packet.from.family);
   if (!outside) return false;
   const auto [entry, fresh] = bindings_.try_emplace({packet.protocol, packet.from});

@@ -9,6 +9,7 @@ namespace trellis {
 
 std::size_t SimPacket::header_size(int protocol, Address::Family family) noexcept {
   const std::size_t ip_header = family == Address::Family::ipv6 ? 40 : 20;
+  if (has_no_ports(protocol)) return ip_header;
   return ip_header + (protocol == IPPROTO_TCP ? 20 : 8);
 }
 
@@ -22,12 +23,17 @@ std::string_view SimPacket::kind() const noexcept {
     }
   }
   if (protocol == IPPROTO_UDPLITE) return "udp-lite";
+  if (has_no_ports(protocol)) return "ip";
   if (protocol != IPPROTO_TCP) return "udp";
   if (tcp.rst) return "rst";
   if (tcp.syn) return tcp.has_ack ? "syn-ack" : "syn";
   if (tcp.fin) return "fin";
   if (tcp.probe) return "probe";
   return payload.empty() ? "ack" : "data";
+}
+
+bool has_no_ports(int protocol) noexcept {
+  return protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_UDPLITE && protocol != IPPROTO_ICMP;
 }
 
 SimPacket icmp_about(const SimPacket& packet, const Address& reporter, IcmpError::Kind kind, std::uint32_t mtu) {

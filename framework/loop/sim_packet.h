@@ -1,4 +1,5 @@
-// sim_packet.h: what crosses a simulated link: one IP packet with a UDP datagram, a TCP segment or an ICMP error in it.
+// sim_packet.h: what crosses a simulated link: one IP packet with a UDP datagram, a TCP segment, an ICMP error or
+// anything else in it.
 //
 // A TCP sequence number here is the 64-bit place in the stream: the SYN is 0, the first byte is 1, and it never wraps.
 #pragma once
@@ -34,7 +35,7 @@ struct TcpHeader {
 /// The ICMP error of a packet.
 struct IcmpError {
   enum class Kind : std::uint8_t {
-    refused,      ///< nobody listens on that port
+    refused,      ///< nobody listens on that port, or for that protocol
     unreachable,  ///< no way to that host
     too_big,      ///< `mtu` is the largest packet that passes
     expired,      ///< it went over too many hops
@@ -50,7 +51,7 @@ struct IcmpError {
 struct SimPacket {
   static constexpr std::uint8_t kHops = 64;  ///< what a packet starts with, unless its sender says otherwise
 
-  int protocol = IPPROTO_UDP;  ///< IPPROTO_UDP, IPPROTO_UDPLITE, IPPROTO_TCP or IPPROTO_ICMP
+  int protocol = IPPROTO_UDP;  ///< IPPROTO_…
   Address from{};              ///< source address and port
   Address to{};                ///< destination address and port
   std::uint8_t hops = kHops;   ///< how many routers may still forward it
@@ -68,6 +69,8 @@ struct SimPacket {
   static std::size_t header_size(int protocol, Address::Family) noexcept;
 };
 
+/// Neither TCP, UDP, UDP-Lite nor ICMP: its packets are for raw sockets, and their ports are 0.
+bool has_no_ports(int protocol) noexcept;
 /// An ICMP error about `packet`, sent back to where it came from by `reporter`.
 SimPacket icmp_about(const SimPacket& packet, const Address& reporter, IcmpError::Kind, std::uint32_t mtu = 0);
 /// The RST that answers a segment for which there is no connection (RFC 9293 section 3.5.2).

@@ -10,6 +10,7 @@
 #include "loop/sim_datagram.h"
 #include "loop/sim_host.h"
 #include "loop/sim_listener.h"
+#include "loop/sim_packet.h"
 #include "loop/sim_stream.h"
 #include "loop/socket_error.h"
 
@@ -118,6 +119,7 @@ namespace {
 /// to TCP, as it does in Linux when the peer does not speak it.
 int known_protocol(const SocketSpec& spec) noexcept {
   constexpr int kMptcp = 262;
+  if (spec.kind == SocketSpec::Kind::raw) return has_no_ports(spec.protocol) ? spec.protocol : 0;
   const bool stream = spec.kind == SocketSpec::Kind::stream;
   switch (spec.protocol) {
     case 0: return stream ? IPPROTO_TCP : IPPROTO_UDP;
@@ -159,7 +161,7 @@ Result<std::unique_ptr<Socket>> open_sim_socket(SimHost& host, VirtualLoop& loop
   int error = cannot_bind(host, spec);
   const SimSocket::Seat seat{host, loop, protocol, spec.family, {}, bound, spec.share_port || joins, spec.source};
   std::unique_ptr<SimSocket> socket;
-  if (spec.kind == SocketSpec::Kind::datagram) {
+  if (spec.kind == SocketSpec::Kind::datagram || spec.kind == SocketSpec::Kind::raw) {
     socket = std::make_unique<SimDatagram>(seat, spec.role);
   } else if (spec.role == SocketSpec::Role::listen) {
     socket = std::make_unique<SimListener>(seat);

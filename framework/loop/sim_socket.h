@@ -24,7 +24,7 @@ class SimSocket : public Socket, public Pollable {
   struct Seat {
     SimHost& host;
     VirtualLoop& loop;
-    int protocol;  ///< IPPROTO_TCP, IPPROTO_UDP or IPPROTO_UDPLITE
+    int protocol;  ///< IPPROTO_…
     Address::Family family;
     Address local;              ///< what it is bound to; unset: nothing yet
     const SimInterface* bound;  ///< null: to none

@@ -112,8 +112,8 @@ Result<Io> StreamSocket::receive(Batch& into, std::size_t byte_budget, bool) noe
     left -= part;
   }
   bulk_ = bytes >= kBlock;
-  const bool emptied = bytes < most, end = emptied && is_last();
-  return Io{.bytes = bytes, .blocked = emptied && !end, .end = end};
+  // Before an end that was told already, a short read may have stopped at urgent data: only the next one finds the end.
+  return Io{.bytes = bytes, .blocked = bytes < most && !is_last()};
 }
 
 Result<Io> StreamSocket::send(Batch& from) noexcept {

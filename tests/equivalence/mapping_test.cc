@@ -85,7 +85,7 @@ TEST(Mapping, FeaturesNameNoProtocol) {
 TEST(Mapping, EachProtocolHasOne) {
   Registry registry{{TRELLIS_BUILD_DIR "/plugins"}};
   const auto all = mappings();
-  for (const char* protocol : {"tcp", "udp", "sctp", "tls", "quic", "tcpls"}) {
+  for (const char* protocol : {"tcp", "udp", "ip", "sctp", "tls", "quic", "tcpls"}) {
     SCOPED_TRACE(protocol);
     ASSERT_TRUE(all.contains(protocol));
     const Rows& rows = all.at(protocol);

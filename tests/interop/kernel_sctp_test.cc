@@ -1,9 +1,10 @@
-// The SCTP of the Linux kernel as a peer (RFC 6951, RFC 9260): booted as user-mode Linux, joined to a host of the
-// network lab by a TAP interface, with tshark as a witness. Its first process is kernel_sctp/init.sh, which runs
-// kernel_sctp/peer.cc.
+// The SCTP of the Linux kernel as a peer, over UDP (RFC 6951) and over IP (RFC 9260): booted as user-mode Linux, joined
+// to a host of the network lab by a TAP interface, with tshark as a witness. Its first process is kernel_sctp/init.sh,
+// which runs kernel_sctp/peer.cc.
 #include <gmock/gmock.h>
 
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -25,10 +26,15 @@ using test::Process;
 constexpr const char* kOwnAddress = "10.77.0.1";
 constexpr const char* kKernelAddress = "10.77.0.2";
 constexpr std::uint16_t kUdpPort = 9899;  // RFC 6951
+constexpr std::uint16_t kSctpPort = 5000;
 
-class KernelSctp : public testing::Test {
+/// The parameter is the protocol below SCTP: "udp", "ip".
+class KernelSctp : public testing::TestWithParam<std::string> {
  protected:
+  static bool over_udp() { return GetParam() == "udp"; }
   void SetUp() override {
+    if (!over_udp() && std::filesystem::exists("/proc/net/sctp"))
+      GTEST_SKIP() << "the kernel of this host speaks SCTP and would answer what is for us";
     if (!test::installed("linux.uml")) GTEST_SKIP() << "user-mode-linux is not installed: run sdk/setup interop";
     if (const std::string why = netlab::Lab::why_not(); !why.empty()) GTEST_SKIP() << why;
     host = std::make_unique<Host>("host");
@@ -49,7 +55,8 @@ class KernelSctp : public testing::Test {
     EXPECT_TRUE(until([&] { return witnessed() >= passed(); })) << witness->error();
     witness->signal(SIGINT);
     EXPECT_EQ(witness->wait(), 0) << witness->error();
-    EXPECT_NE(seen("sctp"), "") << witness->error();
+    EXPECT_NE(seen(over_udp() ? "sctp && udp" : "sctp && !udp"), "") << witness->error();
+    EXPECT_EQ(seen(over_udp() ? "sctp && !udp && !icmp" : "udp"), "");
     EXPECT_EQ(seen("_ws.malformed || sctp.checksum.status == \"Bad\" || _ws.expert.severity == \"Error\""), "");
   }
   /// The packets that have passed the interface, by its counters.
@@ -86,15 +93,17 @@ class KernelSctp : public testing::Test {
                                  "rootflags=/", "ro", "quiet", "loglevel=1", "con=null", "con0=fd:0,fd:1",
                                  "vec0:transport=tap,ifname=tap0,depth=64",
                                  "init=" TRELLIS_SOURCE_DIR "/tests/interop/kernel_sctp/init.sh",
+                                 std::string("UDP=") + (over_udp() ? std::to_string(kUdpPort) : ""),
                                  "PEER=" + test::program("kernel-sctp-peer"), "TASK=\"" + words + "\""},
         test::kClosed);
   }
   /// A ready Connection to the kernel that echoes.
   Connection& connected(const std::string& options = {}) {
     if (!kernel->wait_output("listening")) throw std::runtime_error(kernel->output());  // nothing can be tested
-    const std::string stack = "sctp(port=5000" + options + ")/udp";
+    const std::string stack = "sctp(port=5000" + options + ")/" + GetParam();
+    const std::uint16_t port = over_udp() ? kUdpPort : kSctpPort;
     client = world->preconnection(stack)
-                 .remote({.port = kUdpPort, .address = *parse_address(kKernelAddress, kUdpPort)})
+                 .remote({.port = port, .address = *parse_address(kKernelAddress, port)})
                  .initiate(*world->loop, [&](Result<void> how) {
                    ready = how.has_value();
                    if (!how) ADD_FAILURE() << how.error().detail;
@@ -125,8 +134,11 @@ class KernelSctp : public testing::Test {
   bool ready = false;
 };
 
+std::string protocol_below(const testing::TestParamInfo<std::string>& about) { return about.param; }
+INSTANTIATE_TEST_SUITE_P(Over, KernelSctp, testing::Values("udp", "ip"), protocol_below);
+
 // IMPL-156, IMPL-162, IMPL-164: edges at any size, order, payload protocols, both ways, and a SHUTDOWN at the end.
-TEST_F(KernelSctp, EchoesMessagesOfAnySize) {
+TEST_P(KernelSctp, EchoesMessagesOfAnySize) {
   Connection& connection = connected();
   Reader reader(connection, 1, 1 << 20);
   const std::vector<std::string> all{"one", pattern(1200), pattern(70'000), pattern(300'000), "last"};
@@ -148,7 +160,7 @@ TEST_F(KernelSctp, EchoesMessagesOfAnySize) {
 
 // IMPL-161, IMPL-164, IMPL-166: streams beyond those agreed on are added (RFC 6525), and one that is closed is reset in
 // both directions.
-TEST_F(KernelSctp, AddsAndResetsStreams) {
+TEST_P(KernelSctp, AddsAndResetsStreams) {
   Connection& first = connected(",streams=2");
   constexpr std::size_t kStreams = 6;
   std::vector<Connection> streams;
@@ -177,7 +189,7 @@ TEST_F(KernelSctp, AddsAndResetsStreams) {
 }
 
 // IMPL-162: what is given up while the network is away is skipped with a FORWARD TSN (RFC 3758); what follows arrives.
-TEST_F(KernelSctp, SkipsWhatIsGivenUp) {
+TEST_P(KernelSctp, SkipsWhatIsGivenUp) {
   Connection& connection = connected();
   Reader reader(connection);
   cut_off();
@@ -197,7 +209,7 @@ TEST_F(KernelSctp, SkipsWhatIsGivenUp) {
 }
 
 // IMPL-165: an abort is an ABORT, and the kernel's program hears of it.
-TEST_F(KernelSctp, HearsOfAnAbort) {
+TEST_P(KernelSctp, HearsOfAnAbort) {
   Connection& connection = connected();
   Reader reader(connection);
   connection.send(slice(connection, "hello"));
@@ -208,14 +220,16 @@ TEST_F(KernelSctp, HearsOfAnAbort) {
 
 struct KernelSctpClient : KernelSctp {
   std::string task() override {
-    listener = world->listen("sctp(port=5000)/udp", kOwnAddress);
-    return "connect " + std::string(kOwnAddress) + " 5000 " + std::to_string(listener.local().port);
+    listener = world->listen("sctp(port=5000)/" + GetParam(), kOwnAddress);
+    const std::string udp_port = over_udp() ? std::to_string(listener.local().port) : "0";
+    return "connect " + std::string(kOwnAddress) + " 5000 " + udp_port;
   }
   Listener listener;
 };
+INSTANTIATE_TEST_SUITE_P(Over, KernelSctpClient, testing::Values("udp", "ip"), protocol_below);
 
 // IMPL-159, IMPL-160: the kernel connects to our Listener.
-TEST_F(KernelSctpClient, ConnectsToOurListener) {
+TEST_P(KernelSctpClient, ConnectsToOurListener) {
   ASSERT_TRUE(until([&] { return !world->accepted.empty(); })) << kernel->output();
   Connection connection = std::move(*world->accepted.front());
   world->accepted.clear();

@@ -79,7 +79,7 @@ class Wire {
     return value;
   }
   static Verdict note(Way& way, Way& other, SimPacket& packet) {
-    if (packet.protocol != IPPROTO_UDP) return Verdict::pass;
+    if (packet.protocol == IPPROTO_ICMP) return Verdict::pass;
     if (!way.first) way.first = packet;
     way.last = packet;
     way.types.push_back(type(packet));

@@ -182,14 +182,15 @@ class DatagramUser final : public SocketEvents {
     std::uint8_t ecn;
     std::uint16_t segment_size;
   };
-  /// Unconnected when `remote` is unset.
+  /// Unconnected when `remote` is unset. `protocol`: of IP, on a raw socket; 0: UDP.
   DatagramUser(VirtualLoop& loop, const Address& local, const Address& remote = {}, bool share_port = false,
-               std::string_view interface_name = {})
+               std::string_view interface_name = {}, int protocol = 0)
       : loop(loop) {
     const auto role = remote ? SocketSpec::Role::connect : SocketSpec::Role::unconnected;
     const auto family = local ? local.family : remote.family;
-    auto opened = loop.sockets().open({.kind = SocketSpec::Kind::datagram,
+    auto opened = loop.sockets().open({.kind = protocol == 0 ? SocketSpec::Kind::datagram : SocketSpec::Kind::raw,
                                        .role = role,
+                                       .protocol = protocol,
                                        .family = family,
                                        .local = local,
                                        .interface_name = interface_name,

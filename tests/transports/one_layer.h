@@ -3,9 +3,6 @@
 #pragma once
 #include <dlfcn.h>
 #include <gtest/gtest.h>
-#include <net/if.h>
-#include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,10 +14,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "../support/given.h"
+#include "../support/own_network.h"
 #include "trellis/loop.h"
 #include "trellis/plugin.h"
 #include "trellis/protocol.h"
@@ -173,7 +170,8 @@ class OneLayer final : public Visits, public LayerHost {
   void ready() noexcept override {
     EXPECT_FALSE(was_ready) << "ready twice";
     was_ready = true;
-    if (route.local.port == 0) route.local = layer->local_address();  // as a Connection that was asked for it
+    if (const Address own = route.local.port == 0 ? layer->local_address() : Address{})
+      route.local = own;  // as a Connection that was asked for it
     stir_all();
   }
   void closed() noexcept override {
@@ -340,22 +338,6 @@ class TransportTest : public testing::Test {
   }
   std::unique_ptr<Loop> loop = make_loop();
 };
-
-/// Runs `body` on a thread in a network of its own, where sysctls may be changed. False: not permitted here.
-inline bool in_own_network(const std::function<void()>& body) {
-  bool permitted = false;
-  std::thread([&] {
-    if (unshare(CLONE_NEWNET) != 0) return;
-    const int any = ::socket(AF_INET, SOCK_DGRAM, 0);
-    ifreq request{};
-    std::strcpy(request.ifr_name, "lo");
-    request.ifr_flags = IFF_UP;
-    permitted = ioctl(any, SIOCSIFFLAGS, &request) == 0;
-    ::close(any);
-    if (permitted) body();
-  }).join();
-  return permitted;
-}
 
 /// A message that remembers its fate.
 struct Told : MessageInfo {

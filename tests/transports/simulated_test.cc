@@ -219,7 +219,7 @@ void talk(TwoHosts& hosts, const std::string& plugin) {
 }
 
 TEST(Simulated, SurvivesEveryCallFailing) {
-  for (const char* plugin : {"tcp", "udp"}) {
+  for (const char* plugin : {"tcp", "udp", "ip"}) {
     std::uint64_t calls = 0;
     {
       TwoHosts hosts(1, {.delay = 1ms});

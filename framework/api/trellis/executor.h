@@ -27,12 +27,14 @@ constexpr bool any(Ready a, Ready b) { return (std::uint8_t(a) & std::uint8_t(b)
 /// What a new socket shall be.
 struct SocketSpec {
   /// TCP-like, UDP-like, or messages with the kernel (rtnetlink(7)): family and addresses are unset, groups are joined
-  /// with set(), one chunk is one message of the kernel, and receive() says Reason::exhausted when some were lost.
-  enum class Kind : std::uint8_t { stream, datagram, netlink };
+  /// with set(), one chunk is one message of the kernel, and receive() says Reason::exhausted when some were lost. Or
+  /// packets of one IP protocol without their IP header (raw(7), which takes CAP_NET_RAW), used like datagrams: all
+  /// that come to `local` from the connected peer, if any. Ports mean nothing to it: local() has that of `local`.
+  enum class Kind : std::uint8_t { stream, datagram, netlink, raw };
   enum class Role : std::uint8_t { connect, unconnected, listen };  ///< what will be done with it
   Kind kind = Kind::stream;                                         ///< what moves
-  Role role = Role::connect;                       ///< connect() follows, or listen(), or neither (datagrams only)
-  int protocol = 0;                                ///< IPPROTO_… or NETLINK_…; 0: TCP, UDP or NETLINK_ROUTE
+  Role role = Role::connect;  ///< connect() follows, or listen(), or neither (datagrams only)
+  int protocol = 0;           ///< IPPROTO_… or NETLINK_…; 0: TCP, UDP or NETLINK_ROUTE (raw: refused)
   Address::Family family = Address::Family::ipv4;  ///< must fit `local` and the remote address
   Address local{};                                 ///< to bind to; unset: the system chooses when needed
   /// Where `local` is a multicast group (datagrams): it is joined, on `interface_name` or else where routing leads to

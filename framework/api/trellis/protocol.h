@@ -73,7 +73,7 @@ class LayerHost {
 /// How to open.
 struct OpenArgs {
   const Endpoint& remote;             ///< whom this layer talks to; a proxy layer makes it differ from the route's
-  Route& route;                       ///< the bottom layer opens it; others read it
+  Route& route;                       ///< the bottom layer opens it; others read it, and add a port where it has none
   std::span<const std::string> alpn;  ///< of the application, in order; empty: none
   bool passive;                       ///< true on the accepting side
 };

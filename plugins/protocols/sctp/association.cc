@@ -99,10 +99,11 @@ void Association::prepare(const Settings& settings) noexcept {
         sctp_event{.se_assoc_id = SCTP_FUTURE_ASSOC, .se_type = static_cast<std::uint16_t>(type), .se_on = 1});
 }
 
-Result<Association> Association::dial(const Settings& settings, PeerKey peer, std::uint16_t port) {
+Result<Association> Association::dial(const Settings& settings, PeerKey peer, std::uint16_t port,
+                                      std::uint16_t own_port) {
   auto made = make(settings);
   if (!made) return made;
-  auto own = address(0, 0);
+  auto own = address(0, own_port);
   auto to = address(peer, port);
   if (usrsctp_bind(made->socket_, reinterpret_cast<sockaddr*>(&own), sizeof own) < 0 ||
       (usrsctp_connect(made->socket_, reinterpret_cast<sockaddr*>(&to), sizeof to) < 0 && errno != EINPROGRESS))
@@ -124,13 +125,23 @@ Result<Association> Association::listen(const Settings& settings, std::uint16_t 
   return made;
 }
 
-Association Association::accept(PeerKey& peer) noexcept {
+Association Association::accept(PeerKey& peer, std::uint16_t& port) noexcept {
   sockaddr_conn from{};
   socklen_t size = sizeof from;
   Association accepted(usrsctp_accept(socket_, reinterpret_cast<sockaddr*>(&from), &size));
   if (accepted) usrsctp_set_non_blocking(accepted.socket_, 1);
   peer = reinterpret_cast<PeerKey>(from.sconn_addr);
+  port = ntohs(from.sconn_port);
   return accepted;
+}
+
+std::uint16_t Association::own_port() const noexcept {
+  sockaddr* own = nullptr;
+  if (usrsctp_getladdrs(socket_, SCTP_FUTURE_ASSOC, &own) <= 0) return 0;
+  sockaddr_conn first;
+  std::memcpy(&first, own, sizeof first);
+  usrsctp_freeladdrs(own);
+  return ntohs(first.sconn_port);
 }
 
 void Association::watch(void (*stirred)(struct socket*, void*, int), void* argument) noexcept {

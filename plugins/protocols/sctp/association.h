@@ -43,10 +43,13 @@ class Association {
   ~Association() { drop(); }  ///< what it says to the peer while ending goes nowhere if the key is retired before
   explicit operator bool() const noexcept { return socket_ != nullptr; }
 
-  static Result<Association> dial(const Settings& settings, PeerKey peer, std::uint16_t port);
+  /// `own_port` 0: a free one.
+  static Result<Association> dial(const Settings& settings, PeerKey peer, std::uint16_t port,
+                                  std::uint16_t own_port = 0);
   static Result<Association> listen(const Settings& settings, std::uint16_t port);
-  /// The next peer of a listener. Empty: none waits.
-  Association accept(PeerKey& peer) noexcept;
+  /// The next peer of a listener, and its SCTP port. Empty: none waits.
+  Association accept(PeerKey& peer, std::uint16_t& port) noexcept;
+  std::uint16_t own_port() const noexcept;  ///< of SCTP; 0: it has none
   /// `stirred` is called whenever something may have changed, from within usrsctp: it must not call back.
   void watch(void (*stirred)(struct socket*, void*, int), void* argument) noexcept;
 

@@ -58,8 +58,11 @@ void SctpAcceptor::open(const OpenArgs& args) noexcept {
   auto listener = Association::listen(settings_, settings_.port != 0 ? settings_.port : args.route.local.port);
   if (!listener) return host_.failed(std::move(listener.error()));
   listener_ = std::move(*listener);
+  port_ = listener_.own_port();
   lower_.grant_to(kAcceptorWindow);
-  host_.listening(args.route.local);
+  Address local = args.route.local;
+  if (local.port == 0) local.port = port_;  // the layer below has none
+  host_.listening(local);
 }
 
 void SctpAcceptor::close(const CloseArgs&) noexcept {
@@ -88,6 +91,8 @@ void SctpAcceptor::on_up(LowerPort from, Batch& batch) noexcept {
 }
 
 void SctpAcceptor::take(const Chunk& chunk) noexcept {
+  // A raw socket brings those for all ports, also of other programs; a UDP socket only those that are meant for us.
+  if (chunk.info->remote.port == 0 && ports_of(chunk.data.bytes()).to != port_) return;
   const PeerKey key = key_of(*chunk.info.get());
   auto found = flows_.find(key);
   const bool stranger = found == flows_.end();
@@ -121,12 +126,14 @@ void SctpAcceptor::retire(Flow& flow) noexcept {
 void SctpAcceptor::admit() noexcept {
   for (;;) {
     PeerKey key = 0;
-    Association accepted = listener_.accept(key);
+    std::uint16_t port = 0;
+    Association accepted = listener_.accept(key, port);
     if (!accepted) return;
     const auto flow = flows_.find(key);
     if (flow == flows_.end()) continue;
-    const auto to = flow->second->out.to();
-    Seat* const seat = host_.seat(to->remote, lower_);
+    Address peer = flow->second->out.to()->remote;
+    if (peer.port == 0) peer.port = port;  // the layer below has none
+    Seat* const seat = host_.seat(peer, lower_);
     if (seat == nullptr) continue;
     ++flow->second->associations;
     auto made = std::make_unique<SctpInstance>(*seat, settings_, std::move(accepted), *flow->second);

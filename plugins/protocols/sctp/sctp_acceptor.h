@@ -51,6 +51,7 @@ class SctpAcceptor final : public Acceptor {
   LowerPort lower_;
   const Settings& settings_;
   Association listener_;
+  std::uint16_t port_ = 0;  // SCTP's
   std::uint64_t secrets_[8] = {};
   std::unordered_map<PeerKey, std::unique_ptr<Flow>> flows_;
   std::vector<Flow*> talking_;  // with packets that wait for flush()

@@ -110,7 +110,8 @@ class Scene : LibraryDriver {
   void arrive(bool to_server, std::span<const std::byte> packet) {
     Library::of_process().input(to_server ? to_client_->key : to_server_->key, packet, 0);
     PeerKey peer = 0;
-    if (Association accepted = listener_.accept(peer); accepted && !server_) server_ = std::move(accepted);
+    std::uint16_t port = 0;
+    if (Association accepted = listener_.accept(peer, port); accepted && !server_) server_ = std::move(accepted);
     for (Association* each : {&client_, &server_}) {
       while (*each && each->receive(loop_.pool(), room_)) {
       }

@@ -99,9 +99,13 @@ Result<void> SctpInstance::dial(const OpenArgs& args) {
   Settings own = settings_;
   own.packet = packet_bytes();
   const std::uint16_t port = settings_.port != 0 ? settings_.port : args.route.remote.port;
-  auto dialed = Association::dial(own, key_, port);
+  // Over IP itself the ports of the Endpoints are SCTP's; else they are those of the layer below.
+  const bool over_ip = host_.lowers().ask(lower_, "ip.protocol").has_value();
+  auto dialed = Association::dial(own, key_, port, over_ip ? args.route.local.port : 0);
   if (!dialed) return fail(std::move(dialed));
   association_ = std::move(*dialed);
+  expected_ = {.from = port, .to = association_.own_port()};
+  if (over_ip) args.route.local.port = expected_.to;
   return {};
 }
 
@@ -145,6 +149,7 @@ void SctpInstance::on_up(LowerPort from, Batch& batch) noexcept {
     while (!bytes.empty() && association_) {
       const auto packet = bytes.first(std::min(segment, bytes.size()));
       bytes = bytes.subspan(packet.size());
+      if (ports_of(packet) != expected_) continue;
       if (stage_ == Stage::handshake && !heard_ && packet.size() > kChunkTypeAt &&
           std::to_integer<int>(packet[kChunkTypeAt]) == SCTP_INITIATION_ACK) {
         heard_ = true;

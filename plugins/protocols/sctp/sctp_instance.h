@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "association.h"
+#include "packet_ports.h"
 #include "packets_out.h"
 #include "stream.h"
 #include "trellis/protocol.h"
@@ -113,6 +114,7 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   Scheduler scheduler_ = settings_.scheduler;
   std::optional<PacketsOut> own_out_;  // of a client
   PeerKey key_ = 0;                    // of a client's server
+  PacketPorts expected_;               // of what that sends to us
   Flow* flow_ = nullptr;               // of a server
   Association association_;
   std::vector<std::unique_ptr<Stream>> streams_;  // by number

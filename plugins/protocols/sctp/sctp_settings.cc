@@ -7,7 +7,8 @@ namespace {
 constexpr OptionSpec kOptions[] = {
     {.name = "port",
      .fallback = std::int64_t{0},
-     .meaning = "the server's SCTP port, inside the UDP datagrams; 0: the same number as its UDP port",
+     .meaning = "the server's SCTP port, inside the UDP datagrams; 0: the same number as its UDP port, or over ip the "
+                "Endpoint's",
      .least = 0,
      .most = 65535},
     {.name = "streams",
@@ -22,7 +23,7 @@ constexpr OptionSpec kOptions[] = {
      .most = 65535},
     {.name = "packet-bytes",
      .fallback = std::int64_t{1452},
-     .meaning = "largest UDP payload; it must fit the path, whose MTU is not probed",
+     .meaning = "largest packet, without the headers below; it must fit the path, whose MTU is not probed",
      .least = 512,
      .most = 65000},
     {.name = "send-buffer-bytes",

@@ -18,10 +18,10 @@ enum class Scheduler : std::uint8_t { first_come, round_robin, fair, priority };
 struct Settings {
   explicit Settings(const Options& options);
 
-  std::uint16_t port;                           ///< SCTP port of the server; 0: the number of its UDP port
+  std::uint16_t port;                           ///< SCTP port of the server; 0: that of the Endpoint
   std::uint16_t streams;                        ///< in each direction, at first
   std::uint16_t streams_most;                   ///< after more were added
-  std::uint32_t packet;                         ///< bytes of UDP payload
+  std::uint32_t packet;                         ///< bytes of the largest one
   std::uint32_t send_buffer;                    ///< bytes of all streams that are not acknowledged
   std::uint32_t window;                         ///< bytes that a peer may send before they are read
   std::uint32_t send_queue;                     ///< bytes of a stream above the library

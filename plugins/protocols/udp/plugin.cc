@@ -1,15 +1,20 @@
 // plugin.cc: registers the protocol "udp".
 #include "trellis/plugin.h"
 
-#include "udp_acceptor.h"
-#include "udp_instance.h"
+#include "datagram/datagram_acceptor.h"
+#include "datagram/datagram_instance.h"
 
 namespace {
 using namespace trellis;
 
+constexpr auto kOptions =
+    datagram_options({.name = "checksum",
+                      .fallback = true,
+                      .meaning = "protect what is sent by the UDP checksum; false is possible over IPv4 only"});
+
 class Udp final : public Protocol {
  public:
-  explicit Udp(const Options& options) : settings_(options) {}
+  explicit Udp(const Options& options) : settings_(options, "udp") { settings_.checksum = options.flag("checksum"); }
   static Result<std::unique_ptr<Protocol>> make(const Options& options) { return std::make_unique<Udp>(options); }
 
   LayerTraits traits(Face above) const noexcept override {
@@ -24,19 +29,19 @@ class Udp final : public Protocol {
             .segments = true};
   }
   Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override {
-    return std::make_unique<UdpInstance>(seat, settings_);
+    return std::make_unique<DatagramInstance>(seat, settings_);
   }
   Result<std::unique_ptr<Acceptor>> listen(AcceptHost& host, LowerPort) const noexcept override {
-    return std::make_unique<UdpAcceptor>(host, settings_);
+    return std::make_unique<DatagramAcceptor>(host, settings_);
   }
 
  private:
-  UdpLayerSettings settings_;
+  DatagramSettings settings_;
 };
 
 }  // namespace
 
 TRELLIS_PLUGIN(.name = "udp", .version = "0.1.0", .license = "Apache-2.0", .provides = "protocol:udp",
                .summary = "UDP of the kernel: datagrams (RFC 768, RFC 8085)", .maturity = Maturity::beta) {
-  registrar.add(kind<Udp>("udp", udp_options()));
+  registrar.add(kind<Udp>("udp", kOptions));
 }

@@ -169,12 +169,25 @@ void each_message_has_a_fate(Trial& t) {
   }
 }
 
-// Each pair has patterns of its own, so a byte that strays to another peer is noticed.
-void peers_do_not_mix(Trial& t) {
-  if (!t.wants("peers")) return;
+/// What the clients of one listener differ in.
+enum class Apart : std::uint8_t { addresses, ports };
+
+// Each pair has patterns of its own, so a byte that strays to another peer is noticed. True: peers have ports.
+bool serve_many(Trial& t, Apart apart) {
   constexpr std::size_t kPeers = 20;
   constexpr std::uint16_t kFirstPort = 20'000;  // of the clients: how the server tells them apart
   World world(t);
+  SimInterface& interface = world.host(Side::client).interface("eth0");
+  std::vector<Address> own(kPeers);
+  for (std::size_t i = 0; i < kPeers; ++i) {
+    if (apart == Apart::addresses) {
+      own[i] = interface.address(world.server_address().family);
+      own[i].ip[own[i].family == Address::Family::ipv6 ? 15 : 3] = static_cast<std::uint8_t>(100 + i);
+      interface.add_address(own[i]);
+    }
+    own[i].port = static_cast<std::uint16_t>(kFirstPort + i);
+  }
+  bool have_ports = true;
   std::vector<std::unique_ptr<Party>> clients, servers;
   for (std::size_t i = 0; i < kPeers; ++i) {
     for (auto* list : {&clients, &servers}) {
@@ -187,18 +200,20 @@ void peers_do_not_mix(Trial& t) {
   }
   world.on_peer = [&](Connection connection) {
     for (std::size_t i = 0; i < kPeers; ++i) {
-      if (connection.remote().port != kFirstPort + i) continue;
+      have_ports = have_ports && connection.remote().port != 0;
+      if (own[i] ? !same_ip(connection.remote(), own[i]) : connection.remote().port != own[i].port) continue;
       servers[i]->on_ready({});
       return servers[i]->play(std::move(connection));
     }
-    if (!world.broken()) world.scene.broken("X6", "a Connection was received whose remote port no client has");
+    if (!world.broken())
+      world.scene.broken("X6", "a Connection was received whose remote address or port no client has");
   };
   world.listen();
   for (std::size_t i = 0; i < kPeers; ++i) {
     auto& client = clients[i];
     Preconnection to = world.preconnection(Side::client);
     to.remote({.host = {}, .port = World::kPort, .address = world.server_address()});
-    to.local({.host = {}, .port = static_cast<std::uint16_t>(kFirstPort + i), .address = {}});
+    to.local({.host = {}, .port = own[i].port, .address = own[i] ? own[i] : Address{}});
     client->play(to.initiate(world.host(Side::client).loop(),
                              [&client](Result<void> how) { client->on_ready(std::move(how)); }));
   }
@@ -213,6 +228,13 @@ void peers_do_not_mix(Trial& t) {
     for (auto& party : *list) party->drop();
   }
   world.on_peer = [](Connection) {};
+  return have_ports;
+}
+
+// Over IP itself there are no ports, and the clients of one address are one peer.
+void peers_do_not_mix(Trial& t) {
+  const bool have_ports = !t.wants("hosts") || serve_many(t, Apart::addresses);
+  if (have_ports && t.wants("peers")) serve_many(t, Apart::ports);
 }
 
 constexpr Check kDataChecks[] = {

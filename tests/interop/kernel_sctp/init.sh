@@ -1,6 +1,7 @@
 #!/bin/sh
-# The first process of a user-mode Linux (see ../kernel_sctp_test.cc): brings up SCTP over UDP and the network, runs the
-# peer with the words of TASK, and turns the machine off. PEER and TASK come from the kernel's command line.
+# The first process of a user-mode Linux (see ../kernel_sctp_test.cc): brings up SCTP and the network, runs the
+# peer with the words of TASK, and turns the machine off. PEER, TASK and UDP (the port of SCTP over UDP; empty: over IP)
+# come from the kernel's command line.
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mount -t proc proc /proc
 echo booted
@@ -14,8 +15,7 @@ ip address add 10.77.0.2/24 dev vec0
 ip link set vec0 up
 cd /proc/sys/net/sctp || exit
 echo none >cookie_hmac_alg # the kernel would ask modprobe for one
-echo 9899 >udp_port
-echo 9899 >encap_port
+[ -z "$UDP" ] || echo "$UDP" | tee udp_port encap_port >/dev/null
 for name in reconf_enable prsctp_enable; do echo 1 >$name; done
 # shellcheck disable=SC2086
 "$PEER" $TASK

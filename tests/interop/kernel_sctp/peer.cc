@@ -2,7 +2,8 @@
 // comes, and sends it back.
 //   kernel-sctp-peer load MODULE               loads a module into the kernel (not every machine has insmod)
 //   kernel-sctp-peer listen PORT               echoes what comes in one association, until it ends
-//   kernel-sctp-peer connect ADDRESS PORT UDP  connects, sends messages and waits for their echoes
+//   kernel-sctp-peer connect ADDRESS PORT UDP  connects, over this UDP port or, where it is 0, over IP, sends messages
+//                                              and waits for their echoes
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/sctp.h>

@@ -1,4 +1,4 @@
-#include "udp_acceptor.h"
+#include "datagram/datagram_acceptor.h"
 
 #include <net/if.h>
 #include <sys/socket.h>
@@ -16,11 +16,11 @@ constexpr Duration kReportPause = std::chrono::seconds(10);
 
 }  // namespace
 
-void UdpAcceptor::open(const OpenArgs& args) noexcept {
+void DatagramAcceptor::open(const OpenArgs& args) noexcept {
   auto sockets = open_listeners(args.route.local, [&](const Address& at) { return listen(at, args); });
   if (!sockets) return give_up(std::move(sockets.error()));
   for (auto& socket : *sockets) {
-    doors_.push_back(std::make_unique<UdpDoor>());
+    doors_.push_back(std::make_unique<DatagramDoor>());
     doors_.back()->socket = std::move(socket);
     watch(*doors_.back());
   }
@@ -31,39 +31,40 @@ void UdpAcceptor::open(const OpenArgs& args) noexcept {
 }
 
 // Where routing has chosen the interface on which the group was joined.
-void UdpAcceptor::note_interface(Path& path) noexcept {
+void DatagramAcceptor::note_interface(Path& path) noexcept {
   std::array<char, IF_NAMESIZE> name{};
   const auto size = doors_.front()->socket->get(SOL_SOCKET, SO_BINDTODEVICE, std::as_writable_bytes(std::span(name)));
   if (size) path.interface_name = std::string_view(name.data(), strnlen(name.data(), *size));
 }
 
 // Of a group each Listener has all that comes, so several loops do not share its port.
-Result<std::unique_ptr<Socket>> UdpAcceptor::listen(const Address& at, const OpenArgs& args) {
+Result<std::unique_ptr<Socket>> DatagramAcceptor::listen(const Address& at, const OpenArgs& args) {
   const bool group = is_multicast(at);
-  auto socket = host_.executor().sockets().open({.kind = SocketSpec::Kind::datagram,
+  auto socket = host_.executor().sockets().open({.kind = settings_.kind(),
                                                  .role = SocketSpec::Role::unconnected,
+                                                 .protocol = settings_.protocol,
                                                  .family = at.family,
                                                  .local = at,
                                                  .source = group ? args.remote.address : Address{},
                                                  .interface_name = args.route.path.interface_name,
                                                  .share_port = !group && host_.executor().loops() > 1});
   if (!socket) return socket;
-  auto done = prepare_udp(**socket, at.family, settings_,
-                          [this](std::string_view text) { host_.log(Severity::warning, text); });
+  auto done = prepare_datagrams(**socket, at.family, settings_,
+                                [this](std::string_view text) { host_.log(Severity::warning, text); });
   if (done && group && args.remote.hop_limit) done = limit_hops(**socket, at.family, *args.remote.hop_limit);
   if (!done) return fail(std::move(done));
   return socket;
 }
 
 // The sockets stay as long as there are peers.
-void UdpAcceptor::close(const CloseArgs&) noexcept {
+void DatagramAcceptor::close(const CloseArgs&) noexcept {
   closing_ = true;
   report_losses();
   if (peers_.empty()) doors_.clear();
   host_.closed();
 }
 
-void UdpAcceptor::on_ready(Socket& socket, Ready what) noexcept {
+void DatagramAcceptor::on_ready(Socket& socket, Ready what) noexcept {
   const auto door = std::ranges::find_if(doors_, [&](const auto& d) { return d->socket.get() == &socket; });
   if (any(what, Ready::writable)) {
     (*door)->blocked = false;
@@ -72,14 +73,14 @@ void UdpAcceptor::on_ready(Socket& socket, Ready what) noexcept {
   if (any(what, Ready::readable)) read(**door);
 }
 
-void UdpAcceptor::on_wake() noexcept {
+void DatagramAcceptor::on_wake() noexcept {
   for (auto& door : doors_) {
     if (door->readable) read(*door);
   }
 }
 
 // Reads whatever its peers' demand is: one slow application must not hold up the others.
-void UdpAcceptor::read(UdpDoor& door) noexcept {
+void DatagramAcceptor::read(DatagramDoor& door) noexcept {
   auto io = door.socket->receive(in_, settings_.receive_batch, keep_segments_);
   while (!in_.empty()) deliver(door, in_.pop());
   door.readable = io && !io->blocked;
@@ -87,32 +88,32 @@ void UdpAcceptor::read(UdpDoor& door) noexcept {
   report_losses();
 }
 
-void UdpAcceptor::deliver(UdpDoor& door, Chunk&& chunk) noexcept {
+void DatagramAcceptor::deliver(DatagramDoor& door, Chunk&& chunk) noexcept {
   if (!chunk.info) return;
-  UdpFlow flow{.remote = chunk.info->remote, .local = chunk.info->local};
+  DatagramFlow flow{.remote = chunk.info->remote, .local = chunk.info->local};
   flow.remote.hop_limit = flow.local.hop_limit = 0;
-  UdpPeer* peer = find(flow);
+  DatagramPeer* peer = find(flow);
   if (peer == nullptr) return admit(door, flow, std::move(chunk));
   active(*peer);
   if (!peer->take(std::move(chunk))) ++dropped_;
 }
 
-UdpPeer* UdpAcceptor::find(const UdpFlow& flow) noexcept {
+DatagramPeer* DatagramAcceptor::find(const DatagramFlow& flow) noexcept {
   if (last_ != nullptr && last_->flow() == flow) return last_;
   const auto found = peers_.find(flow);
   if (found == peers_.end()) return nullptr;
   return last_ = found->second;
 }
 
-void UdpAcceptor::admit(UdpDoor& door, const UdpFlow& flow, Chunk&& chunk) noexcept {
+void DatagramAcceptor::admit(DatagramDoor& door, const DatagramFlow& flow, Chunk&& chunk) noexcept {
   if (closing_) return;
   Seat* seat = peers_.size() < settings_.peers ? host_.seat(flow.remote, LowerPort()) : nullptr;
   if (seat == nullptr) {
     ++refused_;
     return;
   }
-  auto made = std::make_unique<UdpPeer>(*seat, *this, door, flow);
-  UdpPeer& peer = *made;
+  auto made = std::make_unique<DatagramPeer>(*seat, *this, door, flow);
+  DatagramPeer& peer = *made;
   keep_segments_ = peer.takes_segments();
   peers_.emplace(flow, &peer);
   peer.by_activity = by_activity_.insert(by_activity_.end(), &peer);
@@ -122,8 +123,8 @@ void UdpAcceptor::admit(UdpDoor& door, const UdpFlow& flow, Chunk&& chunk) noexc
   watch_idleness();
 }
 
-void UdpAcceptor::unseated(ProtocolInstance& instance) noexcept {
-  auto& peer = static_cast<UdpPeer&>(instance);
+void DatagramAcceptor::unseated(ProtocolInstance& instance) noexcept {
+  auto& peer = static_cast<DatagramPeer&>(instance);
   const auto found = peers_.find(peer.flow());
   if (found == peers_.end() || found->second != &peer) return;
   peers_.erase(found);
@@ -133,7 +134,7 @@ void UdpAcceptor::unseated(ProtocolInstance& instance) noexcept {
   if (closing_ && peers_.empty()) doors_.clear();
 }
 
-bool UdpAcceptor::has_room(UdpDoor& door, UdpPeer& peer) noexcept {
+bool DatagramAcceptor::has_room(DatagramDoor& door, DatagramPeer& peer) noexcept {
   if (door.out.size() < kOutMost) return true;
   send(door);
   if (door.out.size() < kOutMost) return true;
@@ -141,7 +142,7 @@ bool UdpAcceptor::has_room(UdpDoor& door, UdpPeer& peer) noexcept {
   return false;
 }
 
-void UdpAcceptor::send(UdpDoor& door) noexcept {
+void DatagramAcceptor::send(DatagramDoor& door) noexcept {
   if (door.socket == nullptr) return;
   if (!door.blocked) {
     door.blocked = send_datagrams(*door.socket, door.out, [this](const Error& error) {
@@ -150,37 +151,37 @@ void UdpAcceptor::send(UdpDoor& door) noexcept {
   }
   watch(door);
   if (door.blocked) return;
-  for (UdpPeer* peer : door.waiting) peer->room();
+  for (DatagramPeer* peer : door.waiting) peer->room();
   door.waiting.clear();
 }
 
-void UdpAcceptor::watch(UdpDoor& door) noexcept {
+void DatagramAcceptor::watch(DatagramDoor& door) noexcept {
   const Ready what = door.blocked ? Ready::readable | Ready::writable : Ready::readable;
   if (auto done = door.watch.set(*door.socket, *this, what); !done) give_up(std::move(done.error()));
 }
 
-void UdpAcceptor::give_up(Error error) noexcept {
+void DatagramAcceptor::give_up(Error error) noexcept {
   if (std::exchange(failed_, true)) return;
-  error.layer = kLayer;
+  error.layer = settings_.layer;
   host_.failed(std::move(error));
 }
 
-void UdpAcceptor::active(UdpPeer& peer) noexcept {
+void DatagramAcceptor::active(DatagramPeer& peer) noexcept {
   peer.active_at = host_.executor().now();
   if (by_activity_.back() != &peer) by_activity_.splice(by_activity_.end(), by_activity_, peer.by_activity);
 }
 
-void UdpAcceptor::watch_idleness() noexcept {
+void DatagramAcceptor::watch_idleness() noexcept {
   if (settings_.peer_idle == Duration::zero() || by_activity_.empty() || std::exchange(watching_idleness_, true))
     return;
   host_.deadline(by_activity_.front()->active_at + settings_.peer_idle);
 }
 
-void UdpAcceptor::on_deadline() noexcept {
+void DatagramAcceptor::on_deadline() noexcept {
   watching_idleness_ = false;
   const TimePoint idle_since = host_.executor().now() - settings_.peer_idle;
   while (!by_activity_.empty() && by_activity_.front()->active_at <= idle_since) {
-    UdpPeer& peer = *by_activity_.front();
+    DatagramPeer& peer = *by_activity_.front();
     peer.end_idle();
     unseated(peer);
   }
@@ -188,7 +189,7 @@ void UdpAcceptor::on_deadline() noexcept {
 }
 
 // One line at most in a while: these are events that a stranger can cause.
-void UdpAcceptor::report_losses() noexcept {
+void DatagramAcceptor::report_losses() noexcept {
   if (refused_ == 0 && dropped_ == 0) return;
   const TimePoint now = host_.executor().now();
   if (reported_ && !closing_ && now - reported_at_ < kReportPause) return;

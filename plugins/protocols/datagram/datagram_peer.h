@@ -1,27 +1,27 @@
-// udp_peer.h: one peer of a UDP listener. It has no socket: datagrams come from and go to its acceptor's.
+// datagram_peer.h: one peer of a listener. It has no socket: datagrams come from and go to its acceptor's.
 #pragma once
 #include <list>
 
+#include "datagram/datagram_socket_use.h"
 #include "trellis/protocol.h"
-#include "udp_socket.h"
 
 namespace trellis {
 
-class UdpAcceptor;
-struct UdpDoor;
+class DatagramAcceptor;
+struct DatagramDoor;
 
 /// What tells the peers of a listener apart.
-struct UdpFlow {
+struct DatagramFlow {
   Address remote{};
   Address local{};
-  bool operator==(const UdpFlow&) const = default;
+  bool operator==(const DatagramFlow&) const = default;
 };
 
-class UdpPeer final : public ProtocolInstance {
+class DatagramPeer final : public ProtocolInstance {
  public:
   /// `acceptor` outlives it.
-  UdpPeer(const Seat& seat, UdpAcceptor& acceptor, UdpDoor& door, const UdpFlow& flow);
-  ~UdpPeer() override;
+  DatagramPeer(const Seat& seat, DatagramAcceptor& acceptor, DatagramDoor& door, const DatagramFlow& flow);
+  ~DatagramPeer() override;
 
   void open(const OpenArgs&) noexcept override;
   void close(const CloseArgs&) noexcept override;
@@ -37,19 +37,19 @@ class UdpPeer final : public ProtocolInstance {
   void room() noexcept { host_.wake(); }  ///< the socket takes datagrams again
   void end_idle() noexcept;               ///< nothing was heard of it or sent to it for too long
   bool takes_segments() const noexcept { return upper_.takes_segments(); }
-  const UdpFlow& flow() const noexcept { return flow_; }
-  TimePoint active_at{};                      ///< when a datagram last came or went
-  std::list<UdpPeer*>::iterator by_activity;  ///< its place in the acceptor's list
+  const DatagramFlow& flow() const noexcept { return flow_; }
+  TimePoint active_at{};                           ///< when a datagram last came or went
+  std::list<DatagramPeer*>::iterator by_activity;  ///< its place in the acceptor's list
 
  private:
   void hand_up() noexcept;
-  UdpPlace place() const noexcept;
+  DatagramPlace place() const noexcept;
 
   LayerHost& host_;
   UpperPort upper_;
-  UdpAcceptor& acceptor_;
-  UdpDoor& door_;
-  const UdpFlow flow_;
+  DatagramAcceptor& acceptor_;
+  DatagramDoor& door_;
+  const DatagramFlow flow_;
   MessageRef to_;  // the addresses of every datagram that has no info of its own
   Batch inbox_;    // waits for the application
   std::size_t inbox_charge_ = 0;

@@ -1,33 +1,36 @@
-// udp_socket.h: what connections of their own and the peers of a listener share: the socket's options, the RFC 9622
-// properties, and sending a batch.
+// datagram_socket_use.h: what connections of their own and the peers of a listener share: the socket's options, the
+// RFC 9622 properties, and sending a batch.
 #pragma once
 #include <functional>
 
-#include "../kernel_socket.h"
+#include "datagram/datagram_settings.h"
+#include "kernel_socket.h"
 #include "trellis/port.h"
-#include "udp_settings.h"
 
 namespace trellis {
 
 /// Sets the options of the policy. An error means that the socket must not be used; what only could not be tuned is
 /// told to `warn`.
-Result<void> prepare_udp(Socket& socket, Address::Family family, const UdpLayerSettings& settings,
-                         const std::function<void(std::string_view)>& warn);
+Result<void> prepare_datagrams(Socket& socket, Address::Family family, const DatagramSettings& settings,
+                               const std::function<void(std::string_view)>& warn);
 
 /// How far what the socket sends to multicast groups goes (RFC 9622 section 6.1.1: WithHopLimit).
 Result<void> limit_hops(Socket& socket, Address::Family family, std::uint8_t hops);
 
+/// Read-only property of a layer on raw sockets: the number of the protocol whose packets it carries.
+inline constexpr std::string_view kIpProtocol = "ip.protocol";
+
 /// What a property is asked of.
-struct UdpPlace {
-  const UdpLayerSettings& settings;
+struct DatagramPlace {
+  const DatagramSettings& settings;
   Socket* socket;  // null: it has none yet
   Address::Family family;
   std::uint32_t mtu;  // of the path, where the socket does not know it
   bool shared;        // with other peers of a listener
 };
-Result<PropertyValue> get_udp(const UdpPlace& place, CapacityProfile profile, std::string_view name);
-Result<void> set_udp(const UdpPlace& place, CapacityProfile& profile, std::string_view name,
-                     const PropertyValue& value);
+Result<PropertyValue> get_datagram(const DatagramPlace& place, CapacityProfile profile, std::string_view name);
+Result<void> set_datagram(const DatagramPlace& place, CapacityProfile& profile, std::string_view name,
+                          const PropertyValue& value);
 
 /// Sends until the batch is empty or the socket takes no more: then true. Errors end nothing: those of earlier
 /// datagrams (ICMP) are told to `soft` (an Error), and a datagram that the socket refuses for ever fails alone.
@@ -56,7 +59,7 @@ inline void forbid_splitting(Chunk& chunk) noexcept {
 }
 
 /// Gives a datagram the code point of its own profile (API-174); others have that of the socket.
-inline void mark_profile(Chunk& chunk, const UdpLayerSettings& settings) noexcept {
+inline void mark_profile(Chunk& chunk, const DatagramSettings& settings) noexcept {
   if (!chunk.info || chunk.info->capacity_profile == CapacityProfile::of_connection) return;
   chunk.dscp = code_point(chunk.info->capacity_profile, settings.dscp);
 }

@@ -1,4 +1,4 @@
-// udp_instance.h: a UDP socket of its own as a bottom layer: connected to one peer, or unconnected below a layer that
+// datagram_instance.h: a socket of its own as a bottom layer: connected to one peer, or unconnected below a layer that
 // tells its peers apart by itself (addresses then travel in Chunk::info). An unconnected one for no certain address is
 // one for each family, at the same port.
 //
@@ -6,15 +6,15 @@
 #pragma once
 #include <memory>
 
+#include "datagram/datagram_socket_use.h"
 #include "trellis/protocol.h"
-#include "udp_socket.h"
 
 namespace trellis {
 
-class UdpInstance final : public ProtocolInstance, private SocketEvents {
+class DatagramInstance final : public ProtocolInstance, private SocketEvents {
  public:
   /// `settings` outlive it.
-  UdpInstance(const Seat& seat, const UdpLayerSettings& settings)
+  DatagramInstance(const Seat& seat, const DatagramSettings& settings)
       : host_(seat.host), upper_(seat.upper), settings_(settings) {}
 
   void open(const OpenArgs&) noexcept override;
@@ -50,11 +50,11 @@ class UdpInstance final : public ProtocolInstance, private SocketEvents {
   void watch(Door& door) noexcept;
   bool is_open() const noexcept { return first_.socket != nullptr; }
   void end() noexcept;
-  UdpPlace place() const noexcept;
+  DatagramPlace place() const noexcept;
 
   LayerHost& host_;
   UpperPort upper_;
-  const UdpLayerSettings& settings_;
+  const DatagramSettings& settings_;
   Door first_, second_;  // the second one is of IPv4 where the first one is of IPv6; usually there is none
   const Route* route_ = nullptr;
   CapacityProfile profile_ = CapacityProfile::best_effort;

@@ -1,18 +1,18 @@
-#include "udp_peer.h"
+#include "datagram/datagram_peer.h"
 
-#include "udp_acceptor.h"
+#include "datagram/datagram_acceptor.h"
 
 namespace trellis {
 
-UdpPeer::UdpPeer(const Seat& seat, UdpAcceptor& acceptor, UdpDoor& door, const UdpFlow& flow)
+DatagramPeer::DatagramPeer(const Seat& seat, DatagramAcceptor& acceptor, DatagramDoor& door, const DatagramFlow& flow)
     : host_(seat.host), upper_(seat.upper), acceptor_(acceptor), door_(door), flow_(flow), to_(new_message()) {
   to_->remote = flow.remote;
   to_->local = flow.local;
 }
 
-UdpPeer::~UdpPeer() { acceptor_.unseated(*this); }
+DatagramPeer::~DatagramPeer() { acceptor_.unseated(*this); }
 
-void UdpPeer::open(const OpenArgs& args) noexcept {
+void DatagramPeer::open(const OpenArgs& args) noexcept {
   route_ = &args.route;
   args.route.remote = flow_.remote;
   if (flow_.local) args.route.local = flow_.local;
@@ -21,7 +21,7 @@ void UdpPeer::open(const OpenArgs& args) noexcept {
   hand_up();
 }
 
-bool UdpPeer::take(Chunk&& chunk) noexcept {
+bool DatagramPeer::take(Chunk&& chunk) noexcept {
   if (over_) return true;
   const std::size_t charge = upper_.charge(chunk);
   if (inbox_charge_ + charge > acceptor_.settings().peer_queue && !inbox_.empty()) return false;
@@ -31,7 +31,7 @@ bool UdpPeer::take(Chunk&& chunk) noexcept {
   return true;
 }
 
-void UdpPeer::hand_up() noexcept {
+void DatagramPeer::hand_up() noexcept {
   if (route_ == nullptr) return;  // not open yet
   while (!inbox_.empty() && upper_.credit() > 0) {
     inbox_charge_ -= upper_.charge(inbox_.front());
@@ -39,7 +39,7 @@ void UdpPeer::hand_up() noexcept {
   }
 }
 
-void UdpPeer::on_down(UpperPort, Batch& batch) noexcept {
+void DatagramPeer::on_down(UpperPort, Batch& batch) noexcept {
   if (over_) return;
   if (!batch.empty()) acceptor_.active(*this);
   while (!batch.empty() && acceptor_.has_room(door_, *this)) {
@@ -57,20 +57,20 @@ void UdpPeer::on_down(UpperPort, Batch& batch) noexcept {
 }
 
 // All visits to peers come before the first flush of a turn: that one sends what all of them have.
-void UdpPeer::flush() noexcept { acceptor_.send(door_); }
+void DatagramPeer::flush() noexcept { acceptor_.send(door_); }
 
-void UdpPeer::close(const CloseArgs&) noexcept {
+void DatagramPeer::close(const CloseArgs&) noexcept {
   acceptor_.send(door_);
   over_ = true;
   host_.closed();
 }
 
-void UdpPeer::end_idle() noexcept {
+void DatagramPeer::end_idle() noexcept {
   over_ = true;
   host_.closed();
 }
 
-UdpPlace UdpPeer::place() const noexcept {
+DatagramPlace DatagramPeer::place() const noexcept {
   return {.settings = acceptor_.settings(),
           .socket = nullptr,
           .family = flow_.remote.family,
@@ -78,12 +78,12 @@ UdpPlace UdpPeer::place() const noexcept {
           .shared = true};
 }
 
-Result<PropertyValue> UdpPeer::get(UpperPort, std::string_view name) noexcept {
-  return get_udp(place(), profile_, name);
+Result<PropertyValue> DatagramPeer::get(UpperPort, std::string_view name) noexcept {
+  return get_datagram(place(), profile_, name);
 }
 
-Result<void> UdpPeer::set(UpperPort, std::string_view name, const PropertyValue& value) noexcept {
-  return set_udp(place(), profile_, name, value);
+Result<void> DatagramPeer::set(UpperPort, std::string_view name, const PropertyValue& value) noexcept {
+  return set_datagram(place(), profile_, name, value);
 }
 
 }  // namespace trellis
