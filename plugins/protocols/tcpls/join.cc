@@ -100,8 +100,8 @@ Result<Hello> read_client_hello(Bytes record, const CodePoints& codes) noexcept 
       !reader.vector(1, skipped) || !reader.vector(2, extensions))
     return cut_off("ClientHello");
   if (session_id.size() > 32) return cut_off("ClientHello");
-  const auto id = tls::octets(session_id);
-  hello.session_id.assign(id.begin(), id.end());
+  hello.session_id.reserve(session_id.size());
+  for (const std::byte b : session_id) hello.session_id.push_back(std::to_integer<std::uint8_t>(b));
   Reader list(extensions);
   bool announced = false;
   for (std::size_t type = 0; !list.empty();) {
