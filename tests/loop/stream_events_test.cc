@@ -1,6 +1,9 @@
 // What a stream reports, and that it reports nothing else: resets are seen without asking for data, and data that
 // nobody asked for does not keep the loop busy.
+#include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "harness.h"
 
@@ -66,6 +69,34 @@ TEST_F(StreamEvents, TheEndComesWithTheLastBytes) {
     ASSERT_TRUE(again);
     EXPECT_TRUE(again->end && again->bytes == 0);
   }
+}
+
+// A read stops at urgent data: what is short before an end that was told need not be the last.
+TEST_F(StreamEvents, UrgentDataBeforeTheEndHideNothing) {
+  auto server = listener();
+  const int peer = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(server->local().port);
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::connect(peer, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+  EXPECT_EQ(::send(peer, "before", 6, MSG_NOSIGNAL), 6);
+  EXPECT_EQ(::send(peer, "!", 1, MSG_NOSIGNAL | MSG_OOB), 1);
+  EXPECT_EQ(::send(peer, "after", 5, MSG_NOSIGNAL), 5);
+  ::close(peer);
+  Result<Accepted> accepted;
+  ASSERT_TRUE(run_until([&] { return (accepted = server->accept()) && accepted->socket; }));
+  Watcher watcher;
+  Batch got;
+  bool end = false;
+  watcher.react = [&](Socket& socket, Ready) {
+    const auto io = socket.receive(got, 1000);
+    ASSERT_TRUE(io);
+    end = io->end;
+  };
+  ASSERT_TRUE(accepted->socket->watch(watcher, Ready::readable));
+  ASSERT_TRUE(run_until([&] { return end; }));
+  EXPECT_EQ(text(got), "beforeafter");
 }
 
 // Data and reset found by one poll, and a read that is short because the data is little: the reset must not get lost.
