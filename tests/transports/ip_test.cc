@@ -42,9 +42,10 @@ class IpLayer : public TransportTest {
     };
   }
   OneLayer& connect(const Address& to, const Address& from = {}) {
-    auto made = std::make_unique<OneLayer>(*loop, ip(), Face::datagram);
+    const auto protocol = ip();
+    auto made = std::make_unique<OneLayer>(*loop, protocol, Face::datagram);  // keeps it
     made->route.local = from;
-    made->layer = std::move(*ip()->connect(made->seat()));
+    made->layer = std::move(*protocol->connect(made->seat()));
     made->open(to, false);
     made->demand(1 << 16);
     return *clients.emplace_back(std::move(made));
