@@ -1,8 +1,7 @@
 // plugin.cc: registers the protocol "ip".
 #include <algorithm>
 
-#include "datagram/datagram_acceptor.h"
-#include "datagram/datagram_instance.h"
+#include "datagram/datagram_protocol.h"
 #include "trellis/plugin.h"
 
 namespace {
@@ -19,9 +18,9 @@ constexpr auto kOptions = datagram_options(
 constexpr int kRefused[] = {IPPROTO_TCP,      IPPROTO_UDP,  IPPROTO_UDPLITE, IPPROTO_ROUTING,
                             IPPROTO_FRAGMENT, IPPROTO_NONE, IPPROTO_DSTOPTS};
 
-class Ip final : public Protocol {
+class Ip final : public DatagramProtocol {
  public:
-  explicit Ip(const DatagramSettings& settings) : settings_(settings) {}
+  explicit Ip(const DatagramSettings& settings) : DatagramProtocol(settings) {}
   static Result<std::unique_ptr<Protocol>> make(const Options& options) {
     DatagramSettings settings(options, "ip");
     settings.protocol = static_cast<int>(options.number("protocol"));
@@ -44,15 +43,6 @@ class Ip final : public Protocol {
             .segments = true,
             .one_loop = true};
   }
-  Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override {
-    return std::make_unique<DatagramInstance>(seat, settings_);
-  }
-  Result<std::unique_ptr<Acceptor>> listen(AcceptHost& host, LowerPort) const noexcept override {
-    return std::make_unique<DatagramAcceptor>(host, settings_);
-  }
-
- private:
-  DatagramSettings settings_;
 };
 
 }  // namespace

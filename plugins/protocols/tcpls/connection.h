@@ -62,6 +62,8 @@ struct Connection {
     asked = now;
     silence = std::max(least, rtt * 3);
   }
+  /// Since when an acknowledgement is waited for. Precondition: something is unacknowledged.
+  TimePoint waits_since() const noexcept { return std::max(unacked.oldest().at, progress); }
   bool open() const noexcept { return state == State::open; }
   bool usable() const noexcept { return open() && confirmed && !fin_sent && !leaving; }
 };

@@ -30,14 +30,12 @@ void Session::tell_user_timeout(Connection& c, Duration time) noexcept {
 // When to look whether a peer that acknowledges nothing is there.
 TimePoint Session::stalls_at(const Connection& c) const noexcept {
   if (!c.open() || c.unacked.empty() || plain_) return TimePoint::max();
-  return std::max({c.unacked.oldest().at, c.progress, c.looked}) + std::max(settings_.user_timeout, c.user_timeout) / 2;
+  return std::max(c.waits_since(), c.looked) + std::max(settings_.user_timeout, c.user_timeout) / 2;
 }
 
 // From when on the peer could have acknowledged what is under way. One that was silent on all connections stood still
 // itself: when it speaks again on one of them, its words on the others are still to come.
-TimePoint Session::silent_since(const Connection& c) const noexcept {
-  return std::max({c.unacked.oldest().at, c.progress, back_});
-}
+TimePoint Session::silent_since(const Connection& c) const noexcept { return std::max(c.waits_since(), back_); }
 
 // A peer whose application is slow closes TCP's window, and the kernel takes the user timeout for that too: it would
 // end a connection on which everything has arrived. What tells one from the other is whether something is on its way.
@@ -81,9 +79,9 @@ void Session::watch_connections() noexcept {
     if (ask_at(*c) <= now()) ask_peer(*c);
     if (stalls_at(*c) <= now()) be_patient(*c);
     if (!c->open() || c->unacked.empty() || usable() < 2) continue;
-    const TimePoint last = std::max(c->unacked.oldest().at, c->progress);
-    const bool others_work = std::ranges::any_of(
-        all, [&](const Connection* other) { return other != c && other->usable() && other->progress > last; });
+    const bool others_work = std::ranges::any_of(all, [&](const Connection* other) {
+      return other != c && other->usable() && other->progress > c->waits_since();
+    });
     if (others_work && now() >= silent_since(*c) + settings_.user_timeout + c->rtt) {
       lost(*c,
            {Reason::timed_out, 0, kLayer,

@@ -1,8 +1,7 @@
 // plugin.cc: registers the protocol "udp".
 #include "trellis/plugin.h"
 
-#include "datagram/datagram_acceptor.h"
-#include "datagram/datagram_instance.h"
+#include "datagram/datagram_protocol.h"
 
 namespace {
 using namespace trellis;
@@ -12,9 +11,11 @@ constexpr auto kOptions =
                       .fallback = true,
                       .meaning = "protect what is sent by the UDP checksum; false is possible over IPv4 only"});
 
-class Udp final : public Protocol {
+class Udp final : public DatagramProtocol {
  public:
-  explicit Udp(const Options& options) : settings_(options, "udp") { settings_.checksum = options.flag("checksum"); }
+  explicit Udp(const Options& options) : DatagramProtocol({options, "udp"}) {
+    settings_.checksum = options.flag("checksum");
+  }
   static Result<std::unique_ptr<Protocol>> make(const Options& options) { return std::make_unique<Udp>(options); }
 
   LayerTraits traits(Face above) const noexcept override {
@@ -28,15 +29,6 @@ class Udp final : public Protocol {
             .multicast = true,
             .segments = true};
   }
-  Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override {
-    return std::make_unique<DatagramInstance>(seat, settings_);
-  }
-  Result<std::unique_ptr<Acceptor>> listen(AcceptHost& host, LowerPort) const noexcept override {
-    return std::make_unique<DatagramAcceptor>(host, settings_);
-  }
-
- private:
-  DatagramSettings settings_;
 };
 
 }  // namespace
