@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "loop/datagram.h"
 #include "loop/datagram_scratch.h"
 #include "loop/datagram_socket.h"
 #include "loop/ip_header.h"
@@ -14,9 +15,6 @@
 namespace trellis {
 
 namespace {
-
-/// The size that a datagram is expected to have at most, before larger ones were seen.
-constexpr std::size_t kExpected = 1500;
 
 /// Adds the datagrams that GRO joined one by one, for a layer that does not know segments.
 void add_segments(Chunk&& joined, Batch& into) {
@@ -104,7 +102,7 @@ Result<Io> DatagramSocket::receive(Batch& into, std::size_t byte_budget, bool ke
   DatagramScratch& scratch = owner().datagrams(gro_);
   // Sizes are not known before. The budget can be overshot only by datagrams that are larger than those of the call
   // before, and by no more than the socket's receive buffer holds.
-  const std::size_t expected = std::max<std::size_t>(typical_, kExpected);
+  const std::size_t expected = std::max<std::size_t>(typical_, kDatagramExpected);
   const std::size_t most = std::clamp<std::size_t>(byte_budget / expected, 1, scratch.capacity());
   const int received = scratch.receive(descriptor(), most);
   if (received < 0) {

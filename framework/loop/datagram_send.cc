@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "loop/datagram.h"
 #include "loop/datagram_flight.h"
 #include "loop/datagram_socket.h"
 #include "loop/libevent_loop.h"
@@ -17,11 +18,6 @@ constexpr std::size_t kSegments = 64, kSegmentedBytes = 65000;
 /// Datagrams that come in a row are joined for GSO up to this size: larger ones hardly fit any path in one piece, and
 /// what is cut must not be fragmented.
 constexpr std::uint32_t kJoined = 1472;
-
-const MessageInfo& properties_of(const Chunk& chunk) noexcept {
-  static const MessageInfo kNone;
-  return chunk.info ? *chunk.info.get() : kNone;
-}
 
 bool same_course(const Chunk& a, const Chunk& b) noexcept {
   if (a.ecn != b.ecn || a.dscp != b.dscp) return false;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "loop/datagram.h"
 #include "loop/sim_host.h"
 #include "loop/socket_address.h"
 #include "loop/socket_error.h"
@@ -20,14 +21,8 @@ constexpr std::size_t kLargestIpv4 = 65515;  // payload of a packet
 constexpr std::size_t kLargestIpv6 = 65535;
 constexpr std::size_t kUdpHeader = 8;
 constexpr std::size_t kMostAtOnce = 64;     // datagrams of one receive()
-constexpr std::size_t kExpected = 1500;     // how large they are thought to be
 constexpr std::size_t kMostSegments = 64;   // that GRO joins
 constexpr std::size_t kMostJoined = 65000;  // bytes of them
-
-const MessageInfo& properties_of(const Chunk& chunk) noexcept {
-  static const MessageInfo kNone;
-  return chunk.info ? *chunk.info.get() : kNone;
-}
 
 }  // namespace
 
@@ -181,7 +176,8 @@ Result<Io> SimDatagram::receive(Batch& into, std::size_t byte_budget, bool keep_
   if (error_ != 0) return failure(std::exchange(error_, 0), "receive from");
   Io io;
   // The real one cannot know sizes before it asks the kernel: it guesses, and so the budget means a number.
-  const std::size_t most = cut(std::clamp<std::size_t>(byte_budget / std::max(typical_, kExpected), 1, kMostAtOnce));
+  const std::size_t most =
+      cut(std::clamp<std::size_t>(byte_budget / std::max(typical_, kDatagramExpected), 1, kMostAtOnce));
   typical_ = 0;
   std::size_t count = 0;
   for (; count < most && !received_.empty(); ++count) {

@@ -21,7 +21,7 @@ std::string to_text(const Report::Value& value) {
   return std::to_string(std::get<std::int64_t>(value));
 }
 
-json::object to_json(const Report::Fields& fields) {
+json::object fields_json(const Report::Fields& fields) {
   json::object object;
   for (const auto& [name, value] : fields) std::visit([&](const auto& v) { object[name] = v; }, value);
   return object;
@@ -71,7 +71,7 @@ void Report::event(std::FILE* to, std::string_view name, const Fields& fields) c
   if (json_) {
     Fields all{{"event", std::string(name)}};
     all.insert(all.end(), fields.begin(), fields.end());
-    return put_line(to, to_line(to_json(all)));
+    return put_line(to, to_line(fields_json(all)));
   }
   std::string line(name);
   for (const auto& [key, value] : fields) line += ' ' + key + '=' + to_text(value);

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::uint16_t kPort = 5000;     // of SCTP
 constexpr std::uint32_t kPayload = 1440;  // of a packet without its common header: 1452 bytes in a datagram
-constexpr int kBuffer = 1 << 20;
+constexpr int kAssociationBuffer = 1 << 20;
 constexpr int kTickMs = 10;
 
 int send_packet(void* path, void* packet, size_t size, uint8_t, uint8_t) {
@@ -46,8 +46,8 @@ struct socket* make_socket() {
   struct socket* const made = usrsctp_socket(AF_CONN, SOCK_STREAM, IPPROTO_SCTP, nullptr, nullptr, 0, nullptr);
   if (made == nullptr) die("usrsctp_socket");
   usrsctp_set_non_blocking(made, 1);
-  usrsctp_setsockopt(made, SOL_SOCKET, SO_SNDBUF, &kBuffer, sizeof kBuffer);
-  usrsctp_setsockopt(made, SOL_SOCKET, SO_RCVBUF, &kBuffer, sizeof kBuffer);
+  usrsctp_setsockopt(made, SOL_SOCKET, SO_SNDBUF, &kAssociationBuffer, sizeof kAssociationBuffer);
+  usrsctp_setsockopt(made, SOL_SOCKET, SO_RCVBUF, &kAssociationBuffer, sizeof kAssociationBuffer);
   set(made, SCTP_NODELAY, 1);
   set(made, SCTP_MAX_BURST, sctp_assoc_value{.assoc_id = SCTP_FUTURE_ASSOC, .assoc_value = 0});
   set(made, SCTP_INITMSG,

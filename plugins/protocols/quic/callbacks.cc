@@ -79,7 +79,6 @@ struct Callbacks {
   static int stream_closed(ngtcp2_conn* connection, std::uint32_t, std::int64_t id, std::uint64_t, void* user,
                            void* stream) {
     if (ngtcp2_conn_is_local_stream(connection, id) == 0) {
-      constexpr std::int64_t kUnidirectional = 2;
       if ((id & kUnidirectional) != 0)
         ngtcp2_conn_extend_max_streams_uni(connection, 1);
       else

@@ -6,8 +6,6 @@
 namespace trellis::quic {
 namespace {
 
-constexpr std::int64_t kByServer = 1, kUnidirectional = 2;  // bits of a stream's id (RFC 9000 section 2.1)
-
 std::unexpected<Error> wrong(std::string_view name, std::string_view expected) {
   return fail(Reason::invalid_argument, std::string(name) + ": expected " + std::string(expected), 0, kLayer);
 }

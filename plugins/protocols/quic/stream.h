@@ -7,6 +7,7 @@
 namespace trellis::quic {
 
 inline constexpr std::int64_t kNoId = -1;
+inline constexpr std::int64_t kByServer = 1, kUnidirectional = 2;  // bits of an id (RFC 9000 section 2.1). QUIC-35
 
 struct Stream {
   UpperPort port{};  ///< empty: the peer opened it, and nobody was asked yet whether it is taken

@@ -8,7 +8,6 @@ namespace trellis::quic {
 namespace {
 
 constexpr std::size_t kDatagramsHeld = 256 << 10;  // bytes of charge that wait for the layer above; more are dropped
-constexpr std::int64_t kUnidirectional = 2;        // bit of a stream's id (RFC 9000 section 2.1). QUIC-35
 constexpr std::size_t kGuess = 8;  // how many more like this one may follow for a stream in what was read at once
 
 const Error& too_late() {

@@ -1,1 +1,0 @@
-// std_headers.cc: owns the precompiled headers of the standard library.
