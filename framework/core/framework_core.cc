@@ -30,7 +30,7 @@ Requirements merge(const Policy& policy, const Preconnection::Wishes& wishes) {
 }
 
 constexpr std::string_view kDefaultResolver = "system";
-constexpr Feature kLastFeature = Feature::duplicate_protection;
+constexpr Feature kLastFeature = Feature::stream_abort;
 
 int rank(const ComposedStack& stack, const Requirements& r) {
   int points = 0;

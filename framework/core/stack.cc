@@ -577,7 +577,7 @@ void Stack::let_go_of_stream() noexcept {
   foot.down.batch.clear();
   foot.upper = nullptr;
   foot.top = &nobody;
-  if (foot.trunk->let_go(foot)) {
+  if (foot.trunk->let_go(foot, aborting_)) {
     Stack& below = base();
     if (aborting_)
       below.abort(abort_code_);

@@ -30,8 +30,9 @@ constexpr std::string_view kFeatures[] = {
     "half-close",
     "soft-errors",
     "duplicate-protection",
+    "stream-abort",
 };
-static_assert(std::size(kFeatures) == static_cast<std::size_t>(Feature::duplicate_protection) + 1);
+static_assert(std::size(kFeatures) == static_cast<std::size_t>(Feature::stream_abort) + 1);
 
 }  // namespace
 

@@ -79,9 +79,9 @@ void Trunk::taken_by(StreamTaker* taker) noexcept {
     stack_.leave();
 }
 
-bool Trunk::let_go(Foot& foot) noexcept {
-  if (!std::exchange(foot.held, false)) return false;
-  return --held_ == 0 && taker_ == nullptr && !over_;
+bool Trunk::let_go(Foot& foot, bool aborts) noexcept {
+  if (!std::exchange(foot.held, false) || --held_ != 0 || over_) return false;
+  return taker_ == nullptr || (aborts && !stack_.composed_->traits.have.has(Feature::stream_abort));
 }
 
 bool Trunk::closed_with(Foot& foot) noexcept {

@@ -53,6 +53,7 @@ class Party {
   bool final() const { return final_; }    ///< the peer has finished
   bool closed() const { return closed_; }  ///< its close() ended cleanly
   const std::optional<Error>& error() const { return error_; }
+  bool has_finished() const { return finished_ || closing_; }  ///< the peer may take what comes for all there is
   bool ended() const { return closed_ || error_.has_value(); }
   bool sent_all() const { return next_ == script.sizes.size() && !part_left_; }
   bool received_all() const;

@@ -45,6 +45,7 @@ TEST(Text, WordsOfTraits) {
   EXPECT_EQ(to_string(Feature::reliability), "reliability");
   EXPECT_EQ(to_string(Feature::zero_rtt), "zero-rtt");
   EXPECT_EQ(to_string(Feature::duplicate_protection), "duplicate-protection");
+  EXPECT_EQ(to_string(Feature::stream_abort), "stream-abort");
   EXPECT_EQ(to_string(Face::none), "none");
   EXPECT_EQ(to_string(Face::message), "message");
   EXPECT_FALSE(face_of("none"));

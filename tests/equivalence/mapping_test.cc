@@ -74,7 +74,7 @@ std::pair<std::string, std::string> declared(Registry& registry, const std::stri
 // API-22: what an application asks for names no protocol.
 TEST(Mapping, FeaturesNameNoProtocol) {
   std::string words;
-  for (unsigned i = 0; i <= static_cast<unsigned>(Feature::duplicate_protection); ++i)
+  for (unsigned i = 0; i <= static_cast<unsigned>(Feature::stream_abort); ++i)
     words += to_string(FeatureSet{static_cast<Feature>(i)}) + "\n";
   EXPECT_TRUE(words.contains("multistreaming"));
   for (const char* protocol : {"tcp", "udp", "sctp", "tls", "quic", "socks", "http", "dns"})

@@ -401,7 +401,8 @@ class MuxProtocol final : public Protocol {
     if (datagrams_) {
       return {.above = above,
               .below = Face::datagram,
-              .adds = {Feature::multistreaming, Feature::reliability, Feature::ordering, Feature::duplicate_protection},
+              .adds = {Feature::multistreaming, Feature::reliability, Feature::ordering, Feature::duplicate_protection,
+                       Feature::stream_abort},
               .removes = {Feature::boundaries},
               .handshake_rtts = 1,
               .accepts = Accepts::over_one_lower};
@@ -409,7 +410,7 @@ class MuxProtocol final : public Protocol {
     return {.above = above,
             .below = Face::bytestream,
             .needs = {Feature::reliability, Feature::ordering},
-            .adds = {Feature::multistreaming},
+            .adds = {Feature::multistreaming, Feature::stream_abort},
             .handshake_rtts = 1};
   }
   Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override {

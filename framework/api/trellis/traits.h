@@ -39,6 +39,8 @@ enum class Feature : std::uint8_t {
   soft_errors,              ///< reports errors that are not fatal, such as ICMP
   duplicate_protection,     ///< nothing arrives twice; without it only safelyReplayable messages are sent (RFC 9623
                             ///< section 5.1.1)
+  stream_abort,  ///< the peer can tell the abort of one stream of several from its end; without it the engine
+                 ///< aborts the whole when nothing else uses it (RFC 9622 section 10)
 };
 
 /// A set of features.

@@ -26,7 +26,8 @@ class Quic final : public Protocol {
                        Feature::multistreaming,
                        Feature::zero_rtt,
                        Feature::keepalive,
-                       Feature::duplicate_protection};
+                       Feature::duplicate_protection,
+                       Feature::stream_abort};
     if (shared_.settings.migration) adds = adds | FeatureSet{Feature::path_migration};
     FeatureSet removes = {Feature::soft_errors};
     if (above == Face::bytestream) {

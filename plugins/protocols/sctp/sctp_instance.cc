@@ -316,7 +316,12 @@ void SctpInstance::end(std::optional<Error> error) noexcept {
   emit();
   association_.drop();
   end_error_ = std::move(error);
-  peer_is_done();
+  if (!end_error_)
+    peer_is_done();
+  else
+    for (const auto& s : streams_) {
+      if (s != nullptr) hand_up(*s);  // what came, and no end: the rest is missing
+    }
   if (closing)
     say_end();
   else

@@ -97,17 +97,22 @@ void read_after_close(Trial& t) {
   }
 }
 
+// And as an abort: who takes it for an end believes that what came is all.
 void abort_is_told(Trial& t) {
   for (const Side side : {Side::client, Side::server}) {
     at_turns(t, to_string(side), 6, [&](World& world) {
       const bool both_ready = world.client.ready() && world.server.ready();
       Party& victim = world.party(other(side));
       const bool had_ended = victim.ended() || victim.final();
+      const bool had_finished = world.party(side).has_finished();
       world.party(side).abort();
       world.run_until([&] { return victim.ended() || victim.final(); }, kCloseMost);
       if (!both_ready || had_ended) return;
       fail_unless(t, world, victim.ended() || victim.final(),
                   std::format("the {} to hear of it when the {} aborts", to_string(victim.side()), to_string(side)));
+      fail_unless(
+          t, world, had_finished || !victim.final(),
+          std::format("the {} not to take the abort of the {} for an end", to_string(victim.side()), to_string(side)));
     });
   }
 }
