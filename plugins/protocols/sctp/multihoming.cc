@@ -42,7 +42,9 @@ void SctpInstance::say_init() noexcept {
 
 void SctpInstance::heard_init_ack(std::span<const std::byte> packet) {
   if (one_path_ || tag_of(packet) != own_tag_ || !packet_is_sound(packet)) return;
-  peer_addresses_ = addresses_in(packet, lower_.route().remote);
+  const Address& first = lower_.route().remote;
+  peer_addresses_ = addresses_in(packet, first);
+  peer_addresses_.insert(peer_addresses_.begin(), first);
 }
 
 void SctpInstance::paths(std::span<const Path> all) noexcept {
@@ -81,7 +83,10 @@ void SctpInstance::wish_for(const LowerWish& wish) noexcept {
 }
 
 void SctpInstance::reach_peer_addresses() noexcept {
-  for (const Address& address : peer_addresses_) wish_for({.purpose = LowerWish::Purpose::standby, .remote = address});
+  for (const Address& address : peer_addresses_) {
+    if (!same_host(address, lower_.route().remote))
+      wish_for({.purpose = LowerWish::Purpose::standby, .remote = address});
+  }
   cover_paths();
 }
 
@@ -91,26 +96,21 @@ void SctpInstance::cover_paths() noexcept {
   for (const Path& path : known_paths_) {
     const auto from_there = [&](const auto& p) { return same_host(p->local, path.local); };
     const bool used = paths_ ? std::ranges::any_of(paths_->all(), from_there) : same_host(local_of(lower_), path.local);
-    const Address* const to = peer_at(path.local.family);
-    if (used || to == nullptr || !has(own_addresses_, path.local) || std::ranges::contains(covered_, path.id)) continue;
+    const auto to = std::ranges::find(peer_addresses_, path.local.family, &Address::family);
+    if (used || to == peer_addresses_.end() || !has(own_addresses_, path.local) ||
+        std::ranges::contains(covered_, path.id))
+      continue;
     covered_.push_back(path.id);
     wish_for({.purpose = LowerWish::Purpose::standby, .path = path.id, .remote = *to});
   }
 }
 
-const Address* SctpInstance::peer_at(Address::Family family) const noexcept {
-  if (lower_.route().remote.family == family) return &lower_.route().remote;
-  const auto found = std::ranges::find(peer_addresses_, family, &Address::family);
-  return found != peer_addresses_.end() ? &*found : nullptr;
-}
-
 // Of two addresses that both ends have told each other, and not there yet.
 bool SctpInstance::belongs(LowerPort port) const noexcept {
   const Address local = local_of(port), remote = port.route().remote;
-  const bool to_peer = same_host(remote, lower_.route().remote) || has(peer_addresses_, remote);
   const bool from_us = !local || same_host(local, local_of(lower_)) || has(own_addresses_, local);
   const auto is_same = [&](const auto& p) { return same_host(p->local, local) && same_host(p->remote, remote); };
-  return to_peer && from_us && (!paths_ || std::ranges::none_of(paths_->all(), is_same));
+  return has(peer_addresses_, remote) && from_us && (!paths_ || std::ranges::none_of(paths_->all(), is_same));
 }
 
 void SctpInstance::lower_ready(LowerPort port) noexcept {
@@ -192,16 +192,15 @@ bool SctpInstance::take_from(const MessageInfo& from, std::span<const std::byte>
   return true;
 }
 
-// The UDP port of an address is that from which it was last heard (RFC 6951 section 5.4), and so is ours; of the
-// handshake's addresses both are fixed.
+// The UDP port of an address is that from which it was last heard (RFC 6951 section 5.4). The one of the handshake may
+// be that of other associations too.
 SctpPath* SctpInstance::path_of(const MessageInfo& from) noexcept {
   const auto& all = paths_->all();
   const auto is_it = [&](const auto& p) {
     return same_host(p->remote, from.remote) && same_host(p->local, from.local);
   };
   auto found = std::ranges::find_if(all, is_it);
-  if (found != all.end() && (*found)->number == 0)
-    return (*found)->remote.port == from.remote.port ? found->get() : nullptr;
+  if (found == all.begin() && (*found)->remote.port != from.remote.port && flow_->associations > 1) return nullptr;
   if (found == all.end())
     found = std::ranges::find_if(all, [&](const auto& p) { return same_host(p->remote, from.remote) && !p->local; });
   if (found == all.end()) {
@@ -214,6 +213,8 @@ SctpPath* SctpInstance::path_of(const MessageInfo& from) noexcept {
     path.local = from.local;
     path.remote = from.remote;
     path.out->go_to(way_to(from.remote, from.local));
+    if (path.health.state() == PathState::unconfirmed) paths_->probe(path);
+    host_.wake();
   }
   return &path;
 }

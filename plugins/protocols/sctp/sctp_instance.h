@@ -105,7 +105,6 @@ class SctpInstance final : public ProtocolInstance,
   void wish_for(const LowerWish& wish) noexcept;
   void reach_peer_addresses() noexcept;
   void cover_paths() noexcept;
-  const Address* peer_at(Address::Family family) const noexcept;
   bool belongs(LowerPort port) const noexcept;
   bool join(LowerPort port);
   SctpPath* add_path(const Address& local, const Address& remote);
