@@ -39,9 +39,10 @@ TEST_F(TwoHomes, APathIsCutInTheMiddle) {
   first.forth().conditions.rate = first.back().conditions.rate = 20'000'000;
   world.run_for(200ms);
   cut(first);
-  ASSERT_TRUE(world.run_until(
-      [&] { return peer().reader->messages.size() == 2 && talker->reader->messages.size() == 2; }, 30s))
-      << paths(*talker) << '\n' << paths(peer());
+  ASSERT_TRUE(
+      world.run_until([&] { return peer().reader->messages.size() == 2 && talker->reader->messages.size() == 2; }, 30s))
+      << paths(*talker) << '\n'
+      << paths(peer());
   EXPECT_TRUE(peer().reader->messages[0] == up);
   EXPECT_TRUE(talker->reader->messages[0] == down);
   EXPECT_EQ(peer().reader->messages[1], "the end");
@@ -134,7 +135,8 @@ TEST_F(TwoHomes, AnswersGoBackByTheSamePath) {
 
 struct RoamingSctp : Roaming {
   RoamingSctp() : Roaming("sctp/udp") {
-    network.link(router.add_interface("eth1", {"10.9.0.1"}), server.add_interface("eth1", {"10.9.0.7"}), {.delay = 5ms});
+    network.link(router.add_interface("eth1", {"10.9.0.1"}), server.add_interface("eth1", {"10.9.0.7"}),
+                 {.delay = 5ms});
   }
 };
 
