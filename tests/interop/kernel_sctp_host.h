@@ -1,6 +1,6 @@
 // kernel_sctp_host.h: the SCTP of the Linux kernel as a peer, over UDP (RFC 6951) and over IP (RFC 9260): booted as
-// user-mode Linux, joined to a host of the network lab by TAP interfaces, with tshark as a witness. Its first process is
-// kernel_sctp/init.sh, which runs kernel_sctp/peer.cc.
+// user-mode Linux, joined to a host of the network lab by TAP interfaces, with tshark as a witness. Its first process
+// is kernel_sctp/init.sh, which runs kernel_sctp/peer.cc.
 #pragma once
 #include <gmock/gmock.h>
 

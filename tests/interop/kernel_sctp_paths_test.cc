@@ -1,5 +1,5 @@
-// The SCTP of the Linux kernel with two addresses, and ours with two: an association goes on when a path is cut, whoever
-// has begun it.
+// The SCTP of the Linux kernel with two addresses, and ours with two: an association goes on when a path is cut,
+// whoever has begun it.
 #include "../stacks/policy_framework.h"
 #include "kernel_sctp_host.h"
 

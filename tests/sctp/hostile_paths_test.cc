@@ -1,4 +1,4 @@
-// Whoever wants to take part in an association from an address of which nobody has told, or to tell lies about addresses.
+// Whoever wants to take part in an association from an address of which nobody has told, or tells lies about addresses.
 #include "two_homes.h"
 #include "wire.h"
 

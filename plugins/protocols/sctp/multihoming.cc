@@ -1,6 +1,7 @@
-// multihoming.cc: an association whose ends have several addresses. They tell each other in the handshake; a client then
-// asks the engine for a lower to each address of its peer, and one from each path of its own; a server knows its peer
-// by the tag in its packets, whichever of the told addresses they come from. Nobody else is let in (RFC 9260 section 5.1).
+// multihoming.cc: an association whose ends have several addresses. They tell each other in the handshake; a client
+// then asks the engine for a lower to each address of its peer, and one from each path of its own; a server knows its
+// peer by the tag in its packets, whichever of the told addresses they come from. Nobody else is let in (RFC 9260
+// section 5.1).
 #include <algorithm>
 #include <format>
 

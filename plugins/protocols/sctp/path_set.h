@@ -52,7 +52,7 @@ class PathSet {
   const std::vector<std::unique_ptr<SctpPath>>& all() const noexcept { return paths_; }
   SctpPath& in_use() const noexcept { return *in_use_; }
   SctpPath* find(LowerPort lower) const noexcept;
-  /// A path becomes the primary one, which is used whenever it works (RFC 9260 section 6.4). False: it is not confirmed.
+  /// A path becomes the primary one, which is used whenever it works (RFC 9260 section 6.4). False: it is unconfirmed.
   bool prefer(SctpPath& path) noexcept;
   bool is_primary(const SctpPath& path) const noexcept { return primary_ == &path; }
   void vanish(SctpPath& path) noexcept;  ///< its way out is not there

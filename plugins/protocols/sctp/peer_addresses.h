@@ -18,8 +18,8 @@ inline constexpr std::size_t kAddressRoom = 3 + kAddressesMost * 20;
 /// The same host, whatever the port.
 bool same_host(const Address& a, const Address& b) noexcept;
 std::string text_of(const Address& address);  ///< without its port
-/// Whether a host may be told of this address by, or to, one that is spoken to at `known`: not a loopback or private one
-/// where that is public, and never a group or a link-local one (RFC 9260 section 5.1.2).
+/// Whether a host may be told of this address by, or to, one that is spoken to at `known`: not of a loopback or private
+/// one where that is public, and never of a group or a link-local one (RFC 9260 section 5.1.2).
 bool may_be_told(const Address& address, const Address& known) noexcept;
 
 /// "192.0.2.7 2001:db8::7", as in the option `addresses`. Errors: configuration.
@@ -27,8 +27,8 @@ Result<std::vector<Address>> read_addresses(std::string_view text);
 
 /// Those in a packet with an INIT or INIT ACK from a host that is spoken to at `known`; their port is the same.
 std::vector<Address> addresses_in(std::span<const std::byte> packet, const Address& known);
-/// Appends addresses to a packet with an INIT or INIT ACK alone and seals it: the packet, in `room`. Empty: it is none, or
-/// has no room.
+/// Appends addresses to a packet with an INIT or INIT ACK alone and seals it: the packet, in `room`. Empty: it is none,
+/// or has no room.
 std::span<std::byte> with_addresses(std::span<const std::byte> packet, std::span<const Address> addresses,
                                     std::span<std::byte> room) noexcept;
 

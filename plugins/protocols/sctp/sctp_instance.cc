@@ -166,7 +166,7 @@ void SctpInstance::on_up(LowerPort from, Batch& batch) noexcept {
   }
   from.grant_to(kInputWindow);
   drain();
-  if (from.finished()) cut_off();
+  if (from.finished() && !paths_) cut_off();  // else the engine says that this lower has failed
 }
 
 void SctpInstance::cut_off() noexcept { end(Error{Reason::reset, 0, kLayer, "the layer below brings nothing more"}); }
