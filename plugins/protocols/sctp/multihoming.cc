@@ -65,13 +65,20 @@ void SctpInstance::paths(std::span<const Path> all) noexcept {
   host_.wake();
 }
 
+// One of each family for each interface, the one in use first: more would fail together.
 std::vector<Address> SctpInstance::addresses_to_tell() const {
   std::vector<Address> told;
   const Route& route = lower_.route();
   if (one_path_ || route.path.type == InterfaceType::loopback) return told;
+  std::vector<std::pair<std::string_view, Address::Family>> links;
   for (const Path& path : known_paths_) {
-    if (!path.local || path.deprecated || has(told, path.local) || !may_be_told(path.local, route.remote)) continue;
-    if (told.size() < kAddressesMost) told.push_back(path.local);
+    const std::pair link(std::string_view(path.interface_name), path.local.family);
+    const bool in_use = link == std::pair(std::string_view(route.path.interface_name), route.remote.family);
+    if (!path.local || path.deprecated || !may_be_told(path.local, route.remote)) continue;
+    if (std::ranges::contains(links, link) || (in_use && !same_host(path.local, local_of(lower_)))) continue;
+    links.push_back(link);
+    told.push_back(path.local);
+    if (told.size() == kAddressesMost) break;
   }
   return told;
 }
