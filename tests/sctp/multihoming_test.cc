@@ -1,4 +1,6 @@
 // An association whose ends have two addresses each: it goes on when a path fails, and comes back when it works again.
+#include <set>
+
 #include "stacks/roaming.h"
 #include "two_homes.h"
 
@@ -121,6 +123,31 @@ TEST_F(TwoHomes, TheApplicationChooses) {
   EXPECT_FALSE(talker->connection.set("sctp.path", std::uint64_t{4711}));
 }
 
+// The nearest thing to a destination for each message (RFC 6458): streams have a path of their own, as long as it works.
+TEST_F(TwoHomes, StreamsHaveAPathOfTheirOwn) {
+  connect();
+  Talker other;
+  other.connection = talker->connection.clone(other.on_ready());
+  ASSERT_TRUE(world.run_until([&] { return other.ready.has_value(); }, 1s));
+  ASSERT_TRUE(other.connection.set("sctp.streamPath", std::uint64_t{1}));
+  EXPECT_EQ(fact(other.connection, "sctp.streamPath"), "1");
+  EXPECT_FALSE(talker->connection.get("sctp.streamPath"));
+  EXPECT_FALSE(talker->connection.set("sctp.streamPath", std::uint64_t{2}));
+  auto by_first = count(first.forth()), by_second = count(second.forth());
+  other.send(content(50'000));
+  ASSERT_TRUE(world.run_until([&] { return peers.size() == 2 && peers[1]->reader->messages.size() == 1; }, 5s));
+  EXPECT_LT(*by_first, 1000u);
+  *by_second = 0;
+  talker->send(content(50'000));
+  ASSERT_TRUE(world.run_until([&] { return peer().reader->messages.size() == 1; }, 5s));
+  EXPECT_LT(*by_second, 1000u);
+  cut(second);
+  other.send(content(50'000));
+  ASSERT_TRUE(world.run_until([&] { return peers[1]->reader->messages.size() == 2; }, 5s));
+  EXPECT_THAT(paths(*talker), HasSubstr("1: 10.2.0.1 to 10.2.0.2 port 4433, potentially failed"));
+  EXPECT_THAT(paths(*talker), HasSubstr("primary, in use; 1:"));
+}
+
 // What answers the peer goes where it has spoken (RFC 9260 section 6.4).
 TEST_F(TwoHomes, AnswersGoBackByTheSamePath) {
   connect();
@@ -131,6 +158,56 @@ TEST_F(TwoHomes, AnswersGoBackByTheSamePath) {
   world.run_for(1s);
   EXPECT_EQ(*by_first, 0u);
   EXPECT_GT(*by_second, 1000u);
+}
+
+// IMPL-92: paths that lose packets fail one after the other, and come back: all messages arrive, once and in order.
+TEST_F(TwoHomes, PathsComeAndGo) {
+  first.set({.delay = 5ms, .loss = 0.02});
+  second.set({.delay = 20ms, .loss = 0.02});
+  listen(std::string(kAddresses) + ",heartbeat-ms=500");
+  connect(to_server("heartbeat-ms=500"));
+  ASSERT_TRUE(world.run_until([&] { return !paths(*talker).contains("unconfirmed"); }, 10s));
+  std::vector<std::string> sent;
+  for (int round = 0; round < 10; ++round) {
+    SimLink& link = round % 2 == 0 ? first : second;
+    cut(link);
+    for (int i = 0; i < 50; ++i) {
+      sent.push_back(std::to_string(sent.size()) + content(3000));
+      talker->send(sent.back());
+      peer().send(sent.back());
+      world.run_for(20ms);
+    }
+    link.unblock();
+    world.run_for(4s);
+  }
+  ASSERT_TRUE(world.run_until(
+      [&] { return peer().reader->messages.size() >= sent.size() && talker->reader->messages.size() >= sent.size(); },
+      60s))
+      << paths(*talker) << '\n'
+      << paths(peer());
+  world.run_for(10s);
+  EXPECT_EQ(peer().reader->messages, sent);
+  EXPECT_EQ(talker->reader->messages, sent);
+}
+
+// Many clients of one listener, of which each has two addresses.
+TEST_F(TwoHomes, ManyClients) {
+  listen();
+  constexpr std::size_t kMany = 50;
+  std::vector<std::unique_ptr<Talker>> all;
+  for (std::size_t i = 0; i < kMany; ++i) {
+    all.push_back(std::make_unique<Talker>());
+    all.back()->connection = to_server().initiate(client.loop(), all.back()->on_ready());
+  }
+  ASSERT_TRUE(world.run_until([&] { return peers.size() == kMany; }, 10s));
+  world.run_for(1s);
+  cut(first);
+  for (std::size_t i = 0; i < kMany; ++i) all[i]->send(std::to_string(i));
+  ASSERT_TRUE(world.run_until(
+      [&] { return std::ranges::all_of(peers, [](auto& p) { return p->reader->messages.size() == 1; }); }, 10s));
+  std::set<std::string> received;
+  for (const auto& each : peers) received.insert(each->reader->messages[0]);
+  EXPECT_EQ(received.size(), kMany);
 }
 
 struct RoamingSctp : Roaming {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <format>
 
+#include "../property_name.h"
 #include "crc32c.h"
 #include "peer_addresses.h"
 #include "sctp_acceptor.h"
@@ -25,6 +26,12 @@ bool has(std::span<const Address> all, const Address& one) noexcept {
 
 std::string name_of(const SctpPath& path) {
   return std::format("path {} ({} to {})", path.number, text_of(path.local), text_of(path.remote));
+}
+
+std::unexpected<Error> no_such_path(std::string_view name, const PathSet* paths) {
+  if (paths == nullptr) return fail(Reason::unsupported, "the association has one path", 0, kLayer);
+  return fail(Reason::invalid_argument,
+              std::format("{}: expected the number of a confirmed path: {}", name, paths->text()), 0, kLayer);
 }
 
 }  // namespace
@@ -267,10 +274,10 @@ void SctpInstance::data_moved(const SctpPath& before, bool at_once) noexcept {
 // ---- properties
 
 Result<PropertyValue> SctpInstance::get_paths(std::string_view name) const {
-  if (name == kMultipathPolicy.name && settings_.multihoming && !one_path_) return std::string("Handover");
+  if (same_name(name, kMultipathPolicy.name) && settings_.multihoming && !one_path_) return std::string("Handover");
   if (!paths_) return fail(Reason::unsupported, "the association has one path", 0, kLayer);
-  if (name == "sctp.paths") return paths_->text();
-  if (name == "sctp.path") {
+  if (same_name(name, "sctp.paths")) return paths_->text();
+  if (same_name(name, "sctp.path")) {
     if (flow_ == nullptr) return std::uint64_t{paths_->in_use().lower.route().path.id};
     return fail(Reason::unsupported, "only a client knows its paths by their ids", 0, kLayer);
   }
@@ -278,19 +285,35 @@ Result<PropertyValue> SctpInstance::get_paths(std::string_view name) const {
   return std::uint64_t{(*primary)->number};
 }
 
-Result<void> SctpInstance::set_primary(std::string_view name, const PropertyValue& value) noexcept {
+// By its number, or, for sctp.path, by the engine's.
+SctpPath* SctpInstance::path_by(std::string_view name, const PropertyValue& value) const noexcept {
   const auto* const number = std::get_if<std::uint64_t>(&value);
-  if (number == nullptr) return fail(Reason::invalid_argument, std::string(name) + " is a number", 0, kLayer);
-  if (!paths_) return fail(Reason::unsupported, "the association has one path", 0, kLayer);
+  if (number == nullptr || !paths_) return nullptr;
   const auto is_it = [&](const auto& p) {
-    if (name == "sctp.primary") return p->number == *number;
+    if (!same_name(name, "sctp.path")) return p->number == *number;
     return p->lower && p->lower.route().path.id == *number;
   };
   const auto found = std::ranges::find_if(paths_->all(), is_it);
-  if (found == paths_->all().end() || !paths_->prefer(**found))
-    return fail(Reason::invalid_argument,
-                std::format("{}: expected one of the confirmed paths: {}", name, paths_->text()), 0, kLayer);
+  return found != paths_->all().end() ? found->get() : nullptr;
+}
+
+Result<void> SctpInstance::set_primary(std::string_view name, const PropertyValue& value) noexcept {
+  SctpPath* const path = path_by(name, value);
+  if (path == nullptr || !paths_->prefer(*path)) return no_such_path(name, paths_.get());
   host_.wake();
+  return {};
+}
+
+Result<PropertyValue> SctpInstance::get_stream_path(const Stream& s) const {
+  const SctpPath* const path = paths_ ? paths_->tied_to(s.id) : nullptr;
+  if (path == nullptr) return fail(Reason::unsupported, "the stream goes by the path of all", 0, kLayer);
+  return std::uint64_t{path->number};
+}
+
+Result<void> SctpInstance::set_stream_path(const Stream& s, const PropertyValue& value) noexcept {
+  constexpr std::string_view kName = "sctp.streamPath";
+  SctpPath* const path = path_by(kName, value);
+  if (path == nullptr || !paths_->tie(s.id, *path)) return no_such_path(kName, paths_.get());
   return {};
 }
 

@@ -22,17 +22,19 @@ bool is_newer(std::uint32_t tsn, std::uint32_t than) noexcept {
   return static_cast<std::int32_t>(tsn - than) > 0;  // serial numbers (RFC 1982)
 }
 
-struct Tsns {
-  std::uint32_t first, last;
+struct DataOut {
+  std::uint32_t first, last;  // TSNs
+  std::uint16_t stream;       // of the first
 };
 /// Of the DATA or I-DATA chunks of a packet.
-std::optional<Tsns> tsns_in(std::span<const std::byte> packet) noexcept {
-  std::optional<Tsns> found;
+std::optional<DataOut> data_in(std::span<const std::byte> packet) noexcept {
+  std::optional<DataOut> found;
   auto chunks = chunks_of(packet);
   while (const auto chunk = take_item(chunks)) {
-    if ((chunk->chunk() != SCTP_DATA && chunk->chunk() != kIData) || chunk->value.size() < 4) continue;
+    if ((chunk->chunk() != SCTP_DATA && chunk->chunk() != kIData) || chunk->value.size() < 6) continue;
     const std::uint32_t tsn = read_32(chunk->value, 0);
-    found = {found ? found->first : tsn, tsn};
+    if (!found) found = {tsn, tsn, read_16(chunk->value, 4)};
+    found->last = tsn;
   }
   return found;
 }
@@ -74,6 +76,7 @@ bool PathSet::remove(SctpPath& path) noexcept {
   for (SctpPath** each : {&came_by_, &data_came_by_}) {
     if (*each == &path) *each = nullptr;
   }
+  std::erase_if(tied_, [&](const auto& tied) { return tied.second == &path; });
   std::erase_if(paths_, [&](const auto& p) { return p.get() == &path; });
   return true;
 }
@@ -88,6 +91,22 @@ bool PathSet::prefer(SctpPath& path) noexcept {
   primary_ = &path;
   choose(true);
   return true;
+}
+
+bool PathSet::tie(std::uint16_t stream, SctpPath& path) {
+  if (path.health.state() == PathState::unconfirmed) return false;
+  untie(stream);
+  tied_.emplace_back(stream, &path);
+  return true;
+}
+
+void PathSet::untie(std::uint16_t stream) noexcept {
+  std::erase_if(tied_, [stream](const auto& tied) { return tied.first == stream; });
+}
+
+SctpPath* PathSet::tied_to(std::uint16_t stream) const noexcept {
+  const auto found = std::ranges::find(tied_, stream, [](const auto& tied) { return tied.first; });
+  return found != tied_.end() ? found->second : nullptr;
 }
 
 // By state, then by failures; the primary first.
@@ -125,30 +144,38 @@ void PathSet::beat_every(Duration idle) noexcept {
 
 // Data go by the best path, and what answers the peer by the one on which it has spoken (RFC 9260 section 6.4).
 SctpPath& PathSet::path_for(std::span<const std::byte> packet, bool timer) noexcept {
-  const auto tsns = tsns_in(packet);
-  if (!tsns) {
+  const auto data = data_in(packet);
+  if (!data) {
     const int type = first_type(packet);
-    if (timer && is_repeated(type)) timed_out();
+    if (timer && is_repeated(type)) timed_out(*in_use_);
     if (came_by_ != nullptr) return *came_by_;
     const bool acknowledges = type == SCTP_SELECTIVE_ACK || type == SCTP_NR_SELECTIVE_ACK;
     return acknowledges && data_came_by_ != nullptr ? *data_came_by_ : *in_use_;
   }
   if (!sent_tsn_) {
-    first_tsn_here_ = tsns->first;
-    sent_tsn_ = acked_tsn_ = tsns->first - 1;
+    first_tsn_here_ = data->first;
+    sent_tsn_ = acked_tsn_ = data->first - 1;
   }
-  const bool again = !is_newer(tsns->first, *sent_tsn_);
-  if (again && timer) timed_out();
-  if (is_newer(first_tsn_here_, tsns->first)) first_tsn_here_ = tsns->first;
-  if (is_newer(tsns->last, *sent_tsn_)) sent_tsn_ = tsns->last;
-  return *in_use_;
+  const bool again = !is_newer(data->first, *sent_tsn_);
+  if (again && timer) timed_out(path_of_data(data->stream));
+  if (is_newer(first_tsn_here_, data->first)) first_tsn_here_ = data->first;
+  if (is_newer(data->last, *sent_tsn_)) sent_tsn_ = data->last;
+  return path_of_data(data->stream);
 }
 
-// What is sent again goes by another path (RFC 9260 section 6.4.1). One timer sends several packets.
-void PathSet::timed_out() noexcept {
+SctpPath& PathSet::path_of_data(std::uint16_t stream) const noexcept {
+  if (tied_.empty()) return *in_use_;
+  SctpPath* const own = tied_to(stream);
+  return own != nullptr && own->health.state() == PathState::active ? *own : *in_use_;
+}
+
+// What is sent again goes by another path (RFC 9260 section 6.4.1). One timer sends several packets; and the library's
+// timer has been seen to ring although there were acknowledgements (see SctpInstance::restart_timers).
+void PathSet::timed_out(SctpPath& path) noexcept {
   const TimePoint now = executor_.now();
-  if (std::exchange(timed_out_at_, now) == now) return;
-  change(*in_use_, false, [now](PathHealth& health) { health.timed_out(now); });
+  const bool acked = now - acked_at_ < std::chrono::milliseconds(settings_.rto_min) / 2;
+  if (std::exchange(timed_out_at_, now) == now || acked) return;
+  change(path, false, [now](PathHealth& health) { health.timed_out(now); });
 }
 
 bool PathSet::take_packet(std::span<const std::byte> packet, std::uint8_t ecn, bool timer) noexcept {
@@ -240,6 +267,7 @@ void PathSet::beat_answered(std::span<const std::byte> value) noexcept {
 void PathSet::acknowledged(std::uint32_t tsn) noexcept {
   if (!sent_tsn_ || is_newer(tsn, *sent_tsn_) || !is_newer(tsn, acked_tsn_)) return;
   acked_tsn_ = tsn;
+  acked_at_ = executor_.now();
   if (is_newer(first_tsn_here_, tsn)) return;
   const TimePoint now = executor_.now();
   change(*in_use_, true, [now](PathHealth& health) { health.acknowledged(now); });

@@ -54,6 +54,11 @@ class PathSet {
   SctpPath* find(LowerPort lower) const noexcept;
   /// A path becomes the primary one, which is used whenever it works (RFC 9260 section 6.4). False: it is unconfirmed.
   bool prefer(SctpPath& path) noexcept;
+  /// Data of a stream go by this path as long as it works (RFC 6458 section 8.1.10 has that for messages). False: it is
+  /// unconfirmed.
+  bool tie(std::uint16_t stream, SctpPath& path);
+  void untie(std::uint16_t stream) noexcept;
+  SctpPath* tied_to(std::uint16_t stream) const noexcept;  ///< null: it has none of its own
   bool is_primary(const SctpPath& path) const noexcept { return primary_ == &path; }
   void vanish(SctpPath& path) noexcept;  ///< its way out is not there
   void probe(SctpPath& path) noexcept;   ///< it may be there again
@@ -79,7 +84,8 @@ class PathSet {
   void change(SctpPath& path, bool at_once, F how) noexcept;
   void choose(bool at_once) noexcept;
   SctpPath& path_for(std::span<const std::byte> packet, bool timer) noexcept;
-  void timed_out() noexcept;
+  SctpPath& path_of_data(std::uint16_t stream) const noexcept;
+  void timed_out(SctpPath& path) noexcept;
   void send_beat(SctpPath& path) noexcept;
   void beat_answered(std::span<const std::byte> value) noexcept;
   void acknowledged(std::uint32_t tsn) noexcept;
@@ -99,7 +105,8 @@ class PathSet {
   std::optional<std::uint32_t> sent_tsn_{};  // the highest one
   std::uint32_t first_tsn_here_ = 0;         // sent since data go where they go
   std::uint32_t acked_tsn_ = 0;
-  TimePoint timed_out_at_{};
+  TimePoint timed_out_at_{}, acked_at_{};
+  std::vector<std::pair<std::uint16_t, SctpPath*>> tied_;  // streams with a path of their own
 };
 
 }  // namespace trellis::sctp

@@ -35,6 +35,7 @@ Result<PropertyValue> SctpInstance::get(UpperPort port, std::string_view name) n
     const Stream& s = *port.mark<Stream>();
     if (same_name(name, kConnPriority.name)) return s.priority;
     if (same_name(name, kStreamId.name)) return std::uint64_t{s.id};
+    if (same_name(name, "sctp.streamPath")) return get_stream_path(s);
   }
   if (same_name(name, "sctp.paths") || same_name(name, "sctp.path") || same_name(name, "sctp.primary") ||
       same_name(name, kMultipathPolicy.name))
@@ -74,6 +75,7 @@ Result<void> SctpInstance::set(UpperPort port, std::string_view name, const Prop
     if (paths_) paths_->beat_every(*after == Duration::max() ? Duration::zero() : *after);
     return {};
   }
+  if (same_name(name, "sctp.streamPath") && port) return set_stream_path(*port.mark<Stream>(), value);
   if (same_name(name, "sctp.primary") || same_name(name, "sctp.path")) return set_primary(name, value);
   if (same_name(name, "multipath") && flow_ != nullptr) {  // the listener's application wants one path
     one_path_ = true;

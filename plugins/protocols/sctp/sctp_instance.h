@@ -112,6 +112,9 @@ class SctpInstance final : public ProtocolInstance,
   void drop_paths() noexcept;
   Result<PropertyValue> get_paths(std::string_view name) const;
   Result<void> set_primary(std::string_view name, const PropertyValue& value) noexcept;
+  Result<PropertyValue> get_stream_path(const Stream& s) const;
+  Result<void> set_stream_path(const Stream& s, const PropertyValue& value) noexcept;
+  SctpPath* path_by(std::string_view name, const PropertyValue& value) const noexcept;
 
   // Streams
   Result<void> open_stream(UpperPort, const StreamArgs&) noexcept override;
