@@ -210,6 +210,21 @@ TEST_F(TwoHomes, ManyClients) {
   EXPECT_EQ(received.size(), kMany);
 }
 
+// A path of each family.
+struct TwoFamilies : TwoHomes {
+  TwoFamilies() : TwoHomes("2001:db8:2::1", "2001:db8:2::2") {}
+};
+TEST_F(TwoFamilies, GoOnByTheOther) {
+  listen("addresses='10.1.0.2 2001:db8:2::2'");
+  connect(to_server());
+  EXPECT_THAT(paths(*talker), HasSubstr("1: 2001:db8:2::1 to 2001:db8:2::2 port 4433, active"));
+  EXPECT_THAT(paths(peer()), HasSubstr("1: 2001:db8:2::2 to 2001:db8:2::1 port "));
+  cut(first);
+  talker->send(content(100'000));
+  ASSERT_TRUE(world.run_until([&] { return peer().reader->messages.size() == 1; }, 5s));
+  EXPECT_TRUE(peer().reader->messages[0] == content(100'000));
+}
+
 struct RoamingSctp : Roaming {
   RoamingSctp() : Roaming("sctp/udp") {
     network.link(router.add_interface("eth1", {"10.9.0.1"}), server.add_interface("eth1", {"10.9.0.7"}),

@@ -12,7 +12,10 @@
 namespace trellis::tests {
 
 struct TwoHomes : testing::Test {
-  TwoHomes() {
+  /// With these addresses on the second link.
+  explicit TwoHomes(const char* there = "10.2.0.1", const char* beyond = "10.2.0.2")
+      : second(network.link(client.add_interface("eth1", {there}), server.add_interface("eth1", {beyond}),
+                            {.delay = 20ms})) {
     framework = framework_with(
         R"(<policy xmlns="urn:trellis:policy:1" name="two-homes"><paths provider="simulated"/>
            <stacks><stack name="tcp"><layer protocol="tcp"/></stack></stacks></policy>)",
@@ -88,8 +91,7 @@ struct TwoHomes : testing::Test {
   SimHost& server = network.add_host("server");
   SimLink& first = network.link(client.add_interface("eth0", {"10.1.0.1"}), server.add_interface("eth0", {"10.1.0.2"}),
                                 {.delay = 5ms});
-  SimLink& second = network.link(client.add_interface("eth1", {"10.2.0.1"}), server.add_interface("eth1", {"10.2.0.2"}),
-                                 {.delay = 20ms});
+  SimLink& second;
   std::unique_ptr<Framework> framework;
   std::string server_multipath;  // empty: not set
   Listener listener;
