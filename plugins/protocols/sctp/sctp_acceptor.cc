@@ -107,20 +107,25 @@ void SctpAcceptor::take(const Chunk& chunk) noexcept {
   // A raw socket brings those for all ports, also of other programs; a UDP socket only those that are meant for us.
   if (from.remote.port == 0 && ports_of(chunk.data.bytes()).to != port_) return;
   Flow* flow = nullptr;
+  PeerKey stranger = 0;  // for whom a flow was made now
   auto bytes = chunk.data.bytes();
   const std::size_t segment = chunk.segment_size != 0 ? chunk.segment_size : std::max<std::size_t>(bytes.size(), 1);
   while (!bytes.empty()) {
     const auto packet = bytes.first(std::min(segment, bytes.size()));
     bytes = bytes.subspan(packet.size());
     if (!by_tag_.empty() && take_by_tag(from, packet, chunk.ecn)) continue;
-    if (flow == nullptr) flow = flow_from(from);
+    if (flow == nullptr) flow = flow_from(from, stranger);
     if (flow == nullptr) return;
     Library::of_process().input(flow->key, packet, chunk.ecn);
-    if (first_type(packet) == SCTP_COOKIE_ECHO) admit(packet);
+    if (first_type(packet) != SCTP_COOKIE_ECHO) continue;
+    admit(packet);
+    flow = nullptr;  // it may be gone
   }
-  if (flow == nullptr || flow->associations > 0) return;
-  flow->out.emit();  // what the stranger was answered
-  retire(*flow);
+  if (stranger == 0) return;
+  const auto known = flows_.find(stranger);
+  if (known == flows_.end() || known->second->associations > 0) return;
+  known->second->out.emit();  // what the stranger was answered
+  retire(*known->second);
 }
 
 // One with several paths is known by the tag that it has told its peer. A new peer's first packets have none.
@@ -130,11 +135,12 @@ bool SctpAcceptor::take_by_tag(const MessageInfo& from, std::span<const std::byt
 }
 
 // Null: a stranger, and nobody listens any more.
-Flow* SctpAcceptor::flow_from(const MessageInfo& from) {
+Flow* SctpAcceptor::flow_from(const MessageInfo& from, PeerKey& stranger) {
   const PeerKey key = key_of(from);
   const auto found = flows_.find(key);
   if (found != flows_.end()) return found->second.get();
   if (!listener_) return nullptr;
+  stranger = key;
   Flow& made = *flows_.emplace(key, std::make_unique<Flow>(*this, key, from)).first->second;
   Library::of_process().enroll(key, made);
   return &made;

@@ -51,7 +51,7 @@ class SctpAcceptor final : public Acceptor {
   PeerKey key_of(const MessageInfo& from) const noexcept;
   void take(const Chunk& chunk) noexcept;
   bool take_by_tag(const MessageInfo& from, std::span<const std::byte> packet, std::uint8_t ecn) noexcept;
-  Flow* flow_from(const MessageInfo& from);
+  Flow* flow_from(const MessageInfo& from, PeerKey& stranger);
   void admit(std::span<const std::byte> cookie_echo) noexcept;
   void expect_paths(SctpInstance& instance, Flow& flow, std::span<const std::byte> cookie_echo);
   void retire(Flow& flow) noexcept;

@@ -190,10 +190,16 @@ void SctpInstance::wake_at(TimePoint at) noexcept {
   arm();
 }
 
-void SctpInstance::arm() noexcept { host_.deadline(paths_ ? std::min(library_at_, paths_->due()) : library_at_); }
+void SctpInstance::arm() noexcept {
+  host_.deadline(paths_ && lives() ? std::min(library_at_, paths_->due()) : library_at_);
+}
 
+// Heartbeats of paths that are due are sent by flush().
 void SctpInstance::on_deadline() noexcept {
-  if (library_at_ <= host_.executor().now()) Library::of_process().tick();
+  if (library_at_ <= host_.executor().now())
+    Library::of_process().tick();
+  else
+    arm();
 }
 
 void SctpInstance::stirred(struct socket*, void* self, int) noexcept {
