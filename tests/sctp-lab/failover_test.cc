@@ -18,13 +18,12 @@ struct SctpTransfer : Transfer {
     Process sender(lab->client.command({program, "send", "--policy", policy, "--stack", stack, from, ours + ":7000"}));
     ASSERT_TRUE(sender.wait_error("1: " + lab->path(1).address(End::first) + " to " + other + " port 7000, active"))
         << sender.error();
-    EXPECT_LT(carried(1), 10'000u) << "only probes";
     wait_for(kBytes / 4, sender);
     cut();
     EXPECT_EQ(sender.wait(), 0) << sender.error();
     EXPECT_EQ(receiver.wait(), 0) << receiver.error();
     EXPECT_TRUE(same_bytes(from, to)) << "the copy differs";
-    EXPECT_GT(carried(1), kBytes / 4);
+    EXPECT_GT(carried(1), 100'000u);
   }
   static constexpr std::size_t kBytes = 8'000'000;
 };

@@ -123,7 +123,7 @@ TEST_F(TwoHomes, TheApplicationChooses) {
   EXPECT_FALSE(talker->connection.set("sctp.path", std::uint64_t{4711}));
 }
 
-// The nearest thing to a destination for each message (RFC 6458): streams have a path of their own, as long as it works.
+// The nearest thing to a destination for each message (RFC 6458): a stream has a path of its own while that works.
 TEST_F(TwoHomes, StreamsHaveAPathOfTheirOwn) {
   connect();
   Talker other;

@@ -46,8 +46,7 @@ std::vector<Address> addresses_of(std::span<const std::byte> parameters, const A
     if (parameter->type == kIpv6Parameter) one.family = Address::Family::ipv6;
     if (!one || parameter->value.size() != bytes_of(one)) continue;
     std::memcpy(one.ip.data(), parameter->value.data(), parameter->value.size());
-    const auto is_it = [&](const Address& other) { return same_host(one, other); };
-    if (!may_be_told(one, known) || is_it(known) || std::ranges::any_of(all, is_it)) continue;
+    if (!may_be_told(one, known) || same_host(one, known) || has_host(all, one)) continue;
     all.push_back(one);
     if (all.size() == kAddressesMost) break;
   }
@@ -61,6 +60,10 @@ std::span<const std::byte> parameters_of(const Item& init) noexcept {
 }  // namespace
 
 bool same_host(const Address& a, const Address& b) noexcept { return a.family == b.family && a.ip == b.ip; }
+
+bool has_host(std::span<const Address> all, const Address& one) noexcept {
+  return std::ranges::any_of(all, [&](const Address& a) { return same_host(a, one); });
+}
 
 std::string text_of(const Address& address) {
   if (!address) return "any";

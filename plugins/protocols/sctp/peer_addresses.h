@@ -17,6 +17,7 @@ inline constexpr std::size_t kAddressRoom = 3 + kAddressesMost * 20;
 
 /// The same host, whatever the port.
 bool same_host(const Address& a, const Address& b) noexcept;
+bool has_host(std::span<const Address> all, const Address& one) noexcept;
 std::string text_of(const Address& address);  ///< without its port
 /// Whether a host may be told of this address by, or to, one that is spoken to at `known`: not of a loopback or private
 /// one where that is public, and never of a group or a link-local one (RFC 9260 section 5.1.2).

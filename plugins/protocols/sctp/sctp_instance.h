@@ -1,7 +1,8 @@
 // sctp_instance.h: one association as a layer over datagrams, with streams above it.
 //
 // usrsctp does the protocol and says by an upcall that something may have changed; drain() then takes all that it has.
-// The sources: sctp_instance.cc life and end, streams.cc the streams, multihoming.cc several paths, properties.cc.
+// The sources: sctp_instance.cc life and end, streams.cc the streams, properties.cc; several paths:
+// client_paths.cc, server_paths.cc, multihoming.cc.
 #pragma once
 #include <array>
 #include <memory>
