@@ -70,17 +70,21 @@ std::vector<Address> SctpInstance::addresses_to_tell() const {
   return told;
 }
 
-void SctpInstance::wish_for(const LowerWish& wish) noexcept {
+bool SctpInstance::wish_for(const LowerWish& wish) noexcept {
   auto wished = host_.lowers().want_lower(wish);
-  if (!wished) return host_.log(Severity::info, "no further path: " + wished.error().detail);
+  if (!wished) {
+    host_.log(Severity::info, "no further path: " + wished.error().detail);
+    return false;
+  }
   wished->mark(this);
   ++wishes_;
+  return true;
 }
 
 void SctpInstance::reach_peer_addresses() noexcept {
   for (const Address& address : peer_addresses_) {
-    if (!same_host(address, lower_.route().remote))
-      wish_for({.purpose = LowerWish::Purpose::standby, .remote = address});
+    if (same_host(address, lower_.route().remote)) continue;
+    if (!wish_for({.purpose = LowerWish::Purpose::standby, .remote = address})) break;  // so it is with the others
   }
   cover_paths();
 }

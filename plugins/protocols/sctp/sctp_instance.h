@@ -103,7 +103,7 @@ class SctpInstance final : public ProtocolInstance,
   void say_init() noexcept;
   void heard_init_ack(std::span<const std::byte> packet);
   std::vector<Address> addresses_to_tell() const;
-  void wish_for(const LowerWish& wish) noexcept;
+  bool wish_for(const LowerWish& wish) noexcept;
   void reach_peer_addresses() noexcept;
   void cover_paths() noexcept;
   bool belongs(LowerPort port) const noexcept;

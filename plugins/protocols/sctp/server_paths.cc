@@ -20,7 +20,11 @@ void SctpInstance::expect_paths(const CookieFacts& facts, std::span<const std::b
   paths_ = std::make_unique<PathSet>(static_cast<PathSetOwner&>(*this), host_.executor(), settings_, header, own_tag_);
   const MessageInfo& first = *flow_->out.to().get();
   paths_->add(first.local, first.remote, PathState::active)->out = &flow_->out;
-  for (const Address& address : peer_addresses_) add_path({}, address);
+  // The peer knows us by the addresses that it was told: where these are several, the kernel's routes choose.
+  const Address local = settings_.addresses.empty() ? first.local : Address();
+  for (const Address& address : peer_addresses_) {
+    if (!local || local.family == address.family) add_path(local, address);
+  }
 }
 
 SctpPath* SctpInstance::add_path(const Address& local, const Address& remote) {
