@@ -274,6 +274,10 @@ void LowerSet::advance() noexcept {
   std::erase_if(lowers_, [](const auto& lower) {
     return lower->gone && !lower->wish.up.queued && !lower->wish.down.queued;  // else the turn is not done with it
   });
+}
+
+// In the pass that has opened the multiplexer, so that it knows them before it sends anything.
+void LowerSet::tell_news() noexcept {
   if (growth_ && user() != nullptr && first() != nullptr && !std::exchange(paths_told_, true)) tell_paths();
 }
 

@@ -107,7 +107,8 @@ class LowerSet {
   bool carries() noexcept;        // the multiplexer may open
   bool ready() noexcept;
   void advance() noexcept;
-  bool close() noexcept;  // true: all have ended
+  void tell_news() noexcept;  // at the end of the pass
+  bool close() noexcept;      // true: all have ended
   void abort(std::uint64_t code) noexcept;
   void leave() noexcept;
   bool moving() noexcept;

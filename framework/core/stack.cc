@@ -308,6 +308,7 @@ void Stack::advance() noexcept {
   if (aborting_) return say_abort();
   if (error_ || peer_closed_) return report_end();
   if (!told_ready_ && args_) open_next();
+  if (trunk_) trunk_->lowers().tell_news();
   if (graceful_ && !error_) close_next();
 }
 

@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::uint64_t kPart = 65536;
 
-// Tells how far it is, five times a second, and what the connections of a session do where there is such a property.
+// Tells how far it is, five times a second, and what the connections of a session, or the paths of an association, do
+// where there are several.
 class Progress {
  public:
   explicit Progress(std::uint64_t size) : size_(size) {}
@@ -21,7 +22,8 @@ class Progress {
     const double seconds = std::max(std::chrono::duration<double>(now - begun_).count(), 1e-6);
     const auto done = static_cast<double>(sent);
     const double percent = size_ == 0 ? 100 : 100 * done / static_cast<double>(size_);
-    const auto ways = connection.get("tcpls.connections");
+    auto ways = connection.get("tcpls.connections");
+    if (!ways) ways = connection.get("sctp.paths");
     std::fprintf(stderr, "%5.1f %%  %.1f MB/s  %s\n", percent, done / seconds / 1e6,
                  ways ? std::get<std::string>(*ways).c_str() : "");
   }

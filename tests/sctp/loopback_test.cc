@@ -29,6 +29,32 @@ TEST(SctpLoopback, MessagesBothWaysAndAGoodEnd) {
   }
 }
 
+// IMPL-92: of a listener with two addresses the client learns the other one.
+TEST(SctpLoopback, AListenerWithTwoAddresses) {
+  World world;
+  Listener listener = world.listen("sctp(addresses='127.0.0.1 127.0.0.2')/udp", "0.0.0.0");
+  bool ready = false;
+  Connection client = world.preconnection("sctp/udp")
+                          .remote({.host = "127.0.0.1", .port = listener.local().port})
+                          .initiate(*world.loop, [&](Result<void> how) { ready = how.has_value(); });
+  ASSERT_TRUE(world.run_until([&] { return ready && !world.accepted.empty(); }));
+  const auto paths = [&](Connection& of) {
+    const auto value = of.get("sctp.paths");
+    return value ? std::get<std::string>(*value) : std::string("unconfirmed");
+  };
+  ASSERT_TRUE(world.run_until([&] {
+    return !paths(client).contains("unconfirmed") && !paths(*world.accepted.front()).contains("unconfirmed");
+  })) << paths(client);
+  EXPECT_TRUE(paths(client).contains("to 127.0.0.2 port")) << paths(client);
+  EXPECT_TRUE(paths(*world.accepted.front()).contains("1: 127.0.0.2 to 127.0.0.1")) << paths(*world.accepted.front());
+  Reader at_server(*world.accepted.front());
+  ASSERT_TRUE(client.set("sctp.primary", std::uint64_t{1}));
+  const std::string large(500'000, 'l');
+  client.send(slice(client, large));
+  ASSERT_TRUE(world.run_until([&] { return at_server.messages.size() == 1; }));
+  EXPECT_TRUE(at_server.messages[0] == large);
+}
+
 // Many associations to one listener at once.
 TEST(SctpLoopback, ManyAssociations) {
   World world;

@@ -14,7 +14,8 @@ constexpr std::uint32_t kCommonHeader = 12;  // usrsctp's path MTU leaves it out
 constexpr std::uint32_t kRoom = 64 << 10;    // of a block that is received into
 constexpr std::uint32_t kLeastRoom = 4 << 10;
 constexpr int kBacklog = 128;
-constexpr int kInterleavingSupported = 0x1206;  // SCTP_INTERLEAVING_SUPPORTED, missing in the header of 0.9.5
+constexpr int kInterleavingSupported = 0x1206;       // SCTP_INTERLEAVING_SUPPORTED, missing in the header of 0.9.5
+constexpr int kPluggableCongestionControl = 0x1202;  // SCTP_PLUGGABLE_CC, missing too
 
 sockaddr_conn address(PeerKey peer, std::uint16_t port) noexcept {
   sockaddr_conn a{};
@@ -245,6 +246,9 @@ void Association::acknowledge_at_once(bool at_once) noexcept {
                                         .sack_delay = kDelay,
                                         .sack_freq = at_once ? std::uint32_t{1} : std::uint32_t{2}});
 }
+
+// To name the algorithm, even the same one, begins it anew.
+void Association::begin_slowly() noexcept { set(kPluggableCongestionControl, future(SCTP_CC_RFC2581)); }
 
 void Association::heartbeat_every(std::uint32_t milliseconds) noexcept {
   sctp_paddrparams path{};

@@ -72,6 +72,7 @@ class Association {
       bool at_once) noexcept;  ///< else every second packet, or after 200 ms (RFC 9260 section 6.2)
   void tell_when_dry(bool wanted) noexcept;
   std::optional<sctp_status> status() const noexcept;
+  void begin_slowly() noexcept;  ///< the congestion window is as at the beginning: packets take another path
   void heartbeat_every(std::uint32_t milliseconds) noexcept;  ///< 0: never
 
  private:

@@ -124,7 +124,9 @@ void Library::advance() noexcept {
   const auto passed = std::chrono::floor<std::chrono::milliseconds>(now() - told_);
   if (passed <= 0ms) return;
   told_ += passed;
+  in_timers_ = true;
   usrsctp_handle_timers(static_cast<std::uint32_t>(passed.count()));
+  in_timers_ = false;
 }
 
 void Library::wait() noexcept {

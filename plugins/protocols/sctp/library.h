@@ -47,8 +47,9 @@ class Library {
   void retire(PeerKey key) noexcept;
   /// A packet from a peer that is enrolled. Drops what is not sound.
   void input(PeerKey key, std::span<const std::byte> packet, std::uint8_t ecn) noexcept;
-  void stir() noexcept;  ///< there is traffic: timers are exact again
-  void tick() noexcept;  ///< the driver's time has come
+  void stir() noexcept;                                   ///< there is traffic: timers are exact again
+  void tick() noexcept;                                   ///< the driver's time has come
+  bool in_timers() const noexcept { return in_timers_; }  ///< what it sends now is sent because time has passed
 
  private:
   struct User {
@@ -76,6 +77,7 @@ class Library {
   TimePoint next_tick_{};
   bool running_ = false;
   bool redirected_ = false;
+  bool in_timers_ = false;
 };
 
 }  // namespace trellis::sctp

@@ -44,6 +44,11 @@ void PacketsOut::close_block() noexcept {
   used_ = 0;
 }
 
+void PacketsOut::go_to(MessageRef to) noexcept {
+  close_block();
+  to_ = std::move(to);
+}
+
 void PacketsOut::emit() noexcept {
   close_block();
   while (!closed_.empty() && lower_.credit() > 0) {

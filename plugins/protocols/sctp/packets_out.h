@@ -15,7 +15,11 @@ class PacketsOut {
   /// Hands down what there is room for.
   void emit() noexcept;
   const MessageRef& to() const noexcept { return to_; }
+  /// Where what is added from now on goes.
+  void go_to(MessageRef to) noexcept;
   bool empty() const noexcept { return used_ == 0 && closed_.empty(); }  ///< nothing waits
+
+  bool listed = false;  ///< its owner knows that something waits
 
  private:
   void close_block() noexcept;

@@ -8,8 +8,12 @@ using namespace trellis;
 
 class Sctp final : public Protocol {
  public:
-  explicit Sctp(const Options& options) : settings_(options) {}
-  static Result<std::unique_ptr<Protocol>> make(const Options& options) { return std::make_unique<Sctp>(options); }
+  explicit Sctp(sctp::Settings settings) : settings_(std::move(settings)) {}
+  static Result<std::unique_ptr<Protocol>> make(const Options& options) {
+    auto settings = sctp::Settings::from(options);
+    if (!settings) return std::unexpected(std::move(settings.error()));
+    return std::make_unique<Sctp>(std::move(*settings));
+  }
 
   // Neither secret nor authentic: `security` stays that of the layer below, so it races with its like only.
   LayerTraits traits(Face above) const noexcept override {
@@ -18,21 +22,24 @@ class Sctp final : public Protocol {
                        Feature::congestion_control, Feature::flow_control, Feature::multistreaming,
                        Feature::keepalive,          Feature::half_close,   Feature::duplicate_protection};
     FeatureSet removes = {Feature::soft_errors};
+    const FeatureSet several = {Feature::multipath, Feature::path_migration};
+    if (settings_.multihoming) adds = adds | several;
     if (above == Face::message) {
       adds = adds | FeatureSet{Feature::boundaries, Feature::per_message_reliability, Feature::per_message_order,
                                Feature::partial_delivery};
     } else {
       removes = removes | FeatureSet{Feature::boundaries};
     }
-    return {.above = above,
-            .below = Face::datagram,
-            .adds = adds,
-            .removes = removes,
-            .switchable = {Feature::keepalive},
-            .handshake_rtts = 2,
-            .accepts = Accepts::over_one_lower,
-            .segments = true,
-            .one_loop = true};
+    return {
+        .above = above,
+        .below = Face::datagram,
+        .adds = adds,
+        .removes = removes,
+        .switchable = settings_.multihoming ? several | FeatureSet{Feature::keepalive} : FeatureSet{Feature::keepalive},
+        .handshake_rtts = 2,
+        .accepts = Accepts::over_one_lower,
+        .segments = true,
+        .one_loop = true};
   }
   Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override {
     return std::make_unique<sctp::SctpInstance>(seat, settings_);

@@ -35,7 +35,11 @@ Result<PropertyValue> SctpInstance::get(UpperPort port, std::string_view name) n
     const Stream& s = *port.mark<Stream>();
     if (same_name(name, kConnPriority.name)) return s.priority;
     if (same_name(name, kStreamId.name)) return std::uint64_t{s.id};
+    if (same_name(name, "sctp.streamPath")) return get_stream_path(s);
   }
+  if (same_name(name, "sctp.paths") || same_name(name, "sctp.path") || same_name(name, "sctp.primary") ||
+      same_name(name, kMultipathPolicy.name))
+    return get_paths(name);
   if (same_name(name, "sctp.interleaving") && lives()) return interleaving_;
   if (same_name(name, "sctp.streams") && lives()) return std::uint64_t{out_streams_};
   const auto status = lives() ? association_.status() : std::nullopt;
@@ -68,6 +72,14 @@ Result<void> SctpInstance::set(UpperPort port, std::string_view name, const Prop
     const auto ms = std::chrono::ceil<std::chrono::milliseconds>(*after).count();
     association_.heartbeat_every(
         *after == Duration::max() ? 0 : static_cast<std::uint32_t>(std::min<std::int64_t>(ms, INT32_MAX)));
+    if (paths_) paths_->beat_every(*after == Duration::max() ? Duration::zero() : *after);
+    return {};
+  }
+  if (same_name(name, "sctp.streamPath") && port) return set_stream_path(*port.mark<Stream>(), value);
+  if (same_name(name, "sctp.primary") || same_name(name, "sctp.path")) return set_primary(name, value);
+  if (same_name(name, "multipath") && flow_ != nullptr) {  // the listener's application wants one path
+    one_path_ = true;
+    drop_paths();
     return {};
   }
   for (const std::string_view fixed : {kSendMsgMaxLen.name, kRecvMsgMaxLen.name, kSingularTransmissionMsgMaxLen.name}) {

@@ -1,7 +1,11 @@
 // sctp_acceptor.cc: every datagram goes to the library, which tells associations apart by their tags and ports.
 #include "sctp_acceptor.h"
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
+
+#include "peer_addresses.h"
 
 namespace trellis::sctp {
 namespace {
@@ -25,18 +29,26 @@ Words words_of(const Address& address) noexcept {
 
 }  // namespace
 
+MessageRef way_to(const Address& remote, const Address& local, std::uint32_t label) {
+  MessageRef to = new_message();
+  to->remote = remote;
+  to->local = local;
+  to->label = label;
+  return to;
+}
+
 Flow::Flow(SctpAcceptor& of, PeerKey own_key, const MessageInfo& from)
-    : acceptor(of), key(own_key), out(of.host().executor().pool(), of.lower(), [&from] {
-        MessageRef to = new_message();
-        to->remote = from.remote;
-        to->local = from.local;
-        to->label = from.label;
-        return to;
-      }()) {}
+    : acceptor(of),
+      key(own_key),
+      out(of.host().executor().pool(), of.lower(), way_to(from.remote, from.local, from.label)) {}
 
 bool Flow::take_packet(std::span<const std::byte> packet, std::uint8_t ecn) noexcept {
   if (muted) return true;
-  acceptor.has_packets(*this);
+  for (SctpInstance* const one : several) {
+    if (one->sends(packet)) return one->take_packet(packet, ecn);
+  }
+  if (first_type(packet) == SCTP_INITIATION_ACK && acceptor.answer_with_addresses(*this, packet, ecn)) return true;
+  acceptor.has_packets(out);
   return out.add(packet, ecn);
 }
 
@@ -91,39 +103,57 @@ void SctpAcceptor::on_up(LowerPort from, Batch& batch) noexcept {
 }
 
 void SctpAcceptor::take(const Chunk& chunk) noexcept {
+  const MessageInfo& from = *chunk.info.get();
   // A raw socket brings those for all ports, also of other programs; a UDP socket only those that are meant for us.
-  if (chunk.info->remote.port == 0 && ports_of(chunk.data.bytes()).to != port_) return;
-  const PeerKey key = key_of(*chunk.info.get());
-  auto found = flows_.find(key);
-  const bool stranger = found == flows_.end();
-  if (stranger) {
-    if (!listener_) return;
-    found = flows_.emplace(key, std::make_unique<Flow>(*this, key, *chunk.info.get())).first;
-    Library::of_process().enroll(key, *found->second);
-  }
+  if (from.remote.port == 0 && ports_of(chunk.data.bytes()).to != port_) return;
+  Flow* flow = nullptr;
+  PeerKey stranger = 0;  // for whom a flow was made now
   auto bytes = chunk.data.bytes();
   const std::size_t segment = chunk.segment_size != 0 ? chunk.segment_size : std::max<std::size_t>(bytes.size(), 1);
   while (!bytes.empty()) {
     const auto packet = bytes.first(std::min(segment, bytes.size()));
     bytes = bytes.subspan(packet.size());
-    Library::of_process().input(key, packet, chunk.ecn);
+    if (!by_tag_.empty() && take_by_tag(from, packet, chunk.ecn)) continue;
+    if (flow == nullptr) flow = flow_from(from, stranger);
+    if (flow == nullptr) return;
+    Library::of_process().input(flow->key, packet, chunk.ecn);
+    if (first_type(packet) != SCTP_COOKIE_ECHO) continue;
+    admit(packet);
+    flow = nullptr;  // it may be gone
   }
-  if (!listener_) return;
-  admit();
-  if (!stranger) return;
-  const auto known = flows_.find(key);
+  if (stranger == 0) return;
+  const auto known = flows_.find(stranger);
   if (known == flows_.end() || known->second->associations > 0) return;
   known->second->out.emit();  // what the stranger was answered
   retire(*known->second);
 }
 
+// One with several paths is known by the tag that it has told its peer. A new peer's first packets have none.
+bool SctpAcceptor::take_by_tag(const MessageInfo& from, std::span<const std::byte> packet, std::uint8_t ecn) noexcept {
+  const auto found = by_tag_.find(tag_of(packet));
+  return found != by_tag_.end() && found->second->take_from(from, packet, ecn);
+}
+
+// Null: a stranger, and nobody listens any more.
+Flow* SctpAcceptor::flow_from(const MessageInfo& from, PeerKey& stranger) {
+  const PeerKey key = key_of(from);
+  const auto found = flows_.find(key);
+  if (found != flows_.end()) return found->second.get();
+  if (!listener_) return nullptr;
+  stranger = key;
+  Flow& made = *flows_.emplace(key, std::make_unique<Flow>(*this, key, from)).first->second;
+  Library::of_process().enroll(key, made);
+  return &made;
+}
+
 void SctpAcceptor::retire(Flow& flow) noexcept {
-  std::erase(talking_, &flow);
+  forget(flow.out);
   Library::of_process().retire(flow.key);
   flows_.erase(flow.key);
 }
 
-void SctpAcceptor::admit() noexcept {
+void SctpAcceptor::admit(std::span<const std::byte> cookie_echo) noexcept {
+  if (!listener_) return;
   for (;;) {
     PeerKey key = 0;
     std::uint16_t port = 0;
@@ -138,29 +168,56 @@ void SctpAcceptor::admit() noexcept {
     ++flow->second->associations;
     auto made = std::make_unique<SctpInstance>(*seat, settings_, std::move(accepted), *flow->second);
     instances_.push_back(made.get());
+    expect_paths(*made, *flow->second, cookie_echo);
     host_.seated(seat, std::move(made));
   }
 }
 
+// Where either side has told of several addresses. Below dtls addresses are not what tells peers apart.
+void SctpAcceptor::expect_paths(SctpInstance& instance, Flow& flow, std::span<const std::byte> cookie_echo) {
+  const MessageInfo& peer = *flow.out.to().get();
+  if (!settings_.multihoming || peer.label != 0) return;
+  const CookieFacts facts = facts_in_cookie(cookie_echo, peer.remote);
+  if (facts.peer_tag == 0 || (facts.addresses.empty() && settings_.addresses.empty())) return;
+  if (!by_tag_.emplace(tag_of(cookie_echo), &instance).second) return;
+  flow.several.push_back(&instance);
+  instance.expect_paths(facts, cookie_echo);
+}
+
+bool SctpAcceptor::answer_with_addresses(Flow& flow, std::span<const std::byte> packet, std::uint8_t ecn) noexcept {
+  const MessageInfo& peer = *flow.out.to().get();
+  std::vector<Address> told;
+  std::ranges::copy_if(settings_.addresses, std::back_inserter(told),
+                       [&](const Address& own) { return may_be_told(own, peer.remote); });
+  if (told.empty() || peer.label != 0) return false;
+  std::vector<std::byte> room(packet.size() + kAddressRoom);
+  const auto with = with_addresses(packet, told, room);
+  if (with.empty()) return false;
+  has_packets(flow.out);
+  return flow.out.add(with, ecn);
+}
+
 void SctpAcceptor::unseated(ProtocolInstance& instance) noexcept {
-  std::erase(instances_, static_cast<SctpInstance*>(&instance));
-  Flow& flow = *static_cast<SctpInstance&>(instance).flow();
+  auto* const gone = static_cast<SctpInstance*>(&instance);
+  std::erase(instances_, gone);
+  Flow& flow = *gone->flow();
+  if (std::erase(flow.several, gone) > 0) by_tag_.erase(gone->own_tag());
   flow.muted = true;
-  static_cast<SctpInstance&>(instance).part();
+  gone->part();
   flow.muted = false;
   if (--flow.associations == 0) retire(flow);
 }
 
-void SctpAcceptor::has_packets(Flow& flow) noexcept {
-  if (!std::exchange(flow.waits, true)) talking_.push_back(&flow);
+void SctpAcceptor::has_packets(PacketsOut& out) noexcept {
+  if (!std::exchange(out.listed, true)) talking_.push_back(&out);
   host_.wake();
 }
 
 void SctpAcceptor::flush() noexcept {
-  std::erase_if(talking_, [](Flow* flow) {
-    flow->out.emit();
-    flow->waits = !flow->out.empty();
-    return !flow->waits;
+  std::erase_if(talking_, [](PacketsOut* out) {
+    out->emit();
+    out->listed = !out->empty();
+    return !out->listed;
   });
 }
 

@@ -10,6 +10,9 @@ namespace trellis::sctp {
 
 class SctpAcceptor;
 
+/// The addresses that a datagram to a peer travels with.
+MessageRef way_to(const Address& remote, const Address& local, std::uint32_t label = 0);
+
 class Flow final : public PacketSink {
  public:
   Flow(SctpAcceptor& acceptor, PeerKey key, const MessageInfo& from);
@@ -19,8 +22,8 @@ class Flow final : public PacketSink {
   const PeerKey key;
   PacketsOut out;
   unsigned associations = 0;
-  bool waits = false;  ///< in the acceptor's list of those with packets
-  bool muted = false;  ///< what is said now goes nowhere
+  std::vector<SctpInstance*> several;  ///< of these: those with several paths
+  bool muted = false;                  ///< what is said now goes nowhere
 };
 
 class SctpAcceptor final : public Acceptor {
@@ -39,12 +42,18 @@ class SctpAcceptor final : public Acceptor {
   // For the flows.
   AcceptHost& host() noexcept { return host_; }
   LowerPort lower() const noexcept { return lower_; }
-  void has_packets(Flow& flow) noexcept;
+  void has_packets(PacketsOut& out) noexcept;
+  void forget(PacketsOut& out) noexcept { std::erase(talking_, &out); }
+  /// An INIT ACK with the own addresses, where the peer may be told of them.
+  bool answer_with_addresses(Flow& flow, std::span<const std::byte> packet, std::uint8_t ecn) noexcept;
 
  private:
   PeerKey key_of(const MessageInfo& from) const noexcept;
   void take(const Chunk& chunk) noexcept;
-  void admit() noexcept;
+  bool take_by_tag(const MessageInfo& from, std::span<const std::byte> packet, std::uint8_t ecn) noexcept;
+  Flow* flow_from(const MessageInfo& from, PeerKey& stranger);
+  void admit(std::span<const std::byte> cookie_echo) noexcept;
+  void expect_paths(SctpInstance& instance, Flow& flow, std::span<const std::byte> cookie_echo);
   void retire(Flow& flow) noexcept;
 
   AcceptHost& host_;
@@ -54,8 +63,9 @@ class SctpAcceptor final : public Acceptor {
   std::uint16_t port_ = 0;  // SCTP's
   std::uint64_t secrets_[8] = {};
   std::unordered_map<PeerKey, std::unique_ptr<Flow>> flows_;
-  std::vector<Flow*> talking_;  // with packets that wait for flush()
+  std::vector<PacketsOut*> talking_;  // with packets that wait for flush()
   std::vector<SctpInstance*> instances_;
+  std::unordered_map<std::uint32_t, SctpInstance*> by_tag_;  // those with several paths
   bool joined_ = false;
 };
 

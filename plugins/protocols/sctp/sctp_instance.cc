@@ -6,14 +6,13 @@
 #include <cstring>
 
 #include "crc32c.h"
+#include "peer_addresses.h"
 #include "sctp_acceptor.h"
-#include "trellis/lowers.h"
 
 namespace trellis::sctp {
 namespace {
 
 constexpr std::size_t kInputWindow = 1 << 20;  // bytes of datagrams: all that came is read in the turn it came in
-constexpr std::size_t kChunkTypeAt = 12;       // behind the common header
 constexpr std::size_t kUserAbort = 12;         // cause "User-Initiated Abort" (RFC 9260 section 3.3.10.12)
 
 // SCTP has words and no number for the application's reason (RFC 9260 section 3.3.10.12): the number is written first.
@@ -72,6 +71,7 @@ void SctpInstance::leave() noexcept {
 
 void SctpInstance::part() noexcept {
   association_.drop();
+  drop_paths();
   flow_ = nullptr;
 }
 
@@ -100,6 +100,7 @@ Result<void> SctpInstance::dial(const OpenArgs& args) {
   own.packet = packet_bytes();
   const std::uint16_t port = settings_.port != 0 ? settings_.port : args.route.remote.port;
   // Over IP itself the ports of the Endpoints are SCTP's; else they are those of the layer below.
+  one_path_ = one_path_ || host_.lowers().ask(lower_, "dtls.version").has_value();
   const bool over_ip = host_.lowers().ask(lower_, "ip.protocol").has_value();
   auto dialed = Association::dial(own, key_, port, over_ip ? args.route.local.port : 0);
   if (!dialed) return fail(std::move(dialed));
@@ -136,12 +137,14 @@ void SctpInstance::established(const sctp_assoc_change& change) noexcept {
     if (usable(*s)) prioritize(*s);
     refill(*s);
   }
+  if (own_out_) reach_peer_addresses();
   host_.wake();  // what waits above is offered again
 }
 
 // ---- in and out
 
 void SctpInstance::on_up(LowerPort from, Batch& batch) noexcept {
+  SctpPath* const path = paths_ ? paths_->find(from) : nullptr;
   while (!batch.empty()) {
     const Chunk chunk = batch.pop();
     auto bytes = chunk.data.bytes();
@@ -150,25 +153,53 @@ void SctpInstance::on_up(LowerPort from, Batch& batch) noexcept {
       const auto packet = bytes.first(std::min(segment, bytes.size()));
       bytes = bytes.subspan(packet.size());
       if (ports_of(packet) != expected_) continue;
-      if (stage_ == Stage::handshake && !heard_ && packet.size() > kChunkTypeAt &&
-          std::to_integer<int>(packet[kChunkTypeAt]) == SCTP_INITIATION_ACK) {
-        heard_ = true;
-        host_.answered(1);  // reachable, and one round trip from ready
+      if (stage_ == Stage::handshake && first_type(packet) == SCTP_INITIATION_ACK) {
+        heard_init_ack(packet);
+        if (!std::exchange(heard_, true)) host_.answered(1);  // reachable, and one round trip from ready
       }
+      const bool by_path = path != nullptr && paths_->is_for_us(packet);
+      if (from != lower_ && !by_path) continue;
+      if (by_path) paths_->came(*path, packet);
       Library::of_process().input(key_, packet, chunk.ecn);
+      if (by_path) paths_->left();
     }
   }
   from.grant_to(kInputWindow);
   drain();
-  if (from.finished()) cut_off();
+  if (from.finished() && !paths_) cut_off();  // else the engine says that this lower has failed
 }
 
 void SctpInstance::cut_off() noexcept { end(Error{Reason::reset, 0, kLayer, "the layer below brings nothing more"}); }
 
 bool SctpInstance::take_packet(std::span<const std::byte> packet, std::uint8_t ecn) noexcept {
+  if (paths_) return paths_->take_packet(packet, ecn, Library::of_process().in_timers());
   host_.wake();
-  if (stage_ == Stage::handshake) std::ranges::copy(packet.first(kHeader), header_.begin());
+  if (stage_ == Stage::handshake) {
+    std::ranges::copy(packet.first(kPacketHeader), header_.begin());
+    if (!one_path_ && first_type(packet) == SCTP_INITIATION) {
+      own_tag_ = initiate_tag(packet);
+      init_.assign(packet.begin(), packet.end());
+      return true;
+    }
+  }
   return own_out_->add(packet, ecn);
+}
+
+void SctpInstance::wake_at(TimePoint at) noexcept {
+  library_at_ = at;
+  arm();
+}
+
+void SctpInstance::arm() noexcept {
+  host_.deadline(paths_ && lives() ? std::min(library_at_, paths_->due()) : library_at_);
+}
+
+// Heartbeats of paths that are due are sent by flush().
+void SctpInstance::on_deadline() noexcept {
+  if (library_at_ <= host_.executor().now())
+    Library::of_process().tick();
+  else
+    arm();
 }
 
 void SctpInstance::stirred(struct socket*, void* self, int) noexcept {
@@ -182,11 +213,18 @@ void SctpInstance::on_wake() noexcept { drain(); }
 void SctpInstance::flush() noexcept {
   if (stirred_) drain();
   if (stage_ == Stage::lingering) end_if_taken();
+  if (paths_ && lives()) {
+    paths_->run();
+    arm();
+  }
   emit();
 }
 
 void SctpInstance::emit() noexcept {
-  if (own_out_)
+  if (!init_.empty()) say_init();
+  if (paths_)
+    paths_->emit();
+  else if (own_out_)
     own_out_->emit();
   else if (flow_ != nullptr)
     flow_->out.emit();
@@ -277,23 +315,18 @@ void SctpInstance::close(const CloseArgs& args) noexcept {
 
 // usrsctp forgets silently what is not up yet, but with the cookie on its way the server will think that it is.
 void SctpInstance::abort_handshake(std::string_view words) noexcept {
-  constexpr std::size_t kTagAt = 4, kChecksumAt = 8, kAbort = 8;
-  const auto tag = std::span(header_).subspan(kTagAt, kChecksumAt - kTagAt);
-  if (!own_out_ || std::ranges::all_of(tag, [](std::byte b) { return b == std::byte(); })) return;  // no answer yet
+  constexpr std::size_t kAbort = 8;
+  if (!own_out_ || tag_of(header_) == 0) return;  // no answer yet
   const std::size_t length = std::min(words.size(), kReasonMost);
-  std::array<std::byte, kHeader + kAbort + kReasonMost> packet{};
+  std::array<std::byte, kPacketHeader + kAbort + kReasonMost> packet{};
   std::ranges::copy(header_, packet.begin());
-  const std::span chunk = std::span(packet).subspan(kHeader);
+  const std::span chunk = std::span(packet).subspan(kPacketHeader);
   chunk[0] = std::byte{SCTP_ABORT_ASSOCIATION};
-  const auto put = [&](std::size_t at, std::size_t value) {
-    chunk[at] = static_cast<std::byte>(value >> 8);
-    chunk[at + 1] = static_cast<std::byte>(value);
-  };
-  put(2, kAbort + length);
-  put(4, kUserAbort);
-  put(6, kAbort - 4 + length);
+  write_16(chunk, 2, kAbort + length);
+  write_16(chunk, 4, kUserAbort);
+  write_16(chunk, 6, kAbort - kChunkHeader + length);
   std::memcpy(chunk.data() + kAbort, words.data(), length);
-  const auto all = std::span(packet).first(kHeader + kAbort + (length + 3) / 4 * 4);
+  const auto all = std::span(packet).first(kPacketHeader + kAbort + padded(length));
   seal_packet(all);
   own_out_->add(all, 0);
 }

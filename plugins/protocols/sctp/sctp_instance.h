@@ -1,7 +1,8 @@
 // sctp_instance.h: one association as a layer over datagrams, with streams above it.
 //
 // usrsctp does the protocol and says by an upcall that something may have changed; drain() then takes all that it has.
-// The sources: sctp_instance.cc life and end, streams.cc the streams, properties.cc.
+// The sources: sctp_instance.cc life and end, streams.cc the streams, properties.cc; several paths:
+// client_paths.cc, server_paths.cc, multihoming.cc.
 #pragma once
 #include <array>
 #include <memory>
@@ -11,7 +12,9 @@
 #include "association.h"
 #include "packet_ports.h"
 #include "packets_out.h"
+#include "path_set.h"
 #include "stream.h"
+#include "trellis/lowers.h"
 #include "trellis/protocol.h"
 #include "undecided.h"
 
@@ -19,8 +22,14 @@ namespace trellis::sctp {
 
 /// The way to a peer of a listener; lives in the acceptor. Several associations of one host may share it (RFC 6951).
 class Flow;
+struct CookieFacts;
 
-class SctpInstance final : public ProtocolInstance, private StreamLayer, private PacketSink, private LibraryDriver {
+class SctpInstance final : public ProtocolInstance,
+                           private StreamLayer,
+                           private LowerUser,
+                           private PacketSink,
+                           private LibraryDriver,
+                           private PathSetOwner {
  public:
   /// A client. `settings` outlive it.
   SctpInstance(const Seat& seat, const Settings& settings);
@@ -34,10 +43,11 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   void on_down(UpperPort, Batch&) noexcept override;
   void on_credit(UpperPort) noexcept override;
   void on_credit(LowerPort) noexcept override {}  // flush() follows
-  void on_deadline() noexcept override { Library::of_process().tick(); }
+  void on_deadline() noexcept override;
   void on_wake() noexcept override;
   void flush() noexcept override;
   StreamLayer* streams() noexcept override { return this; }
+  LowerUser* lowers() noexcept override { return this; }
   Result<PropertyValue> get(UpperPort, std::string_view name) noexcept override;
   Result<void> set(UpperPort, std::string_view name, const PropertyValue& value) noexcept override;
 
@@ -45,6 +55,15 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   /// The acceptor takes the flow away: nothing is said to the peer any more.
   void part() noexcept;
   void cut_off() noexcept;  ///< nothing more comes from below
+
+  // Of a server whose peer, or which itself, has several addresses; for the acceptor.
+  void expect_paths(const CookieFacts& facts, std::span<const std::byte> cookie_echo);
+  std::uint32_t own_tag() const noexcept { return own_tag_; }
+  /// A packet by one of its paths. False: it is not, or nobody has told of such a path.
+  bool take_from(const MessageInfo& from, std::span<const std::byte> packet, std::uint8_t ecn) noexcept;
+  /// A packet of the library to its peer, and not to another association there.
+  bool sends(std::span<const std::byte> packet) const noexcept { return paths_ && paths_->is_from_us(packet); }
+  bool take_packet(std::span<const std::byte> packet, std::uint8_t ecn) noexcept override;
 
  private:
   enum class Stage : std::uint8_t {
@@ -54,9 +73,8 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
     lingering,  // over on the wire; the layers above have not taken everything yet
     over,
   };
-  static constexpr std::size_t kHeader = 12;  // of every packet: ports, tag, checksum
-  bool take_packet(std::span<const std::byte> packet, std::uint8_t ecn) noexcept override;
-  void wake_at(TimePoint at) noexcept override { host_.deadline(at); }
+  void wake_at(TimePoint at) noexcept override;
+  void arm() noexcept;
   void leave() noexcept;
   static void stirred(struct socket*, void* self, int) noexcept;
   bool lives() const noexcept { return stage_ == Stage::open || stage_ == Stage::closing; }
@@ -74,6 +92,30 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   void end(std::optional<Error> error) noexcept;
   void end_if_taken() noexcept;
   void say_end() noexcept;
+
+  // Several paths
+  void lower_ready(LowerPort) noexcept override;
+  bool lower_failed(LowerPort, const Error&) noexcept override;
+  void paths(std::span<const Path>) noexcept override;
+  void has_packets(SctpPath&) noexcept override;
+  void path_became(const SctpPath&, PathState before) noexcept override;
+  void data_moved(const SctpPath& before, bool at_once) noexcept override;
+  void say_init() noexcept;
+  void heard_init_ack(std::span<const std::byte> packet);
+  std::vector<Address> addresses_to_tell() const;
+  bool wish_for(const LowerWish& wish) noexcept;
+  void reach_peer_addresses() noexcept;
+  void cover_paths() noexcept;
+  bool belongs(LowerPort port) const noexcept;
+  bool join(LowerPort port);
+  SctpPath* add_path(const Address& local, const Address& remote);
+  SctpPath* path_of(const MessageInfo& from) noexcept;
+  void drop_paths() noexcept;
+  Result<PropertyValue> get_paths(std::string_view name) const;
+  Result<void> set_primary(std::string_view name, const PropertyValue& value) noexcept;
+  Result<PropertyValue> get_stream_path(const Stream& s) const;
+  Result<void> set_stream_path(const Stream& s, const PropertyValue& value) noexcept;
+  SctpPath* path_by(std::string_view name, const PropertyValue& value) const noexcept;
 
   // Streams
   Result<void> open_stream(UpperPort, const StreamArgs&) noexcept override;
@@ -130,7 +172,17 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   std::uint32_t out_streams_ = 0;              // that we may send on
   std::uint32_t wanted_streams_ = 0;
   std::optional<Error> end_error_;
-  std::array<std::byte, kHeader> header_{};  // of the last packet of the handshake
+  std::array<std::byte, kPacketHeader> header_{};  // of a client's last packet of the handshake
+  TimePoint library_at_ = TimePoint::max();        // when the library's timers are to run
+
+  // Several paths
+  std::unique_ptr<PathSet> paths_;                       // null: there is one
+  std::vector<std::byte> init_;                          // of a client: waits for the addresses that are told with it
+  std::vector<Address> own_addresses_, peer_addresses_;  // that were told in the handshake
+  std::vector<Path> known_paths_;                        // of this host, best first
+  std::vector<std::uint32_t> covered_;                   // of these: those that a lower was wanted from
+  std::uint32_t own_tag_ = 0;                            // that the peer's packets have
+  unsigned wishes_ = 0;                                  // for lowers, not answered yet
   Stage stage_ = Stage::handshake;
   bool joined_ = false;        // the library counts us
   bool interleaving_ = false;  // agreed with the peer
@@ -140,6 +192,8 @@ class SctpInstance final : public ProtocolInstance, private StreamLayer, private
   bool peer_shut_ = false;  // the peer takes nothing more
   bool hears_dry_ = false;  // it is asked to say when everything has arrived
   bool heard_ = false;      // of the peer
+  bool said_init_ = false;  // the addresses are told
+  bool one_path_ = !settings_.multihoming;
 };
 
 }  // namespace trellis::sctp

@@ -1,6 +1,8 @@
 // sctp_settings.cc: the schema of the options.
 #include "sctp_settings.h"
 
+#include "peer_addresses.h"
+
 namespace trellis::sctp {
 namespace {
 
@@ -61,6 +63,12 @@ constexpr OptionSpec kOptions[] = {
      .meaning = "in a row without an answer, before the association fails",
      .least = 1,
      .most = 100},
+    {.name = "path-retransmissions",
+     .fallback = std::int64_t{5},
+     .meaning =
+         "in a row on one of several paths without an answer, before it counts as inactive; it is left at the first",
+     .least = 0,
+     .most = 100},
     {.name = "init-attempts",
      .fallback = std::int64_t{8},
      .meaning = "how often the first packet is sent again before connecting fails",
@@ -87,6 +95,13 @@ constexpr OptionSpec kOptions[] = {
      .fallback = true,
      .meaning = "carry an empty message as a zero byte with payload protocol 57 (RFC 8831); false: it fails"},
     {.name = "bytestream", .fallback = false, .meaning = "streams carry bytes instead of messages"},
+    {.name = "multihoming",
+     .fallback = true,
+     .meaning = "an association goes on by other addresses of both ends when those in use fail; not over dtls"},
+    {.name = "addresses",
+     .fallback = std::string_view(),
+     .meaning =
+         "those of this host that a listener tells its peers, beside the one that they know: 192.0.2.7 2001:db8::7"},
 };
 
 Scheduler scheduler_of(std::string_view word) noexcept {
@@ -116,12 +131,22 @@ Settings::Settings(const Options& options)
       rto_min(number<std::uint32_t>(options, "rto-min-ms")),
       rto_max(number<std::uint32_t>(options, "rto-max-ms")),
       retransmissions(number<std::uint16_t>(options, "retransmissions")),
+      path_retransmissions(number<std::uint16_t>(options, "path-retransmissions")),
       init_attempts(number<std::uint16_t>(options, "init-attempts")),
       heartbeat(number<std::uint32_t>(options, "heartbeat-ms")),
       unreliable_retransmissions(number<std::uint32_t>(options, "unreliable-retransmissions")),
       scheduler(scheduler_of(options.text("scheduler"))),
       interleaving(options.flag("interleaving")),
       empty_messages(options.flag("empty-messages")),
-      bytestream(options.flag("bytestream")) {}
+      bytestream(options.flag("bytestream")),
+      multihoming(options.flag("multihoming")) {}
+
+Result<Settings> Settings::from(const Options& options) {
+  Settings made(options);
+  auto addresses = read_addresses(options.text("addresses"));
+  if (!addresses) return fail(std::move(addresses));
+  if (made.multihoming) made.addresses = std::move(*addresses);
+  return made;
+}
 
 }  // namespace trellis::sctp

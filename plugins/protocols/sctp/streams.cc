@@ -102,6 +102,7 @@ void SctpInstance::forget_if_over(Stream& s) noexcept {
   if (port && !s.deaf && !port.link().up.batch.empty()) return;  // it grants credit when it has taken that
   const std::uint16_t id = s.id;
   if (sending_ == &s) sending_ = nullptr;
+  if (paths_) paths_->untie(id);
   streams_[id].reset();
   if (id % 2 == (own_out_ ? 0 : 1)) {
     free_ids_.push_back(id);

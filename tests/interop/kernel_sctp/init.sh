@@ -11,8 +11,11 @@ cd "/usr/lib/uml/modules/$(uname -r)" || exit
 for module in $(sed -n 's|^\(kernel/net/sctp/sctp.ko\):|\1|p' modules.dep); do modules="$module $modules"; done
 for module in $modules; do "$PEER" load "$module"; done
 ip link set lo up
-ip address add 10.77.0.2/24 dev vec0
-ip link set vec0 up
+for link in 0 1; do
+	ip link show vec$link >/dev/null 2>&1 || continue
+	ip address add 10.$((77 + link)).0.2/24 dev vec$link
+	ip link set vec$link up
+done
 cd /proc/sys/net/sctp || exit
 echo none >cookie_hmac_alg # the kernel would ask modprobe for one
 [ -z "$UDP" ] || echo "$UDP" | tee udp_port encap_port >/dev/null

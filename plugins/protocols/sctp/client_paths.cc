@@ -1,0 +1,158 @@
+// client_paths.cc: how a client comes to several paths. Both ends tell their addresses in the handshake; then it asks
+// the engine for a lower to each address of its peer, and for one from each path of its own that none of these uses.
+#include <algorithm>
+
+#include "crc32c.h"
+#include "peer_addresses.h"
+#include "sctp_instance.h"
+
+namespace trellis::sctp {
+namespace {
+
+constexpr std::size_t kPathWindow = 1 << 20;  // bytes of datagrams
+
+Address local_of(LowerPort port) noexcept {
+  const Route& route = port.route();
+  return route.local ? route.local : route.path.local;
+}
+
+}  // namespace
+
+// What is told is fixed with the first INIT: SCTP has no other moment for it without RFC 5061.
+void SctpInstance::say_init() noexcept {
+  said_init_ = true;
+  std::vector<std::byte> room(init_.size() + kAddressRoom);
+  const auto with =
+      own_addresses_.size() > 1 ? with_addresses(init_, own_addresses_, room) : std::span<const std::byte>();
+  own_out_->add(with.empty() ? std::span<const std::byte>(init_) : with, 0);
+  init_.clear();
+}
+
+void SctpInstance::heard_init_ack(std::span<const std::byte> packet) {
+  if (one_path_ || tag_of(packet) != own_tag_ || !packet_is_sound(packet)) return;
+  const Address& first = lower_.route().remote;
+  peer_addresses_ = addresses_in(packet, first);
+  peer_addresses_.insert(peer_addresses_.begin(), first);
+}
+
+void SctpInstance::paths(std::span<const Path> all) noexcept {
+  known_paths_.assign(all.begin(), all.end());
+  if (!said_init_) own_addresses_ = addresses_to_tell();
+  if (!paths_) return cover_paths();
+  for (const auto& path : paths_->all()) {
+    const bool there = std::ranges::any_of(all, [&](const Path& p) { return same_host(p.local, path->local); });
+    if (!path->local) continue;
+    if (!there)
+      paths_->vanish(*path);
+    else if (path->health.state() == PathState::inactive)
+      paths_->probe(*path);
+  }
+  std::erase_if(covered_, [&](std::uint32_t id) { return !std::ranges::contains(all, id, &Path::id); });
+  cover_paths();
+  host_.wake();
+}
+
+// One of each family for each interface, the one in use first: more would fail together.
+std::vector<Address> SctpInstance::addresses_to_tell() const {
+  std::vector<Address> told;
+  const Route& route = lower_.route();
+  if (one_path_ || route.path.type == InterfaceType::loopback) return told;
+  std::vector<std::pair<std::string_view, Address::Family>> links;
+  for (const Path& path : known_paths_) {
+    const std::pair link(std::string_view(path.interface_name), path.local.family);
+    const bool in_use = link == std::pair(std::string_view(route.path.interface_name), route.remote.family);
+    if (!path.local || path.deprecated || !may_be_told(path.local, route.remote)) continue;
+    if (std::ranges::contains(links, link) || (in_use && !same_host(path.local, local_of(lower_)))) continue;
+    links.push_back(link);
+    told.push_back(path.local);
+    if (told.size() == kAddressesMost) break;
+  }
+  return told;
+}
+
+bool SctpInstance::wish_for(const LowerWish& wish) noexcept {
+  auto wished = host_.lowers().want_lower(wish);
+  if (!wished) {
+    host_.log(Severity::info, "no further path: " + wished.error().detail);
+    return false;
+  }
+  wished->mark(this);
+  ++wishes_;
+  return true;
+}
+
+void SctpInstance::reach_peer_addresses() noexcept {
+  for (const Address& address : peer_addresses_) {
+    if (same_host(address, lower_.route().remote)) continue;
+    if (!wish_for({.purpose = LowerWish::Purpose::standby, .remote = address})) break;  // so it is with the others
+  }
+  cover_paths();
+}
+
+// One from each path that leads out and is not used yet, once the addresses of the peer have had their choice.
+void SctpInstance::cover_paths() noexcept {
+  if (own_out_ == std::nullopt || !lives() || wishes_ > 0) return;
+  for (const Path& path : known_paths_) {
+    const auto from_there = [&](const auto& p) { return same_host(p->local, path.local); };
+    const bool used = paths_ ? std::ranges::any_of(paths_->all(), from_there) : same_host(local_of(lower_), path.local);
+    const auto to = std::ranges::find(peer_addresses_, path.local.family, &Address::family);
+    if (used || to == peer_addresses_.end() || !has_host(own_addresses_, path.local) ||
+        std::ranges::contains(covered_, path.id))
+      continue;
+    covered_.push_back(path.id);
+    wish_for({.purpose = LowerWish::Purpose::standby, .path = path.id, .remote = *to});
+  }
+}
+
+// Of two addresses that both ends have told each other, and not there yet.
+bool SctpInstance::belongs(LowerPort port) const noexcept {
+  const Address local = local_of(port), remote = port.route().remote;
+  const bool from_us = !local || same_host(local, local_of(lower_)) || has_host(own_addresses_, local);
+  const auto is_same = [&](const auto& p) { return same_host(p->local, local) && same_host(p->remote, remote); };
+  return has_host(peer_addresses_, remote) && from_us && (!paths_ || std::ranges::none_of(paths_->all(), is_same));
+}
+
+void SctpInstance::lower_ready(LowerPort port) noexcept {
+  const bool asked = port.mark<SctpInstance>() == this;
+  if (asked) --wishes_;
+  if (!lives() || !belongs(port) || !join(port)) {
+    if (!asked)
+      host_.notify(Notice::soft_error,
+                   {Reason::unsupported, 0, kLayer, "an address that was not told in the handshake is not added"});
+    host_.lowers().drop_lower(port, {.abort = true});
+  }
+  cover_paths();
+  host_.wake();
+}
+
+bool SctpInstance::join(LowerPort port) {
+  if (!paths_) {
+    paths_ =
+        std::make_unique<PathSet>(static_cast<PathSetOwner&>(*this), host_.executor(), settings_, header_, own_tag_);
+    SctpPath& first = *paths_->add(local_of(lower_), lower_.route().remote, PathState::active);
+    first.lower = lower_;
+    first.out = &*own_out_;
+  }
+  SctpPath* const path = paths_->add(local_of(port), port.route().remote, PathState::unconfirmed);
+  if (path == nullptr) return false;
+  path->lower = port;
+  path->out = &path->own_out.emplace(host_.executor().pool(), port, MessageRef());
+  port.grant_to(kPathWindow);
+  return true;
+}
+
+bool SctpInstance::lower_failed(LowerPort port, const Error& error) noexcept {
+  SctpPath* const path = paths_ ? paths_->find(port) : nullptr;
+  if (path == nullptr) {
+    if (port == lower_) return false;
+    if (port.mark<SctpInstance>() == this) --wishes_;
+    host_.log(Severity::info, "no further path: " + error.detail);
+    cover_paths();
+    return true;
+  }
+  if (!paths_->remove(*path)) return false;
+  if (port == lower_) lower_ = paths_->in_use().lower;
+  return true;
+}
+
+}  // namespace trellis::sctp

@@ -1,0 +1,47 @@
+// A file goes from one computer to another over SCTP, by samples/file-transfer, while a path of the two fails; the copy
+// is whole.
+#include "tcpls-lab/transfer_lab.h"
+
+namespace trellis::netlab {
+namespace {
+
+struct SctpTransfer : Transfer {
+  /// Cuts a path in the middle, in some way.
+  void run(const std::function<void()>& cut) {
+    const std::string from = files.path() + "/file", to = from + ".copy";
+    make_file(from, kBytes);
+    const std::string policy = TRELLIS_SOURCE_DIR "/policies/resilient.xml", program = test::program("file-transfer");
+    const std::string ours = lab->path(0).address(End::second), other = lab->path(1).address(End::second);
+    const std::string stack = "sctp(bytestream=true,addresses='" + ours + " " + other + "')/udp";
+    Process receiver(lab->server.command({program, "receive", "--stack", stack, to, "0.0.0.0:7000"}));
+    ASSERT_TRUE(receiver.wait_output("listening")) << receiver.error();
+    Process sender(lab->client.command({program, "send", "--policy", policy, "--stack", stack, from, ours + ":7000"}));
+    ASSERT_TRUE(sender.wait_error("1: " + lab->path(1).address(End::first) + " to " + other + " port 7000, active"))
+        << sender.error();
+    wait_for(kBytes / 4, sender);
+    cut();
+    EXPECT_EQ(sender.wait(), 0) << sender.error();
+    EXPECT_EQ(receiver.wait(), 0) << receiver.error();
+    EXPECT_TRUE(same_bytes(from, to)) << "the copy differs";
+    EXPECT_GT(carried(1), 100'000u);
+  }
+  static constexpr std::size_t kBytes = 8'000'000;
+};
+
+// IMPL-92
+TEST_F(SctpTransfer, ABlackHole) {
+  run([this] { lab->path(0).black_hole(); });
+}
+
+// IMPL-90: the kernel says that the way out is not there any more.
+TEST_F(SctpTransfer, AnInterfaceGoesDown) {
+  run([this] { lab->path(0).take_down(End::first); });
+}
+
+// What the client hears nothing of.
+TEST_F(SctpTransfer, TheServersInterfaceGoesDown) {
+  run([this] { lab->path(0).take_down(End::second); });
+}
+
+}  // namespace
+}  // namespace trellis::netlab
