@@ -145,6 +145,8 @@ class SctpInstance final : public ProtocolInstance,
   void reconfigure() noexcept;
   void want_streams(std::uint16_t id) noexcept;
   void forget_if_over(Stream& s) noexcept;
+  void free_number(std::uint16_t id) noexcept;
+  void nobody_reads(Stream& s) noexcept;
   void peer_is_done() noexcept;
   void prioritize(const Stream& s) noexcept;
   Result<void> set_scheduler(const PropertyValue& value) noexcept;

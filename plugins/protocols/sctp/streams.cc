@@ -88,27 +88,29 @@ void SctpInstance::abort_stream(UpperPort port, Direction direction, std::uint64
     s.deaf = true;
     held_ -= s.in.charge();
     s.in.drop();
-    s.in_wanted = !s.in_done;
-    reconfigure();
   }
   forget_if_over(s);
   if (stage_ == Stage::lingering) end_if_taken();
 }
 
-// The port goes when both directions have ended on the wire and the layer above has what came; the number is free then.
+// The port goes when our direction has ended on the wire and the layer above has what came or does not want it; the number
+// is free when the other direction has ended too.
 void SctpInstance::forget_if_over(Stream& s) noexcept {
-  if (!s.out_done || !s.in_done || !(s.deaf || s.told_finished)) return;
+  if (!s.out_done || !(s.deaf || s.told_finished)) return;
   const UpperPort port = s.port;
   if (port && !s.deaf && !port.link().up.batch.empty()) return;  // it grants credit when it has taken that
-  const std::uint16_t id = s.id;
   if (sending_ == &s) sending_ = nullptr;
+  s.port = {};
+  if (s.in_done) free_number(s.id);
+  if (port) host_.streams().stream_closed(port);
+}
+
+void SctpInstance::free_number(std::uint16_t id) noexcept {
   if (paths_) paths_->untie(id);
   streams_[id].reset();
-  if (id % 2 == (own_out_ ? 0 : 1)) {
-    free_ids_.push_back(id);
-    std::ranges::push_heap(free_ids_, std::greater());
-  }
-  if (port) host_.streams().stream_closed(port);
+  if (id % 2 != (own_out_ ? 0 : 1)) return;  // the peer's
+  free_ids_.push_back(id);
+  std::ranges::push_heap(free_ids_, std::greater());
 }
 
 // ---- upwards
@@ -116,7 +118,7 @@ void SctpInstance::forget_if_over(Stream& s) noexcept {
 void SctpInstance::received(Incoming part) noexcept {
   Stream* s = find(part.stream);
   if (s == nullptr) s = &stream_of_peer(part.stream);
-  if (s->deaf) return;
+  if (s->deaf) return nobody_reads(*s);
   if (part.label == kEmptyMessage && settings_.empty_messages && part.end && part.bytes.size() == 1 &&
       !s->in.in_message())
     part.bytes.drop_back(1);
@@ -124,6 +126,11 @@ void SctpInstance::received(Incoming part) noexcept {
   s->in.add(Chunk{.data = std::move(part.bytes), .end_of_message = part.end}, part.id);
   held_ += s->in.charge();
   hand_up(*s);
+}
+
+// A peer that hears of our end mostly ends its direction too; one that goes on is asked to.
+void SctpInstance::nobody_reads(Stream& s) noexcept {
+  if (!std::exchange(s.in_wanted, true)) reconfigure();
 }
 
 void SctpInstance::hand_up(Stream& s) noexcept {
