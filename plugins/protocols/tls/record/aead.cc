@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <format>
 
-#include "record/octets.h"
+#include "../../octets.h"
 
 namespace trellis::tls {
 namespace {

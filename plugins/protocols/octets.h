@@ -1,10 +1,10 @@
-// octets.h: bytes as Botan wants them.
+// octets.h: bytes as libraries of cryptography want them. Compiled into each protocol that needs it.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-namespace trellis::tls {
+namespace trellis {
 
 inline std::span<const std::uint8_t> octets(std::span<const std::byte> bytes) noexcept {
   return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
@@ -13,4 +13,4 @@ inline std::span<std::uint8_t> octets(std::span<std::byte> bytes) noexcept {
   return {reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()};
 }
 
-}  // namespace trellis::tls
+}  // namespace trellis
