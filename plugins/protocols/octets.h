@@ -9,8 +9,5 @@ namespace trellis {
 inline std::span<const std::uint8_t> octets(std::span<const std::byte> bytes) noexcept {
   return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
 }
-inline std::span<std::uint8_t> octets(std::span<std::byte> bytes) noexcept {
-  return {reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()};
-}
 
 }  // namespace trellis
