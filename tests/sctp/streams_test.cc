@@ -20,6 +20,16 @@ TEST_F(Sctp, StreamsAreConnectionsOfOneGroup) {
   EXPECT_TRUE(pair.until([&] { return second.reader->all == "answer"; }));
 }
 
+// API-128: SCTP has no streams of one direction; one of both serves, and the other lies idle.
+TEST_F(Sctp, OneDirectionGoesOverBoth) {
+  Talker& first = connected();
+  Talker& only = pair.clone(first, {.properties = {{"direction", std::string("Unidirectional Send")}}});
+  only.send("one way");
+  ASSERT_TRUE(pair.until([&] { return peer_with("one way") != nullptr; }));
+  EXPECT_FALSE(fact<bool>(only.connection, kCanReceive.name));
+  EXPECT_TRUE(fact<bool>(first.connection, kCanReceive.name));
+}
+
 // IMPL-159, IMPL-160, IMPL-153: either side opens streams; the server's are odd.
 TEST_F(Sctp, TheServerOpensStreams) {
   Talker& first = connected();

@@ -285,6 +285,14 @@ TEST_F(Properties, FatesTellTheEndpoints) {
   }
 }
 
+// API-157: where routing decides, the host is asked whose address it is: the simulated one.
+TEST_F(Properties, TheInterfaceIsThatOfTheHost) {
+  pair.listen("tcp");
+  Talker& t = pair.dial_ready("tcp");
+  EXPECT_EQ(t.connection.interface_name(), "eth0");
+  EXPECT_EQ(word(t.connection, kInterface.name), "eth0");
+}
+
 // API-226: nobody tells that the network is cut; what a Connection holds is freed by its own side alone, and then all.
 TEST_F(Properties, ThatThePeerHasGoneMayNeverBeTold) {
   pair.listen("length-prefix/tcp");

@@ -59,7 +59,7 @@ Connection say(World& world, const Address& group, const Address& from, std::str
 
 Address own(std::string_view text) { return *parse_address(text, 0); }
 
-void expect_heard(Trial& t, World& world, const Member& member, std::string_view expected) {
+void expect_heard(Trial& t, World& world, Member& member, std::string_view expected) {
   if (member.heard == expected || world.broken()) return;
   t.fail(std::format("expected who has joined the group to hear \"{}\" and nothing else; found: it heard \"{}\"",
                      expected, member.heard));
