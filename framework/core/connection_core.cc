@@ -7,7 +7,6 @@
 #include "core/early_message.h"
 #include "core/establishment.h"
 #include "core/group.h"
-#include "core/local_interface.h"
 #include "core/message_wishes.h"
 #include "core/race_history.h"
 #include "core/selection_properties.h"
@@ -41,7 +40,8 @@ struct ConnectionCore::Rare final : Alarm {
   Ledger* ledger = nullptr;
   struct Seldom {
     std::optional<MessageWishes> messages;  // set on this Connection; none: those of limits_
-    Address remote, local;                  // of a stack that was let go while messages waited for the application
+    Address remote, local;                  // of a stack that was let go while the application had still to hear of
+                                            // messages
     Check check;                            // of a rendezvous
     std::move_only_function<void()> heard;
   };
@@ -53,7 +53,9 @@ struct ConnectionCore::Rare final : Alarm {
 };
 
 ConnectionCore::ConnectionCore(Turn& turn, Face face, const ConnectionLimits& limits)
-    : turn_(turn), inbox_(face), limits_(limits), face_(face) {}
+    : turn_(turn), inbox_(face), limits_(limits), face_(face) {
+  one_way(limits.direction);
+}
 
 ConnectionCore::~ConnectionCore() {
   if (rare_ && rare_->ledger != nullptr) rare_->ledger->leave();
@@ -70,6 +72,7 @@ Ledger& ConnectionCore::ledger() {
   if (r.ledger == nullptr) {
     r.ledger = Ledger::make([this] { turn_.deliver(*this); },
                             [this](Notice notice, const Error& detail) { stack_noticed(notice, detail); });
+    if (state_ == ConnectionState::established) std::ignore = stack_->local();  // fates tell it, as messages do
   }
   return *r.ledger;
 }
@@ -145,7 +148,9 @@ void ConnectionCore::stack_ready() noexcept {
   if (membership_ && state_ == ConnectionState::establishing && !apply_properties()) return;
   if (state_ == ConnectionState::establishing) {
     state_ = ConnectionState::established;
-    if (only_sends() || only_receives()) one_way({.can_send = only_sends(), .can_receive = only_receives()});
+    if (is_multicast(stack_->route().remote)) one_way(Direction::sending);
+    if (is_multicast(stack_->route().local)) one_way(Direction::receiving);
+    if (rare_ && rare_->ledger != nullptr) std::ignore = stack_->local();
   }
   note_features();
   tell_ready_ = true;
@@ -191,7 +196,7 @@ bool ConnectionCore::send(Message&& message, Connection::Sent sent) {
   if (sent || noted || !is_plain(asked)) chunk.info = ledger().record(asked, std::move(sent));
   if (noted) chunk.info->metadata = std::move(message.metadata);
   const char* wrong = refusing_ ? "the first part of the message was refused" : contradiction(asked);
-  if ((ended_ || finished_) && !only_receives())
+  if ((ended_ || finished_) && sends(limits_.direction))
     wrong = "nothing can be sent after the final message or the end of the Connection";
   refusing_ = wrong != nullptr && !message.end;
   if (wrong != nullptr) {
@@ -221,10 +226,9 @@ bool ConnectionCore::is_plain(const MessageProperties& asked) const noexcept {
 // What a message may not ask for, because the Connection was not chosen for it (InvalidMessageProperties); null: all is
 // well, or nothing is chosen yet.
 const char* ConnectionCore::contradiction(const MessageProperties& asked) const noexcept {
+  if (!sends(limits_.direction))
+    return "the Connection only receives: its direction is Unidirectional Receive, which a multicast group has always";
   if (state_ == ConnectionState::establishing) return nullptr;
-  if (only_receives())
-    return "the Connection only receives: its local endpoint is a multicast group, to which a Connection of its own "
-           "can send";
   if (!asked.reliable && none_lost_) {
     return "msgReliable cannot be false: the stack has no perMsgReliability, which is to be required or preferred "
            "before";
@@ -350,7 +354,7 @@ void ConnectionCore::cancel_receive() noexcept {
 }
 
 void ConnectionCore::on_up(Batch& batch, bool finished) noexcept {
-  if (gone_ || state_ == ConnectionState::closing) return batch.clear();
+  if (gone_ || state_ == ConnectionState::closing || !receives(limits_.direction)) return batch.clear();
   if (history_) {
     std::size_t bytes = 0;
     for (const Chunk& chunk : batch) bytes += chunk.data.size();
@@ -426,10 +430,8 @@ void ConnectionCore::abort(std::uint64_t code) noexcept {
 void ConnectionCore::abort_for(Error why) noexcept {
   if (ended_) return;
   if (rare_ && rare_->ledger != nullptr) rare_->ledger->fail_open(why);
-  if (stack_ != nullptr) {
-    stack_->abort(why.code);
-    stack_ = nullptr;
-  }
+  keep_endpoints();
+  if (stack_ != nullptr) std::exchange(stack_, nullptr)->abort(why.code);
   end(std::make_unique<Error>(std::move(why)));
 }
 
@@ -452,11 +454,15 @@ void ConnectionCore::gone() noexcept {
   turn_.retire(*this);
 }
 
+void ConnectionCore::keep_endpoints() noexcept {
+  const bool to_be_told = !inbox_.empty() || (rare_ && rare_->ledger != nullptr);
+  if (stack_ == nullptr || gone_ || !to_be_told) return;
+  rare().seldom_used().remote = stack_->route().remote;
+  rare().seldom_used().local = stack_->route().local;
+}
+
 void ConnectionCore::let_go_of_stack() noexcept {
-  if (stack_ != nullptr && !inbox_.empty() && !gone_) {
-    rare().seldom_used().remote = stack_->route().remote;
-    rare().seldom_used().local = stack_->route().local;
-  }
+  keep_endpoints();
   if (stack_ != nullptr) std::exchange(stack_, nullptr)->leave();
 }
 
@@ -557,7 +563,7 @@ bool ConnectionCore::deliver_notices() noexcept {
     watch_expiry();
     end_sending_if_due();
   }
-  if (rare_->ledger != nullptr && rare_->ledger->news()) rare_->ledger->deliver();
+  if (rare_->ledger != nullptr && rare_->ledger->news()) rare_->ledger->deliver(this);
   for (std::size_t i = 0; i < rare_->news.size() && !gone_ && rare_->noticed; ++i) {
     const Rare::News news = std::move(rare_->news[i]);
     rare_->noticed(news.notice, news.detail);
@@ -601,13 +607,20 @@ void ConnectionCore::note_endpoints(Message& message) noexcept {
   if (!message.local) message.local = stack_ != nullptr ? stack_->route().local : rare_->seldom->local;
 }
 
+Address ConnectionCore::sent_to() const noexcept {
+  return stack_ != nullptr ? stack_->route().remote : rare_ && rare_->seldom ? rare_->seldom->remote : Address{};
+}
+Address ConnectionCore::sent_from() const noexcept {
+  return stack_ != nullptr ? stack_->local() : rare_ && rare_->seldom ? rare_->seldom->local : Address{};
+}
+
 // When nothing more will come: why, or that the peer has finished, which is said once (RFC 9622 section 9.1.3.5).
 Result<Message> ConnectionCore::last_word() {
   if (failure_ && !inbox_.ended()) return std::unexpected(*failure_);
-  if (only_sends()) {
+  if (!receives(limits_.direction)) {
     return trellis::fail(Reason::unsupported,
-                         "the Connection only sends: its remote endpoint is a multicast group, which is received from "
-                         "by listen()",
+                         "the Connection only sends: its direction is Unidirectional Send, which a multicast group has "
+                         "always; listen() receives from one",
                          0, "core");
   }
   if (std::exchange(final_told_, true))
@@ -665,7 +678,7 @@ PropertyValue ConnectionCore::message_wish(std::string_view name) noexcept {
 std::string_view ConnectionCore::interface_name() const {
   if (stack_ == nullptr) return {};
   std::string& name = stack_->route().path.interface_name;
-  if (name.empty()) name = interface_of(stack_->local());
+  if (name.empty()) name = turn_.executor().sockets().interface_name(stack_->local());
   return name;
 }
 

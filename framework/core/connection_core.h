@@ -38,6 +38,7 @@ struct ConnectionLimits {
   std::uint32_t send_buffer = 0;                       // queued before send() says pause, besides what the stack takes
   std::uint32_t headroom = 0, tailroom = 0;            // of the stacks that it may be bound to
   std::uint32_t connect_timeout_ms = 30000;            // for clones
+  Direction direction = Direction::both;               // what it is used for
   std::shared_ptr<const MessageWishes> messages = {};  // of the Preconnection; null: none
 };
 
@@ -104,7 +105,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   void remember(std::string_view name, const PropertyValue& value) override;  // it was set: clones get it
   std::optional<PropertyValue> remembered(std::string_view name) const;
   void close_quietly() noexcept;
-  void one_way(const StreamArgs& args) noexcept;
+  void one_way(Direction direction) noexcept;
   void too_late() noexcept;
   const ConnectionLimits& limits() const noexcept { return limits_; }
 
@@ -120,6 +121,8 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   }
   Address local() const noexcept { return stack_ != nullptr ? stack_->local() : Address{}; }
   Address remote() const noexcept { return stack_ != nullptr ? stack_->route().remote : Address{}; }
+  Address sent_to() const noexcept;    // as remote(), also of a Connection that has ended: for the fates of messages
+  Address sent_from() const noexcept;  // likewise
   std::string_view interface_name() const;
   Face face() const noexcept { return face_; }
   std::string_view node() const noexcept { return node_; }
@@ -161,8 +164,6 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   const char* contradiction(const MessageProperties& asked) const noexcept;
   void note_features() noexcept;
   bool sends_plain() noexcept;
-  bool only_sends() const noexcept { return stack_ != nullptr && is_multicast(stack_->route().remote); }
-  bool only_receives() const noexcept { return stack_ != nullptr && is_multicast(stack_->route().local); }
   void refuse_waiting_messages() noexcept;
   void note_endpoints(Message& message) noexcept;
   void deliver_end() noexcept;
@@ -174,6 +175,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   void cut_off(const char* what) noexcept;
   void abort_for(Error why) noexcept;
   void end(std::unique_ptr<Error> why) noexcept;
+  void keep_endpoints() noexcept;
   void let_go_of_stack() noexcept;
   void join_trunk();
   void leave_group() noexcept;
@@ -182,7 +184,7 @@ class ConnectionCore final : public TurnMember, public EstablishmentOwner {
   using SharedStack = std::shared_ptr<const ComposedStack>;
   Result<SharedStack> stack_of_clone(const CloneOptions& options) const;
   Result<void> begin_clone(ConnectionCore& made, CloneOptions options, Result<SharedStack> composed);
-  Result<void> begin_stream(Trunk& trunk, const SharedStack& composed, bool receives);
+  Result<void> begin_stream(Trunk& trunk, const SharedStack& composed);
   Result<void> begin_stack(Stack& like, const SharedStack& composed);
   void clone_failed(Error why) noexcept;
   Result<void> own_properties(const std::vector<std::pair<std::string, PropertyValue>>& properties);

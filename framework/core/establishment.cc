@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "core/local_interface.h"
 #include "core/path_table.h"
 #include "core/race_story.h"
 #include "core/selection_properties.h"
@@ -34,7 +33,7 @@ std::vector<Loser> losers_to(NodeIndex winner, const CandidateTree& tree, const 
 
 // A layer that could use other ways than the one that won may keep those of the losers.
 void offer_losers(Stack& winner, std::vector<Loser> losers) {
-  if (losers.empty() || !winner.set(kLosers, std::uint64_t{losers.size()}, winner.depth() - 1)) return;
+  if (losers.empty() || !winner.set(kRaceLosers.name, std::uint64_t{losers.size()}, winner.depth() - 1)) return;
   winner.trunk()->lowers().prefer(std::move(losers));
 }
 
@@ -152,7 +151,7 @@ Route Establishment::route_to(const Candidate& candidate) const {
   // By which interface a datagram to a group goes, the kernel sees from its source over IPv4 alone.
   if (is_multicast(remote) && remote.family == Address::Family::ipv6 && route.local && !source &&
       route.path.interface_name.empty())
-    route.path.interface_name = interface_of(route.local);
+    route.path.interface_name = turn_.executor().sockets().interface_name(route.local);
   return route;
 }
 
@@ -168,7 +167,7 @@ void Establishment::start_leaf(NodeIndex leaf) noexcept {
   if (gathering_.table() != nullptr) stack.follow_paths(gathering_.shared_table());
   if (stack.composed().proxied) stack.talk_to(gathering_.remotes(candidate));
   if (plan_.wishes.held) plan_.wishes.held->release();  // its port is bound anew
-  stack.open(identified(plan_.wishes.remote, candidate.remote), route_to(candidate), false);
+  stack.open(identified(plan_.wishes.remote, candidate.remote), route_to(candidate), false, plan_.wishes.direction);
 }
 
 // Copied once and shared: what names the peer, not what was found out about it.

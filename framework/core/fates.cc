@@ -34,7 +34,8 @@ void Ledger::tell(MessageInfo* info, Fate fate, const Error* why) noexcept {
   } else if (message.sent) {
     // The same callable may hear `acknowledged` later, so it stays with the message until that is released.
     ledger.news_.push_back(
-        {[&message, keep = MessageRef(info)](Fate f, const Error* e) mutable { message.sent(f, e); }, fate, copy});
+        {[&message, keep = MessageRef(info)](const SentContext& c, const Error* e) mutable { message.sent(c, e); },
+         fate, copy});
   } else if (fate == Fate::expired || fate == Fate::failed) {
     ledger.lost_(Notice::soft_error,
                  copy.value_or(Error{Reason::timed_out, 0, "core", "a message expired before it could be sent"}));
@@ -65,10 +66,10 @@ void Ledger::fail_open(const Error& error) {
   for (SentInfo* message = open_; message != nullptr; message = message->next) message->report(Fate::failed, &error);
 }
 
-void Ledger::deliver() {
+void Ledger::deliver(ConnectionCore* of) {
   for (std::size_t i = 0; i < news_.size() && !left_; ++i) {  // a callback may send more and add news
     News news = std::move(news_[i]);
-    news.sent(news.fate, news.why ? &*news.why : nullptr);
+    news.sent(SentContext(news.fate, of), news.why ? &*news.why : nullptr);
   }
   news_.clear();
 }

@@ -24,8 +24,8 @@ class Ledger {
   /// `stir` is called when there is news to deliver; `lost` when a message without a `sent` expired or failed.
   static Ledger* make(std::move_only_function<void()> stir, Connection::Noticed lost);
   MessageRef record(const MessageProperties&, Connection::Sent);
-  void fail_open(const Error&);  // every message that has no fate yet fails
-  void deliver();                // calls the application
+  void fail_open(const Error&);      // every message that has no fate yet fails
+  void deliver(ConnectionCore* of);  // calls the application; `of`: whose messages they are
   bool news() const noexcept { return !news_.empty(); }
   void leave() noexcept;  // the Connection goes: nobody listens any more
 

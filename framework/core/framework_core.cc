@@ -303,6 +303,7 @@ Result<Plan> FrameworkCore::plan(const Preconnection::Wishes& wishes) {
   plan.aim_at_all();
   plan.connect_timeout = wishes.connect_timeout > Duration{} ? wishes.connect_timeout : policy.limits.connect_timeout;
   plan.candidates = policy.limits.candidates;
+  plan.limits.direction = wishes.direction;
   plan.limits.receive_buffer = policy.limits.receive_buffer;
   plan.limits.send_buffer = policy.limits.send_buffer;
   plan.limits.connect_timeout_ms =

@@ -14,13 +14,25 @@ constexpr std::size_t kStreamsPendingMax = 256;  // streams of the peer on their
 
 bool is(std::string_view name, std::string_view known) { return same_word(name, known); }
 
-// What no layer knows, and nobody can set (RFC 9622 section 8.1.11).
-constexpr std::string_view kConnState = "connState", kCanSend = "canSend", kCanReceive = "canReceive";
+// Of a property that belongs to the protocol of one layer, that layer says it.
+Reach reach_of(const ComposedStack& stack, std::string_view name) {
+  if (is(name, kConnPriority.name) || is(name, kStreamId.name)) return Reach::connection;
+  for (const ComposedLayer& layer : stack.layers) {
+    if (is_of(layer.name, name)) return layer.protocol->reach(name);
+  }
+  return Reach::group;
+}
 
-// What a layer does when it is told so: once for all its streams, and not again for one that comes later.
-bool is_act(std::string_view name) {
-  const std::string_view what = name.substr(name.find('.') + 1);
-  return is(what, "keyUpdate") || (is(what, "path") && what.size() < name.size());
+// It is the clone's own, and no layer is told it as a property.
+Result<void> own_direction(CloneOptions& options, ConnectionLimits& limits) {
+  for (const auto& [name, value] : options.properties) {
+    if (!is(name, kDirection.name)) continue;
+    const auto direction = direction_of(value);
+    if (!direction) return fail(Reason::invalid_argument, kDirectionExpected, 0, "core");
+    limits.direction = *direction;
+  }
+  std::erase_if(options.properties, [](const auto& property) { return is(property.first, kDirection.name); });
+  return {};
 }
 
 std::string word(ConnectionState state) {
@@ -66,8 +78,6 @@ void Group::tell_if_over() noexcept {
 }
 
 void Group::entangle(ConnectionCore& by, std::string_view name, const PropertyValue& value) noexcept {
-  if (is(name, kConnPriority.name) || is(name, kStreamId.name)) return;
-  if (const auto dot = name.find('.'); name.substr(dot + 1).starts_with("stream")) return;  // a layer's, of one stream
   for (ConnectionCore* member : std::vector(members_)) {
     if (member != &by) member->follow(name, value);
   }
@@ -102,7 +112,9 @@ void Group::forget_handler(ConnectionCore& owner) noexcept {
 
 Stack* Group::take_stream(Trunk& trunk, const StreamArgs& args) noexcept {
   if (pending_.size() >= kStreamsPendingMax) return nullptr;
-  return accept_stream(trunk, args, *this, pending_, handler_owner_->limits());
+  ConnectionLimits limits = handler_owner_->limits();
+  limits.direction = Direction::both;  // that one's is its own
+  return accept_stream(trunk, args, *this, pending_, limits);
 }
 
 void Group::established(ConnectionCore& connection) noexcept {
@@ -121,7 +133,11 @@ Stack* accept_stream(Trunk& trunk, const StreamArgs& args, ConnectionTaker& take
   Turn& turn = below.turn();
   const ComposedStack& composed = below.composed();
   const bool bare = below.depth() == composed.layers.size();
-  auto& connection = turn.make<ConnectionCore>(turn, bare ? args.face : composed.traits.face, limits);
+  const bool either_way = limits.direction == Direction::both || args.direction == Direction::both;
+  if (!either_way && limits.direction != args.direction) return nullptr;
+  ConnectionLimits own = limits;
+  if (args.direction != Direction::both) own.direction = args.direction;
+  auto& connection = turn.make<ConnectionCore>(turn, bare ? args.face : composed.traits.face, own);
   Stack& branch = trunk.add_branch(args.face);
   branch.give_to(connection);
   if (auto made = branch.make_layers(below.depth()); !made) {
@@ -133,7 +149,6 @@ Stack* accept_stream(Trunk& trunk, const StreamArgs& args, ConnectionTaker& take
   connection.accepted_by(taker, branch, static_cast<std::uint32_t>(pending.size()));
   connection.membership().by_peer = true;
   connection.join(trunk.group());
-  connection.one_way(args);
   pending.push_back(&connection);
   branch.follow_trunk(true);
   return &branch;
@@ -215,9 +230,10 @@ void ConnectionCore::on_received(Connection::Arrived hear) {
     membership().arrived = std::move(hear);
 }
 
-void ConnectionCore::one_way(const StreamArgs& args) noexcept {
-  if (!args.can_send) finished_ = finish_told_ = true;
-  if (!args.can_receive) inbox_.end();
+void ConnectionCore::one_way(Direction direction) noexcept {
+  limits_.direction = direction;
+  if (!sends(direction)) finished_ = finish_told_ = true;
+  if (!receives(direction)) inbox_.end();
 }
 
 void ConnectionCore::remember(std::string_view name, const PropertyValue& value) {
@@ -237,9 +253,10 @@ std::optional<PropertyValue> ConnectionCore::remembered(std::string_view name) c
 
 Result<PropertyValue> ConnectionCore::get(std::string_view name) noexcept {
   const bool open = state_ == ConnectionState::establishing || state_ == ConnectionState::established;
-  if (is(name, kConnState)) return word(state_);
-  if (is(name, kCanSend)) return open && !finished_;
-  if (is(name, kCanReceive)) return open && !(inbox_.ended() && inbox_.empty());
+  if (is(name, kConnState.name)) return word(state_);
+  if (is(name, kCanSend.name)) return open && !finished_;
+  if (is(name, kCanReceive.name)) return open && !(inbox_.ended() && inbox_.empty());
+  if (is(name, kDirection.name)) return std::string(kDirectionWords[static_cast<int>(limits_.direction)]);
   if (is_message_property(name)) return message_wish(name);
   if (stack_ == nullptr) return fail(Reason::invalid_argument, "no stack is bound: the Connection is not established");
   if (const auto does = selection_property(stack_->composed(), face_, name)) return *does;
@@ -257,12 +274,13 @@ Result<PropertyValue> ConnectionCore::get(std::string_view name) noexcept {
 }
 
 Result<void> ConnectionCore::set(std::string_view name, const PropertyValue& value) noexcept {
-  for (const std::string_view fixed : {kConnState, kCanSend, kCanReceive}) {
+  for (const std::string_view fixed : {kConnState.name, kCanSend.name, kCanReceive.name}) {
     if (is(name, fixed)) return fail(Reason::invalid_argument, std::string(fixed) + " is read-only");
   }
   if (is_message_property(name)) return set_message_wish(name, value);
   if (stack_ == nullptr) return fail(Reason::invalid_argument, "no stack is bound: the Connection is not established");
-  if (selection_property(stack_->composed(), face_, name))
+  if (auto checked = check_text(name, value); !checked) return checked;
+  if (is(name, kDirection.name) || selection_property(stack_->composed(), face_, name))
     return fail(Reason::invalid_argument, std::string(name) + " is read-only: stacks were chosen by it");
   for (const std::string_view fixed : {kInterface.name, kPvd.name, kPath.name}) {
     if (is(name, fixed)) return fail(Reason::invalid_argument, std::string(fixed) + " is read-only: say it before");
@@ -278,9 +296,10 @@ Result<void> ConnectionCore::set(std::string_view name, const PropertyValue& val
     membership_->group->limit(std::get<std::uint64_t>(value));
     return {};
   }
-  if (!done || is_act(name)) return done;
+  const Reach reach = done ? reach_of(stack_->composed(), name) : Reach::once;
+  if (reach == Reach::once) return done;
   remember(name, value);
-  if (membership_->group) membership_->group->entangle(*this, name, value);
+  if (reach == Reach::group && membership_->group) membership_->group->entangle(*this, name, value);
   return done;
 }
 
@@ -324,6 +343,7 @@ Connection ConnectionCore::clone(Connection::Done ready, CloneOptions options) {
     limits.headroom = std::max(limits.headroom, (*composed)->headroom);
     limits.tailroom = std::max(limits.tailroom, (*composed)->tailroom);
   }
+  if (auto own = own_direction(options, limits); !own) composed = fail(std::move(own));
   auto& made = turn_.make<ConnectionCore>(turn_, face, limits);
   made.ready_ = std::move(ready);
   Connection handle = made.handle();
@@ -352,10 +372,8 @@ Result<void> ConnectionCore::begin_clone(ConnectionCore& made, CloneOptions opti
     return fail(Reason::unsupported, "a clone over " + stack_->composed().text + " has the same face", 0, "core");
   join(trunk != nullptr ? trunk->group() : membership().group ? membership().group : std::make_shared<Group>());
   made.membership().properties = membership_->properties;
-  auto begun =
-      trunk != nullptr ? made.begin_stream(*trunk, *composed, options.receives) : made.begin_stack(*stack_, *composed);
+  auto begun = trunk != nullptr ? made.begin_stream(*trunk, *composed) : made.begin_stack(*stack_, *composed);
   if (!begun) return begun;
-  made.one_way({.can_receive = options.receives});
   made.join(membership_->group);
   made.membership().parent = this;
   made.membership().arm(turn_.executor(),
@@ -363,12 +381,13 @@ Result<void> ConnectionCore::begin_clone(ConnectionCore& made, CloneOptions opti
   return made.own_properties(options.properties);
 }
 
-Result<void> ConnectionCore::begin_stream(Trunk& trunk, const SharedStack& composed, bool receives) {
+Result<void> ConnectionCore::begin_stream(Trunk& trunk, const SharedStack& composed) {
   const unsigned depth = trunk.stack().depth();
   Stack& branch =
       trunk.add_branch(depth == composed->layers.size() ? face_ : composed->layers[depth - 1].traits.above, composed);
   auto begun = branch.make_layers(depth);
-  if (begun) begun = trunk.open_stream(branch, StreamArgs{.face = branch.stream_face(), .can_receive = receives});
+  const StreamArgs args{.face = branch.stream_face(), .direction = opened_for(limits_.direction)};
+  if (begun) begun = trunk.open_stream(branch, args);
   if (!begun) {
     branch.leave();
     return begun;
@@ -410,7 +429,7 @@ Result<void> ConnectionCore::own_properties(const std::vector<std::pair<std::str
       continue;
     }
     remember(name, value);
-    membership_->group->entangle(*this, name, value);
+    if (reach_of(stack_->composed(), name) == Reach::group) membership_->group->entangle(*this, name, value);
   }
   return {};
 }

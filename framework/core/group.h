@@ -18,7 +18,7 @@ class Group final : public StreamTaker, public ConnectionTaker {
   std::size_t size() const noexcept { return members_.size(); }
   const std::vector<ConnectionCore*>& members() const noexcept { return members_; }
   bool has(const ConnectionCore* connection) const noexcept { return std::ranges::contains(members_, connection); }
-  /// Sets a property of one member on all others. Who cannot follow leaves the group, and hears why.
+  /// Sets a property of one member on all others (Reach::group). Who cannot follow leaves the group, and hears why.
   void entangle(ConnectionCore& by, std::string_view name, const PropertyValue& value) noexcept;
   void await_end(ConnectionCore& who) { awaiting_.push_back(&who); }  // deliver() when nothing of it is left
   void await_no_more(ConnectionCore& who) noexcept { std::erase(awaiting_, &who); }

@@ -369,7 +369,7 @@ void ListenerCore::seated(Seat* seat, std::unique_ptr<ProtocolInstance> instance
     // RFC 9622 section 6.2.14: before open(), so that it can tell its peer. Who has nothing to do with paths does not
     // know the property.
     if (plan_.wishes.prohibit.has(Feature::path_migration))
-      std::ignore = instance->set({}, "multipath", std::string("Disabled"));
+      std::ignore = instance->set({}, kMultipath.name, std::string("Disabled"));
     if (shares_below()) sessions_[instance.get()] = &stack;
     lowest.set_layer(place_, std::move(instance));
     lowest.seated_by(*acceptor_, *this);

@@ -24,9 +24,6 @@ struct Loser {
   Address remote;
   std::string interface_name;  // empty: routing decides
 };
-/// Set on the layer with several lowers of a stack that has won: how many losers it had. A layer that accepts it says
-/// that the next lowers which it wants in reserve, or besides the first, may go there.
-inline constexpr std::string_view kLosers = "_trellis.losers";
 
 /// One way down of a multiplexer.
 struct Lower final : EstablishmentOwner {

@@ -23,6 +23,14 @@ Result<void> check_no_group(const Endpoint& endpoint, bool source, std::string_v
                found + "', expected a multicast address there, of 224.0.0.0/4 or ff00::/8");
 }
 
+// A group is either sent to or received from (RFC 9623 section 10.5), whatever is said; but not the other way.
+Result<void> check_direction(const Preconnection::Wishes& wishes, const Address& group, Direction possible) {
+  if (!group || wishes.direction == Direction::both || wishes.direction == possible) return {};
+  const auto word = [](Direction d) { return std::string(kDirectionWords[static_cast<int>(d)]); };
+  return wrong("found the direction " + word(wishes.direction) + " for the multicast group " + bare(group) +
+               ", expected " + word(possible) + " here");
+}
+
 }  // namespace
 
 Address group_of(const Endpoint& endpoint) {
@@ -42,6 +50,7 @@ Result<void> check_groups_to_send(const Preconnection::Wishes& wishes) {
   if (auto checked = check_no_group(wishes.local, bool(wishes.source), "local"); !checked) return checked;
   if (auto checked = check_no_group(wishes.remote, false, "remote"); !checked) return checked;
   const Address group = group_of(wishes.remote);
+  if (auto checked = check_direction(wishes, group, Direction::sending); !checked) return checked;
   bool several = group && !wishes.more_remotes.empty();
   for (const Endpoint& other : wishes.more_remotes) several = several || group_of(other);
   if (several) return wrong("found a multicast group among several remote endpoints, expected it alone");
@@ -52,6 +61,7 @@ Result<void> check_group_to_receive(const Preconnection::Wishes& wishes) {
   const Address group = group_of(wishes.local);
   if (!group) return check_no_group(wishes.local, bool(wishes.source), "local");
   if (wishes.local.port == 0) return wrong("the multicast group " + bare(group) + " has no port to listen at");
+  if (auto checked = check_direction(wishes, group, Direction::receiving); !checked) return checked;
   if (names_somebody(wishes.remote) && !source_of(wishes)) {
     return wrong("found the remote endpoint '" + wishes.remote.host + "' beside the multicast group " + bare(group) +
                  ", expected an address: the only source to receive from");
@@ -70,6 +80,7 @@ Result<void> check_group_to_receive(const Preconnection::Wishes& wishes) {
 Result<void> check_groups_to_meet(const Preconnection::Wishes& wishes) {
   const Address local = group_of(wishes.local), remote = group_of(wishes.remote);
   if (!local && !remote) return check_groups_to_send(wishes);
+  if (auto checked = check_direction(wishes, local ? local : remote, Direction::both); !checked) return checked;
   if (local && wishes.source) {
     return wrong("found " + bare(wishes.source) + " as the only source of the multicast group " + bare(local) +
                  " of a rendezvous, expected a group that everybody may send to");

@@ -22,18 +22,15 @@ std::unexpected<Error> refuse(std::string detail, int code = 0) {
   return fail(Reason::configuration, std::move(detail), static_cast<std::uint64_t>(code), kLoaderLayer);
 }
 
-bool others_write(const struct stat& status) noexcept {
-  return (status.st_uid != 0 && status.st_uid != geteuid()) || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
-}
-
-/// `what` begins the sentence ("a file"), `path` is for the commands that it recommends.
-std::unexpected<Error> refuse_writers(const struct stat& status, std::string_view what, const std::string& path) {
+/// Nobody else may write it. `what` begins the sentence ("a file"), `path` is for the commands that it recommends.
+Result<void> check_writers(const struct stat& status, std::string_view what, const std::string& path) {
   const uid_t me = geteuid();
   if (status.st_uid != 0 && status.st_uid != me) {
     const std::string expected = me == 0 ? "one of root" : std::format("one of root or of user {}", me);
     return refuse(std::format("found {} of user {}, expected {}: run \"chown {} {}\" if you trust its content", what,
                               status.st_uid, expected, me, path));
   }
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) == 0) return {};
   return refuse(
       std::format("found {} that {} can write (mode {:04o}), expected one that only its owner can write: "
                   "run \"chmod go-w {}\" if you trust its content",
@@ -49,8 +46,7 @@ Result<void> check_directory(const std::string& directory) {
                     printable(directory), std::strerror(code)),
         code);
   }
-  if (!others_write(status)) return {};
-  return refuse_writers(status, "it in directory " + printable(directory), printable(directory));
+  return check_writers(status, "it in directory " + printable(directory), printable(directory));
 }
 
 std::string parent(const std::string& path) {
@@ -102,8 +98,7 @@ Result<void> PluginFile::check() noexcept {
     return refuse(std::format("found {}, expected a plugin: only plugins may be named *.so here",
                               S_ISDIR(status_.st_mode) ? "a directory" : "a device, pipe or socket"));
   }
-  if (!others_write(status_)) return {};
-  return refuse_writers(status_, "a file", printable(path_));
+  return check_writers(status_, "a file", printable(path_));
 }
 
 PluginFile::PluginFile(PluginFile&& other) noexcept

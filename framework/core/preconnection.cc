@@ -146,8 +146,6 @@ Preconnection& Preconnection::security(std::shared_ptr<const Security> parameter
 }
 namespace {
 
-constexpr std::string_view kMultipath = "multipath";
-
 // RFC 9622 section 6.2.14. Disabled: one path, from beginning to end. Passive: one at a time; the peer may add some.
 // Active: stacks with several go first. False: there is no such word.
 bool set_multipath(Preconnection::Wishes& wishes, std::string_view word) {
@@ -178,9 +176,14 @@ bool set_preference(Preconnection::Wishes& wishes, Feature feature, std::string_
 }
 
 bool set_selection(Preconnection::Wishes& wishes, std::string_view property, const PropertyValue& value) {
+  if (same_word(property, kDirection.name)) {
+    const auto direction = direction_of(value);
+    wishes.direction = direction.value_or(wishes.direction);
+    return direction.has_value();
+  }
   const auto* const word = std::get_if<std::string>(&value);
   if (word == nullptr) return false;
-  if (same_word(property, kMultipath)) return set_multipath(wishes, *word);
+  if (same_word(property, kMultipath.name)) return set_multipath(wishes, *word);
   const auto feature = selected_feature(property);
   return feature && set_preference(wishes, *feature, *word);
 }
@@ -244,10 +247,13 @@ Result<void> check_wishes(const Preconnection::Wishes& wishes) {
                                               std::to_string(kPathRulesMost));
   }
   for (const auto& [name, value] : wishes.properties) {
+    if (auto checked = check_text(name, value); !checked) return checked;
     if (same_word(name, kIsolateSession.name)) return fail(Reason::invalid_argument, "isolateSession is true or false");
     if (is_hint(name) && std::get_if<std::uint64_t>(&value) == nullptr)
       return fail(Reason::invalid_argument, name + " is a number of bits per second, or Unlimited");
-    if (same_word(name, kMultipath)) return fail(Reason::invalid_argument, "multipath is Disabled, Passive or Active");
+    if (same_word(name, kDirection.name)) return fail(Reason::invalid_argument, kDirectionExpected);
+    if (same_word(name, kMultipath.name))
+      return fail(Reason::invalid_argument, "multipath is Disabled, Passive or Active");
     if (selected_feature(name))
       return fail(Reason::invalid_argument, name + " is Require, Prefer, No Preference, Avoid or Prohibit");
   }
@@ -295,7 +301,7 @@ Connection Preconnection::initiate(Executor& loop, Connection::Done ready, Messa
 Listener Preconnection::listen(Executor& loop, ListenerEvents events) {
   FrameworkCore& framework = framework_->core();
   Turn& turn = framework.turn(loop);
-  auto checked = check_local(wishes_.local);
+  auto checked = check_wishes(wishes_);
   if (checked) checked = check_group_to_receive(wishes_);
   auto plan = checked ? framework.plan(wishes_) : Result<Plan>(std::unexpected(std::move(checked).error()));
   const bool usable = plan.has_value();
@@ -349,6 +355,8 @@ void Listener::cancel_accept() { core_->cancel_accept(); }
 Connection::~Connection() {
   if (core_ != nullptr) core_->gone();
 }
+Address SentContext::remote() const { return connection_ != nullptr ? connection_->sent_to() : Address{}; }
+Address SentContext::local() const { return connection_ != nullptr ? connection_->sent_from() : Address{}; }
 Slice Connection::allocate(std::uint32_t size) { return core_->allocate(size); }
 bool Connection::send(Message message, Sent sent) { return core_->send(std::move(message), std::move(sent)); }
 bool Connection::send(Slice data, bool end) { return core_->send(std::move(data), end); }

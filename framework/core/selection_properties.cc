@@ -47,6 +47,22 @@ std::optional<bool> selection_property(const ComposedStack& stack, Face face, st
   return feature ? std::optional(features_of(stack, face).has(*feature)) : std::nullopt;
 }
 
+std::optional<Direction> direction_of(const PropertyValue& value) {
+  const auto* const word = std::get_if<std::string>(&value);
+  const auto* const known = word != nullptr ? std::ranges::find(kDirectionWords, *word) : std::end(kDirectionWords);
+  if (known == std::end(kDirectionWords)) return std::nullopt;
+  return static_cast<Direction>(known - kDirectionWords);
+}
+
+Result<void> check_text(std::string_view name, const PropertyValue& value) {
+  const auto* const text = std::get_if<std::string>(&value);
+  if (text == nullptr || find_bad_utf8(*text) == std::string_view::npos) return {};
+  return fail(Reason::invalid_argument,
+              std::string(name) + ": found bytes that are not UTF-8 at offset " + std::to_string(find_bad_utf8(*text)) +
+                  ", expected UTF-8",
+              0, "core");
+}
+
 bool is_hint(std::string_view name) { return same_word(name, kMinSendRate.name) || same_word(name, kMinRecvRate.name); }
 
 bool is_specialized(std::string_view name) { return name.contains('.') && !name.starts_with('_'); }

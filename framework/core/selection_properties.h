@@ -18,6 +18,14 @@ std::optional<bool> selection_property(const ComposedStack& stack, Face face, st
 /// one feature.
 std::optional<Feature> selected_feature(std::string_view name);
 
+/// The Direction that the value names; none: no such word (API-128).
+std::optional<Direction> direction_of(const PropertyValue& value);
+inline constexpr const char* kDirectionExpected =
+    "direction is Bidirectional, Unidirectional Send or Unidirectional Receive";
+
+/// Errors: a String that is not UTF-8 (API-3).
+Result<void> check_text(std::string_view name, const PropertyValue& value);
+
 /// Whether the property says only which paths suit a Connection, and no layer has anything to do with it.
 bool is_hint(std::string_view name);
 

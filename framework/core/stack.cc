@@ -250,19 +250,19 @@ void Stack::answered(unsigned index, unsigned rtts_left) noexcept {
   owner_->stack_answered(rtts_left);
 }
 
-void Stack::prepare(const SharedEndpoint& remote, Route&& route, bool passive) noexcept {
+void Stack::prepare(const SharedEndpoint& remote, Route&& route, bool passive, Direction direction) noexcept {
   remote_ = remote;
   route_ = std::move(route);
-  args_.emplace(OpenArgs{*remote_, route_, security().alpn, passive});
+  args_.emplace(OpenArgs{*remote_, route_, security().alpn, passive, opened_for(direction)});
   if (Stack& under = lowest(); &under != this && !under.args_) under.prepare(remote, Route(route_), passive);
   turn_.advance(*this);
 }
-void Stack::open(const SharedEndpoint& remote, Route&& route, bool passive) noexcept {
+void Stack::open(const SharedEndpoint& remote, Route&& route, bool passive, Direction direction) noexcept {
   if (foot_) {
-    base().open(remote, std::move(route), passive);
+    base().open(remote, std::move(route), passive, direction);
     return follow_trunk(passive);
   }
-  prepare(remote, std::move(route), passive);
+  prepare(remote, std::move(route), passive, direction);
   lowest().open_next();
   open_next();
 }
@@ -320,7 +320,8 @@ void Stack::talk_to(std::vector<Endpoint> remotes) {
 const OpenArgs& Stack::args(unsigned index) noexcept {
   Remotes* const remotes = base().remotes_.get();
   if (remotes == nullptr) return *args_;
-  return remotes->args[index].emplace(OpenArgs{remotes->of[index], args_->route, args_->alpn, args_->passive});
+  return remotes->args[index].emplace(
+      OpenArgs{remotes->of[index], args_->route, args_->alpn, args_->passive, args_->direction});
 }
 
 // Iterates, so that a layer that is ready at once never nests the next one's open() in its own.

@@ -61,6 +61,11 @@ struct Foot final : EngineLink {
   bool held = true;                // somebody uses it
 };
 
+/// What a stream must be that is opened here for this: there is none that the peer alone sends on.
+constexpr Direction opened_for(Direction wished) noexcept {
+  return wished == Direction::sending ? wished : Direction::both;
+}
+
 /// One layer of a stack in the engine: its host, and what is to be called.
 class LayerSlot final : public Slot, public LayerHost, public LowerHost {
  public:
@@ -134,8 +139,11 @@ class Stack final : public TurnMember {
 
   void be_like(Stack& other);  // before open(): a connection of its own to the same peer, in the same way
   void remember_as(const Stack& other) noexcept;  // where the other one remembers, with the same peer
-  void prepare(const SharedEndpoint& remote, Route&& route, bool passive) noexcept;  // opens in the next advance pass
-  void open(const SharedEndpoint& remote, Route&& route, bool passive) noexcept;     // opens now
+  /// Opens in the next advance pass.
+  void prepare(const SharedEndpoint& remote, Route&& route, bool passive,
+               Direction direction = Direction::both) noexcept;
+  /// Opens now. `direction`: of the Connection that it is for.
+  void open(const SharedEndpoint& remote, Route&& route, bool passive, Direction direction = Direction::both) noexcept;
   void follow_trunk(bool passive) noexcept;  // opens when the trunk has, which has its own prepare() or open()
   void close() noexcept;                     // graceful; then stack_closed() or stack_failed()
   void abort(std::uint64_t code) noexcept;   // tells the peer in this turn and retires; the owner hears nothing more

@@ -1,6 +1,7 @@
 // posix_sockets.cc: see posix_sockets.h.
 #include "loop/posix_sockets.h"
 
+#include <ifaddrs.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "loop/datagram_scratch.h"
 #include "loop/datagram_socket.h"
@@ -83,6 +85,20 @@ DatagramScratch& PosixSockets::datagrams(bool segments) {
   auto& scratch = segments ? segments_ : datagrams_;
   if (scratch == nullptr) scratch = std::make_unique<DatagramScratch>(loop_.pool(), segments);
   return *scratch;
+}
+
+std::string PosixSockets::interface_name(const Address& local) const {
+  if (local.family == Address::Family::ipv4 && local.ip[0] == 127) return "lo";  // all of 127/8, one address is listed
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return {};
+  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(list, &freeifaddrs);
+  for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != kernel_family(local.family)) continue;
+    SocketAddress found{};
+    std::memcpy(&found, one->ifa_addr, local.family == Address::Family::ipv4 ? sizeof found.ipv4 : sizeof found.ipv6);
+    if (from_kernel(found).ip == local.ip) return one->ifa_name;
+  }
+  return {};
 }
 
 Result<std::unique_ptr<Socket>> PosixSockets::open(const SocketSpec& spec) noexcept {

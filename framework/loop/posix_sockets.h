@@ -23,6 +23,7 @@ class PosixSockets final : public Sockets {
   PosixSockets& operator=(const PosixSockets&) = delete;
   ~PosixSockets();
   Result<std::unique_ptr<Socket>> open(const SocketSpec& spec) noexcept override;
+  std::string interface_name(const Address& local) const override;
   /// Called when the loop ends. A socket that is still open would later touch a loop that is gone: ends the process.
   void end() noexcept;
 

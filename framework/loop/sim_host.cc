@@ -64,6 +64,7 @@ class SimHost::LoopSockets final : public Sockets {
   Result<std::unique_ptr<Socket>> open(const SocketSpec& spec) noexcept override {
     return open_sim_socket(host_, host_.loop(index_), spec);
   }
+  std::string interface_name(const Address& local) const override { return host_.interface_name(local); }
 
  private:
   SimHost& host_;
@@ -131,6 +132,12 @@ void SimHost::trace(std::string_view what, std::uint64_t number, const Address& 
 }
 
 void SimHost::topology_changed() noexcept { network_.topology_changed(); }
+
+std::string SimHost::interface_name(const Address& local) const {
+  if (is_loopback(local)) return interfaces_.front()->name();
+  const auto found = std::ranges::find_if(interfaces_, [&](const auto& own) { return own->has(local); });
+  return found != interfaces_.end() ? (*found)->name() : std::string();
+}
 
 bool SimHost::owns(const Address& address) const noexcept {
   return is_loopback(address) || std::ranges::any_of(interfaces_, [&](const auto& interface) {

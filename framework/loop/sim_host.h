@@ -105,7 +105,8 @@ class SimHost {
   /// The address that packets to `to` come from when the socket is not bound to one; unset: no route.
   Address source_for(const Address& to, const Address& from, const SimInterface* bound) noexcept;
   std::uint32_t path_mtu(const Address& to, const Address& from, const SimInterface* bound) noexcept;
-  bool owns(const Address& address) const noexcept;  ///< of an interface that is up
+  bool owns(const Address& address) const noexcept;        ///< of an interface that is up
+  std::string interface_name(const Address& local) const;  ///< of the interface that has it; empty: none
   /// It forwards what comes in here for others. What comes to the outside of a NAT is never for others.
   bool forwards_from(const SimInterface& in) const noexcept;
   SimInterface* find_interface(std::string_view name) noexcept;  ///< null: none

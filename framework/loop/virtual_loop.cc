@@ -13,6 +13,7 @@ class NoSockets final : public Sockets {
   Result<std::unique_ptr<Socket>> open(const SocketSpec&) noexcept override {
     return fail(Reason::unsupported, "this virtual loop belongs to no simulated host; take the loop of a SimHost");
   }
+  std::string interface_name(const Address&) const override { return {}; }
 };
 NoSockets no_sockets;
 

@@ -37,7 +37,7 @@ std::vector<nghttp3_nv> pairs_of(const Fields& fields) {
 }
 
 std::int64_t id_of(const Connection& connection) {
-  const auto id = connection.get("_trellis.streamId");
+  const auto id = connection.get(trellis::kStreamId.name);
   const auto* const number = id ? std::get_if<std::uint64_t>(&*id) : nullptr;
   return number != nullptr ? static_cast<std::int64_t>(*number) : -1;
 }
@@ -125,8 +125,9 @@ Session::~Session() {
 // Streams on which only we send (RFC 9114 section 6.2).
 void Session::open_own() {
   for (auto& own : own_) {
-    own = std::make_unique<Stream>(
-        early_.front()->connection.clone([this](const Result<void>& how) { own_ready(how); }, {.receives = false}));
+    own = std::make_unique<Stream>(early_.front()->connection.clone(
+        [this](const Result<void>& how) { own_ready(how); },
+        {.properties = {{std::string(trellis::kDirection.name), std::string("Unidirectional Send")}}}));
     own->connection.on_failed([this](const Error& error) { fail(error, kNoError); });
   }
   // The first request may end before the others do.

@@ -44,8 +44,9 @@ void Trial::fail(std::string why) {
 
 std::vector<Check> all_checks() {
   std::vector<Check> all;
-  for (const auto group : {descriptor_checks(), contract_checks(), data_checks(), backpressure_checks(),
-                           teardown_checks(), time_checks(), fault_checks(), claim_checks()}) {
+  for (const auto group :
+       {descriptor_checks(), contract_checks(), data_checks(), backpressure_checks(), teardown_checks(), time_checks(),
+        fault_checks(), claim_checks(), hook_checks(), multicast_checks()}) {
     all.insert(all.end(), group.begin(), group.end());
   }
   return all;

@@ -84,5 +84,7 @@ std::span<const Check> teardown_checks();
 std::span<const Check> time_checks();
 std::span<const Check> fault_checks();
 std::span<const Check> claim_checks();
+std::span<const Check> hook_checks();
+std::span<const Check> multicast_checks();
 
 }  // namespace trellis::conformance

@@ -18,6 +18,15 @@
 
 namespace trellis::conformance {
 
+/// What a framer may do besides framing (trellis/framer.h).
+enum class Hook : std::uint8_t {
+  speaks_first,    ///< send() before it is ready
+  speaks_last,     ///< send() when the application sends nothing more
+  delivers,        ///< deliver(): messages that it has made, or made anew
+  passes_through,  ///< pass_through()
+  prepends,        ///< prepend()
+};
+
 /// What is examined, and on what it stands.
 struct Subject {
   std::string plugin{};              ///< path of its shared object
@@ -26,6 +35,7 @@ struct Subject {
   std::string options{};             ///< its settings as in the name of a stack: "probe-interval-ms=50,retries=3"
   bool text = false;                 ///< it carries printable text without line ends only
   Face face = Face::none;            ///< which of its faces; none: the first that fits
+  std::vector<Hook> hooks{};         ///< framers: what it does besides framing in a usual conversation
   /// Checks that make no sense for it, each with its reason: "T2: the protocol has no half-close". The reason is
   /// printed.
   std::vector<std::string> not_applicable{};

@@ -5,6 +5,7 @@
 #include <format>
 
 #include "conformance/tap.h"
+#include "conformance/watched_framer.h"
 #include "conformance/watched_layer.h"
 #include "core/compose.h"
 #include "core/framer_layer.h"
@@ -106,7 +107,8 @@ Result<std::unique_ptr<const Protocol>> Lab::configure(const Options& options) c
   }
   auto made = std::get<const FramerKind*>(kind_)->configure(options);
   if (!made) return fail(std::move(made));
-  return std::make_unique<const FramerProtocol>(subject_.layer, std::move(*made));
+  return std::make_unique<const FramerProtocol>(subject_.layer,
+                                                std::make_unique<WatchedFraming>(std::move(*made), holder_));
 }
 
 Result<void> Lab::compose_all() {
@@ -131,6 +133,8 @@ Result<void> Lab::compose_all() {
                  .stack = stack.traits,
                  .bottom = top.below == Face::none,
                  .text = subject_.text,
+                 .framer = std::holds_alternative<const FramerKind*>(kind_),
+                 .framer_rtts = top.handshake_rtts,
                  .listens = stack.acceptor >= 0};
   subject_.face = stack.traits.face;
   return {};

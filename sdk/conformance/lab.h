@@ -18,12 +18,14 @@ inline constexpr std::uint32_t kSendBuffer = 32 * 1024;
 
 /// What checks ask about the subject.
 struct Facts {
-  std::string name;      ///< of the layer
-  LayerTraits layer;     ///< for the face that is examined
-  StackTraits stack;     ///< of the subject and all below it
-  bool bottom = false;   ///< it has no layer below: it talks to sockets
-  bool text = false;     ///< it carries text only
-  bool listens = false;  ///< some layer of the stack accepts
+  std::string name;          ///< of the layer
+  LayerTraits layer;         ///< for the face that is examined
+  StackTraits stack;         ///< of the subject and all below it
+  bool bottom = false;       ///< it has no layer below: it talks to sockets
+  bool text = false;         ///< it carries text only
+  bool framer = false;       ///< it is one
+  unsigned framer_rtts = 0;  ///< that it claims for its own set-up
+  bool listens = false;      ///< some layer of the stack accepts
   bool has(Feature feature) const { return stack.have.has(feature); }
   /// Nothing is lost and nothing overtakes.
   bool exact() const { return has(Feature::reliability) && has(Feature::ordering); }

@@ -11,7 +11,7 @@
 namespace trellis::conformance {
 
 /// Raised when a check is added or becomes stricter: a badge says against what a plugin was held.
-inline constexpr int kKitVersion = 1;
+inline constexpr int kKitVersion = 2;
 inline constexpr std::uint64_t kSeedsDefault = 20;
 
 /// What to run.

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "conformance/conformance.h"
 #include "loop/fault_plan.h"
 #include "loop/virtual_world.h"
 #include "trellis/buffer.h"
@@ -19,6 +20,18 @@ class Tap;
 enum class Side : std::uint8_t { client, server };
 constexpr std::string_view to_string(Side side) noexcept { return side == Side::client ? "client" : "server"; }
 constexpr Side other(Side side) noexcept { return side == Side::client ? Side::server : Side::client; }
+
+/// A hook as messages say it: "it speaks before it is ready".
+constexpr std::string_view to_string(Hook hook) noexcept {
+  switch (hook) {
+    case Hook::speaks_first: return "speaks before it is ready";
+    case Hook::speaks_last: return "speaks after the application";
+    case Hook::delivers: return "delivers messages of its own making";
+    case Hook::passes_through: return "passes through";
+    case Hook::prepends: return "prepends another framer";
+  }
+  return "";
+}
 
 /// Where a tap is, seen from the subject.
 enum class Place : std::uint8_t { above, below };
@@ -60,6 +73,10 @@ class Scene {
   /// What a layer logged last, for messages.
   std::string last_words;
 
+  /// A framer has used one of its hooks.
+  void uses(Hook hook) noexcept { hooks_ |= 1u << static_cast<unsigned>(hook); }
+  bool used(Hook hook) const noexcept { return (hooks_ & 1u << static_cast<unsigned>(hook)) != 0; }
+
   /// Second slices that taps keep: nobody may change their bytes.
   void keep(std::string_view who, Slice second);
 
@@ -88,6 +105,7 @@ class Scene {
   VirtualWorld& world_;
   FaultPlan& faults_;
   bool verbose_;
+  unsigned hooks_ = 0;  // a bit for each Hook
   TapPlan plans_[2][2];
   std::optional<std::string> verdict_;
   struct Overshot {

@@ -126,6 +126,7 @@ class WatchedProtocol final : public Protocol {
   Endpoint remote_below(const Endpoint& remote, const Path& path) const override {
     return real_->remote_below(remote, path);
   }
+  Reach reach(std::string_view name) const noexcept override { return real_->reach(name); }
   Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override;
   Result<std::unique_ptr<Acceptor>> listen(AcceptHost& host, LowerPort lower) const noexcept override;
 

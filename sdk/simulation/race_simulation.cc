@@ -150,7 +150,7 @@ class Course {
     }
     if (run.failure) return;
     run.stack = connection_.stack();
-    run.path = world_.interface_of(connection_.local());
+    run.path = connection_.interface_name();
     run.family = connection_.remote().family;
   }
 

@@ -185,11 +185,4 @@ std::optional<SimAnswers> SimulatedWorld::told(std::size_t path, const std::stri
                     records(*host, Address::Family::ipv4, lookup, draw.fork("ipv4"))};
 }
 
-std::string SimulatedWorld::interface_of(const Address& local) const {
-  for (const auto& one : client_.interfaces()) {
-    if (one->has(local)) return one->name();
-  }
-  return {};
-}
-
 }  // namespace trellis::simulation

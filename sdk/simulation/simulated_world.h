@@ -32,8 +32,6 @@ class SimulatedWorld {
   SimAnswers answers(const Query& query);
   /// The name servers of a path; empty: the world has none.
   std::vector<Address> name_servers(std::string_view interface_name) const;
-  /// The client's interface that has this address; empty: none.
-  std::string interface_of(const Address& local) const;
 
  private:
   /// A block that this run has.

@@ -111,10 +111,8 @@ Result<conformance::Subject> read_subject(const Arguments& arguments) {
 
 int check(std::span<char* const> words) {
   Arguments arguments = check_arguments();
-  const auto parsed = arguments.parse(words);
+  if (const auto over = read_command_line(arguments, words)) return *over;
   const Report report("check", false);
-  if (!parsed) return report.usage(parsed.error());
-  if (arguments.has("help")) return std::fputs(arguments.help().c_str(), stdout) < 0 ? kBroken : kDone;
   if (arguments.has("list")) return conformance::list_checks();
   const auto settings = read_settings(arguments);
   if (!settings) return report.usage(settings.error());

@@ -132,10 +132,8 @@ Task<void> carry(const ConnectWanted& wanted, Preconnection& preconnection, Loop
 
 int connect(std::span<char* const> words) {
   Arguments arguments = connect_arguments();
-  const auto parsed = arguments.parse(words);
+  if (const auto over = read_command_line(arguments, words)) return *over;
   const Report report("connect", arguments.has("json"));
-  if (!parsed) return report.usage(parsed.error());
-  if (arguments.has("help")) return std::fputs(arguments.help().c_str(), stdout) < 0 ? kBroken : kDone;
   const auto wanted = understand_connect(arguments);
   if (!wanted) return report.usage(wanted.error());
 

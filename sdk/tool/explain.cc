@@ -244,11 +244,9 @@ Result<ExplainWanted> understand_explain(const Arguments& arguments) {
 
 int explain(std::span<char* const> words) {
   Arguments arguments = explain_arguments();
-  const auto parsed = arguments.parse(words);
+  if (const auto over = read_command_line(arguments, words)) return *over;
   const bool json = arguments.has("json");
   const Report report("explain", json);
-  if (!parsed) return report.usage(parsed.error());
-  if (arguments.has("help")) return std::fputs(arguments.help().c_str(), stdout) < 0 ? kBroken : kDone;
   const auto wanted = understand_explain(arguments);
   if (!wanted) return report.usage(wanted.error());
 

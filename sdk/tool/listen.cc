@@ -167,10 +167,8 @@ ExitCode exit_code_of(int signal, ExitCode otherwise) {
 
 int listen(std::span<char* const> words) {
   Arguments arguments = listen_arguments();
-  const auto parsed = arguments.parse(words);
+  if (const auto over = read_command_line(arguments, words)) return *over;
   const Report report("listen", arguments.has("json"));
-  if (!parsed) return report.usage(parsed.error());
-  if (arguments.has("help")) return std::fputs(arguments.help().c_str(), stdout) < 0 ? kBroken : kDone;
   const auto wanted = understand_listen(arguments);
   if (!wanted) return report.usage(wanted.error());
 

@@ -119,10 +119,8 @@ Result<void> check_words(const std::vector<std::string>& words) {
 
 int new_plugin(std::span<char* const> words) {
   Arguments arguments = new_plugin_arguments();
-  const auto parsed = arguments.parse(words);
+  if (const auto over = read_command_line(arguments, words)) return *over;
   const Report report("new-plugin", false);
-  if (!parsed) return report.usage(parsed.error());
-  if (arguments.has("help")) return std::fputs(arguments.help().c_str(), stdout) < 0 ? kBroken : kDone;
   const auto& operands = arguments.operands();
   if (const auto fine = check_words(operands); !fine) return report.usage(fine.error());
   const std::string& name = operands[1];

@@ -98,10 +98,8 @@ void print_json(const Registry& registry) {
 
 int plugins(std::span<char* const> words) {
   Arguments arguments = plugins_arguments();
-  const auto parsed = arguments.parse(words);
+  if (const auto over = read_command_line(arguments, words)) return *over;
   const Report report("plugins", false);
-  if (!parsed) return report.usage(parsed.error());
-  if (arguments.has("help")) return std::fputs(arguments.help().c_str(), stdout) < 0 ? kBroken : kDone;
   if (!arguments.operands().empty()) {
     const std::string found = in_quotes(arguments.operands().front());
     return report.usage({Reason::invalid_argument, 0, "core", "expected no operand, found " + found});

@@ -30,10 +30,8 @@ Arguments race_arguments() {
 
 int race(std::span<char* const> words) {
   Arguments arguments = race_arguments();
-  const auto parsed = arguments.parse(words);
+  if (const auto over = read_command_line(arguments, words)) return *over;
   const Report report("race", arguments.has("json"));
-  if (!parsed) return report.usage(parsed.error());
-  if (arguments.has("help")) return std::fputs(arguments.help().c_str(), stdout) < 0 ? kBroken : kDone;
   if (!arguments.text("world").empty()) return race_world(arguments, report);
   if (arguments.text("replay").empty())
     return report.usage({Reason::invalid_argument, 0, "core", "expected --world WORLD or --replay FILE"});

@@ -115,4 +115,11 @@ void Report::warning(std::string_view who, std::string_view text) const {
   put_line(stderr, "trellis " + command_ + ": " + std::string(who) + ": " + std::string(text));
 }
 
+std::optional<ExitCode> read_command_line(Arguments& arguments, std::span<char* const> words) {
+  const auto parsed = arguments.parse(words);
+  if (!parsed) return Report(arguments.command(), arguments.has("json")).usage(parsed.error());
+  if (!arguments.has("help")) return std::nullopt;
+  return std::fputs(arguments.help().c_str(), stdout) < 0 ? kBroken : kDone;
+}
+
 }  // namespace trellis::tool

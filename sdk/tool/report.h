@@ -1,12 +1,15 @@
 // report.h: what a command says about itself, for people as text and for programs as JSON, one line each.
 #pragma once
 #include <cstdio>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "arguments.h"
 #include "exit_code.h"
 #include "trellis/connection.h"
 #include "trellis/race_report.h"
@@ -41,5 +44,9 @@ class Report {
   std::string command_;
   bool json_;
 };
+
+/// How every command begins: reads its command line. A code: it ends there, since its help was wanted, or what is wrong
+/// was said.
+std::optional<ExitCode> read_command_line(Arguments& arguments, std::span<char* const> words);
 
 }  // namespace trellis::tool

@@ -106,10 +106,8 @@ void print_resolved(const Report& report, const Resolved& resolved) {
 
 int resolve(std::span<char* const> words) {
   Arguments arguments = resolve_arguments();
-  const auto parsed = arguments.parse(words);
+  if (const auto over = read_command_line(arguments, words)) return *over;
   const Report report("resolve", arguments.has("json"));
-  if (!parsed) return report.usage(parsed.error());
-  if (arguments.has("help")) return std::fputs(arguments.help().c_str(), stdout) < 0 ? kBroken : kDone;
   auto wanted = understand_resolve(arguments);
   if (!wanted) return report.usage(wanted.error());
 

@@ -93,10 +93,8 @@ int act(const std::string& action, OpenStore& store, const Report& report) {
 
 int state(std::span<char* const> words) {
   Arguments arguments = state_arguments();
-  const auto parsed = arguments.parse(words);
+  if (const auto over = read_command_line(arguments, words)) return *over;
   const Report report("state", false);
-  if (!parsed) return report.usage(parsed.error());
-  if (arguments.has("help")) return std::fputs(arguments.help().c_str(), stdout) < 0 ? kBroken : kDone;
   const std::string action = arguments.operands().empty() ? "list" : arguments.operands().front();
   if (arguments.operands().size() > 1 || !std::ranges::contains(kActions, action)) {
     return report.usage({Reason::invalid_argument, 0, "core",

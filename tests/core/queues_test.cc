@@ -245,13 +245,13 @@ TEST_F(Queues, LedgerTellsEachFateOnceAndSurvivesItsConnection) {
   sent = {};
   EXPECT_EQ(stirs, 1);
   EXPECT_TRUE(heard.empty()) << "never inside the call that settles it";
-  ledger->deliver();
+  ledger->deliver(nullptr);
   EXPECT_EQ(heard, std::vector{Fate::sent});
   const Error why{Reason::reset, 0, "test", "gone"};
   lost->report(Fate::failed, &why);
   lost->report(Fate::sent);
   lost = {};
-  ledger->deliver();
+  ledger->deliver(nullptr);
   EXPECT_EQ(heard, (std::vector{Fate::sent, Fate::failed}));
   ledger->leave();
   outlives = {};  // nobody listens any more; the ledger goes with it
@@ -263,10 +263,10 @@ TEST_F(Queues, AcknowledgementFollowsSent) {
   Ledger* ledger = Ledger::make([] {}, [](Notice, const Error&) {});
   MessageRef message = ledger->record({}, [&](Fate f, const Error*) { heard.push_back(f); });
   message->report(Fate::sent);
-  ledger->deliver();
+  ledger->deliver(nullptr);
   message->report(Fate::acknowledged);
   message = {};
-  ledger->deliver();
+  ledger->deliver(nullptr);
   EXPECT_EQ(heard, (std::vector{Fate::sent, Fate::acknowledged}));
   ledger->leave();
 }

@@ -75,7 +75,9 @@ class QuicClient {
     ASSERT_TRUE(program_.until([&] { return first().ready.has_value(); }));
     ASSERT_TRUE(*first().ready) << first().ready->error().detail;
     std::optional<Result<void>> how;
-    control_ = first().stream.clone([&](Result<void> result) { how = std::move(result); }, {.receives = false});
+    control_ =
+        first().stream.clone([&](Result<void> result) { how = std::move(result); },
+                             {.properties = {{std::string(kDirection.name), std::string("Unidirectional Send")}}});
     ASSERT_TRUE(program_.until([&] { return how.has_value(); }));
     ASSERT_TRUE(*how) << how->error().detail;
     control_.on_failed([](const Error& e) { ADD_FAILURE() << "the control stream: " << e.detail; });
@@ -90,7 +92,8 @@ class QuicClient {
   /// Asks on a further stream.
   QuicFetch& ask_again(std::string_view path) {
     QuicFetch& fetch = *fetches_.emplace_back(std::make_unique<QuicFetch>());
-    fetch.stream = control_.clone(fetch.on_ready(), {.receives = true});
+    fetch.stream = control_.clone(fetch.on_ready(),
+                                  {.properties = {{std::string(kDirection.name), std::string("Bidirectional")}}});
     fetch.stream.send(request(program_.loop->pool(), path));
     fetch.read();
     return fetch;

@@ -20,7 +20,7 @@ TEST_F(Phone, GoesOutByTheFirstPathAndSaysSo) {
   EXPECT_EQ(to_text(connection.local()).substr(0, 9), "10.1.0.2:");
   EXPECT_EQ(std::get<std::string>(connection.get("interface").value()), "wlan0");
   EXPECT_EQ(std::get<std::string>(connection.get("pvd").value()), "wlan0") << "a domain of its own (RFC 7556)";
-  EXPECT_NE(std::get<std::uint64_t>(connection.get("_trellis.path").value()), 0u);
+  EXPECT_NE(std::get<std::uint64_t>(connection.get(kPath.name).value()), 0u);
   EXPECT_FALSE(connection.set("interface", std::string("wwan0")));
 }
 

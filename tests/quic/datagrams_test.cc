@@ -29,7 +29,7 @@ TEST_F(Quic, DatagramsAreConnections) {
   EXPECT_EQ(at_server.reader->messages[0], "first");
   EXPECT_EQ(at_server.reader->messages[1].size(), most);
   EXPECT_EQ(at_server.reader->messages[2], "");
-  EXPECT_FALSE(stream.connection.clone([](Result<void>) {}, {.face = Face::datagram}).get("_trellis.streamId"));
+  EXPECT_FALSE(stream.connection.clone([](Result<void>) {}, {.face = Face::datagram}).get(kStreamId.name));
 }
 
 // One that is too large fails alone, and what is lost is not sent again.

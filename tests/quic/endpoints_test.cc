@@ -184,7 +184,7 @@ TEST_F(MovingQuic, SpeaksToOneServer) {
   EXPECT_FALSE(talker->failed);
 }
 TEST_F(MovingQuic, MayBeForbiddenToMove) {
-  connect(to_server().set("multipath", std::string("Disabled")));
+  connect(to_server().set(kMultipath.name, std::string("Disabled")));
   world.run_for(1s);
   const auto other = add("10.2.0.2");
   ASSERT_FALSE(other);

@@ -53,7 +53,7 @@ TEST_F(RoamingQuic, ItsAddressesAreThoseOfThePathInUse) {
     const Connection& c = talker->connection;
     EXPECT_EQ(c.interface_name(), name);
     EXPECT_EQ(interface(), name);
-    EXPECT_EQ(std::get<std::uint64_t>(*c.get("_trellis.path")), path("quic.path"));
+    EXPECT_EQ(std::get<std::uint64_t>(*c.get(kPath.name)), path("quic.path"));
     EXPECT_EQ(c.local().ip[1], network) << "10.1.0.2 or 10.2.0.2";
     EXPECT_EQ(c.remote().ip[0], 192);
   };

@@ -17,7 +17,7 @@ struct Quic : GroupFixture {
   /// Bytes that came to the server on a stream.
   std::size_t arrived(std::uint64_t stream) {
     for (auto& p : pair.peers) {
-      if (fact<std::uint64_t>(p->connection, "_trellis.streamId") == stream) return p->reader->all.size();
+      if (fact<std::uint64_t>(p->connection, kStreamId.name) == stream) return p->reader->all.size();
     }
     return 0;
   }

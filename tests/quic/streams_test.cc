@@ -14,8 +14,8 @@ TEST_F(Quic, StreamsAreConnectionsOfOneGroup) {
   first.send("one");
   second.send("two");
   ASSERT_TRUE(pair.until([&] { return peer_with("one") != nullptr && peer_with("two") != nullptr; }));
-  EXPECT_EQ(fact<std::uint64_t>(first.connection, "_trellis.streamId"), 0u);
-  EXPECT_EQ(fact<std::uint64_t>(second.connection, "_trellis.streamId"), 4u);
+  EXPECT_EQ(fact<std::uint64_t>(first.connection, kStreamId.name), 0u);
+  EXPECT_EQ(fact<std::uint64_t>(second.connection, kStreamId.name), 4u);
   EXPECT_EQ(fact<std::string>(second.connection, "quic.streamKind"), "bidirectional");
   EXPECT_EQ(fact<std::string>(peer_with("two")->connection, "quic.streamInitiator"), "client");
   peer_with("two")->send("answer");
@@ -37,7 +37,7 @@ TEST_F(Quic, TheServerOpensStreams) {
   Talker& by_server = pair.clone(*peer_with("hello"));
   by_server.send("from the server");
   ASSERT_TRUE(pair.until([&] { return !opened.empty() && opened[0]->reader->all == "from the server"; }));
-  EXPECT_EQ(fact<std::uint64_t>(opened[0]->connection, "_trellis.streamId"), 1u);
+  EXPECT_EQ(fact<std::uint64_t>(opened[0]->connection, kStreamId.name), 1u);
   EXPECT_EQ(fact<std::string>(opened[0]->connection, "quic.streamInitiator"), "server");
 }
 
@@ -72,21 +72,65 @@ TEST_F(Quic, StreamsOfOneDirection) {
   Talker& first = pair.dial_ready(quic());
   first.send("both ways");
   ASSERT_TRUE(pair.until([&] { return peer_with("both ways") != nullptr; }));
-  Talker& only = pair.clone(first, {.receives = false});
+  Talker& only =
+      pair.clone(first, {.properties = {{std::string(kDirection.name), std::string("Unidirectional Send")}}});
   ASSERT_TRUE(pair.until([&] { return only.ready.has_value(); }));
   ASSERT_TRUE(*only.ready) << only.ready->error().detail;
   only.send("one way");
   ASSERT_TRUE(pair.until([&] { return peer_with("one way") != nullptr; }));
-  EXPECT_EQ(fact<std::uint64_t>(only.connection, "_trellis.streamId"), 2u);
+  EXPECT_EQ(fact<std::uint64_t>(only.connection, kStreamId.name), 2u);
   EXPECT_EQ(fact<std::string>(only.connection, "quic.streamKind"), "unidirectional");
   EXPECT_FALSE(fact<bool>(only.connection, "canReceive"));
   EXPECT_TRUE(fact<bool>(only.connection, "canSend"));
+  EXPECT_EQ(fact<std::string>(only.connection, kDirection.name), "Unidirectional Send");
   EXPECT_FALSE(fact<bool>(peer_with("one way")->connection, "canSend"));
+  EXPECT_EQ(fact<std::string>(peer_with("one way")->connection, kDirection.name), "Unidirectional Receive");
   only.close();
   ASSERT_TRUE(pair.until([&] { return only.closed.has_value() && peer_with("one way")->reader->ended; }));
   EXPECT_TRUE(*only.closed) << only.closed->error().detail;
   first.send(", still");
   EXPECT_TRUE(pair.until([&] { return peer_with("both ways, still") != nullptr; })) << "the others go on";
+}
+
+// QUIC-27, API-128: so may the first one be, and the one that the server answers with.
+TEST_F(Quic, TheFirstStreamHasOneDirection) {
+  pair.listen(quic());
+  Talker& first = *pair.talkers.emplace_back(std::make_unique<Talker>());
+  first.connection = pair.to_server(quic())
+                         .set(kDirection.name, std::string("Unidirectional Send"))
+                         .initiate(pair.client.loop(), first.on_ready());
+  std::vector<std::unique_ptr<Talker>> answers;
+  first.connection.on_received([&](Connection c) {
+    answers.push_back(std::make_unique<Talker>(std::move(c)));
+    answers.back()->read();
+  });
+  first.send("question");
+  ASSERT_TRUE(pair.until([&] { return peer_with("question") != nullptr; }));
+  EXPECT_EQ(fact<std::uint64_t>(first.connection, kStreamId.name), 2u);
+  EXPECT_EQ(fact<std::string>(first.connection, "quic.streamKind"), "unidirectional");
+  EXPECT_FALSE(fact<bool>(first.connection, kCanReceive.name));
+  Talker& server = *peer_with("question");
+  EXPECT_FALSE(fact<bool>(server.connection, kCanSend.name));
+  pair.clone(server, {.properties = {{std::string(kDirection.name), std::string("Unidirectional Send")}}})
+      .send("answer");
+  ASSERT_TRUE(pair.until([&] { return !answers.empty() && answers[0]->reader->all == "answer"; }));
+  EXPECT_EQ(fact<std::uint64_t>(answers[0]->connection, kStreamId.name), 3u);
+  EXPECT_EQ(fact<std::string>(answers[0]->connection, kDirection.name), "Unidirectional Receive");
+}
+
+// API-128: there is no stream that its opener only receives on, so one of both directions serves.
+TEST_F(Quic, WhoOnlyReceivesHasAStreamOfBothDirections) {
+  pair.listen(quic());
+  Talker& first = *pair.talkers.emplace_back(std::make_unique<Talker>());
+  first.connection = pair.to_server(quic())
+                         .set(kDirection.name, std::string("Unidirectional Receive"))
+                         .initiate(pair.client.loop(), first.on_ready());
+  first.read();
+  ASSERT_TRUE(pair.until([&] { return pair.peers.size() == 1; }));
+  pair.peers[0]->send("news");
+  ASSERT_TRUE(pair.until([&] { return first.reader->all == "news"; }));
+  EXPECT_EQ(fact<std::string>(first.connection, "quic.streamKind"), "bidirectional");
+  EXPECT_FALSE(fact<bool>(first.connection, kCanSend.name));
 }
 
 // A server may speak first, as over TCP: a stream is announced although nothing was sent on it.
@@ -166,7 +210,7 @@ TEST_F(Quic, LimitsAreWaitedFor) {
   pair.world.run_for(1s);
   EXPECT_EQ(pair.peers.size(), 2u);
   EXPECT_EQ(fact<std::uint64_t>(first.connection, "quic.streamsLeft"), 0u);
-  EXPECT_FALSE(third.connection.get("_trellis.streamId")) << "QUIC-34: nobody knows its id yet";
+  EXPECT_FALSE(third.connection.get(kStreamId.name)) << "QUIC-34: nobody knows its id yet";
   second.close();
   peer_with("2")->close();
   EXPECT_TRUE(pair.until([&] { return peer_with("3") != nullptr; }));

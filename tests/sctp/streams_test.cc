@@ -12,12 +12,22 @@ TEST_F(Sctp, StreamsAreConnectionsOfOneGroup) {
   first.send("one");
   second.send("two");
   ASSERT_TRUE(pair.until([&] { return peer_with("one") != nullptr && peer_with("two") != nullptr; }));
-  EXPECT_EQ(fact<std::uint64_t>(first.connection, "_trellis.streamId"), 0u);
-  EXPECT_EQ(fact<std::uint64_t>(second.connection, "_trellis.streamId"), 2u);
-  EXPECT_EQ(fact<std::uint64_t>(peer_with("two")->connection, "_trellis.streamId"), 2u);
+  EXPECT_EQ(fact<std::uint64_t>(first.connection, kStreamId.name), 0u);
+  EXPECT_EQ(fact<std::uint64_t>(second.connection, kStreamId.name), 2u);
+  EXPECT_EQ(fact<std::uint64_t>(peer_with("two")->connection, kStreamId.name), 2u);
   peer_with("two")->send("answer");
   second.read();
   EXPECT_TRUE(pair.until([&] { return second.reader->all == "answer"; }));
+}
+
+// API-128: SCTP has no streams of one direction; one of both serves, and the other lies idle.
+TEST_F(Sctp, OneDirectionGoesOverBoth) {
+  Talker& first = connected();
+  Talker& only = pair.clone(first, {.properties = {{"direction", std::string("Unidirectional Send")}}});
+  only.send("one way");
+  ASSERT_TRUE(pair.until([&] { return peer_with("one way") != nullptr; }));
+  EXPECT_FALSE(fact<bool>(only.connection, kCanReceive.name));
+  EXPECT_TRUE(fact<bool>(first.connection, kCanReceive.name));
 }
 
 // IMPL-159, IMPL-160, IMPL-153: either side opens streams; the server's are odd.
@@ -33,7 +43,7 @@ TEST_F(Sctp, TheServerOpensStreams) {
   Talker& by_server = pair.clone(*peer_with("hello"));
   by_server.send("from the server");
   ASSERT_TRUE(pair.until([&] { return !opened.empty() && opened[0]->reader->all == "from the server"; }));
-  EXPECT_EQ(fact<std::uint64_t>(opened[0]->connection, "_trellis.streamId"), 1u);
+  EXPECT_EQ(fact<std::uint64_t>(opened[0]->connection, kStreamId.name), 1u);
 }
 
 // IMPL-164, IMPL-153: the end of one stream is a reset in both directions; the number is used again, and nothing is
@@ -46,7 +56,7 @@ TEST_F(Sctp, AStreamEndsAndItsNumberIsUsedAgain) {
     Talker& stream = pair.clone(first);
     stream.send(content);
     ASSERT_TRUE(pair.until([&] { return peer_with(content) != nullptr; }));
-    EXPECT_EQ(fact<std::uint64_t>(stream.connection, "_trellis.streamId"), 2u) << round;
+    EXPECT_EQ(fact<std::uint64_t>(stream.connection, kStreamId.name), 2u) << round;
     Talker& peer = *peer_with(content);
     stream.close();
     ASSERT_TRUE(pair.until([&] { return peer.reader->ended; }));
@@ -77,7 +87,7 @@ TEST_F(Sctp, TheLowestNumberThatIsFree) {
     pair.world.run_for(1s);
   }
   for (const std::uint64_t number : {2u, 4u, 6u, 8u})
-    EXPECT_EQ(fact<std::uint64_t>(pair.clone(first).connection, "_trellis.streamId"), number);
+    EXPECT_EQ(fact<std::uint64_t>(pair.clone(first).connection, kStreamId.name), number);
 }
 
 // IMPL-55, IMPL-164: one direction ends, the other goes on.

@@ -50,7 +50,7 @@ TEST_F(Lowers, OneMoreIsEstablishedAndAttached) {
   client->use(1);
   server->use(1);
   exchange();
-  EXPECT_TRUE(client->host().lowers().ask(client->ways[1]->port, "_trellis.rtt"));
+  EXPECT_TRUE(client->host().lowers().ask(client->ways[1]->port, kRoundTripTime.name));
 }
 
 TEST_F(Lowers, TheFirstCanBeDropped) {

@@ -114,6 +114,10 @@ TEST_F(Groups, WhatMakesNoSenseIsRefused) {
     EXPECT_THAT(call([&](Preconnection& p) { p.remote(group()).stack(stack); }),
                 HasSubstr(std::string(stack) + ": cannot be used with a multicast group: expected udp"));
   }
+  // API-128, IMPL-138: a group has a direction of its own.
+  EXPECT_THAT(call([&](Preconnection& p) { p.remote(group()).set(kDirection.name, std::string(kDirectionWords[2])); }),
+              HasSubstr("found the direction Unidirectional Receive for the multicast group 239.1.2.3, expected "
+                        "Unidirectional Send here"));
   const auto with_source = [](const Endpoint& local, std::string_view source) {
     return [=](Preconnection& p) { p.local(local, literal(source)); };
   };

@@ -162,7 +162,7 @@ class Mux : public ProtocolInstance, public StreamLayer {
   Result<PropertyValue> get(UpperPort port, std::string_view name) noexcept override {
     mux_facts.asked.emplace_back(name);
     if (name == "connPriority") return port.mark<Stream>()->priority;
-    if (name == "_trellis.streamId") return std::uint64_t{port.mark<Stream>()->id};
+    if (name == kStreamId.name) return std::uint64_t{port.mark<Stream>()->id};
     if (name == "maxSendRate") return rate_;
     return fail(Reason::unsupported);
   }
@@ -196,9 +196,9 @@ class Mux : public ProtocolInstance, public StreamLayer {
     made->port = port;
     made->id = id;
     made->by_peer = id != 0;
-    made->out_done = !args.can_send;
+    made->out_done = !sends(args.direction);
     port.mark(made.get());
-    if (id != 0 && args.can_send) allow(*made, kMuxWindow);
+    if (id != 0 && sends(args.direction)) allow(*made, kMuxWindow);
     streams_.push_back(std::move(made));
   }
   void allow(Stream& s, std::size_t bytes) {

@@ -10,6 +10,9 @@ struct Properties : testing::Test {
     const auto value = c.get(name);
     return value ? std::get<std::string>(*value) : value.error().detail;
   }
+  void link_is_cut() {
+    for (auto* way : {&pair.link.forth(), &pair.link.back()}) way->tap = [](SimPacket&) { return Verdict::drop; };
+  }
   static bool flag(const Connection& c, std::string_view name) { return std::get<bool>(c.get(name).value()); }
 };
 
@@ -98,8 +101,8 @@ TEST_F(Properties, NamesAreComparedWithoutCase) {
 TEST_F(Properties, ReadOnlyOnesCannotBeSetAndTheConnectionLives) {
   pair.listen("tcp");
   Talker& t = pair.dial_ready("tcp");
-  for (const char* name : {"connState", "canSend", "canReceive", "sendMsgMaxLen", "recvMsgMaxLen",
-                           "singularTransmissionMsgMaxLen", "_trellis.rtt"}) {
+  for (const std::string_view name : {kConnState.name, kCanSend.name, kCanReceive.name, kSendMsgMaxLen.name,
+                                      kRecvMsgMaxLen.name, kSingularTransmissionMsgMaxLen.name, kRoundTripTime.name}) {
     const auto done = t.connection.set(name, std::uint64_t{1});
     ASSERT_FALSE(done) << name;
     EXPECT_EQ(done.error().reason, Reason::invalid_argument) << name;
@@ -237,6 +240,85 @@ TEST_F(Properties, EverySendHasOneFateAndTheyComeInOrder) {
   std::vector<int> expected(20);
   for (int i = 0; i < 20; ++i) expected[static_cast<std::size_t>(i)] = i;
   EXPECT_EQ(sent, expected);
+}
+
+// API-82: by which endpoints, of what was sent, expired and could not be sent, also when the Connection has ended.
+TEST_F(Properties, FatesTellTheEndpoints) {
+  pair.listen("length-prefix/tcp");
+  Talker& t = pair.dial("length-prefix/tcp");
+  struct Told {
+    Fate fate;
+    Address remote, local;
+  };
+  std::vector<Told> told;
+  const auto hear = [&](const SentContext& context, const Error*) {
+    if (context != Fate::acknowledged) told.push_back({context, context.remote(), context.local()});
+  };
+  const auto send = [&](std::size_t size, std::optional<Duration> lifetime) {
+    Message message{.data = slice(t.connection, std::string(size, 'x'))};
+    message.properties.lifetime = lifetime;
+    t.connection.send(std::move(message), hear);
+  };
+  send(10, 1ms);
+  ASSERT_TRUE(pair.until([&] { return told.size() == 1; }));
+  EXPECT_EQ(told[0].fate, Fate::expired);
+  EXPECT_FALSE(told[0].remote) << "nothing was connected";
+  ASSERT_TRUE(pair.until([&] { return t.ready.has_value(); }));
+  send(10, {});
+  ASSERT_TRUE(pair.until([&] { return told.size() == 2; }));
+  EXPECT_EQ(told[1].fate, Fate::sent);
+  link_is_cut();
+  send(8 << 20, {});
+  send(10, 100ms);
+  ASSERT_TRUE(pair.until([&] { return told.size() == 3; }));
+  EXPECT_EQ(told[2].fate, Fate::expired);
+  const Address local = t.connection.local(), remote = t.connection.remote();
+  ASSERT_EQ(remote.port, 4433);
+  ASSERT_NE(local.port, 0);
+  t.connection.abort();
+  EXPECT_FALSE(t.connection.remote());
+  ASSERT_TRUE(pair.until([&] { return told.size() == 4; }));
+  EXPECT_EQ(told[3].fate, Fate::failed);
+  for (std::size_t i = 1; i < told.size(); ++i) {
+    EXPECT_EQ(told[i].remote, remote) << i;
+    EXPECT_EQ(told[i].local, local) << i;
+  }
+}
+
+// API-157: where routing decides, the host is asked whose address it is: the simulated one.
+TEST_F(Properties, TheInterfaceIsThatOfTheHost) {
+  pair.listen("tcp");
+  Talker& t = pair.dial_ready("tcp");
+  EXPECT_EQ(t.connection.interface_name(), "eth0");
+  EXPECT_EQ(word(t.connection, kInterface.name), "eth0");
+}
+
+// API-226: nobody tells that the network is cut; what a Connection holds is freed by its own side alone, and then all.
+TEST_F(Properties, ThatThePeerHasGoneMayNeverBeTold) {
+  pair.listen("length-prefix/tcp");
+  const std::size_t listening = pair.server.sockets();
+  Talker& aborted = pair.dial_ready("length-prefix/tcp");
+  Talker& dropped = pair.dial_ready("length-prefix/tcp");
+  for (Talker* t : {&aborted, &dropped}) {
+    t->send("hello");
+    t->read();
+  }
+  ASSERT_TRUE(pair.until([&] { return pair.peers.size() == 2 && pair.peers.back()->reader->all == "hello"; }));
+  link_is_cut();
+  pair.peers[0]->connection.abort();
+  pair.peers[1]->close();
+  pair.world.run_for(24h);
+  EXPECT_EQ(pair.server.sockets(), listening) << "also of the one that said goodbye to nobody";
+  for (Talker* t : {&aborted, &dropped}) {
+    EXPECT_EQ(t->connection.state(), ConnectionState::established);
+    EXPECT_FALSE(t->failed || t->reader->ended || t->reader->error);
+  }
+  EXPECT_EQ(pair.client.sockets(), 2u);
+  aborted.connection.abort();
+  dropped.connection = {};
+  pair.world.run_for(1ms);
+  EXPECT_EQ(pair.client.sockets(), 0u);
+  EXPECT_EQ(pair.client.loop().alarms(), 0u);
 }
 
 // API-95, API-192, API-288: 1500 bytes with room for 1000 are 1000 and then the other 500 with the end.

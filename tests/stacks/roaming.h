@@ -33,7 +33,7 @@ struct Roaming : testing::Test {
   /// A connection by which "hello" has arrived.
   void connect(Preconnection preconnection, const std::string& server_stack = {}) {
     Preconnection passive(*framework);
-    if (!server_multipath.empty()) passive.set("multipath", server_multipath);
+    if (!server_multipath.empty()) passive.set(kMultipath.name, server_multipath);
     listener = passive.stack(server_stack.empty() ? text : server_stack)
                    .local({.host = {}, .port = 4433})
                    .listen(server.loop(), {.listening = [this](const Address&) { listening = true; },

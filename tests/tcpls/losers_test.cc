@@ -115,7 +115,7 @@ TEST_F(KeptLosers, NotAgainstTheWordOfTheApplication) {
   ASSERT_EQ(count(), 2) << connections();
   Preconnection to(*framework);
   to.stack(all).remote({.host = kFar, .port = 4433}).add_remote({{.host = kNear, .port = 4433}});
-  to.set("multipath", std::string("Disabled"));
+  to.set(kMultipath.name, std::string("Disabled"));
   peers.clear();
   dial(std::move(to));
   world.run_for(5s);

@@ -1,6 +1,7 @@
 // A session on a host with two ways out: a connection on each, moving between them, and a way out that goes.
 #include "stacks/roaming.h"
 #include "tcpls_world.h"
+#include "trellis/address_text.h"
 
 namespace trellis::test {
 namespace {
@@ -45,7 +46,8 @@ TEST_F(RoamingTcpls, MovesToAPathOnRequest) {
   EXPECT_FALSE(talker->connection.set("tcpls.path", std::uint64_t{4711})) << "there is no such path";
 }
 
-// TCPLS-82, TCPLS-85, IMPL-92: an interface that goes takes nothing along, and is not waited for.
+// TCPLS-82, TCPLS-85, IMPL-92, IMPL-94: an interface that goes takes nothing along, and is not waited for: its
+// connection is lost to the session, and the Connection goes on by the other one.
 TEST_F(RoamingTcpls, AnInterfaceGoesInTheMiddle) {
   connect(to_server());
   world.run_for(1s);
@@ -54,6 +56,7 @@ TEST_F(RoamingTcpls, AnInterfaceGoesInTheMiddle) {
   client.interface("wlan0").set_up(false);
   EXPECT_TRUE(world.run_until([&] { return peers[0]->reader->all.size() == 300'005; }, 3s)) << connections();
   EXPECT_FALSE(talker->failed);
+  EXPECT_EQ(talker->connection.state(), ConnectionState::established);
   EXPECT_THAT(connections(), testing::Not(testing::HasSubstr("wlan0")));
   client.interface("wlan0").set_up(true);
   EXPECT_TRUE(world.run_until([&] { return connections().contains("wlan0"); }, 10s)) << "it is in reserve again";
@@ -72,7 +75,7 @@ TEST_F(RoamingTcpls, WhoProhibitsMultipathHasOneConnection) {
   EXPECT_FALSE(connections().contains(";")) << connections();
 }
 TEST_F(RoamingTcpls, MultipathDisabled) {
-  connect(to_server(TcplsWorld::stack("standby=1")).set("multipath", std::string("Disabled")));
+  connect(to_server(TcplsWorld::stack("standby=1")).set(kMultipath.name, std::string("Disabled")));
   world.run_for(2s);
   EXPECT_FALSE(connections().contains(";")) << connections();
   EXPECT_EQ(move_by("tcpls.path"), 0u);
@@ -82,7 +85,7 @@ TEST_F(RoamingTcpls, MultipathDisabled) {
 // API-126: with Passive nothing is added by us, but the one connection may move, and the old one leaves then. It is
 // replaced when it is lost.
 TEST_F(RoamingTcpls, MultipathPassive) {
-  connect(to_server(TcplsWorld::stack("standby=1")).set("multipath", std::string("Passive")));
+  connect(to_server(TcplsWorld::stack("standby=1")).set(kMultipath.name, std::string("Passive")));
   world.run_for(2s);
   EXPECT_FALSE(connections().contains(";")) << connections();
   EXPECT_THAT(connections(), testing::HasSubstr("wlan0"));
@@ -100,7 +103,7 @@ TEST_F(RoamingTcpls, MultipathPassive) {
 
 // API-126: a Listener is Passive: it takes what the client adds, and adds nothing.
 TEST_F(RoamingTcpls, AListenerTakesWhatTheClientAdds) {
-  connect(to_server().set("multipath", std::string("Active")));
+  connect(to_server().set(kMultipath.name, std::string("Active")));
   world.run_for(1s);
   EXPECT_EQ(std::ranges::count(TcplsWorld::connections(*peers[0]), ';'), 1) << TcplsWorld::connections(*peers[0]);
 }
@@ -108,7 +111,7 @@ TEST_F(RoamingTcpls, AListenerTakesWhatTheClientAdds) {
 // API-126: a Listener whose multipath is Disabled refuses what joins; the session stays whole.
 TEST_F(RoamingTcpls, AListenerWithMultipathDisabledTakesNoJoins) {
   server_multipath = "Disabled";
-  connect(to_server(TcplsWorld::stack("standby=1")).set("multipath", std::string("Active")));
+  connect(to_server(TcplsWorld::stack("standby=1")).set(kMultipath.name, std::string("Active")));
   world.run_for(2s);
   EXPECT_FALSE(TcplsWorld::connections(*peers[0]).contains(";")) << TcplsWorld::connections(*peers[0]);
   EXPECT_FALSE(connections().contains("in reserve,wwan0")) << connections();
@@ -132,10 +135,19 @@ TEST_F(RoamingTcpls, MovesWhenABetterPathComesUp) {
   EXPECT_FALSE(talker->failed);
 }
 
+// API-132: the server can link both ways out of a user, though nobody has asked for addresses to be advertised.
 TEST_F(RoamingTcpls, MultipathActive) {
-  connect(to_server().set("multipath", std::string("Active")));
+  std::set<std::string> seen;  // by the server
+  uplink.forth().tap = [&](SimPacket& packet) {
+    if (!packet.payload.empty()) seen.insert(to_text(packet.from).substr(0, 8));
+    return Verdict::pass;
+  };
+  connect(to_server().set(kMultipath.name, std::string("Active")));
   world.run_for(1s);
   EXPECT_THAT(connections(), testing::HasSubstr("wwan0"));
+  EXPECT_THAT(seen, testing::ElementsAre("10.1.0.2", "10.2.0.2"));
+  EXPECT_EQ(peers.size(), 1u) << "one Connection: the server knows that it is the same user";
+  uplink.forth().tap = {};
 }
 
 // TCPLS-95: what is more than a scheduler needs leaves by a FIN without close_notify, and nothing is lost.
@@ -196,7 +208,8 @@ TEST_F(RoamingTcpls, AnUnansweredPingDoesNotHoldTheEnd) {
 
 TEST_F(RoamingTcpls, MultipathHasThreeWords) {
   talker = std::make_unique<Talker>();
-  talker->connection = to_server().set("multipath", std::string("Always")).initiate(client.loop(), talker->on_ready());
+  talker->connection =
+      to_server().set(kMultipath.name, std::string("Always")).initiate(client.loop(), talker->on_ready());
   ASSERT_TRUE(world.run_until([&] { return talker->ready.has_value(); }, 1s));
   ASSERT_FALSE(*talker->ready);
   EXPECT_EQ(talker->ready->error().reason, Reason::invalid_argument);

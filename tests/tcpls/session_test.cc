@@ -419,7 +419,7 @@ TEST(Session, NumbersOfStreams) {
   Talker& first = w.connect();
   std::vector<std::unique_ptr<Talker>> arrived;
   first.connection.on_received([&](Connection c) { arrived.push_back(std::make_unique<Talker>(std::move(c))); });
-  const auto number = [](Talker& t) { return std::get<std::uint64_t>(*t.connection.get("_trellis.streamId")); };
+  const auto number = [](Talker& t) { return std::get<std::uint64_t>(*t.connection.get(kStreamId.name)); };
   EXPECT_EQ(number(first), 0u);
   Talker& second = w.clone(first);
   Talker& third = w.clone(first);

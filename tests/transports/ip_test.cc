@@ -127,13 +127,13 @@ TEST_F(IpLayer, KnowsItsSizesAndItsProtocol) {
   alone([&] {
     OneLayer& v4 = connect(nth_loopback(1));
     OneLayer& v6 = connect(loopback6());
-    EXPECT_EQ(v4.get<std::uint64_t>("ip.protocol"), 253u);
+    EXPECT_EQ(v4.get<std::uint64_t>(kIpProtocol.name), 253u);
     EXPECT_EQ(v4.get<std::uint64_t>("sendMsgMaxLen"), 65'515u);
     EXPECT_EQ(v6.get<std::uint64_t>("recvMsgMaxLen"), 65'535u);
     EXPECT_EQ(v4.get<std::uint64_t>("singularTransmissionMsgMaxLen"), 65'515u);  // the loopback has 65,536
     EXPECT_EQ(v6.get<std::uint64_t>("singularTransmissionMsgMaxLen"), 65'496u);
     EXPECT_FALSE(v4.layer->get(UpperPort(v4.link), "recvChecksumLen"));  // IP has no checksum of the payload
-    EXPECT_FALSE(v4.set("ip.protocol", std::uint64_t{1}));
+    EXPECT_FALSE(v4.set(kIpProtocol.name, std::uint64_t{1}));
   });
 }
 

@@ -580,8 +580,9 @@ TEST_F(Tcp, FactsAreReadOnly) {
   EXPECT_EQ(client->get<std::uint64_t>("sendMsgMaxLen"), UINT64_MAX);
   EXPECT_EQ(client->get<std::uint64_t>("recvMsgMaxLen"), UINT64_MAX);
   EXPECT_GT(client->get<std::uint64_t>("singularTransmissionMsgMaxLen"), 500u);
-  EXPECT_GT(client->get<Duration>("_trellis.rtt"), Duration::zero());
-  for (const char* name : {"sendMsgMaxLen", "recvMsgMaxLen", "singularTransmissionMsgMaxLen", "_trellis.rtt"}) {
+  EXPECT_GT(client->get<Duration>(kRoundTripTime.name), Duration::zero());
+  for (const std::string_view name : {kSendMsgMaxLen.name, kRecvMsgMaxLen.name, kSingularTransmissionMsgMaxLen.name,
+                                      kRoundTripTime.name, kTcpSegmentsInFlight.name}) {
     EXPECT_EQ(client->set(name, std::uint64_t{1}).error().reason, Reason::invalid_argument) << name;
   }
   EXPECT_EQ(client->set("recvChecksumLen", std::uint64_t{8}).error().reason, Reason::unsupported);

@@ -7,7 +7,7 @@ namespace trellis {
 /// The contract's number, compared by the loader before any code of a plugin runs. Raised when the layout or meaning
 /// of anything in framework/api changes. Growth does not raise it: a released interface is frozen, new abilities are
 /// new interfaces found through `extension()`.
-inline constexpr std::uint32_t kAbi = 5;
+inline constexpr std::uint32_t kAbi = 6;
 
 /// The facts of the toolchain that change the layout of the std types used on the control plane, compared like kAbi.
 /// Deliberately without compiler version and build type, so that plugins outlive compiler upgrades.

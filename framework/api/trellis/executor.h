@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "trellis/buffer.h"
@@ -103,11 +104,13 @@ class Socket {
   virtual Result<std::size_t> get(int level, int option, std::span<std::byte> value) noexcept = 0;
 };
 
-/// Opens sockets.
+/// The host's sockets.
 class Sockets {
  public:
   /// Makes the socket and binds it; options are set, then connect() or listen() follows.
   virtual Result<std::unique_ptr<Socket>> open(const SocketSpec&) noexcept = 0;
+  /// The name of this host's interface with the address, "eth0"; empty: none has it. Costs system calls.
+  virtual std::string interface_name(const Address& local) const = 0;
 
  protected:
   ~Sockets() = default;

@@ -1,4 +1,6 @@
 // property.h: RFC 9622 properties by name. Layers answer what they know; the rest goes to the layer below.
+//
+// A name that one part asks another for is a constant here. Names are compared without case.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -10,8 +12,11 @@
 
 namespace trellis {
 
-/// A property's value. Enumerations travel as their RFC words ("Low Latency/Interactive"); "Disabled" and "Unlimited"
-/// as Duration::max() and UINT64_MAX.
+/// A property's value, in the basic types of RFC 9622 section 1.1 (API-3): a Boolean; an Integer; a Numeric, which is a
+/// Duration where it is a time and an Integer where it is a rate; an Enumeration as its RFC word ("Low
+/// Latency/Interactive"), a String in UTF-8. "Disabled" and "Unlimited" are Duration::max() and UINT64_MAX. What is no
+/// property's value has a type of its own: IP addresses (Address), Tuples (PathRule, Endpoint), Arrays (std::vector),
+/// Sets (FeatureSet).
 using PropertyValue = std::variant<bool, std::uint64_t, double, Duration, std::string>;
 
 /// A property that the framework knows; T is the alternative of PropertyValue that it takes.
@@ -42,6 +47,21 @@ inline constexpr std::string_view kCapacityProfileWords[] = {
     "Constant-Rate Streaming",
     "Capacity-Seeking",
 };
+/// Disabled, Passive or Active: whether several paths may be used; chosen before (RFC 9622 section 6.2.14).
+///
+/// A privacy note: with Active, and where a connection moves to another path, whoever sees both paths can tell that it
+/// is the same user, although no stack has advertised an address of ours (API-132).
+inline constexpr Property<std::string> kMultipath{"multipath", true};
+/// What a Connection is used for, by kDirectionWords; Bidirectional by default. Said before: on a Preconnection, or to
+/// clone(), else a clone has that of its parent. One direction may be carried by a transport that has both; then the
+/// other lies idle. A layer with streams of one direction opens one for Unidirectional Send (RFC 9622 section 6.2.16).
+inline constexpr Property<std::string> kDirection{"direction", true, false};
+/// Establishing, Established, Closing or Closed (RFC 9622 section 8.1.11.1).
+inline constexpr Property<std::string> kConnState{"connState", true, false};
+/// Whether something can be sent: false also after the Final message (RFC 9622 section 8.1.11.2).
+inline constexpr Property<bool> kCanSend{"canSend", true, false};
+/// Whether something can be received: false also after the peer's Final message (RFC 9622 section 8.1.11.2).
+inline constexpr Property<bool> kCanReceive{"canReceive", true, false};
 /// Handover, Interactive or Aggregate (RFC 9622 section 8.1.7).
 inline constexpr Property<std::string> kMultipathPolicy{"multipathPolicy"};
 /// How many Connections a group may have (RFC 9622 section 8.1.9).
@@ -93,6 +113,29 @@ inline constexpr Property<std::uint64_t> kPath{"_trellis.path", true, false};
 inline constexpr Property<Duration> kRoundTripTime{"_trellis.rtt", true};
 /// Number of the stream on its multiplexer.
 inline constexpr Property<std::uint64_t> kStreamId{"_trellis.streamId", true, false};
+/// Set by the engine on the layer with several lowers of a stack that has won a race: how many candidates of the same
+/// stack were on their way when it did. A layer that accepts it says that the next lowers which it wants in reserve, or
+/// besides the first, may go where those went.
+inline constexpr Property<std::uint64_t> kRaceLosers{"_trellis.losers", false, false};
+/// Segments that the peer's TCP has not acknowledged.
+inline constexpr Property<std::uint64_t> kTcpSegmentsInFlight{"tcp.segmentsInFlight", true};
+/// Of a layer on raw sockets: the number of the IP protocol whose packets it carries.
+inline constexpr Property<std::uint64_t> kIpProtocol{"ip.protocol", true};
+
+/// How far a property reaches that belongs to one protocol and is set on a Connection (RFC 9622 section 7.4).
+enum class Reach : std::uint8_t {
+  group,       ///< all Connections of the group have it, and clones get it
+  connection,  ///< this one and its clones; such as what is said of one stream
+  once,        ///< it is done once, and nobody else has to do it: keys are updated, the connection goes by another path
+};
+
+/// Which way data go, as this host sees it: what a Connection is used for, or a direction of its stream.
+enum class Direction : std::uint8_t { both, sending, receiving };
+/// The words of kDirection, by Direction.
+inline constexpr std::string_view kDirectionWords[] = {"Bidirectional", "Unidirectional Send",
+                                                       "Unidirectional Receive"};
+constexpr bool sends(Direction d) { return d != Direction::receiving; }   ///< this host may send
+constexpr bool receives(Direction d) { return d != Direction::sending; }  ///< this host may receive
 
 /// What the application wants, after the policy has been applied to it (RFC 9622 section 6.2).
 struct Requirements {

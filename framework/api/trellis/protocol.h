@@ -76,6 +76,8 @@ struct OpenArgs {
   Route& route;                       ///< the bottom layer opens it; others read it, and add a port where it has none
   std::span<const std::string> alpn;  ///< of the application, in order; empty: none
   bool passive;                       ///< true on the accepting side
+  /// Layers with streams: what the first stream is for, both or sending; see StreamArgs.
+  Direction direction = Direction::both;
 };
 
 /// How to close.
@@ -145,6 +147,8 @@ class Protocol {
   /// the layers above keep whom they were asked for. With an empty Endpoint where the path has no proxy for it: its
   /// stack is not tried there. Never asked of the bottom layer. Pure.
   virtual Endpoint remote_below(const Endpoint& remote, const Path&) const { return remote; }
+  /// How far one of its own properties reaches, when set() has taken it. Asked by its name, without case. Pure.
+  virtual Reach reach(std::string_view /*name*/) const noexcept { return Reach::group; }
   /// A new instance; open() follows.
   virtual Result<std::unique_ptr<ProtocolInstance>> connect(const Seat&) const noexcept = 0;
   /// A new acceptor; open() follows. Default: unsupported.

@@ -14,12 +14,10 @@ namespace trellis {
 /// What kind of stream.
 struct StreamArgs {
   Face face = Face::bytestream;  ///< one connection may carry several faces: streams next to datagrams
-  bool can_send = true;          ///< this host may send
-  bool can_receive = true;       ///< this host may receive
+  /// Opening: both, or sending, for which a layer without streams of one direction takes one of both. Accepting: what
+  /// this host can do with it.
+  Direction direction = Direction::both;
 };
-
-/// A direction of a stream, as this host sees it.
-enum class Direction : std::uint8_t { sending, receiving, both };
 
 /// What the engine does for a multiplexer.
 class StreamHost {

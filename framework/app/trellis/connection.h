@@ -61,13 +61,12 @@ inline constexpr std::size_t kWholeMessage = SIZE_MAX;
 
 /// How a clone differs from the Connection that it is made from.
 struct CloneOptions {
-  /// Set on the clone; what is entangled (all but connPriority) is set on its whole group.
+  /// Set on the clone; what is entangled (all but connPriority) is set on its whole group. `direction` (kDirection) is
+  /// the clone's own: with Unidirectional Send a layer with streams of one direction opens one (RFC 9622 section
+  /// 6.2.16).
   std::vector<std::pair<std::string, PropertyValue>> properties = {};
   /// What it carries; none: the same. Another one is possible on a stack whose topmost layer has streams.
   Face face = Face::none;
-  /// False: only this end sends (RFC 9622 section 6.2.16, direction Unidirectional Send). A layer with streams of one
-  /// direction opens one; elsewhere the other direction lies idle.
-  bool receives = true;
   /// The framers of the clone, top first: "line" or "line/length-prefix(bytes=2)", with settings as in a stack; "":
   /// none (RFC 9622 section 7.4). They take the place of those on top of the stack. Not given: the same ones. Either
   /// way their state is the clone's own.
@@ -76,11 +75,33 @@ struct CloneOptions {
 
 class ConnectionCore;  // core/connection_core.h
 
+/// The context of a message that was sent, told with its fate (RFC 9622 sections 9.1.1 and 9.2.2). Reads as the fate.
+/// Valid during the call.
+class SentContext {
+ public:
+  operator Fate() const noexcept { return fate_; }  ///< what became of the message
+  /// The endpoints that its Connection has, or had when it ended (GetRemoteEndpoint, GetLocalEndpoint); found out when
+  /// they are asked for. Unset while no stack is bound, and where no layer knows it.
+  Address remote() const;
+  Address local() const;  ///< likewise
+
+ private:
+  friend class Ledger;
+  SentContext(Fate fate, ConnectionCore* of) : fate_(fate), connection_(of) {}
+  Fate fate_;
+  ConnectionCore* connection_;  // null: there is none
+};
+
 /// A Connection. Movable; destroying it aborts what is not closed.
+///
+/// That the peer has closed or aborted is told as far as the protocols find it out, which some never do and none does
+/// when the network is cut: on_failed() and the end of receive() are best effort. What a Connection holds is freed by
+/// this side alone: close(), abort(), or destroying it (RFC 9622 section 10, API-226).
 class Connection {
  public:
-  /// Hears the fate of one message: sent, expired or failed, exactly one; then perhaps acknowledged.
-  using Sent = std::move_only_function<void(Fate, const Error*)>;
+  /// Hears the fate of one message: sent, expired or failed, exactly one; then perhaps acknowledged. The Error says why
+  /// it failed, else null. Takes a function of (Fate, const Error*) too.
+  using Sent = std::move_only_function<void(const SentContext&, const Error*)>;
   /// Hears a received message, or why no more will come.
   using Received = std::move_only_function<void(Result<Message>)>;
   /// Hears that something ended, and how.

@@ -66,6 +66,8 @@ class Preconnection {
   Preconnection& security(std::shared_ptr<const Security> parameters);
   /// Selection properties take a word: set("preserveOrder", std::string("Require")), or Prefer, No Preference, Avoid or
   /// Prohibit (RFC 9622 section 6.2), which are the same as require() to avoid(); of several the last counts.
+  /// "direction" and "multipath" have words of their own: kDirectionWords; Disabled, Passive and Active, which is not
+  /// private (kMultipath). Words are UTF-8.
   /// All others are set on each new Connection before it is ready. Message properties ("msgPriority") are defaults for
   /// its messages.
   /// "safelyReplayable" also decides about stacks (RFC 9622 section 9.1.3.4): while it is false, which is the default
@@ -159,6 +161,7 @@ class Preconnection {
     bool isolated = false;  // isolateSession
     Address::Family family = Address::Family::none;
     Face face = Face::none;
+    Direction direction = Direction::both;
     FeatureSet require{}, prohibit{}, prefer{}, avoid{};
     MessageWishes messages{};
     std::shared_ptr<const Security> security{};

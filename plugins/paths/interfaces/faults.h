@@ -1,8 +1,9 @@
 // faults.h: what was wrong in input that counts for nothing, as lines for the log.
 #pragma once
 #include <string>
-#include <string_view>
 #include <vector>
+
+#include "../../shown.h"
 
 namespace trellis {
 
@@ -12,13 +13,6 @@ inline constexpr std::size_t kFaultsMost = 8;
 
 inline void add_fault(Faults& faults, std::string line) {
   if (faults.size() < kFaultsMost) faults.push_back(std::move(line));
-}
-
-/// In quotes, and as far as it can be shown.
-inline std::string shown(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text.substr(0, 64)) out += c >= ' ' && c <= '~' ? c : '?';
-  return out + (text.size() > 64 ? "...\"" : "\"");
 }
 
 }  // namespace trellis

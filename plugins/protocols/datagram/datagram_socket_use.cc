@@ -77,7 +77,7 @@ Result<PropertyValue> get_datagram(const DatagramPlace& place, CapacityProfile p
   }
   if (same_name(name, kRecvMsgMaxLen.name)) return largest_datagram(place);
   if (place.settings.raw()) {
-    if (same_name(name, kIpProtocol)) return static_cast<std::uint64_t>(place.settings.protocol);
+    if (same_name(name, kIpProtocol.name)) return static_cast<std::uint64_t>(place.settings.protocol);
   } else if (same_name(name, kRecvChecksumLen.name)) {
     return is_ipv6(place.family) ? UINT64_MAX : std::uint64_t{0};
   }
@@ -88,8 +88,8 @@ Result<void> set_datagram(const DatagramPlace& place, CapacityProfile& profile, 
                           const PropertyValue& value) {
   const char* const layer = place.settings.layer;
   for (const std::string_view fixed :
-       {kSendMsgMaxLen.name, kRecvMsgMaxLen.name, kSingularTransmissionMsgMaxLen.name, kIpProtocol}) {
-    if (fixed == kIpProtocol && !place.settings.raw()) continue;
+       {kSendMsgMaxLen.name, kRecvMsgMaxLen.name, kSingularTransmissionMsgMaxLen.name, kIpProtocol.name}) {
+    if (fixed == kIpProtocol.name && !place.settings.raw()) continue;
     if (same_name(name, fixed)) return fail(Reason::invalid_argument, std::string(fixed) + " is read-only", 0, layer);
   }
   if (same_name(name, kRecvChecksumLen.name) && !place.settings.raw()) return set_least_coverage(place, value);

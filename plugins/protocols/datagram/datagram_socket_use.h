@@ -17,9 +17,6 @@ Result<void> prepare_datagrams(Socket& socket, Address::Family family, const Dat
 /// How far what the socket sends to multicast groups goes (RFC 9622 section 6.1.1: WithHopLimit).
 Result<void> limit_hops(Socket& socket, Address::Family family, std::uint8_t hops);
 
-/// Read-only property of a layer on raw sockets: the number of the protocol whose packets it carries.
-inline constexpr std::string_view kIpProtocol = "ip.protocol";
-
 /// What a property is asked of.
 struct DatagramPlace {
   const DatagramSettings& settings;

@@ -250,7 +250,7 @@ TEST_F(Pair, WhereNobodyIsIdleALateDeadlineEndsNothing) {
 
 TEST(DtlsSettings, WhatTls13AloneHasIsRefused) {
   const auto refused = [](std::map<std::string, OptionValue> options) {
-    const auto made = Settings::from(tls::Given(std::move(options), dtls_options()));
+    const auto made = Settings::from(tls::Given(dtls_options(), std::move(options)));
     return made ? std::string("accepted") : made.error().detail;
   };
   EXPECT_EQ(refused({{"raw-public-keys", true}}),

@@ -102,7 +102,7 @@ Judgement judge_stranger(std::span<const std::byte> datagram, const Address& fro
                          BlockPool& pool) noexcept try {
   const auto opening = opening_of(datagram);
   if (!opening || opening->message.sequence > kAskedMost || cookie_at(opening->bytes) == 0) return {};
-  const auto body = tls::octets(opening->bytes.subspan(kMessageHeader));
+  const auto body = octets(opening->bytes.subspan(kMessageHeader));
   const Botan::TLS::Client_Hello_12 hello(std::vector<std::uint8_t>(body.begin(), body.end()));
   const std::int64_t era = now.time_since_epoch() / kEra;
   for (const std::int64_t of : {era, era - 1}) {

@@ -52,7 +52,7 @@ Result<void> check(const security::CredentialSettings& s, const Options& options
     return refuse("found groups=X25519MLKEM768, which TLS 1.3 alone has: expected one more");
   }
   if (!s.identity) return {};
-  const auto key = Botan::PKCS8::load_key(tls::octets(s.identity->private_key));
+  const auto key = Botan::PKCS8::load_key(octets(s.identity->private_key));
   if (tls::can_sign(*key)) return {};
   return security::CredentialFile(kLayer, "key", options.text("key"))
       .refuse(std::format("which is an {} key, expected RSA or ECDSA", key->algo_name()));

@@ -19,7 +19,7 @@ inline std::unique_ptr<Shared> test_shared(std::map<std::string, OptionValue> mo
                {"certificate", std::string_view(certificate)},
                {"key", std::string_view(key)},
                {"groups", std::string_view("x25519")}});
-  return std::make_unique<Shared>(*Settings::from(tls::Given(std::move(more), dtls_options())));
+  return std::make_unique<Shared>(*Settings::from(tls::Given(dtls_options(), std::move(more))));
 }
 
 class End final : public tls::TestHost, public AssociationOwner {

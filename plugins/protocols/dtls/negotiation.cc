@@ -98,7 +98,7 @@ Result<void> Negotiation::feed_protected(const Slice& record) {
   const auto header = RecordHeader::read(record.bytes());
   const bool may_be_finished = header->type == ContentType::handshake && record.size() <= kFinishedMost;
   if ((!may_be_finished && header->type != ContentType::alert) || tries_++ >= kFinishedTries) return {};
-  auto fed = handshake_.feed(tls::octets(record.bytes()));
+  auto fed = handshake_.feed(octets(record.bytes()));
   collect();
   return fed;
 }
@@ -108,7 +108,7 @@ Result<void> Negotiation::feed(ContentType type, std::span<const std::byte> cont
   RecordHeader{.type = type, .number = next_number_++, .length = static_cast<std::uint16_t>(content.size())}.write(
       std::span(record).first<kRecordHeader>());
   std::ranges::copy(content, record.begin() + kRecordHeader);
-  auto fed = handshake_.feed(tls::octets(record));
+  auto fed = handshake_.feed(octets(record));
   collect();
   return fed;
 }

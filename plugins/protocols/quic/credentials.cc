@@ -11,8 +11,6 @@
 namespace trellis::quic {
 namespace {
 
-using security::octets;
-
 constexpr unsigned kChainMost = 16;
 
 std::unexpected<Error> unusable(std::string detail) {

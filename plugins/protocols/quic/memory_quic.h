@@ -98,7 +98,8 @@ class QuicEnd final : public LayerHost, public StreamHost, public LowerHost {
   void open_stream(Face face, bool both) {
     if (over() || streams_above.size() > 20) return;
     const UpperPort port = add_stream(face);
-    if (!layer->streams()->open_stream(port, {.face = face, .can_receive = both})) port.link().above = &gone_;
+    if (!layer->streams()->open_stream(port, {.face = face, .direction = both ? Direction::both : Direction::sending}))
+      port.link().above = &gone_;
   }
   void abort_stream(std::size_t which, Direction direction, std::uint64_t code) {
     if (over() || streams_above.empty()) return;
@@ -266,12 +267,12 @@ class MemoryQuic {
   static const Shared& shared() {
     static const std::string anchor = TLS_TEST_PKI "/ca.pem", certificate = TLS_TEST_PKI "/server.pem",
                              key = TLS_TEST_PKI "/server.key";
-    static const Shared both(*Settings::from(tls::Given({{"trust", std::string_view(anchor)},
-                                                         {"certificate", std::string_view(certificate)},
-                                                         {"key", std::string_view(key)},
-                                                         {"server-name", std::string_view("peer.example")},
-                                                         {"alpn", std::string_view("test")}},
-                                                        quic_options())));
+    static const Shared both(
+        *Settings::from(tls::Given(quic_options(), {{"trust", std::string_view(anchor)},
+                                                    {"certificate", std::string_view(certificate)},
+                                                    {"key", std::string_view(key)},
+                                                    {"server-name", std::string_view("peer.example")},
+                                                    {"alpn", std::string_view("test")}})));
     return both;
   }
   static Address address(std::uint8_t last, std::uint16_t port) {

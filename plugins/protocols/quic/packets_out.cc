@@ -139,7 +139,7 @@ ngtcp2_ssize QuicInstance::write_stream(Stream& s, std::span<std::uint8_t> out, 
 ngtcp2_ssize QuicInstance::write_datagram(Stream& s, std::span<std::uint8_t> out, ngtcp2_path& path,
                                           ngtcp2_pkt_info& info) noexcept {
   const Chunk& front = s.datagrams.front();
-  const auto bytes = security::octets(front.data.bytes());
+  const auto bytes = octets(front.data.bytes());
   const bool expired = front.info && front.info->expires <= host_.executor().now();
   ngtcp2_ssize n = NGTCP2_ERR_WRITE_MORE;
   int accepted = 1;

@@ -1,6 +1,7 @@
 // plugin.cc: registers the protocol "quic" and says what it does to a stack.
 #include "trellis/plugin.h"
 
+#include "../property_name.h"
 #include "quic_acceptor.h"
 
 namespace {
@@ -45,6 +46,10 @@ class Quic final : public Protocol {
             .handshake_rtts = 1,
             .accepts = Accepts::over_one_lower,
             .segments = true};
+  }
+  Reach reach(std::string_view name) const noexcept override {
+    return same_name(name, quic::kKeyUpdateProperty) || same_name(name, quic::kPathProperty) ? Reach::once
+                                                                                             : Reach::group;
   }
   Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override {
     return std::make_unique<quic::QuicInstance>(seat, shared_);

@@ -50,7 +50,7 @@ Result<PropertyValue> QuicInstance::get(UpperPort port, std::string_view name) n
   }
   if (stage_ == Stage::open && name.starts_with("tls.")) return fact_of_handshake(*tls_, name);
   if (same_name(name, "quic.version")) return version_name(ngtcp2_conn_get_negotiated_version(connection_));
-  if (!server_ && same_name(name, "quic.path")) return std::uint64_t{lower_.route().path.id};
+  if (!server_ && same_name(name, kPathProperty)) return std::uint64_t{lower_.route().path.id};
   if (same_name(name, "quic.streamsLeft")) return ngtcp2_conn_get_streams_bidi_left(connection_);
   if (same_name(name, "quic.unidirectionalStreamsLeft")) return ngtcp2_conn_get_streams_uni_left(connection_);
   if (same_name(name, "quic.streamsOpen")) return std::uint64_t{streams_.size()};
@@ -72,7 +72,7 @@ Duration QuicInstance::effective_idle_timeout() const noexcept {
 
 Result<void> QuicInstance::set(UpperPort port, std::string_view name, const PropertyValue& value) noexcept {
   if (connection_ == nullptr) {
-    if (!same_name(name, "multipath") || value != PropertyValue(std::string("Disabled")))
+    if (!same_name(name, kMultipath.name) || value != PropertyValue(std::string("Disabled")))
       return fail(Reason::unsupported);
     one_path_ = true;  // told to a server before open()
     return {};
@@ -92,12 +92,12 @@ Result<void> QuicInstance::set(UpperPort port, std::string_view name, const Prop
     ngtcp2_conn_set_keep_alive_timeout(connection_, *after == Duration::max() ? UINT64_MAX : nanoseconds(*after));
     return {};
   }
-  if (same_name(name, "quic.path")) {
+  if (same_name(name, kPathProperty)) {
     const auto* const path = std::get_if<std::uint64_t>(&value);
     if (path == nullptr || *path == 0 || *path > UINT32_MAX) return wrong(name, "the id of a path");
     return move_to(static_cast<std::uint32_t>(*path));
   }
-  if (!same_name(name, "quic.keyUpdate")) return fail(Reason::unsupported);
+  if (!same_name(name, kKeyUpdateProperty)) return fail(Reason::unsupported);
   if (stage_ != Stage::open)
     return fail(Reason::unsupported, "keys can be updated on an open connection only", 0, kLayer);
   if (ngtcp2_conn_initiate_key_update(connection_, now()) == 0) return {};

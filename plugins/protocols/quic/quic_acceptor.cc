@@ -13,7 +13,7 @@ constexpr std::uint8_t kLongHeader = 0x80;
 /// How many bytes from the front on are of one connection. What the kernel has joined (GRO) comes from one address, and
 /// a client may have several connections there.
 std::uint32_t of_one_connection(const Chunk& chunk) noexcept {
-  const auto bytes = security::octets(chunk.data.bytes());
+  const auto bytes = octets(chunk.data.bytes());
   const auto size = static_cast<std::uint32_t>(bytes.size());
   const std::uint32_t segment = chunk.segment_size;
   if (segment == 0 || size <= segment) return size;
@@ -67,7 +67,7 @@ void QuicAcceptor::on_up(LowerPort from, Batch& batch) noexcept {
 }
 
 void QuicAcceptor::take(Chunk&& chunk) noexcept {
-  const auto bytes = security::octets(chunk.data.bytes());
+  const auto bytes = octets(chunk.data.bytes());
   const std::size_t packet =
       chunk.segment_size != 0 ? std::min<std::size_t>(chunk.segment_size, bytes.size()) : bytes.size();
   if (bytes.empty()) return;
@@ -97,7 +97,7 @@ bool QuicAcceptor::of_another_loop(const ngtcp2_version_cid& header, const Chunk
 }
 
 void QuicAcceptor::admit(Chunk&& chunk) noexcept {
-  const auto bytes = security::octets(chunk.data.bytes());
+  const auto bytes = octets(chunk.data.bytes());
   const std::size_t packet =
       chunk.segment_size != 0 ? std::min<std::size_t>(chunk.segment_size, bytes.size()) : bytes.size();
   FirstFlight first{};

@@ -48,7 +48,8 @@ void QuicInstance::open(const OpenArgs& args) noexcept {
 }
 
 void QuicInstance::add_first_stream() {
-  Stream& s = add_stream(first_, {.face = first_.face()});
+  const bool datagrams = first_.face() == Face::datagram;
+  Stream& s = add_stream(first_, {.face = first_.face(), .direction = datagrams ? Direction::both : args_->direction});
   if (!s.is_datagrams()) unnamed_.push_back(&s);
 }
 
@@ -108,7 +109,7 @@ Result<void> QuicInstance::make_client(const OpenArgs& args, ngtcp2_settings& se
   const ngtcp2_cid ours = new_id();
   const StateValue token = host_.state().take(StateKind::address_token);
   if (!token.empty()) {
-    settings.token = security::octets(token).data();
+    settings.token = octets(token).data();
     settings.tokenlen = token.size();
     settings.token_type = NGTCP2_TOKEN_TYPE_NEW_TOKEN;
   }
@@ -226,7 +227,7 @@ void QuicInstance::input(Chunk&& chunk) noexcept {
 void QuicInstance::read(const Chunk& chunk, const Address& local, const Address& remote) noexcept {
   const NetPath path(local, remote);
   const ngtcp2_pkt_info info{.ecn = chunk.ecn};
-  auto bytes = security::octets(chunk.data.bytes());
+  auto bytes = octets(chunk.data.bytes());
   const std::size_t segment = chunk.segment_size != 0 ? chunk.segment_size : std::max<std::size_t>(bytes.size(), 1);
   while (!bytes.empty() && speaks()) {
     const auto packet = bytes.first(std::min(segment, bytes.size()));

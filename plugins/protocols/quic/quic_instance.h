@@ -38,6 +38,9 @@ struct Shared {
   const AddressTokens tokens{secrets.token};
 };
 
+// Properties that are no state.
+inline constexpr std::string_view kKeyUpdateProperty = "quic.keyUpdate", kPathProperty = "quic.path";
+
 class QuicInstance final : public ProtocolInstance, private StreamLayer, private LowerUser {
  public:
   /// A client. `shared` outlives it.

@@ -24,9 +24,9 @@ Stream& QuicInstance::add_stream(UpperPort port, const StreamArgs& args) {
   Stream& s = *made;
   s.port = port;
   s.face = args.face;
-  s.bidirectional = args.can_send && args.can_receive;
-  s.stopped = !args.can_send;
-  s.deaf = !args.can_receive;
+  s.bidirectional = args.direction == Direction::both;
+  s.stopped = !sends(args.direction);
+  s.deaf = !receives(args.direction);
   s.place = static_cast<std::uint32_t>(streams_.size());
   streams_.push_back(std::move(made));
   if (port) port.mark(&s);
@@ -38,7 +38,7 @@ Stream& QuicInstance::add_stream(UpperPort port, const StreamArgs& args) {
 
 // The first stream of a client is added by open().
 Result<void> QuicInstance::open_stream(UpperPort port, const StreamArgs& args) noexcept {
-  if (args.face == Face::message || !args.can_send)
+  if (args.face == Face::message || !sends(args.direction))
     return fail(Reason::unsupported, "a stream that is opened here carries bytes or datagrams and can send", 0, kLayer);
   if (!speaks() || stage_ == Stage::closing) return fail(Reason::canceled, "the connection has ended", 0, kLayer);
   if (args.face == Face::datagram) {
@@ -80,7 +80,7 @@ Stream& QuicInstance::stream_of_peer(std::int64_t id) {
     early_info_->early = true;
     host_.ready();
   }
-  Stream& s = add_stream({}, {.can_send = (id & kUnidirectional) == 0});
+  Stream& s = add_stream({}, {.direction = (id & kUnidirectional) != 0 ? Direction::receiving : Direction::both});
   s.id = id;
   s.announced = true;
   ngtcp2_conn_set_stream_user_data(connection_, id, &s);
@@ -90,7 +90,8 @@ Stream& QuicInstance::stream_of_peer(std::int64_t id) {
 }
 
 bool QuicInstance::try_to_seat(Stream& s) noexcept {
-  s.port = host_.streams().accept_stream({.face = s.face, .can_send = !s.stopped, .can_receive = true});
+  s.port =
+      host_.streams().accept_stream({.face = s.face, .direction = s.stopped ? Direction::receiving : Direction::both});
   if (!s.port) return false;
   s.port.mark(&s);
   refill(s);

@@ -19,8 +19,6 @@
 namespace trellis::quic {
 namespace {
 
-using security::octets;
-
 constexpr std::size_t kLengthBytes = 4;  // of the session in a stored ticket; the transport parameters follow
 constexpr std::size_t kParametersMost = 512;
 constexpr unsigned kTicketsKept = 2;

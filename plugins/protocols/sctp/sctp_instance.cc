@@ -101,7 +101,7 @@ Result<void> SctpInstance::dial(const OpenArgs& args) {
   const std::uint16_t port = settings_.port != 0 ? settings_.port : args.route.remote.port;
   // Over IP itself the ports of the Endpoints are SCTP's; else they are those of the layer below.
   one_path_ = one_path_ || host_.lowers().ask(lower_, "dtls.version").has_value();
-  const bool over_ip = host_.lowers().ask(lower_, "ip.protocol").has_value();
+  const bool over_ip = host_.lowers().ask(lower_, kIpProtocol.name).has_value();
   auto dialed = Association::dial(own, key_, port, over_ip ? args.route.local.port : 0);
   if (!dialed) return fail(std::move(dialed));
   association_ = std::move(*dialed);

@@ -41,9 +41,8 @@ Stream& SctpInstance::add(UpperPort port, std::uint16_t id) {
 
 // The client's are even and the server's odd, as RFC 8832 has it, so both can open streams at the same time.
 Result<void> SctpInstance::open_stream(UpperPort port, const StreamArgs& args) noexcept {
-  if (!args.can_send || !args.can_receive || args.face != settings_.face())
-    return fail(Reason::unsupported, "a stream carries messages (bytes with the option bytestream) in both directions",
-                0, kLayer);
+  if (args.face != settings_.face())
+    return fail(Reason::unsupported, "a stream carries messages (bytes with the option bytestream)", 0, kLayer);
   if (stage_ > Stage::open || peer_shut_) return fail(Reason::canceled, "the association has ended", 0, kLayer);
   std::uint32_t id = next_id_;
   if (!free_ids_.empty()) {

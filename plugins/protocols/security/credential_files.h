@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../octets.h"
 #include "trellis/result.h"
 #include "trellis/security.h"
 
@@ -48,9 +49,6 @@ template <class Bytes>
 Der to_der(const Bytes& bytes) {
   const auto* const begin = reinterpret_cast<const std::byte*>(bytes.data());
   return Der(begin, begin + bytes.size());
-}
-inline std::span<const std::uint8_t> octets(std::span<const std::byte> bytes) noexcept {
-  return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
 }
 
 }  // namespace trellis::security

@@ -10,8 +10,6 @@
 namespace trellis {
 namespace {
 
-constexpr std::string_view kInFlight = "tcp.segmentsInFlight";
-
 using namespace std::chrono_literals;
 
 constexpr Duration kDisabled = Duration::max();
@@ -123,7 +121,8 @@ Result<PropertyValue> TcpProperties::get(Socket* socket, std::string_view name) 
   if (same_name(name, kTcpUserTimeoutEnabled.name)) return false;
   if (same_name(name, kTcpUserTimeoutChangeable.name)) return timeout_changeable_;
   if (same_name(name, kSendMsgMaxLen.name) || same_name(name, kRecvMsgMaxLen.name)) return UINT64_MAX;
-  const bool segment = same_name(name, kSingularTransmissionMsgMaxLen.name), flight = same_name(name, kInFlight);
+  const bool segment = same_name(name, kSingularTransmissionMsgMaxLen.name),
+             flight = same_name(name, kTcpSegmentsInFlight.name);
   if (socket == nullptr || !(segment || flight || same_name(name, kRoundTripTime.name)))
     return fail(Reason::unsupported);
   auto info = get_option<tcp_info>(*socket, IPPROTO_TCP, TCP_INFO);
@@ -139,12 +138,12 @@ Result<void> TcpProperties::set(Socket* socket, Address::Family family, std::str
   if (same_name(name, kKeepAliveTimeout.name)) return set_keep_alive(socket, value);
   if (same_name(name, kConnCapacityProfile.name)) return set_profile(socket, family, value);
   if (same_name(name, kMaxSendRate.name)) return set_rate(socket, value);
-  if (name.size() > 4 && same_name(name.substr(0, 4), "tcp.") && !same_name(name, kInFlight))
+  if (name.size() > 4 && same_name(name.substr(0, 4), "tcp.") && !same_name(name, kTcpSegmentsInFlight.name))
     return set_user_timeout(name, value);
   if (same_name(name, kRecvChecksumLen.name)) {
     return fail(Reason::unsupported, "TCP covers all bytes with its checksum; that cannot be changed", 0, kLayer);
   }
-  for (const std::string_view fixed : {kInFlight, kSendMsgMaxLen.name, kRecvMsgMaxLen.name,
+  for (const std::string_view fixed : {kTcpSegmentsInFlight.name, kSendMsgMaxLen.name, kRecvMsgMaxLen.name,
                                        kSingularTransmissionMsgMaxLen.name, kRoundTripTime.name}) {
     if (same_name(name, fixed)) return fail(Reason::invalid_argument, std::string(fixed) + " is read-only", 0, kLayer);
   }

@@ -134,7 +134,7 @@ struct MemorySession {
                     {"groups", std::string_view("x25519")},
                     {"unacknowledged-bytes", std::int64_t{64 << 10}},
                     {"reorder-bytes", std::int64_t{64 << 10}}});
-    return Shared(*Settings::from(tls::Given(std::move(options), tcpls_options())));
+    return Shared(*Settings::from(tls::Given(tcpls_options(), std::move(options))));
   }
   static const Shared& shared() {
     static const Shared both = shared_with({});

@@ -212,7 +212,7 @@ TEST_F(Negotiation, AServerOfTls12) {
   EXPECT_THAT(client.failure->detail, testing::HasSubstr("protocol_version"));
 }
 TEST_F(Negotiation, NoOlderVersionCanBeConfigured) {  // TCPLS-6
-  const auto settings = Settings::from(tls::Given({{"minimum-version", std::string_view("1.2")}}, tcpls_options()));
+  const auto settings = Settings::from(tls::Given(tcpls_options(), {{"minimum-version", std::string_view("1.2")}}));
   ASSERT_FALSE(settings);
   EXPECT_EQ(settings.error().reason, Reason::configuration);
 }

@@ -1,6 +1,7 @@
 // plugin.cc: registers the protocol "tcpls" and says what it does to a stack.
 #include "trellis/plugin.h"
 
+#include "../property_name.h"
 #include "acceptor.h"
 
 namespace {
@@ -28,6 +29,10 @@ class Tcpls final : public Protocol {
         .security = {"tcpls", 0x0304, shared_.settings.tls.anchors_name},
         .handshake_rtts = 1,
         .accepts = Accepts::over_many_lowers};
+  }
+  Reach reach(std::string_view name) const noexcept override {
+    if (same_name(name, tcpls::kStreamConnection)) return Reach::connection;
+    return same_name(name, tcpls::kSessionPath) ? Reach::once : Reach::group;
   }
   Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override {
     return std::make_unique<tcpls::Session>(seat, shared_, nullptr);

@@ -60,7 +60,7 @@ void Session::open(const OpenArgs& args) noexcept {
 
 void Session::feed_handshake(Slice record) noexcept {
   if (!server_) host_.answered(0);
-  auto done = handshake_->feed(tls::octets(record.bytes()));
+  auto done = handshake_->feed(octets(record.bytes()));
   if (!done) {
     send_output();
     return fail_with(std::move(done.error()));

@@ -25,6 +25,8 @@
 namespace trellis::tcpls {
 
 inline constexpr const char* kLayer = "tcpls";
+// Properties that do not reach the whole group.
+inline constexpr std::string_view kStreamConnection = "tcpls.streamConnection", kSessionPath = "tcpls.path";
 
 /// What the sessions of one layer of one policy share.
 struct Shared {

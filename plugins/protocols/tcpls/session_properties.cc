@@ -1,6 +1,7 @@
 // session_properties.cc: what a session tells of itself, and what can be changed while it lives.
 #include <format>
 
+#include "../property_name.h"
 #include "session.h"
 
 namespace trellis::tcpls {
@@ -17,25 +18,25 @@ std::optional<Scheduler> scheduler_of_policy(std::string_view word) noexcept {
 }  // namespace
 
 Result<PropertyValue> Session::get(UpperPort port, std::string_view name) noexcept {
-  if (name == kStreamId.name && port) return std::uint64_t{port.mark<Stream>()->id};
+  if (same_name(name, kStreamId.name) && port) return std::uint64_t{port.mark<Stream>()->id};
   if (stage_ != Stage::open) return fail(Reason::unsupported);
-  if (name == "tcpls.streamConnection" && port) {
+  if (same_name(name, kStreamConnection) && port) {
     const auto& tied = port.mark<Stream>()->connection;
     if (tied && by_id(*tied) != nullptr && by_id(*tied)->usable()) return std::uint64_t{*tied};
     if (scheduler_ == Scheduler::pinned && in_use_ != nullptr) return std::uint64_t{in_use_->id};
     return fail(Reason::unsupported, "the stream goes over all connections", 0, kLayer);
   }
-  if (name == kMultipathPolicy.name || name == "tcpls.scheduler") {
-    if (name == "tcpls.scheduler") return std::string(name_of(scheduler_));
+  if (same_name(name, kMultipathPolicy.name) || same_name(name, "tcpls.scheduler")) {
+    if (same_name(name, "tcpls.scheduler")) return std::string(name_of(scheduler_));
     if (scheduler_ == Scheduler::pinned) return std::string("Handover");
     return std::string(scheduler_ == Scheduler::lowest_rtt ? "Interactive" : "Aggregate");
   }
-  if (name == kKeepAliveTimeout.name && !plain_) return keep_alive_;
-  if (name == kConnTimeout.name && !plain_) return reconnect_;
-  if (name == kSingularTransmissionMsgMaxLen.name) return fail(Reason::unsupported);
-  if (name == "tcpls.agreed") return !plain_;
-  if (name == "tcpls.path") return std::uint64_t{in_use_ != nullptr ? in_use_->port.route().path.id : 0};
-  if (name == "tcpls.connections") {
+  if (same_name(name, kKeepAliveTimeout.name) && !plain_) return keep_alive_;
+  if (same_name(name, kConnTimeout.name) && !plain_) return reconnect_;
+  if (same_name(name, kSingularTransmissionMsgMaxLen.name)) return fail(Reason::unsupported);
+  if (same_name(name, "tcpls.agreed")) return !plain_;
+  if (same_name(name, kSessionPath)) return std::uint64_t{in_use_ != nullptr ? in_use_->port.route().path.id : 0};
+  if (same_name(name, "tcpls.connections")) {
     std::string list;
     for (const auto& c : connections_) {
       if (!c->open()) continue;
@@ -46,33 +47,35 @@ Result<PropertyValue> Session::get(UpperPort port, std::string_view name) noexce
     }
     return list;
   }
-  if (name == "tls.version") return std::string("1.3");
-  if (name == "tls.cipherSuite") return agreed_.suite_name;
-  if (name == "tls.group") return agreed_.group;
-  if (name == "tls.alpn") return agreed_.alpn;
-  if (name == "tls.peer") return agreed_.peer;
-  if (name == "tls.resumed") return agreed_.resumed;
+  if (same_name(name, "tls.version")) return std::string("1.3");
+  if (same_name(name, "tls.cipherSuite")) return agreed_.suite_name;
+  if (same_name(name, "tls.group")) return agreed_.group;
+  if (same_name(name, "tls.alpn")) return agreed_.alpn;
+  if (same_name(name, "tls.peer")) return agreed_.peer;
+  if (same_name(name, "tls.resumed")) return agreed_.resumed;
   return fail(Reason::unsupported);
 }
 
 Result<void> Session::set(UpperPort port, std::string_view name, const PropertyValue& value) noexcept {
   const auto* const word = std::get_if<std::string>(&value);
-  if (const auto* const id = std::get_if<std::uint64_t>(&value); name == "tcpls.streamConnection" && port && id)
+  if (const auto* const id = std::get_if<std::uint64_t>(&value); same_name(name, kStreamConnection) && port && id)
     return tie(*port.mark<Stream>(), *id);
-  if (name == kMultipathPolicy.name) {
+  if (same_name(name, kMultipathPolicy.name)) {
     const auto known = word != nullptr ? scheduler_of_policy(*word) : std::nullopt;
     if (known) return schedule_by(*known), Result<void>();
     return fail(Reason::invalid_argument, "multipathPolicy is Handover, Interactive or Aggregate", 0, kLayer);
   }
-  if (!plain_ && (name == kKeepAliveTimeout.name || name == kConnTimeout.name)) return set_time(name, value);
-  if (const auto* const path = std::get_if<std::uint64_t>(&value); name == "tcpls.path" && path != nullptr)
+  if (!plain_ && (same_name(name, kKeepAliveTimeout.name) || same_name(name, kConnTimeout.name)))
+    return set_time(name, value);
+  if (const auto* const path = std::get_if<std::uint64_t>(&value); same_name(name, kSessionPath) && path != nullptr)
     return migrate(*path);
-  if (const auto* const losers = std::get_if<std::uint64_t>(&value); name == "_trellis.losers" && losers != nullptr) {
+  if (const auto* const losers = std::get_if<std::uint64_t>(&value);
+      same_name(name, kRaceLosers.name) && losers != nullptr) {
     if (!settings_.keep_losers || plain_) return fail(Reason::unsupported);
     losers_ = *losers;  // they are wished for when there are tokens
     return {};
   }
-  if (name != "tcpls.scheduler") return fail(Reason::unsupported);
+  if (!same_name(name, "tcpls.scheduler")) return fail(Reason::unsupported);
   const auto known = word != nullptr ? scheduler_of(*word) : std::nullopt;
   if (known) return schedule_by(*known), Result<void>();
   return fail(Reason::invalid_argument, "tcpls.scheduler is pinned, round-robin, lowest-rtt or aggregate", 0, kLayer);
@@ -102,7 +105,7 @@ Result<void> Session::set_time(std::string_view name, const PropertyValue& value
   const auto* const time = std::get_if<Duration>(&value);
   if (time == nullptr || *time <= Duration{})
     return fail(Reason::invalid_argument, std::string(name) + " is a time longer than 0", 0, kLayer);
-  if (name == kKeepAliveTimeout.name)
+  if (same_name(name, kKeepAliveTimeout.name))
     keep_alive_ = *time;
   else
     reconnect_ = *time == Duration::max() ? reconnect_window() : *time;

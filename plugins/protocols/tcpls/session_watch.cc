@@ -41,7 +41,7 @@ TimePoint Session::silent_since(const Connection& c) const noexcept { return std
 // end a connection on which everything has arrived. What tells one from the other is whether something is on its way.
 void Session::be_patient(Connection& c) noexcept {
   c.looked = now();
-  const auto known = host_.lowers().ask(c.port, "tcp.segmentsInFlight");
+  const auto known = host_.lowers().ask(c.port, kTcpSegmentsInFlight.name);
   const auto* const flight = known ? std::get_if<std::uint64_t>(&*known) : nullptr;
   const bool patient = flight != nullptr && *flight == 0;
   if (patient == std::exchange(c.patient, patient)) return;

@@ -9,10 +9,10 @@ using namespace trellis::tls;
 const Shared& shared() {
   static const std::string pki = TLS_TEST_PKI;
   static const std::string anchor = pki + "/ca.pem", certificate = pki + "/server.pem", key = pki + "/server.key";
-  static const Shared made(*Settings::from(Given({{"trust", std::string_view(anchor)},
-                                                  {"certificate", std::string_view(certificate)},
-                                                  {"key", std::string_view(key)},
-                                                  {"groups", std::string_view("x25519")}})));
+  static const Shared made(*Settings::from(Given(tls_options(), {{"trust", std::string_view(anchor)},
+                                                                 {"certificate", std::string_view(certificate)},
+                                                                 {"key", std::string_view(key)},
+                                                                 {"groups", std::string_view("x25519")}})));
   return made;
 }
 

@@ -23,12 +23,12 @@ int count(std::span<const std::byte> bytes, std::size_t of_size) {
 TEST(KeyUpdate, AfterSoManyRecords) {
   const std::string pki = TLS_TEST_PKI;
   const std::string anchor = pki + "/ca.pem", certificate = pki + "/server.pem", key = pki + "/server.key";
-  const Shared clients(*Settings::from(Given({{"trust", std::string_view(anchor)},
-                                              {"groups", std::string_view("x25519")},
-                                              {"records-per-key", std::int64_t{4}}})));
-  const Shared servers(*Settings::from(Given({{"certificate", std::string_view(certificate)},
-                                              {"key", std::string_view(key)},
-                                              {"records-per-key", std::int64_t{1000}}})));
+  const Shared clients(*Settings::from(Given(tls_options(), {{"trust", std::string_view(anchor)},
+                                                             {"groups", std::string_view("x25519")},
+                                                             {"records-per-key", std::int64_t{4}}})));
+  const Shared servers(*Settings::from(Given(tls_options(), {{"certificate", std::string_view(certificate)},
+                                                             {"key", std::string_view(key)},
+                                                             {"records-per-key", std::int64_t{1000}}})));
   const Security none;
   TestState state, no_state;
   End client(clients, none, state, false), server(servers, none, no_state, true);

@@ -3,16 +3,14 @@
 #pragma once
 #include <botan/system_rng.h>
 
-#include <cstdlib>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "../../../tests/support/given.h"
 #include "still_loop.h"
 #include "tls_settings.h"
 #include "trellis/lowers.h"
-#include "trellis/option.h"
 #include "trellis/protocol.h"
 #include "trellis/state.h"
 
@@ -90,27 +88,6 @@ class TestHost : public LayerHost, private LowerHost {
   const Security& security_;
 };
 
-/// The options of a layer that says nothing but these; `specs`: of the layer.
-class Given final : public Options {
- public:
-  explicit Given(std::map<std::string, OptionValue> values = {}, std::span<const OptionSpec> specs = tls_options())
-      : values_(std::move(values)), specs_(specs) {}
-  bool flag(std::string_view name) const noexcept override { return std::get<bool>(value(name)); }
-  std::int64_t number(std::string_view name) const noexcept override { return std::get<std::int64_t>(value(name)); }
-  std::string_view text(std::string_view name) const noexcept override {
-    return std::get<std::string_view>(value(name));
-  }
-
- private:
-  OptionValue value(std::string_view name) const {
-    if (const auto found = values_.find(std::string(name)); found != values_.end()) return found->second;
-    for (const OptionSpec& spec : specs_) {
-      if (spec.name == name) return spec.fallback;
-    }
-    std::abort();
-  }
-  std::map<std::string, OptionValue> values_;
-  std::span<const OptionSpec> specs_;
-};
+using test::Given;
 
 }  // namespace trellis::tls

@@ -1,6 +1,7 @@
 // plugin.cc: registers the protocol "tls" and says what it does to a stack.
 #include "trellis/plugin.h"
 
+#include "../property_name.h"
 #include "record/record.h"
 #include "tls_instance.h"
 
@@ -32,6 +33,9 @@ class Tls final : public Protocol {
             .headroom = tls::kHeadroom,
             .tailroom = tls::kTailroom,
             .handshake_rtts = 1};
+  }
+  Reach reach(std::string_view name) const noexcept override {
+    return same_name(name, tls::kKeyUpdateProperty) ? Reach::once : Reach::group;
   }
   Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override {
     return std::make_unique<tls::TlsInstance>(seat, shared_);

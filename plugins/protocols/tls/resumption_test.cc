@@ -13,12 +13,12 @@ const std::string kAnchor = kPki + "/ca.pem", kCertificate = kPki + "/server.pem
 Shared client_side(std::map<std::string, OptionValue> more = {}) {
   more.emplace("trust", std::string_view(kAnchor));
   more.emplace("groups", std::string_view("x25519"));
-  return Shared(*Settings::from(Given(std::move(more))));
+  return Shared(*Settings::from(Given(tls_options(), std::move(more))));
 }
 Shared server_side(std::map<std::string, OptionValue> more = {}) {
   more.emplace("certificate", std::string_view(kCertificate));
   more.emplace("key", std::string_view(kKey));
-  return Shared(*Settings::from(Given(std::move(more))));
+  return Shared(*Settings::from(Given(tls_options(), std::move(more))));
 }
 
 class Resumption : public testing::Test {
@@ -107,8 +107,8 @@ TEST_F(Resumption, AServerThatOnlyTheApplicationAcceptedIsAskedAboutAgain) {
     answer = std::move(give);
     return std::make_unique<Nothing>();
   };
-  const Shared trusting_nobody_here(*Settings::from(
-      Given({{"server-name", std::string_view("another.example")}, {"trust", std::string_view(kAnchor)}})));
+  const Shared trusting_nobody_here(*Settings::from(Given(
+      tls_options(), {{"server-name", std::string_view("another.example")}, {"trust", std::string_view(kAnchor)}})));
   End client(trusting_nobody_here, client_security, state, false);
   End server(servers, server_security, no_state, true);
   converse(client, server);

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <format>
 
+#include "../property_name.h"
 #include "tls_error.h"
 #include "trellis/lowers.h"
 
@@ -374,18 +375,18 @@ Result<PropertyValue> TlsInstance::get(UpperPort, std::string_view name) noexcep
     if (most != nullptr) *most -= std::min<std::uint64_t>(*most, kOverhead);
     return below;
   }
-  if (agreed_ == nullptr || !name.starts_with("tls.")) return fail(Reason::unsupported);
-  if (name == "tls.version") return std::string(agreed_->version == kTls13 ? "1.3" : "1.2");
-  if (name == "tls.cipherSuite") return agreed_->suite_name;
-  if (name == "tls.group") return agreed_->group;
-  if (name == "tls.alpn") return agreed_->alpn;
-  if (name == "tls.peer") return agreed_->peer;
-  if (name == "tls.resumed") return agreed_->resumed;
+  if (agreed_ == nullptr) return fail(Reason::unsupported);
+  if (same_name(name, "tls.version")) return std::string(agreed_->version == kTls13 ? "1.3" : "1.2");
+  if (same_name(name, "tls.cipherSuite")) return agreed_->suite_name;
+  if (same_name(name, "tls.group")) return agreed_->group;
+  if (same_name(name, "tls.alpn")) return agreed_->alpn;
+  if (same_name(name, "tls.peer")) return agreed_->peer;
+  if (same_name(name, "tls.resumed")) return agreed_->resumed;
   return fail(Reason::unsupported);
 }
 
 Result<void> TlsInstance::set(UpperPort, std::string_view name, const PropertyValue& value) noexcept {
-  if (name != "tls.keyUpdate") return fail(Reason::unsupported);
+  if (!same_name(name, kKeyUpdateProperty)) return fail(Reason::unsupported);
   const bool* const both = std::get_if<bool>(&value);
   if (both == nullptr) {
     return fail(Reason::invalid_argument, "tls.keyUpdate must be true (both keys) or false (ours alone)", 0, kLayer);

@@ -22,6 +22,9 @@ struct Shared {
   mutable CredentialsCache credentials;
 };
 
+/// Set to true, both sides get new keys; to false, this side alone.
+inline constexpr std::string_view kKeyUpdateProperty = "tls.keyUpdate";
+
 class TlsInstance final : public ProtocolInstance {
  public:
   /// `shared` outlives it.

@@ -15,7 +15,6 @@
 
 namespace trellis::tls {
 
-using security::octets;
 using security::to_der;
 
 /// The algorithms in the library's words, best first; empty: the safe defaults.

@@ -5,10 +5,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <cstdint>
 #include <format>
+
+#include "../../shown.h"
 
 namespace trellis::dns {
 namespace {
@@ -22,12 +23,6 @@ std::string_view take_word(std::string_view& line) {
   const std::string_view word = line.substr(0, line.find_first_of(kBlanks));
   line.remove_prefix(word.size());
   return word;
-}
-
-std::string shown(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text.substr(0, 64)) out += std::isprint(static_cast<unsigned char>(c)) != 0 ? c : '?';
-  return out + (text.size() > 64 ? "...\"" : "\"");
 }
 
 /// "192.0.2.53", "2001:db8::53", "fe80::1%eth0", "[2001:db8::53]:53", "192.0.2.53:53"

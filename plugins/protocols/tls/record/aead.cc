@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <format>
 
-#include "record/octets.h"
+#include "../../octets.h"
 
 namespace trellis::tls {
 namespace {
@@ -29,7 +29,7 @@ class BotanAead final : public Aead {
   void seal(Nonce nonce, std::span<const std::byte> additional, std::span<const std::span<std::byte>> pieces,
             std::span<std::byte, kTag> tag) noexcept override {
     begin(nonce, additional);
-    for (const std::span<std::byte> piece : pieces) mode_->process(octets(piece));
+    for (const std::span<std::byte> piece : pieces) process(piece);
     tail_.clear();
     mode_->finish(tail_);
     std::ranges::copy(std::as_bytes(std::span(tail_)), tag.begin());
@@ -38,7 +38,7 @@ class BotanAead final : public Aead {
   bool open(Nonce nonce, std::span<const std::byte> additional, std::span<std::byte> text,
             std::span<const std::byte, kTag> tag) noexcept override {
     begin(nonce, additional);
-    mode_->process(octets(text));
+    process(text);
     const auto expected = octets(tag);
     tail_.assign(expected.begin(), expected.end());
     try {
@@ -55,6 +55,10 @@ class BotanAead final : public Aead {
   void begin(Nonce nonce, std::span<const std::byte> additional) {
     mode_->set_associated_data(octets(additional));
     mode_->start(octets(nonce));
+  }
+
+  void process(std::span<std::byte> text) {
+    mode_->process({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
   }
 
   std::unique_ptr<Botan::AEAD_Mode> mode_;

@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "record/octets.h"
+#include "../../octets.h"
 
 namespace trellis::tls {
 namespace {
