@@ -77,7 +77,7 @@ Result<void> SctpInstance::set(UpperPort port, std::string_view name, const Prop
   }
   if (same_name(name, "sctp.streamPath") && port) return set_stream_path(*port.mark<Stream>(), value);
   if (same_name(name, "sctp.primary") || same_name(name, "sctp.path")) return set_primary(name, value);
-  if (same_name(name, "multipath") && flow_ != nullptr) {  // the listener's application wants one path
+  if (same_name(name, kMultipath.name) && flow_ != nullptr) {  // the listener's application wants one path
     one_path_ = true;
     drop_paths();
     return {};
