@@ -579,6 +579,7 @@ void Stack::let_go_of_stream() noexcept {
   foot.down.batch.clear();
   foot.upper = nullptr;
   foot.top = &nobody;
+  const bool was_held = foot.held;  // an abort may come by twice
   if (foot.trunk->let_go(foot, aborting_)) {
     Stack& below = base();
     if (aborting_)
@@ -587,7 +588,7 @@ void Stack::let_go_of_stream() noexcept {
       foot.trunk->close();
     else
       below.leave();
-  } else if (foot.open) {
+  } else if (was_held && foot.open) {
     foot.trunk->end_stream(foot, Direction::both, abort_code_);
   }
   if (!foot.open) turn_.retire(*this);

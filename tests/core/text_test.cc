@@ -41,7 +41,7 @@ TEST(Text, Shown) {
 TEST(Text, WordsOfTraits) {
   for (const std::string_view word : feature_words()) EXPECT_EQ(to_string(feature_of(word).value()), word);
   for (const std::string_view word : face_words()) EXPECT_EQ(to_string(face_of(word).value()), word);
-  EXPECT_EQ(feature_words().size(), 20u);
+  EXPECT_EQ(feature_words().size(), 21u);
   EXPECT_EQ(to_string(Feature::reliability), "reliability");
   EXPECT_EQ(to_string(Feature::zero_rtt), "zero-rtt");
   EXPECT_EQ(to_string(Feature::duplicate_protection), "duplicate-protection");

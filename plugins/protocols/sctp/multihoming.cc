@@ -61,8 +61,8 @@ void SctpInstance::data_moved(const SctpPath& before, bool at_once) noexcept {
 Result<PropertyValue> SctpInstance::get_paths(std::string_view name) const {
   if (same_name(name, kMultipathPolicy.name) && settings_.multihoming && !one_path_) return std::string("Handover");
   if (!paths_) return fail(Reason::unsupported, "the association has one path", 0, kLayer);
-  if (same_name(name, "sctp.paths")) return paths_->text();
-  if (same_name(name, "sctp.path")) {
+  if (same_name(name, kPaths)) return paths_->text();
+  if (same_name(name, kPath)) {
     if (flow_ == nullptr) return std::uint64_t{paths_->in_use().lower.route().path.id};
     return fail(Reason::unsupported, "only a client knows its paths by their ids", 0, kLayer);
   }
@@ -75,7 +75,7 @@ SctpPath* SctpInstance::path_by(std::string_view name, const PropertyValue& valu
   const auto* const number = std::get_if<std::uint64_t>(&value);
   if (number == nullptr || !paths_) return nullptr;
   const auto is_it = [&](const auto& p) {
-    if (!same_name(name, "sctp.path")) return p->number == *number;
+    if (!same_name(name, kPath)) return p->number == *number;
     return p->lower && p->lower.route().path.id == *number;
   };
   const auto found = std::ranges::find_if(paths_->all(), is_it);
@@ -96,9 +96,8 @@ Result<PropertyValue> SctpInstance::get_stream_path(const Stream& s) const {
 }
 
 Result<void> SctpInstance::set_stream_path(const Stream& s, const PropertyValue& value) noexcept {
-  constexpr std::string_view kName = "sctp.streamPath";
-  SctpPath* const path = path_by(kName, value);
-  if (path == nullptr || !paths_->tie(s.id, *path)) return no_such_path(kName, paths_.get());
+  SctpPath* const path = path_by(kStreamPath, value);
+  if (path == nullptr || !paths_->tie(s.id, *path)) return no_such_path(kStreamPath, paths_.get());
   return {};
 }
 

@@ -1,7 +1,9 @@
 // plugin.cc: registers the protocol "sctp" and says what it does to a stack.
 #include "trellis/plugin.h"
 
+#include "../property_name.h"
 #include "sctp_acceptor.h"
+#include "sctp_instance.h"
 
 namespace {
 using namespace trellis;
@@ -40,6 +42,10 @@ class Sctp final : public Protocol {
         .accepts = Accepts::over_one_lower,
         .segments = true,
         .one_loop = true};
+  }
+  Reach reach(std::string_view name) const noexcept override {
+    if (same_name(name, sctp::kStreamPath)) return Reach::connection;
+    return same_name(name, sctp::kPrimary) || same_name(name, sctp::kPath) ? Reach::once : Reach::group;
   }
   Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override {
     return std::make_unique<sctp::SctpInstance>(seat, settings_);

@@ -35,9 +35,9 @@ Result<PropertyValue> SctpInstance::get(UpperPort port, std::string_view name) n
     const Stream& s = *port.mark<Stream>();
     if (same_name(name, kConnPriority.name)) return s.priority;
     if (same_name(name, kStreamId.name)) return std::uint64_t{s.id};
-    if (same_name(name, "sctp.streamPath")) return get_stream_path(s);
+    if (same_name(name, kStreamPath)) return get_stream_path(s);
   }
-  if (same_name(name, "sctp.paths") || same_name(name, "sctp.path") || same_name(name, "sctp.primary") ||
+  if (same_name(name, kPaths) || same_name(name, kPath) || same_name(name, kPrimary) ||
       same_name(name, kMultipathPolicy.name))
     return get_paths(name);
   if (same_name(name, "sctp.interleaving") && lives()) return interleaving_;
@@ -75,8 +75,8 @@ Result<void> SctpInstance::set(UpperPort port, std::string_view name, const Prop
     if (paths_) paths_->beat_every(*after == Duration::max() ? Duration::zero() : *after);
     return {};
   }
-  if (same_name(name, "sctp.streamPath") && port) return set_stream_path(*port.mark<Stream>(), value);
-  if (same_name(name, "sctp.primary") || same_name(name, "sctp.path")) return set_primary(name, value);
+  if (same_name(name, kStreamPath) && port) return set_stream_path(*port.mark<Stream>(), value);
+  if (same_name(name, kPrimary) || same_name(name, kPath)) return set_primary(name, value);
   if (same_name(name, kMultipath.name) && flow_ != nullptr) {  // the listener's application wants one path
     one_path_ = true;
     drop_paths();

@@ -20,6 +20,10 @@
 
 namespace trellis::sctp {
 
+// Properties: the association's paths as text, the way out in use and the path preferred, by number; a stream's own.
+inline constexpr std::string_view kPaths = "sctp.paths", kPath = "sctp.path", kPrimary = "sctp.primary",
+                                  kStreamPath = "sctp.streamPath";
+
 /// The way to a peer of a listener; lives in the acceptor. Several associations of one host may share it (RFC 6951).
 class Flow;
 struct CookieFacts;

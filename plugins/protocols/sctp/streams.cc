@@ -92,8 +92,8 @@ void SctpInstance::abort_stream(UpperPort port, Direction direction, std::uint64
   if (stage_ == Stage::lingering) end_if_taken();
 }
 
-// The port goes when our direction has ended on the wire and the layer above has what came or does not want it; the number
-// is free when the other direction has ended too.
+// The port goes when our direction has ended on the wire and the layer above has what came or does not want it; the
+// number is free when the other direction has ended too.
 void SctpInstance::forget_if_over(Stream& s) noexcept {
   if (!s.out_done || !(s.deaf || s.told_finished)) return;
   const UpperPort port = s.port;
