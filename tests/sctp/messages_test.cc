@@ -151,6 +151,7 @@ TEST_F(Sctp, AbortIsTold) {
   EXPECT_EQ(pair.peers[0]->failed->reason, Reason::reset);
   EXPECT_THAT(pair.peers[0]->failed->detail, testing::HasSubstr("the peer has aborted the association: code 7"));
   EXPECT_EQ(pair.peers[0]->failed->code, 7u);
+  EXPECT_FALSE(pair.peers[0]->reader->ended);  // what came is not all
 }
 
 // IMPL-157: nobody listens on this SCTP port, although the UDP port answers.

@@ -150,7 +150,7 @@ func main() {
 	}
 	fmt.Println("associated")
 	if os.Args[1] == "ask" {
-		ask(association, 1, 5)
+		ask(association, 0, 5) // the first Connection of the other end
 		ask(association, 2, largest)
 	} else {
 		go func() {
