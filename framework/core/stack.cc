@@ -576,10 +576,10 @@ bool Stack::end_stream() noexcept {
 // What the multiplexer still says of the stream is nobody's business; the port stays until it has forgotten it.
 void Stack::let_go_of_stream() noexcept {
   Foot& foot = *foot_;
+  if (!foot.held) return;  // it has been done: an abort may come by twice
   foot.down.batch.clear();
   foot.upper = nullptr;
   foot.top = &nobody;
-  const bool was_held = foot.held;  // an abort may come by twice
   if (foot.trunk->let_go(foot, aborting_)) {
     Stack& below = base();
     if (aborting_)
@@ -588,7 +588,7 @@ void Stack::let_go_of_stream() noexcept {
       foot.trunk->close();
     else
       below.leave();
-  } else if (was_held && foot.open) {
+  } else if (foot.open) {
     foot.trunk->end_stream(foot, Direction::both, abort_code_);
   }
   if (!foot.open) turn_.retire(*this);

@@ -80,7 +80,8 @@ void Trunk::taken_by(StreamTaker* taker) noexcept {
 }
 
 bool Trunk::let_go(Foot& foot, bool aborts) noexcept {
-  if (!std::exchange(foot.held, false) || --held_ != 0 || over_) return false;
+  foot.held = false;
+  if (--held_ != 0 || over_) return false;
   return taker_ == nullptr || (aborts && !stack_.composed_->traits.have.has(Feature::stream_abort));
 }
 

@@ -48,8 +48,8 @@ class Trunk final : public StackOwner, public StreamHost {
   void stirred() noexcept;           // carries() or ready() changed
   void forget(Foot& foot) noexcept;  // it is destroyed
   bool empty() const noexcept { return branches_.empty(); }
-  /// Nobody uses the branch any more; true: it was the last one, and the trunk has to end, even if more could come: the
-  /// peer would take the abort of a stream for its end.
+  /// Nobody uses the branch any more, which was held; true: it was the last one, and the trunk has to end, even if more
+  /// could come, when the peer would take the abort of a stream for its end.
   bool let_go(Foot& foot, bool aborts) noexcept;
   /// True: the trunk ends with the branch and has ended, or has other branches.
   bool closed_with(Foot& foot) noexcept;

@@ -85,4 +85,16 @@ void at_turns(Trial& t, std::string_view label, unsigned messages, const std::fu
   }
 }
 
+void close_or_abort(Trial& t) {
+  if (t.wants("close")) {
+    World world(t);
+    converse(t, world);
+    expect_played(t, world);
+  }
+  at_turns(t, "abort", 3, [](World& world) {
+    world.client.abort();
+    world.run_for(std::chrono::seconds(20));
+  });
+}
+
 }  // namespace trellis::conformance

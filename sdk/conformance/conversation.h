@@ -34,4 +34,7 @@ std::uint64_t turns_of_conversation(Trial& t, const Weather& weather, unsigned m
 void at_turns(Trial& t, std::string_view label, unsigned messages, const std::function<void(World&)>& then,
               const std::function<void(World&)>& prepare = {});
 
+/// Runs a conversation to its end, and others up to an abort by the client: the cases "close" and "abort@…".
+void close_or_abort(Trial& t);
+
 }  // namespace trellis::conformance

@@ -129,6 +129,26 @@ class KernelSctp : public testing::TestWithParam<std::string> {
     EXPECT_TRUE(until([&] { return ready; }));
     return client;
   }
+  /// The kernel's Connection to our Listener.
+  Connection accepted() {
+    if (!until([&] { return !world->accepted.empty(); })) throw std::runtime_error(kernel->output());
+    Connection first = std::move(*world->accepted.front());
+    world->accepted.clear();
+    return first;
+  }
+  /// Returns what the kernel sends, to the end: all of its messages.
+  void echo(Connection& connection, const Reader& reader) {
+    for (std::size_t had = 0; !reader.ended && !reader.error;) {
+      ASSERT_TRUE(until([&] { return reader.messages.size() > had || reader.ended || reader.error; }))
+          << kernel->output();
+      for (; had < reader.messages.size(); ++had) connection.send(slice(connection, reader.messages[had]));
+    }
+    EXPECT_TRUE(reader.ended) << reader.error->detail;
+    EXPECT_THAT(reader.messages, testing::ElementsAre(pattern(1), pattern(1200), pattern(1 << 16), pattern(150'000)));
+    world->close(connection);
+    EXPECT_TRUE(told("over: shut down")) << kernel->output();
+    EXPECT_THAT(kernel->output(), testing::Not(testing::HasSubstr("DIFFERENT")));
+  }
   /// Whether the kernel's program says this, while our side goes on.
   bool told(const std::string& line) {
     return until([&] { return kernel->output().contains(line); });

@@ -100,20 +100,9 @@ INSTANTIATE_TEST_SUITE_P(Over, KernelSctpClient, testing::Values("udp", "ip"), p
 
 // IMPL-159, IMPL-160: the kernel connects to our Listener.
 TEST_P(KernelSctpClient, ConnectsToOurListener) {
-  ASSERT_TRUE(until([&] { return !world->accepted.empty(); })) << kernel->output();
-  Connection connection = std::move(*world->accepted.front());
-  world->accepted.clear();
+  Connection connection = accepted();
   Reader reader(connection, 1, 1 << 20);
-  for (std::size_t had = 0; !reader.ended && !reader.error;) {
-    ASSERT_TRUE(until([&] { return reader.messages.size() > had || reader.ended || reader.error; }))
-        << kernel->output();
-    for (; had < reader.messages.size(); ++had) connection.send(slice(connection, reader.messages[had]));
-  }
-  EXPECT_TRUE(reader.ended) << reader.error->detail;
-  EXPECT_THAT(reader.messages, testing::ElementsAre(pattern(1), pattern(1200), pattern(1 << 16), pattern(150'000)));
-  world->close(connection);
-  EXPECT_TRUE(told("over: shut down")) << kernel->output();
-  EXPECT_THAT(kernel->output(), testing::Not(testing::HasSubstr("DIFFERENT")));
+  echo(connection, reader);
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ class SctpOverUdp : public testing::Test {
   }
   /// The first Connection that a Listener of the world got.
   Connection accepted() {
-    EXPECT_TRUE(until([&] { return !world->accepted.empty(); })) << peer->output();
+    if (!until([&] { return !world->accepted.empty(); })) throw std::runtime_error(peer->output());
     Connection first = std::move(*world->accepted.front());
     world->accepted.erase(world->accepted.begin());
     return first;

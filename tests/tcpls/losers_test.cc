@@ -29,17 +29,7 @@ struct KeptLosers : tests::Roaming {
         R"(<paths provider="simulated"/><stacks><stack name="tcp"><layer protocol="tcp"/></stack>)" +
         R"(</stacks><racing><branch on="endpoint" policy=")" + racing + R"("/></racing></policy>)";
     ASSERT_TRUE(framework->core().load({parse_policy(text, "racing.xml").value()}));
-    listener = Preconnection(*framework)
-                   .stack(TcplsWorld::stack())
-                   .local({.host = at, .port = 4433})
-                   .listen(server.loop(), {.listening = [this](const Address&) { listening = true; },
-                                           .received =
-                                               [this](Connection c) {
-                                                 peers.push_back(std::make_unique<Talker>(std::move(c)));
-                                                 peers.back()->read();
-                                               },
-                                           .failed = [](const Error& e) { ADD_FAILURE() << e.detail; }});
-    ASSERT_TRUE(world.run_until([&] { return listening; }, 1s));
+    ASSERT_NO_FATAL_FAILURE(listen_with(TcplsWorld::stack(), at));
     Preconnection to(*framework);
     to.stack(TcplsWorld::stack(options))
         .remote({.host = first, .port = 4433})

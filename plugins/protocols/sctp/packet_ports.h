@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <span>
 
+#include "chunks.h"
+
 namespace trellis::sctp {
 
 struct PacketPorts {
@@ -16,11 +18,7 @@ struct PacketPorts {
 /// Of a packet; zeros when it is too short, which no association has.
 constexpr PacketPorts ports_of(std::span<const std::byte> packet) noexcept {
   if (packet.size() < 4) return {};
-  const auto at = [&](std::size_t i) {
-    return static_cast<std::uint16_t>(std::to_integer<unsigned>(packet[i]) << 8 |
-                                      std::to_integer<unsigned>(packet[i + 1]));
-  };
-  return {at(0), at(2)};
+  return {read_16(packet, 0), read_16(packet, 2)};
 }
 
 }  // namespace trellis::sctp

@@ -3,26 +3,15 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include "../../../tests/support/given.h"
 
 namespace trellis::sctp {
 namespace {
 
 using namespace std::chrono_literals;
 
-struct DefaultOptions final : Options {
-  static const OptionValue& value(std::string_view name) {
-    return std::ranges::find(sctp_options(), name, &OptionSpec::name)->fallback;
-  }
-  bool flag(std::string_view name) const noexcept override { return std::get<bool>(value(name)); }
-  std::int64_t number(std::string_view name) const noexcept override { return std::get<std::int64_t>(value(name)); }
-  std::string_view text(std::string_view name) const noexcept override {
-    return std::get<std::string_view>(value(name));
-  }
-};
-
 struct OnePath : testing::Test {
-  const Settings settings{DefaultOptions()};
+  const Settings settings{test::Given(sctp_options(), {})};
   TimePoint now{1000s};
   PathHealth path{settings, PathState::unconfirmed, now};
   static PathHealth::Nonce nonce(int n) { return {static_cast<std::byte>(n)}; }

@@ -7,8 +7,10 @@
 #include <optional>
 #include <vector>
 
+#include "../../../tests/support/given.h"
 #include "../tls/still_loop.h"
 #include "association.h"
+#include "chunks.h"
 #include "crc32c.h"
 #include "library.h"
 
@@ -17,7 +19,6 @@ namespace {
 using namespace trellis;
 using namespace trellis::sctp;
 
-constexpr std::size_t kHeader = 12;
 constexpr std::uint16_t kPort = 5000;
 
 /// A loop whose random bytes are the same each time.
@@ -30,29 +31,19 @@ struct FuzzLoop final : tls::StillLoop {
   std::uint64_t drawn = 0;
 };
 
-struct Defaults final : Options {
-  static const OptionValue& value(std::string_view name) {
-    return std::ranges::find(sctp_options(), name, &OptionSpec::name)->fallback;
-  }
-  bool flag(std::string_view name) const noexcept override { return std::get<bool>(value(name)); }
-  std::int64_t number(std::string_view name) const noexcept override { return std::get<std::int64_t>(value(name)); }
-  std::string_view text(std::string_view name) const noexcept override {
-    return std::get<std::string_view>(value(name));
-  }
-};
-
 /// The way to one side.
 struct Way final : PacketSink {
   explicit Way(PeerKey its_key) : key(its_key) { Library::of_process().enroll(key, *this); }
   ~Way() { Library::of_process().retire(key); }
   bool take_packet(std::span<const std::byte> packet, std::uint8_t) noexcept override {
-    std::ranges::copy(packet.first(kHeader), header);
+    std::ranges::copy(packet.first(kPacketHeader), header);
     if (packets.size() == 1000) std::abort();  // nothing that is said is worth so many words
     packets.emplace_back(packet.begin(), packet.end());
     return true;
   }
   PeerKey key;
-  std::byte header[kHeader] = {std::byte{19}, std::byte{136}, std::byte{19}, std::byte{136}};  // port 5000 to 5000
+  std::byte header[kPacketHeader] = {std::byte{19}, std::byte{136}, std::byte{19},
+                                     std::byte{136}};  // port 5000 to 5000
   std::deque<std::vector<std::byte>> packets;
 };
 
@@ -80,7 +71,7 @@ class Scene : LibraryDriver {
     converse();
   }
   void put(bool to_server, bool tagged, std::span<const std::byte> chunks) {
-    std::vector<std::byte> packet(kHeader);
+    std::vector<std::byte> packet(kPacketHeader);
     std::ranges::copy(to_server ? to_server_->header : to_client_->header, packet.begin());
     if (!tagged) std::fill(packet.begin() + 4, packet.begin() + 8, std::byte());
     packet.insert(packet.end(), chunks.begin(), chunks.end());
@@ -119,7 +110,7 @@ class Scene : LibraryDriver {
   }
 
   FuzzLoop loop_;
-  Settings settings_{Defaults()};
+  Settings settings_{test::Given(sctp_options(), {})};
   std::optional<Way> to_server_, to_client_;
   Association listener_, client_, server_;
   Slice room_;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "../../../tests/support/given.h"
 #include "../tls/still_loop.h"
 #include "path_set.h"
 #include "peer_addresses.h"
@@ -15,17 +16,6 @@ using namespace trellis::sctp;
 
 struct FuzzedLoop final : tls::StillLoop {
   void secret(std::span<std::byte> out) noexcept override { std::ranges::fill(out, std::byte{7}); }
-};
-
-struct FuzzedOptions final : Options {
-  static const OptionValue& value(std::string_view name) {
-    return std::ranges::find(sctp_options(), name, &OptionSpec::name)->fallback;
-  }
-  bool flag(std::string_view name) const noexcept override { return std::get<bool>(value(name)); }
-  std::int64_t number(std::string_view name) const noexcept override { return std::get<std::int64_t>(value(name)); }
-  std::string_view text(std::string_view name) const noexcept override {
-    return std::get<std::string_view>(value(name));
-  }
 };
 
 struct Paths final : PathSetOwner {
@@ -44,7 +34,7 @@ struct Paths final : PathSetOwner {
   }
 
   FuzzedLoop loop;
-  const Settings settings{FuzzedOptions()};
+  const Settings settings{test::Given(sctp_options(), {})};
   Link link;
   static constexpr std::byte kHeader[kPacketHeader] = {};
   PathSet set{*this, loop, settings, kHeader, 0};

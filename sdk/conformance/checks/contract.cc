@@ -19,15 +19,7 @@ void ready_once(Trial& t) {
 
 // The ends that bring most calls: a close, an abort, a failure of the network, a failure of the layer below.
 void silent_after_the_end(Trial& t) {
-  if (t.wants("close")) {
-    World world(t);
-    converse(t, world);
-    expect_played(t, world);
-  }
-  at_turns(t, "abort", 3, [](World& world) {
-    world.client.abort();
-    world.run_for(std::chrono::seconds(20));
-  });
+  close_or_abort(t);
   if (t.facts().bottom) return;
   at_turns(t, "lower-fails", 3, [](World& world) {
     for (Tap* tap : world.taps(Place::below, Side::server))

@@ -15,18 +15,6 @@ std::string needs_an_answer(const Facts& facts) {
   return facts.framer_rtts > 0 ? "" : "it claims no round trip: it is ready without an answer";
 }
 
-void acts_when_asked(Trial& t) {
-  if (t.wants("conversation")) {
-    World world(t);
-    converse(t, world);
-    expect_played(t, world);
-  }
-  at_turns(t, "abort", 3, [](World& world) {
-    world.client.abort();
-    world.run_for(std::chrono::seconds(20));
-  });
-}
-
 void does_what_it_declares(Trial& t) {
   if (!t.wants("hooks")) return;
   World world(t);
@@ -66,7 +54,7 @@ void waits_for_an_answer(Trial& t) {
 constexpr Check kHookChecks[] = {
     {.id = "H1",
      .title = "a framer acts when it is asked, and in order",
-     .run = acts_when_asked,
+     .run = close_or_abort,
      .unfit = needs_a_framer},
     {.id = "H2",
      .title = "a framer uses the hooks that its author declares, and no other",
