@@ -164,6 +164,7 @@ void Establishment::start_leaf(NodeIndex leaf) noexcept {
   stack.give_to(attempt);
   if (!plan_.wishes.isolated) stack.remember(framework_.state, plan_.state);
   if (auto made = stack.make_layers(0); !made) return attempt.stack_failed(std::move(made).error());
+  if (plan_.wishes.advertises) stack.wish(kAdvertisesAltaddr.name, true);
   if (gathering_.table() != nullptr) stack.follow_paths(gathering_.shared_table());
   if (stack.composed().proxied) stack.talk_to(gathering_.remotes(candidate));
   if (plan_.wishes.held) plan_.wishes.held->release();  // its port is bound anew

@@ -175,6 +175,13 @@ bool set_preference(Preconnection::Wishes& wishes, Feature feature, std::string_
   return true;
 }
 
+// Where what is true or false is kept. Null: it is no such property.
+bool* flag_of(Preconnection::Wishes& wishes, std::string_view property) {
+  if (same_word(property, kIsolateSession.name)) return &wishes.isolated;
+  if (same_word(property, kAdvertisesAltaddr.name)) return &wishes.advertises;
+  return nullptr;
+}
+
 bool set_selection(Preconnection::Wishes& wishes, std::string_view property, const PropertyValue& value) {
   if (same_word(property, kDirection.name)) {
     const auto direction = direction_of(value);
@@ -191,17 +198,13 @@ bool set_selection(Preconnection::Wishes& wishes, std::string_view property, con
 }  // namespace
 
 Preconnection& Preconnection::set(std::string_view property, PropertyValue value) {
-  if (set_selection(wishes_, property, value)) {
-    plan_.reset();
-    return *this;
-  }
-  if (const bool* isolated = std::get_if<bool>(&value);
-      isolated != nullptr && same_word(property, kIsolateSession.name)) {
-    wishes_.isolated = *isolated;
-    plan_.reset();
-    return *this;
-  }
   plan_.reset();
+  if (set_selection(wishes_, property, value)) return *this;
+  const bool* const yes = std::get_if<bool>(&value);
+  if (bool* const wish = flag_of(wishes_, property); wish != nullptr && yes != nullptr) {
+    *wish = *yes;
+    return *this;
+  }
   if (set_message_property(wishes_.messages, property, value)) return *this;
   wishes_.properties.emplace_back(property, std::move(value));  // what no message property takes is said by plan()
   return *this;
@@ -248,7 +251,9 @@ Result<void> check_wishes(const Preconnection::Wishes& wishes) {
   }
   for (const auto& [name, value] : wishes.properties) {
     if (auto checked = check_text(name, value); !checked) return checked;
-    if (same_word(name, kIsolateSession.name)) return fail(Reason::invalid_argument, "isolateSession is true or false");
+    for (const std::string_view flag : {kIsolateSession.name, kAdvertisesAltaddr.name}) {
+      if (same_word(name, flag)) return fail(Reason::invalid_argument, std::string(flag) + " is true or false");
+    }
     if (is_hint(name) && std::get_if<std::uint64_t>(&value) == nullptr)
       return fail(Reason::invalid_argument, name + " is a number of bits per second, or Unlimited");
     if (same_word(name, kDirection.name)) return fail(Reason::invalid_argument, kDirectionExpected);

@@ -473,6 +473,12 @@ Result<void> Stack::set(std::string_view name, const PropertyValue& value, unsig
   return below || below.error().reason != Reason::unsupported ? std::move(below) : std::move(done);
 }
 
+void Stack::wish(std::string_view property, const PropertyValue& value) noexcept {
+  for (unsigned i = count_; i-- > 0;) {
+    if (Stack* const owner = part(i)) std::ignore = owner->level(i).slot.instance->set({}, property, value);
+  }
+}
+
 // ---- paths
 
 PathTable* Stack::path_table() noexcept { return base().paths_ ? base().paths_->table() : nullptr; }

@@ -137,6 +137,9 @@ class Stack final : public TurnMember {
   void follow_paths(std::shared_ptr<PathTable> table);
   PathTable* path_table() noexcept;  // null: routing decides
 
+  /// Before open(), with its layers made: who knows the property minds it from the first packet on.
+  void wish(std::string_view property, const PropertyValue& value) noexcept;
+
   void be_like(Stack& other);  // before open(): a connection of its own to the same peer, in the same way
   void remember_as(const Stack& other) noexcept;  // where the other one remembers, with the same peer
   /// Opens in the next advance pass.

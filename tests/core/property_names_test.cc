@@ -19,6 +19,7 @@ TEST(PropertyNames, AreThoseOfTheRfc) {
       {kMaxSendRate.name, "maxSendRate"},
       {kGroupConnLimit.name, "groupConnLimit"},
       {kIsolateSession.name, "isolateSession"},
+      {kAdvertisesAltaddr.name, "advertisesAltaddr"},
       {kSingularTransmissionMsgMaxLen.name, "singularTransmissionMsgMaxLen"},
       {kSendMsgMaxLen.name, "sendMsgMaxLen"},
       {kRecvMsgMaxLen.name, "recvMsgMaxLen"},

@@ -12,10 +12,11 @@ struct SctpTransfer : Transfer {
     make_file(from, kBytes);
     const std::string policy = TRELLIS_SOURCE_DIR "/policies/resilient.xml", program = test::program("file-transfer");
     const std::string ours = lab->path(0).address(End::second), other = lab->path(1).address(End::second);
-    const std::string stack = "sctp(bytestream=true,addresses='" + ours + " " + other + "')/udp";
-    Process receiver(lab->server.command({program, "receive", "--stack", stack, to, "0.0.0.0:7000"}));
+    const auto stack = [](const std::string& more) { return "sctp(bytestream=true," + more + ")/udp"; };
+    const std::string told = stack("addresses='" + ours + " " + other + "'"), tells = stack("advertise-addresses=true");
+    Process receiver(lab->server.command({program, "receive", "--stack", told, to, "0.0.0.0:7000"}));
     ASSERT_TRUE(receiver.wait_output("listening")) << receiver.error();
-    Process sender(lab->client.command({program, "send", "--policy", policy, "--stack", stack, from, ours + ":7000"}));
+    Process sender(lab->client.command({program, "send", "--policy", policy, "--stack", tells, from, ours + ":7000"}));
     ASSERT_TRUE(sender.wait_error("1: " + lab->path(1).address(End::first) + " to " + other + " port 7000, active"))
         << sender.error();
     wait_for(kBytes / 4, sender);

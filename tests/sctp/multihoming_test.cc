@@ -234,7 +234,8 @@ struct RoamingSctp : Roaming {
 
 // IMPL-93: a server with one address, and a client that reaches it from two.
 TEST_F(RoamingSctp, OnlyTheClientHasTwo) {
-  connect(Preconnection(*framework).stack(text).remote({.host = "10.9.0.7", .port = 4433}));
+  connect(
+      Preconnection(*framework).stack(text).remote({.host = "10.9.0.7", .port = 4433}).set("advertisesAltaddr", true));
   world.run_for(1s);
   EXPECT_THAT(TwoHomes::fact(talker->connection, "sctp.paths"), HasSubstr("1: 10.2.0.2 to 10.9.0.7 port 4433, active"));
   wlan.block({.verdict = Verdict::drop});
@@ -263,6 +264,31 @@ TEST_F(TwoHomes, OnePathWhereTheClientWantsOne) {
   first.forth().tap = [&](SimPacket& packet) { return sizes.push_back(packet.payload.size()), Verdict::pass; };
   connect(to_server());
   EXPECT_EQ(sizes.front(), plain + 16) << "two IPv4 addresses";
+}
+// API-127: the default.
+TEST_F(TwoHomes, TheClientsOtherAddressIsNotToldUnasked) {
+  const auto tells = [this](Preconnection how) {
+    bool told = false;
+    first.forth().tap = [&](SimPacket& packet) {
+      constexpr std::byte kOther[] = {std::byte{10}, std::byte{2}, std::byte{0}, std::byte{1}};
+      told = told || !std::ranges::search(packet.payload, kOther).empty();
+      return Verdict::pass;
+    };
+    peers.clear();
+    connect(std::move(how));
+    return told;
+  };
+  listen();
+  EXPECT_FALSE(tells(to_server().set("advertisesAltaddr", false)));
+  EXPECT_THAT(paths(peer()), Not(HasSubstr("10.2.0.1")));
+  EXPECT_TRUE(tells(to_server()));
+  EXPECT_TRUE(tells(to_server("advertise-addresses=true").set("advertisesAltaddr", false))) << "the policy wants it";
+}
+TEST_F(TwoHomes, WhetherAddressesAreToldIsTrueOrFalse) {
+  Talker attempt;
+  attempt.connection = to_server().set("advertisesAltaddr", "perhaps").initiate(client.loop(), attempt.on_ready());
+  ASSERT_TRUE(world.run_until([&] { return attempt.ready.has_value(); }, 1s));
+  EXPECT_THAT(attempt.ready->error().detail, HasSubstr("advertisesAltaddr is true or false"));
 }
 TEST_F(TwoHomes, OnePathWhereTheServersApplicationWantsOne) {
   server_multipath = "Disabled";

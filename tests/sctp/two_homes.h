@@ -15,7 +15,7 @@ struct TwoHomes : PathWorld {
   void listen(const std::string& options = kAddresses) { listen_with(sctp(options)); }
   Preconnection to_server(const std::string& options = {}) {
     Preconnection preconnection(*framework);
-    preconnection.stack(sctp(options)).remote({.host = "10.1.0.2", .port = 4433});
+    preconnection.stack(sctp(options)).remote({.host = "10.1.0.2", .port = 4433}).set("advertisesAltaddr", true);
     return preconnection;
   }
   /// Connects, and a moment later all paths are known that will be.

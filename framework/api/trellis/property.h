@@ -52,6 +52,11 @@ inline constexpr std::string_view kCapacityProfileWords[] = {
 /// A privacy note: with Active, and where a connection moves to another path, whoever sees both paths can tell that it
 /// is the same user, although no stack has advertised an address of ours (API-132).
 inline constexpr Property<std::string> kMultipath{"multipath", true};
+/// Whether a stack may tell the peer further addresses of this host, such as those of its other interfaces, so that the
+/// connection can go on by them; chosen before, false by default, since whoever hears of them knows the host better
+/// (RFC 9622 section 6.2.15). Set by the engine, when it is true, on a layer of a client that is not open yet. What a
+/// listener tells is said by whoever runs it, in the options of its policy.
+inline constexpr Property<bool> kAdvertisesAltaddr{"advertisesAltaddr", true};
 /// What a Connection is used for, by kDirectionWords; Bidirectional by default. Said before: on a Preconnection, or to
 /// clone(), else a clone has that of its parent. One direction may be carried by a transport that has both; then the
 /// other lies idle. A layer with streams of one direction opens one for Unidirectional Send (RFC 9622 section 6.2.16).

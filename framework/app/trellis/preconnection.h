@@ -158,7 +158,8 @@ class Preconnection {
     std::vector<LocalCandidate> candidates{};  // for rendezvous()
     std::vector<Address> not_from{};           // Connection::remove_local(): without ports
     std::string interface_name{}, profile{}, stack{}, context{};
-    bool isolated = false;  // isolateSession
+    bool isolated = false;    // isolateSession
+    bool advertises = false;  // advertisesAltaddr
     Address::Family family = Address::Family::none;
     Face face = Face::none;
     Direction direction = Direction::both;

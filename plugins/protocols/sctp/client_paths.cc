@@ -56,7 +56,7 @@ void SctpInstance::paths(std::span<const Path> all) noexcept {
 std::vector<Address> SctpInstance::addresses_to_tell() const {
   std::vector<Address> told;
   const Route& route = lower_.route();
-  if (one_path_ || route.path.type == InterfaceType::loopback) return told;
+  if (one_path_ || !advertises_ || route.path.type == InterfaceType::loopback) return told;
   std::vector<std::pair<std::string_view, Address::Family>> links;
   for (const Path& path : known_paths_) {
     const std::pair link(std::string_view(path.interface_name), path.local.family);

@@ -82,6 +82,12 @@ Result<void> SctpInstance::set(UpperPort port, std::string_view name, const Prop
     drop_paths();
     return {};
   }
+  if (same_name(name, kAdvertisesAltaddr.name) && flow_ == nullptr && !said_init_) {
+    const bool* const yes = std::get_if<bool>(&value);
+    if (yes == nullptr) return wrong(name, "true or false");
+    advertises_ = advertises_ || *yes;
+    return {};
+  }
   for (const std::string_view fixed : {kSendMsgMaxLen.name, kRecvMsgMaxLen.name, kSingularTransmissionMsgMaxLen.name}) {
     if (same_name(name, fixed)) return fail(Reason::invalid_argument, std::string(fixed) + " is read-only", 0, kLayer);
   }

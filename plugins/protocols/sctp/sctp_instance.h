@@ -200,6 +200,7 @@ class SctpInstance final : public ProtocolInstance,
   bool heard_ = false;      // of the peer
   bool said_init_ = false;  // the addresses are told
   bool one_path_ = !settings_.multihoming;
+  bool advertises_ = settings_.advertise_addresses;  // addresses of other interfaces
 };
 
 }  // namespace trellis::sctp

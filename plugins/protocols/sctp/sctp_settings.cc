@@ -98,6 +98,10 @@ constexpr OptionSpec kOptions[] = {
     {.name = "multihoming",
      .fallback = true,
      .meaning = "an association goes on by other addresses of both ends when those in use fail; not over dtls"},
+    {.name = "advertise-addresses",
+     .fallback = false,
+     .meaning = "a client tells its peer the addresses of its other interfaces, also where the application has not "
+                "asked for that (advertisesAltaddr)"},
     {.name = "addresses",
      .fallback = std::string_view(),
      .meaning =
@@ -139,7 +143,8 @@ Settings::Settings(const Options& options)
       interleaving(options.flag("interleaving")),
       empty_messages(options.flag("empty-messages")),
       bytestream(options.flag("bytestream")),
-      multihoming(options.flag("multihoming")) {}
+      multihoming(options.flag("multihoming")),
+      advertise_addresses(options.flag("advertise-addresses")) {}
 
 Result<Settings> Settings::from(const Options& options) {
   Settings made(options);
