@@ -352,6 +352,7 @@ void QuicInstance::flush() noexcept {
   }
   if (!speaks()) return;
   ngtcp2_conn_update_pkt_tx_time(connection_, now());
+  if (stage_ == Stage::open && (server_ || confirmed_)) tls_->let_go();
   if (stage_ == Stage::closing) try_goodbye();
   if (speaks()) watch_time();
 }

@@ -260,9 +260,39 @@ bool TlsSession::early_data_accepted() const noexcept {
   return (gnutls_session_get_flags(session_) & GNUTLS_SFLAGS_EARLY_DATA) != 0;
 }
 
+// ---- after the handshake
+
+int TlsSession::take(ngtcp2_encryption_level level, std::uint64_t offset,
+                     std::span<const std::uint8_t> bytes) noexcept {
+  if (level == NGTCP2_ENCRYPTION_LEVEL_1RTT) {
+    const int error = late_.read(bytes, server_);
+    if (error == NGTCP2_ERR_CRYPTO)
+      ngtcp2_conn_set_tls_alert(connection_, static_cast<std::uint8_t>(tls::AlertDescription::unexpected_message));
+    if (error != 0) return error;
+  }
+  if (session_ == nullptr) return 0;
+  return ngtcp2_crypto_recv_crypto_data_cb(connection_, level, offset, bytes.data(), bytes.size(), nullptr);
+}
+
+bool TlsSession::awaits_tickets() const noexcept {
+  return !server_ && settings_.resumption && peer_valid_ && tickets_kept_ < kTicketsKept;
+}
+
+// The library's session is a quarter of what a connection takes, and ngtcp2 has the keys. In the middle of a message
+// nobody but the session knows where it began.
+void TlsSession::let_go() noexcept {
+  if (session_ == nullptr || awaits_tickets() || !late_.between_messages()) return;
+  agreed_ = agreed();
+  ngtcp2_conn_set_tls_native_handle(connection_, nullptr);
+  gnutls_deinit(std::exchange(session_, nullptr));
+  alpn_ = {};
+  remembered_ = {};
+}
+
 // ---- facts
 
 Agreed TlsSession::agreed() const {
+  if (agreed_) return *agreed_;
   Agreed a{.suite = suite_name(session_), .group = group_name(session_), .alpn = {}, .peer = {}};
   gnutls_datum_t protocol{};
   if (gnutls_alpn_get_selected_protocol(session_, &protocol) == 0)
