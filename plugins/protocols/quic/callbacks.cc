@@ -22,9 +22,7 @@ struct Callbacks {
   }
   static int new_id(ngtcp2_conn*, ngtcp2_cid* id, std::uint8_t* token, std::size_t, void* user) {
     *id = of(user).new_id();
-    const auto& key = of(user).shared_.secrets.reset;
-    if (ngtcp2_crypto_generate_stateless_reset_token(token, key.data(), key.size(), id) != 0)
-      return NGTCP2_ERR_CALLBACK_FAILURE;
+    of(user).write_reset_token(token, *id);
     of(user).enroll(*id);
     return 0;
   }

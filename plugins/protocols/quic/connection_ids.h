@@ -51,6 +51,19 @@ struct Secrets {
   SecretKey reset{}, token{}, loop{};
 };
 
+/// What a stateless reset proves itself by, for each id of ours: a keyed hash of the id, so whoever has the key can make
+/// it again and nobody else can (RFC 9000 section 10.3.2). Belongs to one loop.
+class ResetTokens {
+ public:
+  explicit ResetTokens(const SecretKey& key);
+  ~ResetTokens();
+  void write(std::span<std::uint8_t, NGTCP2_STATELESS_RESET_TOKENLEN> out,
+             std::span<const std::uint8_t> id) const noexcept;
+
+ private:
+  std::unique_ptr<Botan::MessageAuthenticationCode> hash_;
+};
+
 /// Ids that name the loop of their connection, so that packets find it when the client's address has changed and the
 /// kernel hands them to another loop. Only we can read it: the last byte is masked with a keyed hash of the others
 /// (QUIC-84, QUIC-85). Belongs to one loop.

@@ -33,7 +33,8 @@ QuicAcceptor::QuicAcceptor(AcceptHost& host, LowerPort lower, const Shared& shar
     : host_(host),
       lower_(lower),
       shared_(shared),
-      replies_(host, lower, shared.settings, shared.secrets),
+      reset_tokens_(shared.secrets.reset),
+      replies_(host, lower, shared.settings, reset_tokens_),
       loops_(shared.secrets.loop) {
   ConnectionIdHash hash;
   host.executor().secret(std::as_writable_bytes(std::span(hash.keys)));

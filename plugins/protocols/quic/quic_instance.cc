@@ -133,8 +133,7 @@ Result<void> QuicInstance::make_server(ngtcp2_settings& settings, ngtcp2_transpo
     parameters.retry_scid_present = 1;
   }
   parameters.stateless_reset_token_present = 1;
-  ngtcp2_crypto_generate_stateless_reset_token(parameters.stateless_reset_token, shared_.secrets.reset.data(),
-                                               shared_.secrets.reset.size(), &ours);
+  write_reset_token(parameters.stateless_reset_token, ours);
   offer_own_address(parameters);
   if (first_flight_->validated) {
     settings.token = first.token;
@@ -181,6 +180,13 @@ ngtcp2_cid QuicInstance::new_id() noexcept {
   host_.executor().secret(std::as_writable_bytes(std::span(id.data, kIdBytes)));
   if (acceptor_ != nullptr) acceptor_->name_loop(id);
   return id;
+}
+
+// A client resets nobody statelessly: nobody can tell its tokens.
+void QuicInstance::write_reset_token(std::uint8_t* token, const ngtcp2_cid& id) noexcept {
+  const std::span<std::uint8_t, NGTCP2_STATELESS_RESET_TOKENLEN> out(token, NGTCP2_STATELESS_RESET_TOKENLEN);
+  if (acceptor_ == nullptr) return host_.executor().secret(std::as_writable_bytes(out));
+  acceptor_->reset_tokens().write(out, {id.data, id.datalen});
 }
 
 void QuicInstance::enroll(const ngtcp2_cid& id) {

@@ -90,6 +90,7 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer, private
   void offer_own_address(ngtcp2_transport_params& parameters) noexcept;
   void settle(ngtcp2_settings& settings, ngtcp2_transport_params& parameters) const noexcept;
   ngtcp2_cid new_id() noexcept;
+  void write_reset_token(std::uint8_t* token, const ngtcp2_cid& id) noexcept;
   void enroll(const ngtcp2_cid& id);
   void add_first_stream();
   void offer_early() noexcept;
