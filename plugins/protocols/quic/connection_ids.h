@@ -51,8 +51,8 @@ struct Secrets {
   SecretKey reset{}, token{}, loop{};
 };
 
-/// What a stateless reset proves itself by, for each id of ours: a keyed hash of the id, so whoever has the key can make
-/// it again and nobody else can (RFC 9000 section 10.3.2). Belongs to one loop.
+/// What a stateless reset proves itself by, for each id of ours: a keyed hash of the id. Whoever has the key can make it
+/// again, and nobody else can (RFC 9000 section 10.3.2). Belongs to one loop.
 class ResetTokens {
  public:
   explicit ResetTokens(const SecretKey& key);

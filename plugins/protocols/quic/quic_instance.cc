@@ -155,7 +155,7 @@ Result<void> QuicInstance::make_server(ngtcp2_settings& settings, ngtcp2_transpo
 }
 
 void QuicInstance::log_to(ngtcp2_settings& settings, const ngtcp2_cid& original) noexcept {
-  qlog_ = Qlog::open(original, server_);
+  qlog_ = Qlog::open(shared_.log_directory, original, server_);
   if (!qlog_) return;
   settings.qlog_write = [](void* self, std::uint32_t, const void* text, std::size_t size) {
     static_cast<QuicInstance*>(self)->qlog_->write({static_cast<const std::byte*>(text), size});
@@ -335,8 +335,7 @@ void QuicInstance::on_deadline() noexcept {
   if (const int done = ngtcp2_conn_handle_expiry(connection_, now()); done != 0) library_failed(done);
 }
 
-void QuicInstance::watch_time() noexcept {
-  const ngtcp2_tstamp expiry = ngtcp2_conn_get_expiry(connection_);
+void QuicInstance::watch_time(ngtcp2_tstamp expiry) noexcept {
   TimePoint at = path_work_at();
   if (expiry != UINT64_MAX) at = std::min(at, TimePoint{Duration(static_cast<Duration::rep>(expiry))});
   const TimePoint now = host_.executor().now();
@@ -354,13 +353,16 @@ void QuicInstance::flush() noexcept {
   if (stage_ == Stage::lingering) end_if_taken();
   if (!speaks()) return;
   watch_paths();
-  for (std::size_t budget = std::max<std::size_t>(ngtcp2_conn_get_send_quantum(connection_), 1); write_burst(budget);) {
+  std::size_t budget = std::max<std::size_t>(ngtcp2_conn_get_send_quantum(connection_), 1);
+  while (write_burst(budget)) {
   }
   if (!speaks()) return;
+  // Pacing says when more may leave. While there is nothing more, a timer for it would be a turn for nothing.
+  const ngtcp2_tstamp unpaced = ngtcp2_conn_get_expiry(connection_);
   ngtcp2_conn_update_pkt_tx_time(connection_, now());
   if (stage_ == Stage::open && (server_ || confirmed_)) tls_->let_go();
   if (stage_ == Stage::closing) try_goodbye();
-  if (speaks()) watch_time();
+  if (speaks()) watch_time(budget > 0 ? unpaced : ngtcp2_conn_get_expiry(connection_));
 }
 
 // ---- the end
@@ -420,7 +422,7 @@ Duration QuicInstance::linger() const noexcept {
 void QuicInstance::library_failed(int error) noexcept {
   if (error == NGTCP2_ERR_CLOSING || error == NGTCP2_ERR_DISCARD_PKT) return;
   if (error == NGTCP2_ERR_RECV_VERSION_NEGOTIATION && begin_again()) return;
-  const std::string& peer = tls_->peer_name();
+  const std::string peer = tls_->peer_name();
   if (error == NGTCP2_ERR_DRAINING) {
     draining_ = true;
     if (lost_) return end(lost_error(peer));

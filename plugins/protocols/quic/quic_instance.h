@@ -36,6 +36,7 @@ struct Shared {
   mutable ReplayGuard replays;
   const Secrets secrets;
   const AddressTokens tokens{secrets.token};
+  const std::string log_directory = Qlog::directory();
 };
 
 // Properties that are no state.
@@ -114,7 +115,7 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer, private
   bool ended_well() const noexcept;
   bool say_goodbye(const ngtcp2_ccerr& why) noexcept;
   void try_goodbye() noexcept;
-  void watch_time() noexcept;
+  void watch_time(ngtcp2_tstamp expiry) noexcept;
   // In
   void read(const Chunk& chunk, const Address& local, const Address& remote) noexcept;
   int stream_data(std::uint32_t flags, std::int64_t id, std::span<const std::uint8_t> bytes, Stream* stream) noexcept;

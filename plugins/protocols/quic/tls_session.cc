@@ -63,8 +63,8 @@ TlsSession& TlsSession::of(gnutls_session_t session) noexcept {
 
 Result<void> TlsSession::begin(const OpenArgs& args, ReplayGuard* guard) {
   server_ = args.passive;
-  peer_name_ = security::server_name_of(settings_, host_.security(), args.remote.host);
-  if (server_ || peer_name_.empty()) peer_name_ = text_of(args.remote.address);
+  peer_address_ = args.remote.address;
+  if (!server_) peer_name_ = security::server_name_of(settings_, host_.security(), args.remote.host);
   unsigned flags = GNUTLS_ENABLE_EARLY_DATA | GNUTLS_NO_END_OF_EARLY_DATA;
   if (server_) flags |= GNUTLS_NO_AUTO_SEND_TICKET;
   if (settings_.raw_public_keys) flags |= GNUTLS_ENABLE_RAWPK;
@@ -104,7 +104,8 @@ Result<void> TlsSession::begin_client(const OpenArgs&) {
   std::uint8_t literal[16];
   const bool is_address =
       inet_pton(AF_INET, peer_name_.c_str(), literal) == 1 || inet_pton(AF_INET6, peer_name_.c_str(), literal) == 1;
-  if (!is_address) gnutls_server_name_set(session_, GNUTLS_NAME_DNS, peer_name_.data(), peer_name_.size());
+  if (!is_address && !peer_name_.empty())
+    gnutls_server_name_set(session_, GNUTLS_NAME_DNS, peer_name_.data(), peer_name_.size());
   if (settings_.revocation != security::Revocation::off)
     gnutls_ocsp_status_request_enable_client(session_, nullptr, 0, nullptr);
   if (!settings_.resumption) return {};
@@ -135,6 +136,8 @@ Result<void> TlsSession::begin_server(ReplayGuard* guard) {
 
 // ---- who the peer is
 
+std::string TlsSession::peer_name() const { return peer_name_.empty() ? text_of(peer_address_) : peer_name_; }
+
 int TlsSession::verify(gnutls_session_t session) { return of(session).judge(); }
 
 bool TlsSession::shows_raw_key() const {
@@ -152,32 +155,33 @@ std::vector<Der> TlsSession::shown() const {
   return chain;
 }
 
-security::PeerCheck TlsSession::check() const {
+security::PeerCheck TlsSession::check(std::string_view peer) const {
   return {.layer = kLayer,
           .trust = credentials_->trust(),
           .revocation = settings_.revocation,
           .peer_is_server = !server_,
-          .name = peer_name_,
+          .name = peer,
           .now = host_.executor().wall_clock()};
 }
 
 // The library's own check is not used: all security protocols judge alike.
 int TlsSession::judge() {
   const std::vector<Der> chain = shown();
+  const std::string name = peer_name();
   if (chain.empty()) {  // a client that was asked and has nothing to show
     if (settings_.client_certificate != security::ClientCertificate::require) return 0;
-    refusal_ = security::no_certificate(check());
+    refusal_ = security::no_certificate(check(name));
     return GNUTLS_E_NO_CERTIFICATE_FOUND;
   }
   std::optional<Error> refusal;
   if (shows_raw_key()) {
-    refusal = refusal_of_key(check(), chain.front());
+    refusal = refusal_of_key(check(name), chain.front());
   } else {
     gnutls_datum_t staple{};
     std::span<const std::byte> response;
     if (gnutls_ocsp_status_request_get2(session_, 0, &staple) == 0)
       response = std::as_bytes(std::span(staple.data, staple.size));
-    refusal = security::refusal_of(check(), chain, response);
+    refusal = security::refusal_of(check(name), chain, response);
   }
   peer_shown_ = true;
   peer_valid_ = !refusal;
@@ -196,7 +200,8 @@ bool TlsSession::must_ask() {
 
 std::unique_ptr<Security::Question> TlsSession::ask(Security::Answer answer) {
   const std::vector<Der> chain = shown();
-  return host_.security().verify({.chain = chain, .host = peer_name_, .valid = peer_valid_}, std::move(answer));
+  const std::string name = peer_name();
+  return host_.security().verify({.chain = chain, .host = name, .valid = peer_valid_}, std::move(answer));
 }
 
 int find_preshared_key(gnutls_session_t session, const gnutls_datum_t* name, gnutls_datum_t* key) {
@@ -213,7 +218,7 @@ int find_preshared_key(gnutls_session_t session, const gnutls_datum_t* name, gnu
 // ---- tickets
 
 std::string TlsSession::ticket_detail() const {
-  std::string detail = credentials_->fingerprint() + "/" + peer_name_;
+  std::string detail = credentials_->fingerprint() + "/" + peer_name();
   for (const std::string& protocol : alpn_) detail += "/" + protocol;
   return detail;
 }

@@ -41,7 +41,7 @@ class TlsSession {
   void serve(ngtcp2_conn* connection) noexcept { connection_ = connection; }
 
   bool asks_clients() const noexcept { return server_ && credentials_->asks_clients(); }
-  const std::string& peer_name() const noexcept { return peer_name_; }  ///< whom we talk to, for messages
+  std::string peer_name() const;  ///< whom we talk to, for messages
   /// Transport parameters that the server promised to keep for early data; empty: there is no early data.
   std::span<const std::uint8_t> remembered() const noexcept { return remembered_; }
   bool early_data_accepted() const noexcept;  ///< once the handshake is complete
@@ -76,7 +76,7 @@ class TlsSession {
   bool shows_raw_key() const;
   std::vector<Der> shown() const;
   std::string ticket_detail() const;
-  security::PeerCheck check() const;
+  security::PeerCheck check(std::string_view peer) const;
 
   LayerHost& host_;
   const Settings& settings_;
@@ -85,7 +85,8 @@ class TlsSession {
   ngtcp2_crypto_conn_ref reference_{};
   ngtcp2_conn* connection_ = nullptr;
   std::vector<std::string> alpn_;
-  std::string peer_name_ = "the peer";
+  Address peer_address_{};
+  std::string peer_name_;  // empty: it has none but its address
   std::vector<std::uint8_t> remembered_;
   std::optional<Error> refusal_;
   std::optional<Agreed> agreed_;  // once the session was let go
