@@ -25,8 +25,8 @@ struct FirstFlight {
 /// Makes and judges tokens. Stateless: all is in the token, encrypted.
 class AddressTokens {
  public:
-  /// `key` outlives it.
-  explicit AddressTokens(const SecretKey& key) noexcept : key_(key) {}
+  /// `secrets` outlive it.
+  explicit AddressTokens(const Secrets& secrets) noexcept : retry_key_(secrets.retry), key_(secrets.token) {}
   /// Reads the token of a first flight from `from`. False: it claims to be of a Retry and is not, so the client must be
   /// refused (RFC 9000 section 8.1.2). Others that are wrong or old are as good as none.
   bool judge(FirstFlight& first, const Address& from, WallClock now) const noexcept;
@@ -36,7 +36,9 @@ class AddressTokens {
   Token for_next_time(const Address& to, WallClock now) const;
 
  private:
-  const SecretKey& key_;
+  bool is_of(std::span<const std::uint8_t> token, const Address& from, WallClock now) const noexcept;
+  const SecretKey& retry_key_;
+  const SecretKey& key_;  // of those for the next connection
 };
 
 }  // namespace trellis::quic

@@ -186,7 +186,7 @@ ngtcp2_cid QuicInstance::new_id() noexcept {
 void QuicInstance::write_reset_token(std::uint8_t* token, const ngtcp2_cid& id) noexcept {
   const std::span<std::uint8_t, NGTCP2_STATELESS_RESET_TOKENLEN> out(token, NGTCP2_STATELESS_RESET_TOKENLEN);
   if (acceptor_ == nullptr) return host_.executor().secret(std::as_writable_bytes(out));
-  acceptor_->reset_tokens().write(out, {id.data, id.datalen});
+  acceptor_->reset_tokens().write(out, std::span<const std::uint8_t, kIdBytes>(id.data, kIdBytes));
 }
 
 void QuicInstance::enroll(const ngtcp2_cid& id) {

@@ -35,7 +35,7 @@ struct Shared {
   mutable CredentialsCache credentials;
   mutable ReplayGuard replays;
   const Secrets secrets;
-  const AddressTokens tokens{secrets.token};
+  const AddressTokens tokens{secrets};
   const std::string log_directory = Qlog::directory();
 };
 

@@ -62,7 +62,7 @@ void StatelessReplies::reset(const ngtcp2_version_cid& header, std::size_t packe
   std::uint8_t token[NGTCP2_STATELESS_RESET_TOKENLEN];
   std::uint8_t noise[kUsualReset - sizeof token];
   host_.executor().secret(std::as_writable_bytes(std::span(noise)));
-  reset_tokens_.write(token, {header.dcid, header.dcidlen});
+  reset_tokens_.write(token, std::span<const std::uint8_t, kIdBytes>(header.dcid, kIdBytes));
   const std::size_t noise_size = std::min(packet_size - 1, kUsualReset) - sizeof token;
   reply(chunk,
         [&](std::uint8_t* out) { return ngtcp2_pkt_write_stateless_reset(out, kReplyMost, token, noise, noise_size); });
