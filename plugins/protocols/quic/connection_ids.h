@@ -52,8 +52,8 @@ struct Secrets {
   SecretKey reset{}, retry{}, token{}, loop{};
 };
 
-/// What a stateless reset proves itself by, for each id of ours: the id, encrypted as one block. Who has the key makes it
-/// again, and nobody else can tell it from random bytes (RFC 9000 section 10.3.2). Belongs to one loop.
+/// What a stateless reset proves itself by, for each id of ours: the id, encrypted as one block. Who has the key makes
+/// it again, and nobody else can tell it from random bytes (RFC 9000 section 10.3.2). Belongs to one loop.
 class ResetTokens {
  public:
   explicit ResetTokens(const SecretKey& key);
