@@ -1,6 +1,5 @@
 #include "address_tokens.h"
 
-#include <botan/aead.h>
 #include <gnutls/crypto.h>
 #include <ngtcp2/ngtcp2_crypto.h>
 
@@ -22,12 +21,16 @@ constexpr std::size_t kNonceBytes = 24, kTimeBytes = 8, kTagBytes = 16;
 constexpr std::size_t kHeadBytes = 1 + kNonceBytes, kTokenBytes = kHeadBytes + kTimeBytes + kTagBytes;
 static_assert(kMark != NGTCP2_CRYPTO_TOKEN_MAGIC_RETRY2);
 
-// Whatever its port is: a NAT chooses another one for the next connection.
-std::unique_ptr<Botan::AEAD_Mode> aead_for(const SecretKey& key, const Address& client, Botan::Cipher_Dir direction) {
+std::unique_ptr<Botan::AEAD_Mode> aead_for(const SecretKey& key, Botan::Cipher_Dir direction) {
   auto aead = Botan::AEAD_Mode::create_or_throw("ChaCha20Poly1305", direction);
   aead->set_key(key);
-  aead->set_associated_data(client.ip);
   return aead;
+}
+
+// Whatever the client's port is: a NAT chooses another one for the next connection.
+void begin(Botan::AEAD_Mode& aead, const Address& client, std::span<const std::uint8_t> nonce) {
+  aead.set_associated_data(client.ip);
+  aead.start(nonce);
 }
 
 // Servers with the same key have no other clock in common.
@@ -38,7 +41,14 @@ ngtcp2_tstamp stamp(WallClock now) noexcept {
 
 }  // namespace
 
-bool AddressTokens::judge(FirstFlight& first, const Address& from, WallClock now) const noexcept {
+AddressTokens::AddressTokens(const Secrets& secrets)
+    : retry_key_(secrets.retry),
+      sealer_(aead_for(secrets.token, Botan::Cipher_Dir::Encryption)),
+      opener_(aead_for(secrets.token, Botan::Cipher_Dir::Decryption)) {}
+
+AddressTokens::~AddressTokens() = default;
+
+bool AddressTokens::judge(FirstFlight& first, const Address& from, WallClock now) noexcept {
   const ngtcp2_pkt_hd& header = first.header;
   if (header.tokenlen == 0) return true;
   const NetPath path({}, from);
@@ -57,17 +67,17 @@ bool AddressTokens::judge(FirstFlight& first, const Address& from, WallClock now
   return true;
 }
 
-bool AddressTokens::is_of(std::span<const std::uint8_t> token, const Address& from, WallClock now) const noexcept try {
+bool AddressTokens::is_of(std::span<const std::uint8_t> token, const Address& from, WallClock now) noexcept try {
   if (token.size() != kTokenBytes || token.front() != kMark) return false;
   const auto sealed = token.subspan(kHeadBytes);
   Botan::secure_vector<std::uint8_t> time(sealed.begin(), sealed.end());
-  const auto aead = aead_for(key_, from, Botan::Cipher_Dir::Decryption);
-  aead->start(token.subspan(1, kNonceBytes));
-  aead->finish(time);
+  begin(*opener_, from, token.subspan(1, kNonceBytes));
+  opener_->finish(time);
   ngtcp2_tstamp made = 0;
   for (const std::uint8_t byte : time) made = made << 8 | byte;
   return stamp(now) < made + kLifetime;
 } catch (const std::exception&) {
+  opener_->reset();
   return false;  // it was sealed by somebody else, or for another address
 }
 
@@ -83,15 +93,14 @@ Token AddressTokens::for_retry(const ngtcp2_pkt_hd& first, const ngtcp2_cid& our
   return token;
 }
 
-Token AddressTokens::for_next_time(const Address& to, WallClock now) const {
+Token AddressTokens::for_next_time(const Address& to, WallClock now) {
   Token token(kHeadBytes, kMark);
   const std::span<std::uint8_t> nonce = std::span(token).subspan(1);
   if (gnutls_rnd(GNUTLS_RND_NONCE, nonce.data(), nonce.size()) != 0) return {};
   Botan::secure_vector<std::uint8_t> time(kTimeBytes);
   for (std::size_t i = 0; i < kTimeBytes; ++i) time[i] = static_cast<std::uint8_t>(stamp(now) >> (56 - 8 * i));
-  const auto aead = aead_for(key_, to, Botan::Cipher_Dir::Encryption);
-  aead->start(nonce);
-  aead->finish(time);
+  begin(*sealer_, to, nonce);
+  sealer_->finish(time);
   token.insert(token.end(), time.begin(), time.end());
   return token;
 }

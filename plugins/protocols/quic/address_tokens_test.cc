@@ -16,13 +16,13 @@ const WallClock kNow{hours(24 * 365 * 56)};
 
 struct AddressTokenTest : testing::Test {
   const Secrets secrets{kKey}, same{kKey}, others{kOtherKey};
-  const AddressTokens ours{secrets}, sibling{same}, stranger{others};
+  AddressTokens ours{secrets}, sibling{same}, stranger{others};
   const Address client{.family = Address::Family::ipv4, .port = 50'000, .ip = {192, 0, 2, 1}};
   const Address elsewhere{.family = Address::Family::ipv4, .port = 50'000, .ip = {192, 0, 2, 2}};
   FirstFlight first{};
 
   /// Whether it proves the address; what claims to be of a Retry and is not counts as a refusal.
-  bool proves(const AddressTokens& to, const Token& token, const Address& from, WallClock when) {
+  bool proves(AddressTokens& to, const Token& token, const Address& from, WallClock when) {
     first.header.token = token.data();
     first.header.tokenlen = token.size();
     first.validated = false;

@@ -280,7 +280,7 @@ void QuicInstance::established() noexcept {
 // The client's next connection needs no Retry.
 void QuicInstance::give_token() noexcept {
   const Address remote = address_of(ngtcp2_conn_get_path(connection_)->remote);
-  const Token token = shared_.tokens.for_next_time(remote, host_.executor().wall_clock());
+  const Token token = acceptor_->tokens().for_next_time(remote, host_.executor().wall_clock());
   if (!token.empty()) ngtcp2_conn_submit_new_token(connection_, token.data(), token.size());
 }
 

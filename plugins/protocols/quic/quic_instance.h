@@ -35,7 +35,6 @@ struct Shared {
   mutable CredentialsCache credentials;
   mutable ReplayGuard replays;
   const Secrets secrets;
-  const AddressTokens tokens{secrets};
   const std::string log_directory = Qlog::directory();
 };
 
