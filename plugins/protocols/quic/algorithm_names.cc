@@ -80,7 +80,7 @@ std::string_view signature_name(gnutls_sign_algorithm_t algorithm) noexcept {
   }
 }
 
-std::string group_name(gnutls_session_t session) {
+std::string_view group_name(gnutls_session_t session) noexcept {
   switch (gnutls_group_get(session)) {
     case GNUTLS_GROUP_X25519: return "x25519";
     case GNUTLS_GROUP_SECP256R1: return "secp256r1";
@@ -90,10 +90,10 @@ std::string group_name(gnutls_session_t session) {
   }
 }
 
-std::string suite_name(gnutls_session_t session) {
+std::string_view suite_name(gnutls_session_t session) noexcept {
   const char* const name = gnutls_cipher_get_name(gnutls_cipher_get(session));
   for (const Name& known : kCiphers) {
-    if (name != nullptr && known.library == name) return std::string(known.name);
+    if (name != nullptr && known.library == name) return known.name;
   }
   return name != nullptr ? name : "unknown";
 }

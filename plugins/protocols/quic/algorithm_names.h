@@ -16,8 +16,8 @@ Result<std::string> priorities_of(const security::AlgorithmNames& names, bool pr
 /// RFC 8446's name of a signature algorithm; empty: it has none here.
 std::string_view signature_name(gnutls_sign_algorithm_t algorithm) noexcept;
 
-/// RFC 8446's name of a key exchange group or a cipher suite.
-std::string group_name(gnutls_session_t session);
-std::string suite_name(gnutls_session_t session);
+/// RFC 8446's name of a key exchange group or a cipher suite. Not of the session: it lives as long as the program.
+std::string_view group_name(gnutls_session_t session) noexcept;
+std::string_view suite_name(gnutls_session_t session) noexcept;
 
 }  // namespace trellis::quic

@@ -16,11 +16,13 @@ struct Callbacks {
   static void random(std::uint8_t* out, std::size_t size, const ngtcp2_rand_ctx*) {
     gnutls_rnd(GNUTLS_RND_RANDOM, out, size);
   }
+  static int crypto_data(ngtcp2_conn*, ngtcp2_encryption_level level, std::uint64_t offset, const std::uint8_t* data,
+                         std::size_t size, void* user) {
+    return of(user).tls_->take(level, offset, {data, size});
+  }
   static int new_id(ngtcp2_conn*, ngtcp2_cid* id, std::uint8_t* token, std::size_t, void* user) {
     *id = of(user).new_id();
-    const auto& key = of(user).shared_.secrets.reset;
-    if (ngtcp2_crypto_generate_stateless_reset_token(token, key.data(), key.size(), id) != 0)
-      return NGTCP2_ERR_CALLBACK_FAILURE;
+    of(user).write_reset_token(token, *id);
     of(user).enroll(*id);
     return 0;
   }
@@ -146,7 +148,7 @@ ngtcp2_callbacks library_callbacks(bool server) noexcept {
     c.handshake_confirmed = Callbacks::handshake_confirmed;
     c.tls_early_data_rejected = Callbacks::early_refused;
   }
-  c.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
+  c.recv_crypto_data = Callbacks::crypto_data;
   c.encrypt = ngtcp2_crypto_encrypt_cb;
   c.decrypt = ngtcp2_crypto_decrypt_cb;
   c.hp_mask = ngtcp2_crypto_hp_mask_cb;

@@ -1,5 +1,6 @@
 // connection_ids.h: the names by which peers call our connections.
 #pragma once
+#include <botan/block_cipher.h>
 #include <botan/mac.h>
 #include <ngtcp2/ngtcp2.h>
 
@@ -48,7 +49,20 @@ using SecretKey = std::array<std::uint8_t, 32>;
 /// tickets, so a server that is started anew, or another one, can go on where this one was (RFC 9000 section 10.3.2).
 struct Secrets {
   explicit Secrets(std::span<const std::uint8_t> ticket_key);
-  SecretKey reset{}, token{}, loop{};
+  SecretKey reset{}, retry{}, token{}, loop{};
+};
+
+/// What a stateless reset proves itself by, for each id of ours: the id, encrypted as one block. Who has the key makes
+/// it again, and nobody else can tell it from random bytes (RFC 9000 section 10.3.2). Belongs to one loop.
+class ResetTokens {
+ public:
+  explicit ResetTokens(const SecretKey& key);
+  ~ResetTokens();
+  void write(std::span<std::uint8_t, NGTCP2_STATELESS_RESET_TOKENLEN> out,
+             std::span<const std::uint8_t, kIdBytes> id) const noexcept;
+
+ private:
+  std::unique_ptr<Botan::BlockCipher> cipher_;
 };
 
 /// Ids that name the loop of their connection, so that packets find it when the client's address has changed and the

@@ -1,6 +1,6 @@
-// memory_quic.h: a client and a server of QUIC without a loop or a network, for the fuzzers: time moves by hand, ids
-// come from a fixed seed, and packets are not encrypted, so that a fuzzer writes frames and not noise. Include it once
-// in a program: its functions stand in for those of the library.
+// memory_quic.h: a client and a server of QUIC without a loop or a network, for fuzzers and unit tests: time moves by
+// hand, ids come from a fixed seed, and packets are not encrypted, so that frames can be written and not noise. Include
+// it once in a program: its functions stand in for those of the library.
 #pragma once
 #include <gnutls/crypto.h>
 #include <ngtcp2/ngtcp2_crypto.h>

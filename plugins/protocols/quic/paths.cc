@@ -1,7 +1,6 @@
 // paths.cc: a connection goes on by another path. A client asks the engine for another way down when the one in use
 // has gone, when the engine knows a better one, or when the application wants it; the library tries it (RFC 9000
 // section 9), and what is in use stays so until the peer has answered there. A server follows its peer.
-#include <ngtcp2/ngtcp2_crypto.h>
 
 #include <algorithm>
 #include <format>
@@ -119,8 +118,7 @@ void QuicInstance::offer_own_address(ngtcp2_transport_params& parameters) noexce
   parameters.preferred_addr_present = 1;
   offer_preferred(shared_.settings.preferred, own);
   own.cid = new_id();
-  const auto& key = shared_.secrets.reset;
-  ngtcp2_crypto_generate_stateless_reset_token(own.stateless_reset_token, key.data(), key.size(), &own.cid);
+  write_reset_token(own.stateless_reset_token, own.cid);
 }
 
 TimePoint QuicInstance::path_work_at() const noexcept {

@@ -28,8 +28,8 @@ std::string version_name(std::uint32_t version) {
 Result<PropertyValue> fact_of_handshake(const TlsSession& tls, std::string_view name) {
   const Agreed agreed = tls.agreed();
   if (same_name(name, "tls.version")) return std::string("1.3");
-  if (same_name(name, "tls.cipherSuite")) return agreed.suite;
-  if (same_name(name, "tls.group")) return agreed.group;
+  if (same_name(name, "tls.cipherSuite")) return std::string(agreed.suite);
+  if (same_name(name, "tls.group")) return std::string(agreed.group);
   if (same_name(name, "tls.alpn")) return agreed.alpn;
   if (same_name(name, "tls.peer")) return agreed.peer;
   if (same_name(name, "tls.resumed")) return agreed.resumed;

@@ -2,14 +2,17 @@
 
 #include <cstdlib>
 #include <format>
-#include <string>
 
 namespace trellis::quic {
 
-std::optional<Qlog> Qlog::open(const ngtcp2_cid& original, bool server) noexcept try {
-  const char* const directory = std::getenv("QLOGDIR");
-  if (directory == nullptr || *directory == '\0') return {};
-  std::string path = std::string(directory) + "/";
+std::string Qlog::directory() {
+  const char* const named = std::getenv("QLOGDIR");
+  return named != nullptr ? named : "";
+}
+
+std::optional<Qlog> Qlog::open(const std::string& directory, const ngtcp2_cid& original, bool server) noexcept try {
+  if (directory.empty()) return {};
+  std::string path = directory + "/";
   for (const std::uint8_t byte : std::span(original.data, original.datalen)) path += std::format("{:02x}", byte);
   path += server ? "_server.sqlog" : "_client.sqlog";
   std::FILE* const file = std::fopen(path.c_str(), "wxe");

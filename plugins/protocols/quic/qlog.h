@@ -7,14 +7,16 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 
 namespace trellis::quic {
 
 class Qlog {
  public:
+  static std::string directory();  ///< what the environment says now; empty: no logs are wanted
   /// Opens the file of a connection, named by the id that the client first spoke to and by the role. Nothing: no
   /// directory is named, or the file cannot be made; logging is never a reason to fail.
-  static std::optional<Qlog> open(const ngtcp2_cid& original, bool server) noexcept;
+  static std::optional<Qlog> open(const std::string& directory, const ngtcp2_cid& original, bool server) noexcept;
   void write(std::span<const std::byte> text) noexcept;
 
  private:

@@ -33,7 +33,9 @@ QuicAcceptor::QuicAcceptor(AcceptHost& host, LowerPort lower, const Shared& shar
     : host_(host),
       lower_(lower),
       shared_(shared),
-      replies_(host, lower, shared.settings, shared.secrets),
+      tokens_(shared.secrets),
+      reset_tokens_(shared.secrets.reset),
+      replies_(host, lower, shared.settings, reset_tokens_),
       loops_(shared.secrets.loop) {
   ConnectionIdHash hash;
   host.executor().secret(std::as_writable_bytes(std::span(hash.keys)));
@@ -102,7 +104,7 @@ void QuicAcceptor::admit(Chunk&& chunk) noexcept {
       chunk.segment_size != 0 ? std::min<std::size_t>(chunk.segment_size, bytes.size()) : bytes.size();
   FirstFlight first{};
   if (stopping_ || ngtcp2_accept(&first.header, bytes.data(), packet) != 0) return;
-  if (!shared_.tokens.judge(first, chunk.info->remote, host_.executor().wall_clock()))
+  if (!tokens_.judge(first, chunk.info->remote, host_.executor().wall_clock()))
     return replies_.refuse_token(first.header, chunk);
   if (!first.validated && asks_for_address()) return send_away(first.header, chunk);
   Seat* const seat = host_.seat(chunk.info->remote, lower_);
@@ -125,7 +127,7 @@ void QuicAcceptor::send_away(const ngtcp2_pkt_hd& first, const Chunk& chunk) noe
   ngtcp2_cid ours;
   ours.datalen = kIdBytes;
   host_.executor().secret(std::as_writable_bytes(std::span(ours.data, kIdBytes)));
-  const Token token = shared_.tokens.for_retry(first, ours, chunk.info->remote, host_.executor().wall_clock());
+  const Token token = tokens_.for_retry(first, ours, chunk.info->remote, host_.executor().wall_clock());
   if (!token.empty()) replies_.retry(first, ours, token, chunk);
 }
 

@@ -28,6 +28,8 @@ class QuicAcceptor final : public Acceptor {
   void wants_room(QuicInstance& instance);           ///< room() follows
   void knows_peer(QuicInstance& instance) noexcept;  ///< its handshake is over
   void name_loop(ngtcp2_cid& id) noexcept;           ///< in an id of random bytes, where there are several loops
+  AddressTokens& tokens() noexcept { return tokens_; }
+  const ResetTokens& reset_tokens() const noexcept { return reset_tokens_; }
 
  private:
   void take(Chunk&& chunk) noexcept;
@@ -53,6 +55,8 @@ class QuicAcceptor final : public Acceptor {
   std::vector<QuicInstance*> waiting_;  // for room
   std::unordered_map<ConnectionId, Farewell*, ConnectionIdHash> parted_;
   std::deque<std::unique_ptr<Farewell>> farewells_;  // the oldest first
+  AddressTokens tokens_;
+  ResetTokens reset_tokens_;
   StatelessReplies replies_;
   LoopNames loops_;
   std::size_t handshakes_ = 0;

@@ -133,8 +133,7 @@ Result<void> QuicInstance::make_server(ngtcp2_settings& settings, ngtcp2_transpo
     parameters.retry_scid_present = 1;
   }
   parameters.stateless_reset_token_present = 1;
-  ngtcp2_crypto_generate_stateless_reset_token(parameters.stateless_reset_token, shared_.secrets.reset.data(),
-                                               shared_.secrets.reset.size(), &ours);
+  write_reset_token(parameters.stateless_reset_token, ours);
   offer_own_address(parameters);
   if (first_flight_->validated) {
     settings.token = first.token;
@@ -156,7 +155,7 @@ Result<void> QuicInstance::make_server(ngtcp2_settings& settings, ngtcp2_transpo
 }
 
 void QuicInstance::log_to(ngtcp2_settings& settings, const ngtcp2_cid& original) noexcept {
-  qlog_ = Qlog::open(original, server_);
+  qlog_ = Qlog::open(shared_.log_directory, original, server_);
   if (!qlog_) return;
   settings.qlog_write = [](void* self, std::uint32_t, const void* text, std::size_t size) {
     static_cast<QuicInstance*>(self)->qlog_->write({static_cast<const std::byte*>(text), size});
@@ -181,6 +180,13 @@ ngtcp2_cid QuicInstance::new_id() noexcept {
   host_.executor().secret(std::as_writable_bytes(std::span(id.data, kIdBytes)));
   if (acceptor_ != nullptr) acceptor_->name_loop(id);
   return id;
+}
+
+// A client resets nobody statelessly: nobody can tell its tokens.
+void QuicInstance::write_reset_token(std::uint8_t* token, const ngtcp2_cid& id) noexcept {
+  const std::span<std::uint8_t, NGTCP2_STATELESS_RESET_TOKENLEN> out(token, NGTCP2_STATELESS_RESET_TOKENLEN);
+  if (acceptor_ == nullptr) return host_.executor().secret(std::as_writable_bytes(out));
+  acceptor_->reset_tokens().write(out, std::span<const std::uint8_t, kIdBytes>(id.data, kIdBytes));
 }
 
 void QuicInstance::enroll(const ngtcp2_cid& id) {
@@ -274,7 +280,7 @@ void QuicInstance::established() noexcept {
 // The client's next connection needs no Retry.
 void QuicInstance::give_token() noexcept {
   const Address remote = address_of(ngtcp2_conn_get_path(connection_)->remote);
-  const Token token = shared_.tokens.for_next_time(remote, host_.executor().wall_clock());
+  const Token token = acceptor_->tokens().for_next_time(remote, host_.executor().wall_clock());
   if (!token.empty()) ngtcp2_conn_submit_new_token(connection_, token.data(), token.size());
 }
 
@@ -329,8 +335,7 @@ void QuicInstance::on_deadline() noexcept {
   if (const int done = ngtcp2_conn_handle_expiry(connection_, now()); done != 0) library_failed(done);
 }
 
-void QuicInstance::watch_time() noexcept {
-  const ngtcp2_tstamp expiry = ngtcp2_conn_get_expiry(connection_);
+void QuicInstance::watch_time(ngtcp2_tstamp expiry) noexcept {
   TimePoint at = path_work_at();
   if (expiry != UINT64_MAX) at = std::min(at, TimePoint{Duration(static_cast<Duration::rep>(expiry))});
   const TimePoint now = host_.executor().now();
@@ -348,12 +353,16 @@ void QuicInstance::flush() noexcept {
   if (stage_ == Stage::lingering) end_if_taken();
   if (!speaks()) return;
   watch_paths();
-  for (std::size_t budget = std::max<std::size_t>(ngtcp2_conn_get_send_quantum(connection_), 1); write_burst(budget);) {
+  std::size_t budget = std::max<std::size_t>(ngtcp2_conn_get_send_quantum(connection_), 1);
+  while (write_burst(budget)) {
   }
   if (!speaks()) return;
+  // Pacing says when more may leave. While there is nothing more, a timer for it would be a turn for nothing.
+  const ngtcp2_tstamp unpaced = ngtcp2_conn_get_expiry(connection_);
   ngtcp2_conn_update_pkt_tx_time(connection_, now());
+  if (stage_ == Stage::open && (server_ || confirmed_)) tls_->let_go();
   if (stage_ == Stage::closing) try_goodbye();
-  if (speaks()) watch_time();
+  if (speaks()) watch_time(budget > 0 ? unpaced : ngtcp2_conn_get_expiry(connection_));
 }
 
 // ---- the end
@@ -413,7 +422,7 @@ Duration QuicInstance::linger() const noexcept {
 void QuicInstance::library_failed(int error) noexcept {
   if (error == NGTCP2_ERR_CLOSING || error == NGTCP2_ERR_DISCARD_PKT) return;
   if (error == NGTCP2_ERR_RECV_VERSION_NEGOTIATION && begin_again()) return;
-  const std::string& peer = tls_->peer_name();
+  const std::string peer = tls_->peer_name();
   if (error == NGTCP2_ERR_DRAINING) {
     draining_ = true;
     if (lost_) return end(lost_error(peer));

@@ -35,7 +35,7 @@ struct Shared {
   mutable CredentialsCache credentials;
   mutable ReplayGuard replays;
   const Secrets secrets;
-  const AddressTokens tokens{secrets.token};
+  const std::string log_directory = Qlog::directory();
 };
 
 // Properties that are no state.
@@ -90,6 +90,7 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer, private
   void offer_own_address(ngtcp2_transport_params& parameters) noexcept;
   void settle(ngtcp2_settings& settings, ngtcp2_transport_params& parameters) const noexcept;
   ngtcp2_cid new_id() noexcept;
+  void write_reset_token(std::uint8_t* token, const ngtcp2_cid& id) noexcept;
   void enroll(const ngtcp2_cid& id);
   void add_first_stream();
   void offer_early() noexcept;
@@ -113,7 +114,7 @@ class QuicInstance final : public ProtocolInstance, private StreamLayer, private
   bool ended_well() const noexcept;
   bool say_goodbye(const ngtcp2_ccerr& why) noexcept;
   void try_goodbye() noexcept;
-  void watch_time() noexcept;
+  void watch_time(ngtcp2_tstamp expiry) noexcept;
   // In
   void read(const Chunk& chunk, const Address& local, const Address& remote) noexcept;
   int stream_data(std::uint32_t flags, std::int64_t id, std::span<const std::uint8_t> bytes, Stream* stream) noexcept;

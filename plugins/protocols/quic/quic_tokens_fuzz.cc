@@ -9,7 +9,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace trellis::quic;
   constexpr std::uint8_t kKey[32] = {4};
   static const Secrets secrets(kKey);
-  static const AddressTokens tokens(secrets.token);
+  static AddressTokens tokens(secrets);
   const Address from{.family = Address::Family::ipv4, .port = 4433, .ip = {192, 0, 2, 1}};
   const WallClock now = WallClock(std::chrono::hours(24 * 365 * 50));
   if (size < 2) return 0;

@@ -59,13 +59,10 @@ void StatelessReplies::reset(const ngtcp2_version_cid& header, std::size_t packe
     resets_ = 0;
   }
   if (++resets_ > kResetsPerSecond) return;
-  ngtcp2_cid id;
-  ngtcp2_cid_init(&id, header.dcid, header.dcidlen);
   std::uint8_t token[NGTCP2_STATELESS_RESET_TOKENLEN];
   std::uint8_t noise[kUsualReset - sizeof token];
   host_.executor().secret(std::as_writable_bytes(std::span(noise)));
-  if (ngtcp2_crypto_generate_stateless_reset_token(token, secrets_.reset.data(), secrets_.reset.size(), &id) != 0)
-    return;
+  reset_tokens_.write(token, std::span<const std::uint8_t, kIdBytes>(header.dcid, kIdBytes));
   const std::size_t noise_size = std::min(packet_size - 1, kUsualReset) - sizeof token;
   reply(chunk,
         [&](std::uint8_t* out) { return ngtcp2_pkt_write_stateless_reset(out, kReplyMost, token, noise, noise_size); });

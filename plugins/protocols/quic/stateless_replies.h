@@ -12,8 +12,8 @@ namespace trellis::quic {
 class StatelessReplies {
  public:
   /// All outlive it.
-  StatelessReplies(AcceptHost& host, LowerPort lower, const Settings& settings, const Secrets& secrets) noexcept
-      : host_(host), lower_(lower), settings_(settings), secrets_(secrets) {}
+  StatelessReplies(AcceptHost& host, LowerPort lower, const Settings& settings, const ResetTokens& resets) noexcept
+      : host_(host), lower_(lower), settings_(settings), reset_tokens_(resets) {}
   /// Names our versions (RFC 9000 section 6).
   void negotiate_version(const ngtcp2_version_cid& header, const Chunk& chunk) noexcept;
   /// Bids the client to come again with this token, to `ours`.
@@ -31,7 +31,7 @@ class StatelessReplies {
   AcceptHost& host_;
   LowerPort lower_;
   const Settings& settings_;
-  const Secrets& secrets_;
+  const ResetTokens& reset_tokens_;
   TimePoint second_{};  // in which resets are counted
   unsigned resets_ = 0;
 };

@@ -63,8 +63,8 @@ TlsSession& TlsSession::of(gnutls_session_t session) noexcept {
 
 Result<void> TlsSession::begin(const OpenArgs& args, ReplayGuard* guard) {
   server_ = args.passive;
-  peer_name_ = security::server_name_of(settings_, host_.security(), args.remote.host);
-  if (server_ || peer_name_.empty()) peer_name_ = text_of(args.remote.address);
+  peer_address_ = args.remote.address;
+  if (!server_) peer_name_ = security::server_name_of(settings_, host_.security(), args.remote.host);
   unsigned flags = GNUTLS_ENABLE_EARLY_DATA | GNUTLS_NO_END_OF_EARLY_DATA;
   if (server_) flags |= GNUTLS_NO_AUTO_SEND_TICKET;
   if (settings_.raw_public_keys) flags |= GNUTLS_ENABLE_RAWPK;
@@ -104,7 +104,8 @@ Result<void> TlsSession::begin_client(const OpenArgs&) {
   std::uint8_t literal[16];
   const bool is_address =
       inet_pton(AF_INET, peer_name_.c_str(), literal) == 1 || inet_pton(AF_INET6, peer_name_.c_str(), literal) == 1;
-  if (!is_address) gnutls_server_name_set(session_, GNUTLS_NAME_DNS, peer_name_.data(), peer_name_.size());
+  if (!is_address && !peer_name_.empty())
+    gnutls_server_name_set(session_, GNUTLS_NAME_DNS, peer_name_.data(), peer_name_.size());
   if (settings_.revocation != security::Revocation::off)
     gnutls_ocsp_status_request_enable_client(session_, nullptr, 0, nullptr);
   if (!settings_.resumption) return {};
@@ -135,6 +136,8 @@ Result<void> TlsSession::begin_server(ReplayGuard* guard) {
 
 // ---- who the peer is
 
+std::string TlsSession::peer_name() const { return peer_name_.empty() ? text_of(peer_address_) : peer_name_; }
+
 int TlsSession::verify(gnutls_session_t session) { return of(session).judge(); }
 
 bool TlsSession::shows_raw_key() const {
@@ -152,32 +155,33 @@ std::vector<Der> TlsSession::shown() const {
   return chain;
 }
 
-security::PeerCheck TlsSession::check() const {
+security::PeerCheck TlsSession::check(std::string_view peer) const {
   return {.layer = kLayer,
           .trust = credentials_->trust(),
           .revocation = settings_.revocation,
           .peer_is_server = !server_,
-          .name = peer_name_,
+          .name = peer,
           .now = host_.executor().wall_clock()};
 }
 
 // The library's own check is not used: all security protocols judge alike.
 int TlsSession::judge() {
   const std::vector<Der> chain = shown();
+  const std::string name = peer_name();
   if (chain.empty()) {  // a client that was asked and has nothing to show
     if (settings_.client_certificate != security::ClientCertificate::require) return 0;
-    refusal_ = security::no_certificate(check());
+    refusal_ = security::no_certificate(check(name));
     return GNUTLS_E_NO_CERTIFICATE_FOUND;
   }
   std::optional<Error> refusal;
   if (shows_raw_key()) {
-    refusal = refusal_of_key(check(), chain.front());
+    refusal = refusal_of_key(check(name), chain.front());
   } else {
     gnutls_datum_t staple{};
     std::span<const std::byte> response;
     if (gnutls_ocsp_status_request_get2(session_, 0, &staple) == 0)
       response = std::as_bytes(std::span(staple.data, staple.size));
-    refusal = security::refusal_of(check(), chain, response);
+    refusal = security::refusal_of(check(name), chain, response);
   }
   peer_shown_ = true;
   peer_valid_ = !refusal;
@@ -196,7 +200,8 @@ bool TlsSession::must_ask() {
 
 std::unique_ptr<Security::Question> TlsSession::ask(Security::Answer answer) {
   const std::vector<Der> chain = shown();
-  return host_.security().verify({.chain = chain, .host = peer_name_, .valid = peer_valid_}, std::move(answer));
+  const std::string name = peer_name();
+  return host_.security().verify({.chain = chain, .host = name, .valid = peer_valid_}, std::move(answer));
 }
 
 int find_preshared_key(gnutls_session_t session, const gnutls_datum_t* name, gnutls_datum_t* key) {
@@ -213,7 +218,7 @@ int find_preshared_key(gnutls_session_t session, const gnutls_datum_t* name, gnu
 // ---- tickets
 
 std::string TlsSession::ticket_detail() const {
-  std::string detail = credentials_->fingerprint() + "/" + peer_name_;
+  std::string detail = credentials_->fingerprint() + "/" + peer_name();
   for (const std::string& protocol : alpn_) detail += "/" + protocol;
   return detail;
 }
@@ -260,9 +265,39 @@ bool TlsSession::early_data_accepted() const noexcept {
   return (gnutls_session_get_flags(session_) & GNUTLS_SFLAGS_EARLY_DATA) != 0;
 }
 
+// ---- after the handshake
+
+int TlsSession::take(ngtcp2_encryption_level level, std::uint64_t offset,
+                     std::span<const std::uint8_t> bytes) noexcept {
+  if (level == NGTCP2_ENCRYPTION_LEVEL_1RTT) {
+    const int error = late_.read(bytes, server_);
+    if (error == NGTCP2_ERR_CRYPTO)
+      ngtcp2_conn_set_tls_alert(connection_, static_cast<std::uint8_t>(tls::AlertDescription::unexpected_message));
+    if (error != 0) return error;
+  }
+  if (session_ == nullptr) return 0;
+  return ngtcp2_crypto_recv_crypto_data_cb(connection_, level, offset, bytes.data(), bytes.size(), nullptr);
+}
+
+bool TlsSession::awaits_tickets() const noexcept {
+  return !server_ && settings_.resumption && peer_valid_ && tickets_kept_ < kTicketsKept;
+}
+
+// The library's session is a quarter of what a connection takes, and ngtcp2 has the keys. In the middle of a message
+// nobody but the session knows where it began.
+void TlsSession::let_go() noexcept {
+  if (session_ == nullptr || awaits_tickets() || !late_.between_messages()) return;
+  agreed_ = agreed();
+  ngtcp2_conn_set_tls_native_handle(connection_, nullptr);
+  gnutls_deinit(std::exchange(session_, nullptr));
+  alpn_ = {};
+  remembered_ = {};
+}
+
 // ---- facts
 
 Agreed TlsSession::agreed() const {
+  if (agreed_) return *agreed_;
   Agreed a{.suite = suite_name(session_), .group = group_name(session_), .alpn = {}, .peer = {}};
   gnutls_datum_t protocol{};
   if (gnutls_alpn_get_selected_protocol(session_, &protocol) == 0)

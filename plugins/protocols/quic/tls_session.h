@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "credentials.h"
+#include "late_messages.h"
 #include "security/peer_check.h"
 #include "trellis/protocol.h"
 
@@ -20,7 +21,8 @@ class ReplayGuard;
 
 /// What was agreed, for properties.
 struct Agreed {
-  std::string suite, group, alpn;
+  std::string_view suite, group;
+  std::string alpn;
   std::string peer;  ///< who it proved to be; empty: nobody was asked
   bool resumed = false;
 };
@@ -39,7 +41,7 @@ class TlsSession {
   void serve(ngtcp2_conn* connection) noexcept { connection_ = connection; }
 
   bool asks_clients() const noexcept { return server_ && credentials_->asks_clients(); }
-  const std::string& peer_name() const noexcept { return peer_name_; }  ///< whom we talk to, for messages
+  std::string peer_name() const;  ///< whom we talk to, for messages
   /// Transport parameters that the server promised to keep for early data; empty: there is no early data.
   std::span<const std::uint8_t> remembered() const noexcept { return remembered_; }
   bool early_data_accepted() const noexcept;  ///< once the handshake is complete
@@ -51,6 +53,11 @@ class TlsSession {
   std::unique_ptr<Security::Question> ask(Security::Answer answer);
   void send_tickets() noexcept;  ///< of a server, once the handshake is complete
   Agreed agreed() const;
+  /// What came in CRYPTO frames. Returns the library's error, or 0.
+  int take(ngtcp2_encryption_level level, std::uint64_t offset, std::span<const std::uint8_t> bytes) noexcept;
+  /// Gives back what only a handshake needs, unless tickets are awaited. Once the handshake is confirmed; not from
+  /// within a call to the library. What was agreed can still be asked.
+  void let_go() noexcept;
 
  private:
   friend int find_preshared_key(gnutls_session_t, const gnutls_datum_t*, gnutls_datum_t*);
@@ -64,22 +71,26 @@ class TlsSession {
   Result<void> set_protocols(const OpenArgs& args);
   void take_ticket();
   void keep_ticket();
+  bool awaits_tickets() const noexcept;
   int judge();
   bool shows_raw_key() const;
   std::vector<Der> shown() const;
   std::string ticket_detail() const;
-  security::PeerCheck check() const;
+  security::PeerCheck check(std::string_view peer) const;
 
   LayerHost& host_;
   const Settings& settings_;
   std::shared_ptr<const Credentials> credentials_;
-  gnutls_session_t session_ = nullptr;
+  gnutls_session_t session_ = nullptr;  // null: it was let go
   ngtcp2_crypto_conn_ref reference_{};
   ngtcp2_conn* connection_ = nullptr;
   std::vector<std::string> alpn_;
-  std::string peer_name_ = "the peer";
+  Address peer_address_{};
+  std::string peer_name_;  // empty: it has none but its address
   std::vector<std::uint8_t> remembered_;
   std::optional<Error> refusal_;
+  std::optional<Agreed> agreed_;  // once the session was let go
+  LateMessages late_;
   unsigned tickets_kept_ = 0;
   bool server_ = false;
   bool peer_shown_ = false;
