@@ -125,6 +125,27 @@ TEST_F(Quic, EveryConnectionLeavesATicket) {
   }
 }
 
+// A client keeps two tickets and lets go of its TLS session then; those that follow do no harm, and nothing is lost
+// that is asked later.
+TEST_F(Quic, MoreTicketsThanAreKept) {
+  pair.listen(quic("tickets=8"));
+  for (const bool resumed : {false, true}) {
+    Talker& t = pair.dial_ready(quic());
+    t.send("hello");
+    pair.world.run_for(1s);
+    EXPECT_FALSE(t.failed.has_value()) << t.failed->detail;
+    EXPECT_EQ(fact<bool>(t.connection, "tls.resumed"), resumed);
+    EXPECT_EQ(fact<std::string>(t.connection, "tls.alpn"), "test");
+    EXPECT_TRUE(t.connection.set("quic.keyUpdate", true));
+    t.send(" again");
+    ASSERT_TRUE(pair.until([&] { return peer_with("hello again") != nullptr; }));
+    EXPECT_EQ(fact<bool>(peer_with("hello again")->connection, "tls.resumed"), resumed);
+    t.close();
+    ASSERT_TRUE(pair.until([&] { return t.closed.has_value(); }));
+    pair.peers.clear();
+  }
+}
+
 // QUIC-12, QUIC-15, QUIC-97: who sends a recorded first flight again gets nothing of it to the application.
 TEST_F(Quic, ARecordedFlightIsWorthNothing) {
   pair.listen(quic());

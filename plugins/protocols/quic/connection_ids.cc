@@ -22,7 +22,7 @@ Secrets::Secrets(std::span<const std::uint8_t> ticket_key) {
   derive(loop, ticket_key, "loop");
 }
 
-// Every id of every handshake has a token: the library's own way (HKDF) costs a tenth of a handshake.
+// Every id of every handshake has a token: made the library's own way (HKDF) they cost a fifteenth of the handshake.
 ResetTokens::ResetTokens(const SecretKey& key) : cipher_(Botan::BlockCipher::create_or_throw("AES-256")) {
   cipher_->set_key(key);
 }
