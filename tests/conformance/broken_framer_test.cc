@@ -153,6 +153,50 @@ struct IsReadyUnanswered final : Polite {
 };
 TEST(BrokenFramer, IsReadyUnanswered) { expect_caught(framer<IsReadyUnanswered>(), "H3", "the candidate to fail"); }
 
+const FramingOf<Polite> kAnother;
+
+struct PrependsTooLate final : Polite {
+  using Polite::Polite;
+  void heard_hello() noexcept override {
+    Polite::heard_hello();
+    std::ignore = host_->prepend("another", kAnother);
+  }
+};
+TEST(BrokenFramer, PrependsTooLate) {
+  expect_caught(framer<PrependsTooLate>({Hook::speaks_first, Hook::speaks_last, Hook::prepends}), "H1",
+                "prepend() was refused");
+}
+
+// Its peer is still asked, and understands nothing any more.
+struct PassesThroughAlone final : Polite {
+  using Polite::Polite;
+  void heard_hello() noexcept override {
+    Polite::heard_hello();
+    if (!passive_) host_->pass_through();
+  }
+};
+TEST(BrokenFramer, PassesThroughAlone) {
+  expect_caught(framer<PassesThroughAlone>({Hook::speaks_first, Hook::speaks_last, Hook::passes_through}), "X3",
+                "has other content");
+}
+
+// Its own word comes in the middle of a message of the peer, and looks like a part of it.
+struct DeliversInTheMiddle final : Polite {
+  using Polite::Polite;
+  Result<Piece> parse(std::span<const std::byte> front) noexcept override {
+    auto piece = Polite::parse(front);
+    if (!piece || piece->deliver < 2) return piece;
+    Chunk own = frame_of('M', 0);
+    own.end_of_message = false;
+    host_->deliver(std::move(own));
+    return piece;
+  }
+};
+TEST(BrokenFramer, DeliversInTheMiddle) {
+  expect_caught(framer<DeliversInTheMiddle>({Hook::speaks_first, Hook::speaks_last, Hook::delivers}), "X3",
+                "has other content");
+}
+
 TEST(BrokenFramer, DoesWhatItDoesNotDeclare) {
   expect_caught(framer<Polite>({Hook::speaks_last}), "H2", "it speaks before it is ready, and Subject::hooks does not");
 }
