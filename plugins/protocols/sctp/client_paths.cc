@@ -11,16 +11,20 @@ namespace {
 
 constexpr std::size_t kPathWindow = 1 << 20;  // bytes of datagrams
 
-Address local_of(LowerPort port) noexcept {
+}  // namespace
+
+Address SctpInstance::local_of(LowerPort port) noexcept {
   const Route& route = port.route();
   return route.local ? route.local : route.path.local;
 }
 
-}  // namespace
-
-// What is told is fixed with the first INIT: SCTP has no other moment for it without RFC 5061.
+// What is told is fixed with the first INIT: what comes later is asked for (own_changes.cc).
 void SctpInstance::say_init() noexcept {
-  said_init_ = true;
+  if (!std::exchange(said_init_, true)) host_.executor().secret(own_random_);
+  if (offers_changes()) {
+    init_ = with_offer(init_, own_random_);
+    own_offer_ = offer_in_packet(init_);
+  }
   std::vector<std::byte> room(init_.size() + kAddressRoom);
   const auto with =
       own_addresses_.size() > 1 ? with_addresses(init_, own_addresses_, room) : std::span<const std::byte>();
@@ -38,18 +42,22 @@ void SctpInstance::heard_init_ack(std::span<const std::byte> packet) {
 void SctpInstance::paths(std::span<const Path> all) noexcept {
   known_paths_.assign(all.begin(), all.end());
   if (!said_init_) own_addresses_ = addresses_to_tell();
-  if (!paths_) return cover_paths();
+  if (paths_) check_paths();
+  if (reconfiguration_) reconfiguration_->go_on();
+  follow_own_addresses();
+  std::erase_if(covered_, [&](std::uint32_t id) { return !std::ranges::contains(all, id, &Path::id); });
+  cover_paths();
+  host_.wake();
+}
+
+void SctpInstance::check_paths() noexcept {
   for (const auto& path : paths_->all()) {
-    const bool there = std::ranges::any_of(all, [&](const Path& p) { return same_host(p.local, path->local); });
-    if (!path->local) continue;
-    if (!there)
+    if (!path->local || path->leaving) continue;
+    if (!is_there(path->local))
       paths_->vanish(*path);
     else if (path->health.state() == PathState::inactive)
       paths_->probe(*path);
   }
-  std::erase_if(covered_, [&](std::uint32_t id) { return !std::ranges::contains(all, id, &Path::id); });
-  cover_paths();
-  host_.wake();
 }
 
 // One of each family for each interface, the one in use first: more would fail together.
@@ -60,7 +68,8 @@ std::vector<Address> SctpInstance::addresses_to_tell() const {
   std::vector<std::pair<std::string_view, Address::Family>> links;
   for (const Path& path : known_paths_) {
     const std::pair link(std::string_view(path.interface_name), path.local.family);
-    const bool in_use = link == std::pair(std::string_view(route.path.interface_name), route.remote.family);
+    const bool in_use = is_there(local_of(lower_)) &&
+                        link == std::pair(std::string_view(route.path.interface_name), route.remote.family);
     if (!path.local || path.deprecated || !may_be_told(path.local, route.remote)) continue;
     if (std::ranges::contains(links, link) || (in_use && !same_host(path.local, local_of(lower_)))) continue;
     links.push_back(link);
@@ -96,18 +105,23 @@ void SctpInstance::cover_paths() noexcept {
     const auto from_there = [&](const auto& p) { return same_host(p->local, path.local); };
     const bool used = paths_ ? std::ranges::any_of(paths_->all(), from_there) : same_host(local_of(lower_), path.local);
     const auto to = std::ranges::find(peer_addresses_, path.local.family, &Address::family);
-    if (used || to == peer_addresses_.end() || !has_host(own_addresses_, path.local) ||
-        std::ranges::contains(covered_, path.id))
+    if (used || to == peer_addresses_.end() || !may_come(path.local) || std::ranges::contains(covered_, path.id) ||
+        (has_way_out() && !is_agreed(path.local)))
       continue;
     covered_.push_back(path.id);
     wish_for({.purpose = LowerWish::Purpose::standby, .path = path.id, .remote = *to});
   }
 }
 
+// The peer has agreed to it, or is being asked.
+bool SctpInstance::may_come(const Address& local) const noexcept {
+  return has_host(own_addresses_, local) || (reconfiguration_ && reconfiguration_->asks({Change::add, host_of(local)}));
+}
+
 // Of two addresses that both ends have told each other, and not there yet.
 bool SctpInstance::belongs(LowerPort port) const noexcept {
   const Address local = local_of(port), remote = port.route().remote;
-  const bool from_us = !local || same_host(local, local_of(lower_)) || has_host(own_addresses_, local);
+  const bool from_us = !local || same_host(local, local_of(lower_)) || may_come(local);
   const auto is_same = [&](const auto& p) { return same_host(p->local, local) && same_host(p->remote, remote); };
   return has_host(peer_addresses_, remote) && from_us && (!paths_ || std::ranges::none_of(paths_->all(), is_same));
 }
@@ -115,6 +129,7 @@ bool SctpInstance::belongs(LowerPort port) const noexcept {
 void SctpInstance::lower_ready(LowerPort port) noexcept {
   const bool asked = port.mark<SctpInstance>() == this;
   if (asked) --wishes_;
+  if (!asked) want_back(local_of(port));
   if (!lives() || !belongs(port) || !join(port)) {
     if (!asked)
       host_.notify(Notice::soft_error,
@@ -127,17 +142,16 @@ void SctpInstance::lower_ready(LowerPort port) noexcept {
 
 bool SctpInstance::join(LowerPort port) {
   if (!paths_) {
-    paths_ =
-        std::make_unique<PathSet>(static_cast<PathSetOwner&>(*this), host_.executor(), settings_, header_, own_tag_);
-    SctpPath& first = *paths_->add(local_of(lower_), lower_.route().remote, PathState::active);
-    first.lower = lower_;
-    first.out = &*own_out_;
+    make_paths();
+    if (!known_paths_.empty()) check_paths();
   }
   SctpPath* const path = paths_->add(local_of(port), port.route().remote, PathState::unconfirmed);
   if (path == nullptr) return false;
   path->lower = port;
   path->out = &path->own_out.emplace(host_.executor().pool(), port, MessageRef());
   port.grant_to(kPathWindow);
+  path->quiet = !is_agreed(path->local) && !same_host(path->local, local_of(lower_));
+  if (path->quiet && reconfiguration_) reconfiguration_->go_on();
   return true;
 }
 
@@ -150,8 +164,10 @@ bool SctpInstance::lower_failed(LowerPort port, const Error& error) noexcept {
     cover_paths();
     return true;
   }
+  const Address local = path->local;
   if (!paths_->remove(*path)) return false;
   if (port == lower_) lower_ = paths_->in_use().lower;
+  give_up(local);
   return true;
 }
 

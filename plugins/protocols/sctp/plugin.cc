@@ -45,7 +45,9 @@ class Sctp final : public Protocol {
   }
   Reach reach(std::string_view name) const noexcept override {
     if (same_name(name, sctp::kStreamPath)) return Reach::connection;
-    return same_name(name, sctp::kPrimary) || same_name(name, sctp::kPath) ? Reach::once : Reach::group;
+    const bool once =
+        same_name(name, sctp::kPrimary) || same_name(name, sctp::kPath) || same_name(name, sctp::kPeerPrimary);
+    return once ? Reach::once : Reach::group;
   }
   Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override {
     return std::make_unique<sctp::SctpInstance>(seat, settings_);

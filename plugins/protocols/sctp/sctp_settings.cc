@@ -98,6 +98,9 @@ constexpr OptionSpec kOptions[] = {
     {.name = "multihoming",
      .fallback = true,
      .meaning = "an association goes on by other addresses of both ends when those in use fail; not over dtls"},
+    {.name = "dynamic-addresses",
+     .fallback = true,
+     .meaning = "addresses of both ends may come and go while an association lives, where the peer can (RFC 5061)"},
     {.name = "addresses",
      .fallback = std::string_view(),
      .meaning =
@@ -139,7 +142,8 @@ Settings::Settings(const Options& options)
       interleaving(options.flag("interleaving")),
       empty_messages(options.flag("empty-messages")),
       bytestream(options.flag("bytestream")),
-      multihoming(options.flag("multihoming")) {}
+      multihoming(options.flag("multihoming")),
+      dynamic_addresses(multihoming && options.flag("dynamic-addresses")) {}
 
 Result<Settings> Settings::from(const Options& options) {
   Settings made(options);

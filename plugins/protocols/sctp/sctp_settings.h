@@ -40,6 +40,7 @@ struct Settings {
   bool empty_messages;
   bool bytestream;
   bool multihoming;
+  bool dynamic_addresses;
   std::vector<Address> addresses = {};  ///< of a listener, told to its peers
 
   Face face() const noexcept { return bytestream ? Face::bytestream : Face::message; }  ///< what streams carry
