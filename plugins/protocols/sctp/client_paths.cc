@@ -98,19 +98,33 @@ void SctpInstance::reach_peer_addresses() noexcept {
   cover_paths();
 }
 
-// One from each path that leads out and is not used yet, once the addresses of the peer have had their choice.
+// From each path that leads out and is not used yet, once the addresses of the peer have had their choice.
 void SctpInstance::cover_paths() noexcept {
   if (own_out_ == std::nullopt || !lives() || wishes_ > 0) return;
   for (const Path& path : known_paths_) {
     const auto from_there = [&](const auto& p) { return same_host(p->local, path.local); };
     const bool used = paths_ ? std::ranges::any_of(paths_->all(), from_there) : same_host(local_of(lower_), path.local);
-    const auto to = std::ranges::find(peer_addresses_, path.local.family, &Address::family);
-    if (used || to == peer_addresses_.end() || !may_come(path.local) || std::ranges::contains(covered_, path.id) ||
-        (has_way_out() && !is_agreed(path.local)))
-      continue;
+    if (used || !may_come(path.local) || std::ranges::contains(covered_, path.id)) continue;
+    if (has_way_out() && !is_agreed(path.local)) continue;
     covered_.push_back(path.id);
-    wish_for({.purpose = LowerWish::Purpose::standby, .path = path.id, .remote = *to});
+    for (const Address& to : addresses_for(path.local))
+      wish_for({.purpose = LowerWish::Purpose::standby, .path = path.id, .remote = to});
   }
+}
+
+// The peer's addresses that nothing reaches now: it may be that each is reached from one of ours only. Else the first.
+std::vector<Address> SctpInstance::addresses_for(const Address& local) const {
+  std::vector<Address> some, first;
+  for (const Address& address : peer_addresses_) {
+    if (address.family != local.family) continue;
+    if (first.empty()) first.push_back(address);
+    const auto reaches = [&](const auto& p) {
+      return same_host(p->remote, address) && p->health.state() == PathState::active && !p->leaving;
+    };
+    if (paths_ ? std::ranges::none_of(paths_->all(), reaches) : !same_host(address, first_remote()))
+      some.push_back(address);
+  }
+  return some.empty() ? first : some;
 }
 
 // The peer has agreed to it, or is being asked.

@@ -1,6 +1,6 @@
 // reconfiguration.h: the addresses of an association change while it lives (RFC 5061): what is asked of the peer, one
-// ASCONF chunk at a time until it is answered, and what the peer asks for. Nothing is believed that is not authenticated
-// (RFC 4895). usrsctp sees none of these chunks.
+// ASCONF chunk at a time until it is answered, and what the peer asks for. Nothing is believed that is not
+// authenticated (RFC 4895). usrsctp sees none of these chunks.
 #pragma once
 #include "asconf.h"
 #include "authentication.h"

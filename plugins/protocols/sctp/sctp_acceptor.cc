@@ -179,7 +179,8 @@ bool SctpAcceptor::takes_changes(const Offer& peer) const noexcept {
   return settings_.dynamic_addresses && peer.complete && !peer.demands_more;
 }
 
-// Where either side has told of several addresses, or may do so later. Below dtls addresses are not what tells peers apart.
+// Where either side has told of several addresses, or may do so later. Below dtls addresses are not what tells peers
+// apart.
 void SctpAcceptor::expect_paths(SctpInstance& instance, Flow& flow, std::span<const std::byte> cookie_echo) {
   const MessageInfo& peer = *flow.out.to().get();
   if (!settings_.multihoming || peer.label != 0) return;

@@ -117,6 +117,7 @@ class SctpInstance final : public ProtocolInstance,
   bool wish_for(const LowerWish& wish) noexcept;
   void reach_peer_addresses() noexcept;
   void cover_paths() noexcept;
+  std::vector<Address> addresses_for(const Address& local) const;
   bool may_come(const Address& local) const noexcept;
   bool belongs(LowerPort port) const noexcept;
   bool join(LowerPort port);
