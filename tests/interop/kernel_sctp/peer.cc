@@ -6,7 +6,7 @@
 //                                              and waits for their echoes
 //   kernel-sctp-peer serve ADDRESS PORT UDP OWN  connects from an address and echoes what comes
 // OWN is the only address of its own. A message "add ADDRESS", "remove ADDRESS" or "prefer ADDRESS" changes those of the
-// association (RFC 5061).
+// association (RFC 5061), "end" ends it.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/sctp.h>
@@ -146,18 +146,16 @@ void change_addresses(int socket, const std::string& words) {
   if (gap == std::string::npos || words.size() > 32) return;
   const std::string verb = words.substr(0, gap);
   if (verb != "add" && verb != "remove" && verb != "prefer") return;
-  const sockaddr_in one = address(words.substr(gap + 1).c_str(), 0);
+  sockaddr_in bound{};
+  socklen_t size = sizeof bound;
+  checked(getsockname(socket, reinterpret_cast<sockaddr*>(&bound), &size), "getsockname");
+  const sockaddr_in one = address(words.substr(gap + 1).c_str(), ntohs(bound.sin_port));
   if (verb == "prefer") {
     sctp_setpeerprim primary{};
     std::memcpy(&primary.sspp_addr, &one, sizeof one);
     return set(socket, SCTP_SET_PEER_PRIMARY_ADDR, primary, "SCTP_SET_PEER_PRIMARY_ADDR");
   }
-  sockaddr_in bound{};
-  socklen_t size = sizeof bound;
-  checked(getsockname(socket, reinterpret_cast<sockaddr*>(&bound), &size), "getsockname");
-  sockaddr_in with_port = one;
-  with_port.sin_port = bound.sin_port;
-  set(socket, verb == "add" ? SCTP_SOCKOPT_BINDX_ADD : SCTP_SOCKOPT_BINDX_REM, with_port, "sctp_bindx");
+  set(socket, verb == "add" ? SCTP_SOCKOPT_BINDX_ADD : SCTP_SOCKOPT_BINDX_REM, one, "sctp_bindx");
 }
 
 /// A stream that the peer resets is reset from here too; what else happens is told.
@@ -197,6 +195,7 @@ void echo(int peer) {
     change_addresses(peer, message.bytes);
     send(peer, message.bytes, message.info.rcv_sid, ntohl(message.info.rcv_ppid),
          message.info.rcv_flags & SCTP_UNORDERED);
+    if (message.bytes == "end") checked(shutdown(peer, SHUT_WR), "shutdown");
   }
 }
 
