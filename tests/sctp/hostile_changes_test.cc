@@ -29,7 +29,9 @@ struct HostileChanges : TwoHomes {
     };
     wire.back.look = [this](SimPacket& packet) {
       if (Wire::type(packet) == kInitAck) init_ack = packet.payload;
-      if (Wire::type(packet) == kAuthChunk) answers.push_back(packet.payload);
+      if (Wire::type(packet) != kAuthChunk) return;
+      answers.push_back(packet.payload);
+      if (ours) packet.payload.back() ^= std::byte{1};  // the client has not asked, and must not hear it
     };
   }
   sctp::Authenticator authenticator() const {
@@ -88,6 +90,7 @@ struct HostileChanges : TwoHomes {
   std::vector<SimPacket> requests;
   std::vector<std::vector<std::byte>> answers;
   std::uint32_t made = 0;
+  bool ours = true;  // requests are the tests' own
 };
 
 TEST_F(HostileChanges, WithoutASignature) {
@@ -143,6 +146,7 @@ TEST_F(HostileChanges, TooMany) {
 
 // Signed requests are done once, and in their order.
 TEST_F(HostileChanges, AReplay) {
+  ours = false;
   connect();
   client.interface("eth1").set_up(false);
   ASSERT_TRUE(world.run_until([&] { return !paths(peer()).contains("10.2.0.1"); }, 5s));
@@ -179,7 +183,7 @@ TEST_F(HostileChanges, AnAddressThatNeverAnswers) {
   peer().send(std::string(50'000, 'x'));
   world.run_for(5s);
   EXPECT_EQ(there, 0u);
-  EXPECT_TRUE(talker->reader->messages.size() == 1 || !peer().failed);
+  EXPECT_EQ(talker->reader->messages.size(), 1u) << "by the last address that has answered";
 }
 
 // The answer to what was not asked ends the association (F0).

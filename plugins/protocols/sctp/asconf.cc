@@ -24,7 +24,7 @@ std::size_t open_parameter(std::vector<std::byte>& in, std::uint16_t type, std::
   return at + kChunkHeader;
 }
 
-bool is_wildcard(const Address& a) noexcept {
+bool is_zero(const Address& a) noexcept {
   return std::ranges::all_of(a.ip, [](std::uint8_t octet) { return octet == 0; });
 }
 
@@ -37,7 +37,7 @@ std::optional<AddressRequest> request_in(const Item& parameter) noexcept {
   const auto item = take_item(inside);
   auto address = item ? read_address(*item) : std::nullopt;
   if (!address || !inside.empty()) return {};
-  return AddressRequest{change, is_wildcard(*address) ? Address() : *address};
+  return AddressRequest{change, is_zero(*address) ? Address() : *address};
 }
 
 }  // namespace

@@ -112,19 +112,21 @@ void SctpInstance::cover_paths() noexcept {
   }
 }
 
-// The peer's addresses that nothing reaches now: it may be that each is reached from one of ours only. Else the first.
+// The peer's addresses that nothing reaches now: it may be that each is reached from one of ours only. Else the one
+// that looks nearest.
 std::vector<Address> SctpInstance::addresses_for(const Address& local) const {
-  std::vector<Address> some, first;
+  std::vector<Address> some, nearest;
+  const auto alike = [&](const Address& a) { return std::ranges::mismatch(a.ip, local.ip).in1 - a.ip.begin(); };
   for (const Address& address : peer_addresses_) {
     if (address.family != local.family) continue;
-    if (first.empty()) first.push_back(address);
+    if (nearest.empty() || alike(address) > alike(nearest.front())) nearest = {address};
     const auto reaches = [&](const auto& p) {
       return same_host(p->remote, address) && p->health.state() == PathState::active && !p->leaving;
     };
     if (paths_ ? std::ranges::none_of(paths_->all(), reaches) : !same_host(address, first_remote()))
       some.push_back(address);
   }
-  return some.empty() ? first : some;
+  return some.empty() ? nearest : some;
 }
 
 // The peer has agreed to it, or is being asked.

@@ -5,8 +5,8 @@
 //   kernel-sctp-peer connect ADDRESS PORT UDP  connects, over this UDP port or, where it is 0, over IP, sends messages
 //                                              and waits for their echoes
 //   kernel-sctp-peer serve ADDRESS PORT UDP OWN  connects from an address and echoes what comes
-// OWN is the only address of its own. A message "add ADDRESS", "remove ADDRESS" or "prefer ADDRESS" changes those of the
-// association (RFC 5061), "end" ends it.
+// OWN is the only address of its own. A message "add ADDRESS", "remove ADDRESS" or "prefer ADDRESS" changes those of
+// the association (RFC 5061), "end" ends it.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/sctp.h>
