@@ -109,6 +109,7 @@ TEST_F(ChangingAddresses, OneGoesAndComesBack) {
     EXPECT_THAT(paths(*talker), testing::ContainsRegex("10.1.0.1 to 10.1.0.2 port 4433, active.*, primary, in use"));
     arrives("back " + std::to_string(i));
   }
+  EXPECT_FALSE(told(*talker, "the peer does not")) << "nothing was asked for twice";
 }
 
 // Changes that come faster than the peer answers are asked for one after the other.
@@ -196,12 +197,24 @@ TEST_F(LossyChanges, ThePathIsLost) {
   ASSERT_TRUE(world.run_until([&] { return fact(talker->connection, "sctp.peerPrimary") == "1"; }, 2s));
   EXPECT_TRUE(told(peer(), "data go by path 1"));
 }
-TEST_F(LossyChanges, ThePeerNeverAnswers) {
+// As long as the peer answers something else the association goes on, and asks.
+TEST_F(LossyChanges, TheAnswersAreLostForLong) {
+  connect();
+  const auto left = lose(first.back(), 1000);
+  eth1.set_up(false);
+  world.run_for(std::chrono::minutes(5));
+  EXPECT_FALSE(talker->failed);
+  EXPECT_LT(*left, 980);
+  arrives("hello");
+  *left = 0;
+  ASSERT_TRUE(goes(*talker, "10.2.0.1")) << paths(*talker);
+}
+TEST_F(LossyChanges, ThePeerIsGone) {
   listen();
   connect(to_server("retransmissions=3,heartbeat-ms=0"));
-  lose(first.back(), 1000);
-  lose(second.back(), 1000);
-  eth1.set_up(false);
+  cut(first);
+  cut(second);
+  ASSERT_TRUE(talker->connection.set("sctp.peerPrimary", std::uint64_t{1}));
   ASSERT_TRUE(world.run_until([&] { return talker->failed.has_value(); }, 60s));
   EXPECT_EQ(talker->failed->reason, Reason::timed_out);
 }
@@ -223,6 +236,29 @@ TEST_F(ChangingAddresses, AClientThatDoesNotWantIt) {
   connect(to_server("dynamic-addresses=false"));
   eth1.set_up(true);
   world.run_for(5s);
+  EXPECT_THAT(paths(peer()), Not(HasSubstr("10.2.0.1")));
+  arrives("hello");
+}
+// RFC 4895 section 6.2: a peer that wants DATA to be authenticated is offered nothing, in a second INIT.
+TEST_F(ChangingAddresses, APeerThatWantsMoreToBeAuthenticated) {
+  Wire wire(first);
+  std::vector<std::size_t> sizes;
+  wire.forth.look = [&](SimPacket& packet) {
+    if (Wire::type(packet) == kInit) sizes.push_back(packet.payload.size());
+  };
+  wire.back.look = [&](SimPacket& packet) {
+    constexpr std::byte kChunks[] = {std::byte{0x80}, std::byte{3}, std::byte{0}, std::byte{6}};
+    const auto found = std::ranges::find_end(packet.payload, kChunks);  // behind the cookie, which has ours
+    if (Wire::type(packet) != kInitAck || found.empty()) return;
+    found[3] = std::byte{7};  // the padding that follows is DATA
+    Wire::seal(packet);
+  };
+  eth1.set_up(false);
+  connect();
+  ASSERT_EQ(sizes.size(), 2u);
+  EXPECT_LT(sizes[1], sizes[0]);
+  eth1.set_up(true);
+  world.run_for(2s);
   EXPECT_THAT(paths(peer()), Not(HasSubstr("10.2.0.1")));
   arrives("hello");
 }
@@ -262,6 +298,7 @@ TEST_F(RoamingChanges, ToAnotherNetwork) {
     peers[0]->send("and back");
     EXPECT_TRUE(world.run_until([&] { return talker->reader->all.ends_with("and back"); }, 5s));
   }
+  EXPECT_FALSE(TwoHomes::told(*talker, "the peer does not")) << "nothing was asked for twice";
 }
 
 }  // namespace

@@ -20,8 +20,9 @@ Address SctpInstance::local_of(LowerPort port) noexcept {
 
 // What is told is fixed with the first INIT: what comes later is asked for (own_changes.cc).
 void SctpInstance::say_init() noexcept {
-  if (!std::exchange(said_init_, true)) host_.executor().secret(own_random_);
+  said_init_ = true;
   if (offers_changes()) {
+    if (own_offer_.key_vector.empty()) host_.executor().secret(own_random_);
     init_ = with_offer(init_, own_random_);
     own_offer_ = offer_in_packet(init_);
   }
@@ -43,7 +44,7 @@ void SctpInstance::paths(std::span<const Path> all) noexcept {
   known_paths_.assign(all.begin(), all.end());
   if (!said_init_) own_addresses_ = addresses_to_tell();
   if (paths_) check_paths();
-  if (reconfiguration_) reconfiguration_->go_on();
+  if (reconfiguration_ && lives()) reconfiguration_->go_on();
   follow_own_addresses();
   std::erase_if(covered_, [&](std::uint32_t id) { return !std::ranges::contains(all, id, &Path::id); });
   cover_paths();

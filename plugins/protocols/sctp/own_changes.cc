@@ -24,8 +24,18 @@ const std::vector<std::unique_ptr<SctpPath>> kNoPaths;
 
 // The engine tells paths where there may be several.
 bool SctpInstance::offers_changes() const noexcept {
-  return settings_.dynamic_addresses && !one_path_ && !known_paths_.empty() &&
+  return settings_.dynamic_addresses && !one_path_ && !withdrawn_ && !known_paths_.empty() &&
          lower_.route().path.type != InterfaceType::loopback;
+}
+
+// A peer that wants further chunks to be authenticated hears no offer in the next INIT, which the library sends when its
+// time comes. It has kept nothing of the first.
+bool SctpInstance::wants_too_much(std::span<const std::byte> init_ack) {
+  if (own_offer_.key_vector.empty() || tag_of(init_ack) != own_tag_ || !packet_is_sound(init_ack)) return false;
+  if (!offer_in_packet(init_ack).demands_more) return false;
+  withdrawn_ = true;
+  own_offer_ = {};
+  return true;
 }
 
 // With the INIT ACK that the library has taken: its COOKIE ECHO has the tag from there.
@@ -34,7 +44,7 @@ void SctpInstance::heard_offer(std::span<const std::byte> init_ack) {
   if (initiate_tag(init_ack) == 0 || tag_of(header_) != initiate_tag(init_ack)) return;
   const Offer peer = offer_in_packet(init_ack);
   reconfiguration_.reset();
-  if (own_addresses_.empty()) unsaid_local_ = local_of(lower_);
+  if (!has_host(own_addresses_, local_of(lower_))) unsaid_local_ = local_of(lower_);
   if (peer.complete) expect_changes(own_offer_, peer, own_tsn_, initial_tsn(init_ack));
 }
 

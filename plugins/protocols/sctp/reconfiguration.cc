@@ -71,7 +71,7 @@ void Reconfiguration::begin() {
   asked_.assign(waiting_.begin(), end);
   waiting_.erase(waiting_.begin(), end);
   packet_ = packet_with(SCTP_ASCONF, write_asconf(next_serial_++, owner_.known_address(), asked_));
-  attempt_ = 0;
+  attempt_ = unanswered_ = 0;
   send();
 }
 
@@ -85,12 +85,13 @@ void Reconfiguration::send() noexcept {
 void Reconfiguration::run() noexcept {
   if (executor_.now() < due_) return;
   due_ = TimePoint::max();
-  if (++attempt_ > settings_.retransmissions) return owner_.peer_is_silent();
+  if (++unanswered_ > settings_.retransmissions) return owner_.peer_is_silent();
+  ++attempt_;
   send();
 }
 
 void Reconfiguration::go_on() noexcept {
-  if (!asked_.empty() && due_ == TimePoint::max() && attempt_ <= settings_.retransmissions) send();
+  if (!asked_.empty() && due_ == TimePoint::max() && unanswered_ <= settings_.retransmissions) send();
 }
 
 // An answer to what was never asked is an attack or a fault (section 5.3 F0); to what was answered, a duplicate.
@@ -101,10 +102,12 @@ void Reconfiguration::answered(std::span<const std::byte> value) {
   if (is_reached(next_serial_, serial)) return owner_.peer_answers_nothing();
   if (asked_.empty() || serial != next_serial_ - 1) return;
   due_ = TimePoint::max();
-  const auto done = std::exchange(asked_, {});
-  for (std::size_t i = 0; i < done.size(); ++i) {
-    if ((*causes)[i] == Cause::unrecognized_parameters) unknown_.push_back(done[i].change);
-    owner_.peer_answered(done[i], (*causes)[i]);
+  const std::size_t all = asked_.size();
+  for (std::size_t i = 0; i < all; ++i) {  // those that follow have no answer yet
+    const AddressRequest one = asked_.front();
+    asked_.erase(asked_.begin());
+    if ((*causes)[i] == Cause::unrecognized_parameters) unknown_.push_back(one.change);
+    owner_.peer_answered(one, (*causes)[i]);
   }
   begin();
 }

@@ -47,7 +47,8 @@ class Reconfiguration {
 
   TimePoint due() const noexcept { return due_; }  ///< of run()
   void run() noexcept;                             ///< what was not answered is sent again
-  void go_on() noexcept;                           ///< there may be a way out again
+  void heard() noexcept { unanswered_ = 0; }  ///< the peer speaks, if not of this (section 5.1, RFC 9260 section 8.1)
+  void go_on() noexcept;                      ///< there may be a way out again
 
  private:
   void begin();
@@ -68,7 +69,8 @@ class Reconfiguration {
   std::vector<std::byte> packet_;        // with it
   std::vector<std::byte> answer_;        // to the peer's last one, which may come again
   std::vector<Change> unknown_;          // to the peer
-  unsigned attempt_ = 0;
+  unsigned attempt_ = 0;                 // to send it
+  unsigned unanswered_ = 0;              // of these: since the peer was heard
   TimePoint due_ = TimePoint::max();
 };
 

@@ -1,5 +1,5 @@
-// reconfiguration_test.cc: what two ends ask each other, one ASCONF chunk at a time (RFC 5061 section 5), in a time that
-// is moved by hand.
+// reconfiguration_test.cc: what two ends ask each other, one ASCONF chunk at a time (RFC 5061 section 5), in a time
+// that is moved by hand.
 #include "reconfiguration.h"
 
 #include <gmock/gmock.h>

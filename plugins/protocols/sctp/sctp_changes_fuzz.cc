@@ -1,5 +1,5 @@
-// sctp_changes_fuzz.cc: any chunks, as from the peer, that is signed with the key of the association or not, ask an
-// association to change addresses or answer what it has asked; and any bytes are read as an offer, a request, an answer.
+// sctp_changes_fuzz.cc: any chunks, signed with the key of an association or not, ask it to change addresses or answer
+// what it has asked; and any bytes are read as an offer, a request, an answer.
 #include <algorithm>
 #include <cstdlib>
 

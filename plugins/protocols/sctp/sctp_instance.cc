@@ -168,6 +168,7 @@ void SctpInstance::take(LowerPort from, SctpPath* path, std::span<const std::byt
   if (answers_init) {
     heard_init_ack(packet);
     if (!std::exchange(heard_, true)) host_.answered(1);  // reachable, and one round trip from ready
+    if (wants_too_much(packet)) return;
   }
   const bool by_path = path != nullptr && paths_->is_for_us(packet);
   if (from != lower_ && !by_path) return;
@@ -178,6 +179,7 @@ void SctpInstance::take(LowerPort from, SctpPath* path, std::span<const std::byt
     packet = reconfiguration_->take(packet, room);
     if (packet.empty() || !association_) return;
   }
+  if (reconfiguration_) reconfiguration_->heard();
   if (by_path) paths_->came(*path, packet);
   Library::of_process().input(key_, packet, ecn);
   if (by_path) paths_->left();

@@ -137,6 +137,7 @@ class SctpInstance final : public ProtocolInstance,
 
   // Addresses that change
   bool offers_changes() const noexcept;
+  bool wants_too_much(std::span<const std::byte> init_ack);
   void heard_offer(std::span<const std::byte> init_ack);
   bool is_there(const Address& local) const noexcept;
   bool leads_out(const SctpPath& path) const noexcept;
@@ -260,6 +261,7 @@ class SctpInstance final : public ProtocolInstance,
   bool hears_dry_ = false;  // it is asked to say when everything has arrived
   bool heard_ = false;      // of the peer
   bool said_init_ = false;  // the addresses are told
+  bool withdrawn_ = false;  // what was offered
   bool unsettled_ = false;  // paths leave, or become what is wanted of them
   bool one_path_ = !settings_.multihoming;
 };

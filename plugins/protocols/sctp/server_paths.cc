@@ -52,6 +52,7 @@ bool SctpInstance::take_from(const MessageInfo& from, std::span<const std::byte>
   }
   SctpPath* const path = path_of(from);
   if (path == nullptr) return same_host(from.remote, first.remote) && !has_host(peer_addresses_, from.remote);
+  if (reconfiguration_) reconfiguration_->heard();
   paths_->came(*path, packet);
   Library::of_process().input(flow_->key, packet, ecn);
   if (paths_) paths_->left();
