@@ -1,25 +1,12 @@
 // The SCTP of the Linux kernel and ours, whose addresses come and go while an association lives (RFC 5061), whoever has
 // begun it; with tshark as a witness.
-#include "../stacks/policy_framework.h"
-#include "kernel_sctp_host.h"
+#include "kernel_sctp_two_links.h"
 
 namespace trellis::tests {
 namespace {
 
-struct KernelSctpChanges : KernelSctp {
-  std::size_t links() const override { return 2; }
+struct KernelSctpChanges : KernelSctpTwoLinks {
   bool changes() const override { return true; }
-  std::unique_ptr<World> make_world() override {
-    auto made = std::make_unique<World>();
-    made->framework = framework_with(
-        R"(<policy xmlns="urn:trellis:policy:1" name="two-paths"><paths provider="interfaces"/>
-           <stacks><stack name="tcp"><layer protocol="tcp"/></stack></stacks></policy>)");
-    return made;
-  }
-  static std::string paths(Connection& of) {
-    const auto value = of.get("sctp.paths");
-    return value ? std::get<std::string>(*value) : value.error().detail;
-  }
   /// A path with this text is there and works.
   bool comes(Connection& to, const std::string& path) {
     return until([&] {
@@ -52,8 +39,7 @@ struct KernelSctpChanges : KernelSctp {
   }
 };
 
-std::string layer_below(const testing::TestParamInfo<std::string>& about) { return about.param; }
-INSTANTIATE_TEST_SUITE_P(Over, KernelSctpChanges, testing::Values("udp", "ip"), layer_below);
+INSTANTIATE_TEST_SUITE_P(Over, KernelSctpChanges, testing::Values("udp", "ip"), below);
 
 // IMPL-92: our address comes, carries on when the other link is cut, and that one's goes.
 TEST_P(KernelSctpChanges, OurClientsAddressComesAndGoes) {
@@ -93,7 +79,7 @@ TEST_P(KernelSctpChanges, OurClientSaysWhereItWantsData) {
 struct KernelSctpWithOneAddress : KernelSctpChanges {
   std::string task() override { return "listen 5000 10.77.0.2"; }
 };
-INSTANTIATE_TEST_SUITE_P(Over, KernelSctpWithOneAddress, testing::Values("udp", "ip"), layer_below);
+INSTANTIATE_TEST_SUITE_P(Over, KernelSctpWithOneAddress, testing::Values("udp", "ip"), below);
 
 // The kernel's address comes, is to be the primary one, and the first one goes.
 TEST_P(KernelSctpWithOneAddress, TheServersAddressComesAndGoes) {
@@ -118,7 +104,7 @@ struct KernelSctpClientWithOneAddress : KernelSctpChanges {
   }
   Listener listener;
 };
-INSTANTIATE_TEST_SUITE_P(Over, KernelSctpClientWithOneAddress, testing::Values("udp", "ip"), layer_below);
+INSTANTIATE_TEST_SUITE_P(Over, KernelSctpClientWithOneAddress, testing::Values("udp", "ip"), below);
 
 // The same with our listener, which has kept nothing of the handshake; and what it asks for.
 TEST_P(KernelSctpClientWithOneAddress, TheClientsAddressComesAndGoes) {

@@ -6,50 +6,50 @@ namespace trellis::netlab {
 namespace {
 
 struct SctpTransfer : Transfer {
-  /// Cuts a path in the middle, in some way.
-  void run(const std::function<void()>& cut) {
-    const std::string from = files.path() + "/file", to = from + ".copy";
+  void begin() {
     make_file(from, kBytes);
     const std::string policy = TRELLIS_SOURCE_DIR "/policies/resilient.xml", program = test::program("file-transfer");
     const std::string ours = lab->path(0).address(End::second), other = lab->path(1).address(End::second);
     const std::string stack = "sctp(bytestream=true,addresses='" + ours + " " + other + "')/udp";
-    Process receiver(lab->server.command({program, "receive", "--stack", stack, to, "0.0.0.0:7000"}));
-    ASSERT_TRUE(receiver.wait_output("listening")) << receiver.error();
-    Process sender(lab->client.command({program, "send", "--policy", policy, "--stack", stack, from, ours + ":7000"}));
-    ASSERT_TRUE(sender.wait_error("1: " + lab->path(1).address(End::first) + " to " + other + " port 7000, active"))
-        << sender.error();
-    wait_for(kBytes / 4, sender);
-    cut();
-    EXPECT_EQ(sender.wait(), 0) << sender.error();
-    EXPECT_EQ(receiver.wait(), 0) << receiver.error();
+    receiver =
+        std::make_unique<Process>(lab->server.command({program, "receive", "--stack", stack, to, "0.0.0.0:7000"}));
+    ASSERT_TRUE(receiver->wait_output("listening")) << receiver->error();
+    sender = std::make_unique<Process>(
+        lab->client.command({program, "send", "--policy", policy, "--stack", stack, from, ours + ":7000"}));
+  }
+  void end() {
+    EXPECT_EQ(sender->wait(), 0) << sender->error();
+    EXPECT_EQ(receiver->wait(), 0) << receiver->error();
     EXPECT_TRUE(same_bytes(from, to)) << "the copy differs";
     EXPECT_GT(carried(1), 100'000u);
   }
+  /// Cuts a path in the middle, in some way.
+  void run(const std::function<void()>& cut) {
+    ASSERT_NO_FATAL_FAILURE(begin());
+    ASSERT_TRUE(sender->wait_error("1: " + second() + " port 7000, active")) << sender->error();
+    wait_for(kBytes / 4, *sender);
+    cut();
+    end();
+  }
+  /// The path that is left.
+  std::string second() const { return lab->path(1).address(End::first) + " to " + lab->path(1).address(End::second); }
+
   static constexpr std::size_t kBytes = 8'000'000;
+  const std::string from = files.path() + "/file", to = from + ".copy";
+  std::unique_ptr<Process> receiver, sender;
 };
 
 // IMPL-92: the second address comes while the file goes, and then the first one is taken away (RFC 5061).
 TEST_F(SctpTransfer, AnAddressComesAndTheFirstOneGoes) {
-  const std::string from = files.path() + "/file", to = from + ".copy";
-  make_file(from, kBytes);
-  const std::string policy = TRELLIS_SOURCE_DIR "/policies/resilient.xml", program = test::program("file-transfer");
-  const std::string ours = lab->path(0).address(End::second), other = lab->path(1).address(End::second);
-  const std::string stack = "sctp(bytestream=true,addresses='" + ours + " " + other + "')/udp";
   lab->path(1).take_down(End::first);
-  Process receiver(lab->server.command({program, "receive", "--stack", stack, to, "0.0.0.0:7000"}));
-  ASSERT_TRUE(receiver.wait_output("listening")) << receiver.error();
-  Process sender(lab->client.command({program, "send", "--policy", policy, "--stack", stack, from, ours + ":7000"}));
-  wait_for(kBytes / 8, sender);
+  ASSERT_NO_FATAL_FAILURE(begin());
+  wait_for(kBytes / 8, *sender);
   lab->path(1).bring_up(End::first);
-  const std::string second = lab->path(1).address(End::first) + " to " + other;
-  ASSERT_TRUE(sender.wait_error(second + " port 7000, active")) << sender.error();
-  wait_for(kBytes / 8, sender);
+  ASSERT_TRUE(sender->wait_error(second() + " port 7000, active")) << sender->error();
+  wait_for(kBytes / 8, *sender);
   lab->client.ip("addr flush dev " + lab->path(0).interface());
-  EXPECT_EQ(sender.wait(), 0) << sender.error();
-  EXPECT_EQ(receiver.wait(), 0) << receiver.error();
-  EXPECT_TRUE(same_bytes(from, to)) << "the copy differs";
-  EXPECT_GT(carried(1), 100'000u);
-  EXPECT_THAT(sender.error(), testing::ContainsRegex("MB/s  [0-9]: " + second + "[^;\n]*, primary, in use\n"))
+  end();
+  EXPECT_THAT(sender->error(), testing::ContainsRegex("MB/s  [0-9]: " + second() + "[^;\n]*, primary, in use\n"))
       << "the only path that is left";
 }
 

@@ -61,7 +61,8 @@ void SctpInstance::check_paths() noexcept {
   }
 }
 
-// One of each family for each interface, the one in use first: more would fail together.
+// What the peer is to know now; follow_own_addresses() sees to it. One of each family for each interface, the one in
+// use first: more would fail together.
 std::vector<Address> SctpInstance::addresses_to_tell() const {
   std::vector<Address> told;
   const Route& route = lower_.route();

@@ -28,8 +28,8 @@ bool SctpInstance::offers_changes() const noexcept {
          lower_.route().path.type != InterfaceType::loopback;
 }
 
-// A peer that wants further chunks to be authenticated hears no offer in the next INIT, which the library sends when its
-// time comes. It has kept nothing of the first.
+// A peer that wants further chunks to be authenticated hears no offer in the next INIT, which the library sends when
+// its time comes. It has kept nothing of the first.
 bool SctpInstance::wants_too_much(std::span<const std::byte> init_ack) {
   if (own_offer_.key_vector.empty() || tag_of(init_ack) != own_tag_ || !packet_is_sound(init_ack)) return false;
   if (!offer_in_packet(init_ack).demands_more) return false;

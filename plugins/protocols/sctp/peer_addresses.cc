@@ -21,6 +21,13 @@ constexpr std::size_t kCookieFields = 112;  // usrsctp's struct sctp_state_cooki
 
 std::size_t bytes_of(const Address& address) noexcept { return address.family == Address::Family::ipv6 ? 16 : 4; }
 
+void write_address(std::span<std::byte> room, std::size_t at, const Address& address) noexcept {
+  const std::size_t bytes = bytes_of(address);
+  write_16(room, at, address.family == Address::Family::ipv6 ? kIpv6Parameter : kIpv4Parameter);
+  write_16(room, at + 2, kChunkHeader + bytes);
+  std::memcpy(room.data() + at + kChunkHeader, address.ip.data(), bytes);
+}
+
 enum class Reach : std::uint8_t { nowhere, host, site, everywhere };
 
 Reach reach_of(const Address& a) noexcept {
@@ -102,11 +109,9 @@ std::optional<Address> read_address(const Item& parameter) noexcept {
 }
 
 void append_address(std::vector<std::byte>& to, const Address& address) {
-  const std::size_t at = to.size(), bytes = bytes_of(address);
-  to.resize(at + kChunkHeader + bytes);
-  write_16(to, at, address.family == Address::Family::ipv6 ? kIpv6Parameter : kIpv4Parameter);
-  write_16(to, at + 2, kChunkHeader + bytes);
-  std::memcpy(to.data() + at + kChunkHeader, address.ip.data(), bytes);
+  const std::size_t at = to.size();
+  to.resize(at + kChunkHeader + bytes_of(address));
+  write_address(to, at, address);
 }
 
 Result<std::vector<Address>> read_addresses(std::string_view text) {
@@ -146,11 +151,8 @@ std::span<std::byte> with_addresses(std::span<const std::byte> packet, std::span
   std::fill(room.begin() + static_cast<std::ptrdiff_t>(packet.size()), room.begin() + static_cast<std::ptrdiff_t>(end),
             std::byte());
   for (const Address& one : addresses) {
-    const std::size_t bytes = bytes_of(one);
-    write_16(room, end, one.family == Address::Family::ipv6 ? kIpv6Parameter : kIpv4Parameter);
-    write_16(room, end + 2, kChunkHeader + bytes);
-    std::memcpy(room.data() + end + kChunkHeader, one.ip.data(), bytes);
-    end += kChunkHeader + bytes;
+    write_address(room, end, one);
+    end += kChunkHeader + bytes_of(one);
   }
   write_16(room, kPacketHeader + 2, end - kPacketHeader);
   seal_packet(room.first(end));

@@ -32,9 +32,11 @@ Cause SctpInstance::peer_adds(Address address) {
   if (flow_ == nullptr) {
     if (!wish_for({.purpose = LowerWish::Purpose::standby, .remote = address})) return Cause::resource_shortage;
   } else {
+    const Address local = local_towards(address);
+    if (!local && settings_.addresses.empty()) return Cause::unresolvable_address;
     make_paths();
     settle_paths();
-    if (add_path(local_towards(address), address) == nullptr) return Cause::resource_shortage;
+    if (add_path(local, address) == nullptr) return Cause::resource_shortage;
   }
   peer_addresses_.push_back(address);
   host_.wake();
@@ -93,8 +95,11 @@ void SctpInstance::make_paths() {
   paths_ = std::make_unique<PathSet>(static_cast<PathSetOwner&>(*this), host_.executor(), settings_, header_, own_tag_);
   const Address local = flow_ != nullptr ? flow_->out.to()->local : local_of(lower_);
   SctpPath& first = *paths_->add(local, first_remote(), PathState::active);
-  if (flow_ == nullptr) first.lower = lower_;
   first.out = flow_ != nullptr ? &flow_->out : &*own_out_;
+  if (flow_ != nullptr)
+    flow_->several.push_back(this);
+  else
+    first.lower = lower_;
 }
 
 // Nothing more goes there. It is taken out by settle_paths().
@@ -108,7 +113,7 @@ void SctpInstance::let_go(SctpPath& path) noexcept {
 
 // Takes out what leaves. The last path that has worked stays until another one is confirmed: data go to nobody else.
 void SctpInstance::settle_paths() noexcept {
-  if (!paths_ || !std::exchange(unsettled_, false)) return;
+  if (!paths_ || !lives() || !std::exchange(unsettled_, false)) return;
   const auto goes = [this](const auto& path) { return path->leaving && !paths_->is_last(*path); };
   const auto& all = paths_->all();
   for (auto one = std::ranges::find_if(all, goes); one != all.end(); one = std::ranges::find_if(all, goes)) {

@@ -181,14 +181,13 @@ bool SctpAcceptor::takes_changes(const Offer& peer) const noexcept {
 
 // Where either side has told of several addresses, or may do so later. Below dtls addresses are not what tells peers
 // apart.
-void SctpAcceptor::expect_paths(SctpInstance& instance, Flow& flow, std::span<const std::byte> cookie_echo) {
+void SctpAcceptor::expect_paths(SctpInstance& instance, const Flow& flow, std::span<const std::byte> cookie_echo) {
   const MessageInfo& peer = *flow.out.to().get();
   if (!settings_.multihoming || peer.label != 0) return;
   const CookieFacts facts = facts_in_cookie(cookie_echo, peer.remote);
   const bool several = !facts.addresses.empty() || !settings_.addresses.empty(), changes = takes_changes(facts.offer);
   if (facts.peer_tag == 0 || (!several && !changes)) return;
   if (!by_tag_.emplace(tag_of(cookie_echo), &instance).second) return;
-  flow.several.push_back(&instance);
   instance.know_peer(facts, cookie_echo);
   if (several) instance.expect_paths();
   if (!changes) return;
@@ -218,7 +217,9 @@ void SctpAcceptor::unseated(ProtocolInstance& instance) noexcept {
   auto* const gone = static_cast<SctpInstance*>(&instance);
   std::erase(instances_, gone);
   Flow& flow = *gone->flow();
-  if (std::erase(flow.several, gone) > 0) by_tag_.erase(gone->own_tag());
+  std::erase(flow.several, gone);
+  if (const auto known = by_tag_.find(gone->own_tag()); known != by_tag_.end() && known->second == gone)
+    by_tag_.erase(known);
   flow.muted = true;
   gone->part();
   flow.muted = false;

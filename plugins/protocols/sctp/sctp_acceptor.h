@@ -55,7 +55,7 @@ class SctpAcceptor final : public Acceptor {
   Flow* flow_from(const MessageInfo& from, PeerKey& stranger);
   void admit(std::span<const std::byte> cookie_echo) noexcept;
   bool takes_changes(const Offer& peer) const noexcept;
-  void expect_paths(SctpInstance& instance, Flow& flow, std::span<const std::byte> cookie_echo);
+  void expect_paths(SctpInstance& instance, const Flow& flow, std::span<const std::byte> cookie_echo);
   void retire(Flow& flow) noexcept;
 
   AcceptHost& host_;
@@ -68,7 +68,7 @@ class SctpAcceptor final : public Acceptor {
   std::unordered_map<PeerKey, std::unique_ptr<Flow>> flows_;
   std::vector<PacketsOut*> talking_;  // with packets that wait for flush()
   std::vector<SctpInstance*> instances_;
-  std::unordered_map<std::uint32_t, SctpInstance*> by_tag_;  // those with several paths
+  std::unordered_map<std::uint32_t, SctpInstance*> by_tag_;  // those that have several paths, or may have
   bool joined_ = false;
 };
 
