@@ -6,16 +6,20 @@ namespace trellis::netlab {
 namespace {
 
 struct SctpTransfer : Transfer {
+  /// The receiver tells both addresses of its paths.
   void begin() {
+    const std::string ours = lab->path(0).address(End::second), other = lab->path(1).address(End::second);
+    begin(",addresses='" + ours + " " + other + "'", ours);
+  }
+  void begin(const std::string& options, const std::string& server) {
     make_file(from, kBytes);
     const std::string policy = TRELLIS_SOURCE_DIR "/policies/resilient.xml", program = test::program("file-transfer");
-    const std::string ours = lab->path(0).address(End::second), other = lab->path(1).address(End::second);
-    const std::string stack = "sctp(bytestream=true,addresses='" + ours + " " + other + "')/udp";
+    const std::string stack = "sctp(bytestream=true" + options + ")/udp";
     receiver =
         std::make_unique<Process>(lab->server.command({program, "receive", "--stack", stack, to, "0.0.0.0:7000"}));
     ASSERT_TRUE(receiver->wait_output("listening")) << receiver->error();
     sender = std::make_unique<Process>(
-        lab->client.command({program, "send", "--policy", policy, "--stack", stack, from, ours + ":7000"}));
+        lab->client.command({program, "send", "--policy", policy, "--stack", stack, from, server + ":7000"}));
   }
   void end() {
     EXPECT_EQ(sender->wait(), 0) << sender->error();
@@ -51,6 +55,17 @@ TEST_F(SctpTransfer, AnAddressComesAndTheFirstOneGoes) {
   end();
   EXPECT_THAT(sender->error(), testing::ContainsRegex("MB/s  [0-9]: " + second() + "[^;\n]*, primary, in use\n"))
       << "the only path that is left";
+}
+
+// IMPL-93: the only address goes, and a while later there is another one, from which the peer is asked.
+TEST_F(SctpTransfer, ToAnotherNetwork) {
+  lab->path(1).take_down(End::first);
+  ASSERT_NO_FATAL_FAILURE(begin("", ClientServer::address()));
+  wait_for(kBytes / 4, *sender);
+  lab->path(0).take_down(End::first);
+  std::this_thread::sleep_for(300ms);  // that long there is no network
+  lab->path(1).bring_up(End::first);
+  end();
 }
 
 // IMPL-92

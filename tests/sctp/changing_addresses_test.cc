@@ -18,6 +18,7 @@ std::string many_bytes(std::size_t bytes) {
 }
 
 struct ChangingAddresses : TwoHomes {
+  using TwoHomes::TwoHomes;
   SimInterface& eth0 = client.interface("eth0");
   SimInterface& eth1 = client.interface("eth1");
   bool comes(Talker& to, const std::string& path) {
@@ -161,6 +162,21 @@ TEST_F(ChangingAddresses, WhereThePeerShallSend) {
   EXPECT_FALSE(talker->connection.set("sctp.peerPrimary", std::string("first")));
 }
 
+struct ChangingFamilies : ChangingAddresses {
+  ChangingFamilies() : ChangingAddresses("2001:db8:2::1", "2001:db8:2::2") {}
+};
+TEST_F(ChangingFamilies, OneOfTheOtherFamilyComes) {
+  eth1.set_up(false);
+  listen("addresses='10.1.0.2 2001:db8:2::2'");
+  connect(to_server());
+  eth1.set_up(true);
+  ASSERT_TRUE(comes(*talker, "2001:db8:2::1 to 2001:db8:2::2")) << paths(*talker);
+  ASSERT_TRUE(comes(peer(), "2001:db8:2::2 to 2001:db8:2::1")) << paths(peer());
+  eth0.set_up(false);
+  ASSERT_TRUE(goes(peer(), "10.1.0.1")) << paths(peer());
+  arrives("by the other one");
+}
+
 struct LossyChanges : ChangingAddresses {
   /// Loses the first packets with AUTH in this direction.
   static std::shared_ptr<int> lose(SimLinkDirection& way, int how_many) {
@@ -299,6 +315,24 @@ TEST_F(RoamingChanges, ToAnotherNetwork) {
     EXPECT_TRUE(world.run_until([&] { return talker->reader->all.ends_with("and back"); }, 5s));
   }
   EXPECT_FALSE(TwoHomes::told(*talker, "the peer does not")) << "nothing was asked for twice";
+}
+
+// The same in the middle of a transfer, with a while without any network.
+TEST_F(RoamingChanges, ToAnotherNetworkInTheMiddle) {
+  network.link(router.add_interface("eth1", {"10.9.0.1"}), server.add_interface("eth1", {"10.9.0.7"}), {.delay = 5ms});
+  client.interface("wwan0").set_up(false);
+  connect(Preconnection(*framework).stack(text).remote({.host = "10.9.0.7", .port = 4433}));
+  wlan.forth().conditions.rate = wlan.back().conditions.rate = 20'000'000;
+  const std::string up = many_bytes(3'000'000);
+  talker->send(up);
+  world.run_for(200ms);
+  client.interface("wlan0").set_up(false);
+  world.run_for(300ms);
+  client.interface("wwan0").set_up(true);
+  ASSERT_TRUE(world.run_until([&] { return peers[0]->reader->all.size() == 5 + up.size(); }, 60s))
+      << paths_of(*talker) << '\n'
+      << paths_of(*peers[0]);
+  EXPECT_TRUE(peers[0]->reader->all.ends_with(up));
 }
 
 }  // namespace

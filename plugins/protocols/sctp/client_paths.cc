@@ -46,7 +46,7 @@ void SctpInstance::paths(std::span<const Path> all) noexcept {
   if (paths_) check_paths();
   if (reconfiguration_ && lives()) reconfiguration_->go_on();
   follow_own_addresses();
-  std::erase_if(covered_, [&](std::uint32_t id) { return !std::ranges::contains(all, id, &Path::id); });
+  paths_are_news_ = true;
   cover_paths();
   host_.wake();
 }
@@ -100,9 +100,11 @@ void SctpInstance::reach_peer_addresses() noexcept {
   cover_paths();
 }
 
-// From each path that leads out and is not used yet, once the addresses of the peer have had their choice.
+// From each path that leads out and is not used yet, once the addresses of the peer have had their choice. What has
+// failed is wished for again when there is news: an address comes before its routes.
 void SctpInstance::cover_paths() noexcept {
   if (own_out_ == std::nullopt || !lives() || wishes_ > 0) return;
+  if (std::exchange(paths_are_news_, false)) covered_.clear();
   for (const Path& path : known_paths_) {
     const auto from_there = [&](const auto& p) { return same_host(p->local, path.local); };
     const bool used = paths_ ? std::ranges::any_of(paths_->all(), from_there) : same_host(local_of(lower_), path.local);

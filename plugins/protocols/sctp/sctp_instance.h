@@ -261,6 +261,7 @@ class SctpInstance final : public ProtocolInstance,
   bool hears_dry_ = false;  // it is asked to say when everything has arrived
   bool heard_ = false;      // of the peer
   bool said_init_ = false;  // the addresses are told
+  bool paths_are_news_ = false;
   bool withdrawn_ = false;  // what was offered
   bool unsettled_ = false;  // paths leave, or become what is wanted of them
   bool one_path_ = !settings_.multihoming;
