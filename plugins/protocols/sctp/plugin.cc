@@ -64,7 +64,8 @@ class Sctp final : public Protocol {
 
 TRELLIS_PLUGIN(.name = "sctp", .version = "0.1.0", .license = "Apache-2.0", .provides = "protocol:sctp",
                .summary =
-                   "SCTP in user space: messages and streams (RFC 9260, 8260, 6525, 5061, 3758) over UDP (RFC 6951) or IP",
+                   "SCTP in user space: messages and streams (RFC 9260, 8260, 6525, 5061, 3758) over UDP (RFC 6951) "
+                   "or IP",
                .maturity = Maturity::experimental) {
   registrar.add(kind<Sctp>("sctp", sctp::sctp_options()));
 }
