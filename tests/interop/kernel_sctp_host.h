@@ -93,6 +93,7 @@ class KernelSctp : public testing::TestWithParam<std::string> {
 
   virtual std::size_t links() const { return 1; }  ///< number n joins 10.77+n.0.1 here to .2 there
   virtual std::unique_ptr<World> make_world() { return std::make_unique<World>(); }
+  virtual bool changes() const { return false; }  ///< the addresses of its associations may change (RFC 5061)
   /// What kernel-sctp-peer is to do. The kernel is off when that is done.
   virtual std::string task() { return "listen 5000"; }
   void boot(const std::string& words) {
@@ -109,6 +110,7 @@ class KernelSctp : public testing::TestWithParam<std::string> {
 
                                  "init=" TRELLIS_SOURCE_DIR "/tests/interop/kernel_sctp/init.sh",
                                  std::string("UDP=") + (over_udp() ? std::to_string(kUdpPort) : ""),
+                                 std::string("CHANGES=") + (changes() ? "yes" : ""),
                                  "PEER=" + test::program("kernel-sctp-peer"),
                                  "TASK=\"" + words + "\""};
     for (std::size_t i = 0; i < links(); ++i)

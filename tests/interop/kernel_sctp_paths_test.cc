@@ -1,27 +1,12 @@
 // The SCTP of the Linux kernel with two addresses, and ours with two: an association goes on when a path is cut,
 // whoever has begun it.
-#include "../stacks/policy_framework.h"
-#include "kernel_sctp_host.h"
+#include "kernel_sctp_two_links.h"
 
 namespace trellis::tests {
 namespace {
 
-struct KernelSctpPaths : KernelSctp {
-  std::size_t links() const override { return 2; }
-  std::unique_ptr<World> make_world() override {
-    auto made = std::make_unique<World>();
-    made->framework = framework_with(
-        R"(<policy xmlns="urn:trellis:policy:1" name="two-paths"><paths provider="interfaces"/>
-           <stacks><stack name="tcp"><layer protocol="tcp"/></stack></stacks></policy>)");
-    return made;
-  }
-  static std::string paths(Connection& of) {
-    const auto value = of.get("sctp.paths");
-    return value ? std::get<std::string>(*value) : value.error().detail;
-  }
-};
+struct KernelSctpPaths : KernelSctpTwoLinks {};
 
-std::string below(const testing::TestParamInfo<std::string>& about) { return about.param; }
 INSTANTIATE_TEST_SUITE_P(Over, KernelSctpPaths, testing::Values("udp", "ip"), below);
 
 // IMPL-92

@@ -88,9 +88,10 @@ TEST_F(TwoHomes, HeartbeatsFindAFailure) {
   EXPECT_EQ(talker->failed->reason, Reason::timed_out);
 }
 
-// IMPL-90, IMPL-92: an interface that goes takes its path along at once, and brings it back.
+// IMPL-90, IMPL-92: an interface that goes takes its path along at once, and brings it back. The peer cannot be told.
 TEST_F(TwoHomes, AnInterfaceGoesAndComes) {
-  connect();
+  listen();
+  connect(to_server("dynamic-addresses=false"));
   client.interface("eth0").set_up(false);
   world.run_for(1ms);
   EXPECT_THAT(paths(*talker), HasSubstr("0: 10.1.0.1 to 10.1.0.2 port 4433, inactive"));
@@ -262,7 +263,7 @@ TEST_F(TwoHomes, OnePathWhereTheClientWantsOne) {
   peers.clear();
   sizes.clear();
   first.forth().tap = [&](SimPacket& packet) { return sizes.push_back(packet.payload.size()), Verdict::pass; };
-  connect(to_server());
+  connect(to_server("dynamic-addresses=false"));
   EXPECT_EQ(sizes.front(), plain + 16) << "two IPv4 addresses";
 }
 // API-127: the default.

@@ -113,7 +113,7 @@ TEST(Tidy, ThirdPartiesStayInTheirCorner) {
       {"botan/",
        {"framework/core/plugin_", "framework/core/digest", "plugins/protocols/security/", "plugins/protocols/tls",
         "plugins/protocols/tcpls", "plugins/protocols/dtls", "plugins/protocols/quic/",
-        "sdk/simulation/world_authority", "tests/"}},
+        "plugins/protocols/sctp/authentication", "sdk/simulation/world_authority", "tests/"}},
       {"ngtcp2/", {"plugins/protocols/quic/", "tests/bench/"}},
       {"gnutls/", {"plugins/protocols/quic/", "tests/bench/"}},
       {"ares.h", {"plugins/resolvers/dns/", "tests/names/"}},

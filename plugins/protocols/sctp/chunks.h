@@ -12,6 +12,7 @@ inline constexpr std::size_t kPacketHeader = 12;  // ports, verification tag, ch
 inline constexpr std::size_t kChunkHeader = 4;    // type, flags, length; of a parameter: type, length
 inline constexpr std::size_t kTagAt = 4;
 inline constexpr std::size_t kInitFields = 16;  // of an INIT or INIT ACK, before its parameters; the tag is the first
+inline constexpr std::size_t kTsnInInit = 12;   // of these
 inline constexpr std::uint8_t kIData = 0x40, kReConfig = 0x82;  // RFC 8260, RFC 6525
 
 /// Big-endian numbers. Precondition: they are there.
@@ -25,6 +26,10 @@ constexpr std::uint32_t read_32(std::span<const std::byte> bytes, std::size_t at
 constexpr void write_16(std::span<std::byte> bytes, std::size_t at, std::size_t value) noexcept {
   bytes[at] = static_cast<std::byte>(value >> 8);
   bytes[at + 1] = static_cast<std::byte>(value);
+}
+constexpr void write_32(std::span<std::byte> bytes, std::size_t at, std::uint32_t value) noexcept {
+  write_16(bytes, at, value >> 16);
+  write_16(bytes, at + 2, value);
 }
 constexpr std::size_t padded(std::size_t length) noexcept { return (length + 3) / 4 * 4; }
 
@@ -40,6 +45,17 @@ constexpr int first_type(std::span<const std::byte> packet) noexcept {
 constexpr std::uint32_t initiate_tag(std::span<const std::byte> packet) noexcept {
   constexpr std::size_t kAt = kPacketHeader + kChunkHeader;
   return packet.size() < kAt + kInitFields ? 0 : read_32(packet, kAt);
+}
+
+/// Its initial TSN. Precondition: initiate_tag() is not 0.
+constexpr std::uint32_t initial_tsn(std::span<const std::byte> packet) noexcept {
+  return read_32(packet, kPacketHeader + kChunkHeader + kTsnInInit);
+}
+/// Whether a packet comes from where one with this header goes: its ports are those turned round, its tag is this one.
+constexpr bool comes_back(std::span<const std::byte> packet, std::span<const std::byte> header,
+                          std::uint32_t tag) noexcept {
+  return tag_of(packet) == tag && packet.size() >= kPacketHeader && read_16(packet, 0) == read_16(header, 2) &&
+         read_16(packet, 2) == read_16(header, 0);
 }
 
 /// A chunk, or a parameter of one.

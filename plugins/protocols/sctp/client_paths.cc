@@ -11,16 +11,21 @@ namespace {
 
 constexpr std::size_t kPathWindow = 1 << 20;  // bytes of datagrams
 
-Address local_of(LowerPort port) noexcept {
+}  // namespace
+
+Address SctpInstance::local_of(LowerPort port) noexcept {
   const Route& route = port.route();
   return route.local ? route.local : route.path.local;
 }
 
-}  // namespace
-
-// What is told is fixed with the first INIT: SCTP has no other moment for it without RFC 5061.
+// What is told is fixed with the first INIT: what comes later is asked for (own_changes.cc).
 void SctpInstance::say_init() noexcept {
   said_init_ = true;
+  if (offers_changes()) {
+    if (own_offer_.key_vector.empty()) host_.executor().secret(own_random_);
+    init_ = with_offer(init_, own_random_);
+    own_offer_ = offer_in_packet(init_);
+  }
   std::vector<std::byte> room(init_.size() + kAddressRoom);
   const auto with =
       own_addresses_.size() > 1 ? with_addresses(init_, own_addresses_, room) : std::span<const std::byte>();
@@ -38,35 +43,47 @@ void SctpInstance::heard_init_ack(std::span<const std::byte> packet) {
 void SctpInstance::paths(std::span<const Path> all) noexcept {
   known_paths_.assign(all.begin(), all.end());
   if (!said_init_) own_addresses_ = addresses_to_tell();
-  if (!paths_) return cover_paths();
-  for (const auto& path : paths_->all()) {
-    const bool there = std::ranges::any_of(all, [&](const Path& p) { return same_host(p.local, path->local); });
-    if (!path->local) continue;
-    if (!there)
-      paths_->vanish(*path);
-    else if (path->health.state() == PathState::inactive)
-      paths_->probe(*path);
-  }
-  std::erase_if(covered_, [&](std::uint32_t id) { return !std::ranges::contains(all, id, &Path::id); });
+  if (paths_) check_paths();
+  if (reconfiguration_ && lives()) reconfiguration_->go_on();
+  follow_own_addresses();
+  paths_are_news_ = true;
   cover_paths();
   host_.wake();
 }
 
-// One of each family for each interface, the one in use first: more would fail together.
+void SctpInstance::check_paths() noexcept {
+  for (const auto& path : paths_->all()) {
+    if (!path->local || path->leaving) continue;
+    if (!is_there(path->local))
+      paths_->vanish(*path);
+    else if (path->health.state() == PathState::inactive)
+      paths_->probe(*path);
+  }
+}
+
+// What the peer is to know now; follow_own_addresses() sees to it. One of each family for each interface, the one in
+// use first: more would fail together. Unasked, nothing but the address in use, and when that has gone another one in
+// its place (RFC 9622 section 6.2.15).
 std::vector<Address> SctpInstance::addresses_to_tell() const {
   std::vector<Address> told;
   const Route& route = lower_.route();
-  if (one_path_ || !advertises_ || route.path.type == InterfaceType::loopback) return told;
+  if (one_path_ || route.path.type == InterfaceType::loopback) return told;
   std::vector<std::pair<std::string_view, Address::Family>> links;
   for (const Path& path : known_paths_) {
     const std::pair link(std::string_view(path.interface_name), path.local.family);
-    const bool in_use = link == std::pair(std::string_view(route.path.interface_name), route.remote.family);
+    const bool in_use = is_there(local_of(lower_)) &&
+                        link == std::pair(std::string_view(route.path.interface_name), route.remote.family);
     if (!path.local || path.deprecated || !may_be_told(path.local, route.remote)) continue;
     if (std::ranges::contains(links, link) || (in_use && !same_host(path.local, local_of(lower_)))) continue;
     links.push_back(link);
     told.push_back(path.local);
     if (told.size() == kAddressesMost) break;
   }
+  if (advertises_) return told;
+  const Address& in_use = local_of(lower_);
+  if (is_there(in_use)) return has_host(told, in_use) ? std::vector{in_use} : std::vector<Address>();
+  const auto known = std::ranges::find_if(told, [this](const Address& a) { return has_host(own_addresses_, a); });
+  if (!told.empty()) told = {known != told.end() ? *known : told.front()};
   return told;
 }
 
@@ -89,25 +106,48 @@ void SctpInstance::reach_peer_addresses() noexcept {
   cover_paths();
 }
 
-// One from each path that leads out and is not used yet, once the addresses of the peer have had their choice.
+// From each path that leads out and is not used yet, once the addresses of the peer have had their choice. What has
+// failed is wished for again when there is news: an address comes before its routes.
 void SctpInstance::cover_paths() noexcept {
   if (own_out_ == std::nullopt || !lives() || wishes_ > 0) return;
+  if (std::exchange(paths_are_news_, false)) covered_.clear();
   for (const Path& path : known_paths_) {
     const auto from_there = [&](const auto& p) { return same_host(p->local, path.local); };
     const bool used = paths_ ? std::ranges::any_of(paths_->all(), from_there) : same_host(local_of(lower_), path.local);
-    const auto to = std::ranges::find(peer_addresses_, path.local.family, &Address::family);
-    if (used || to == peer_addresses_.end() || !has_host(own_addresses_, path.local) ||
-        std::ranges::contains(covered_, path.id))
-      continue;
+    if (used || !may_come(path.local) || std::ranges::contains(covered_, path.id)) continue;
+    if (has_way_out() && !is_agreed(path.local)) continue;
     covered_.push_back(path.id);
-    wish_for({.purpose = LowerWish::Purpose::standby, .path = path.id, .remote = *to});
+    for (const Address& to : addresses_for(path.local))
+      wish_for({.purpose = LowerWish::Purpose::standby, .path = path.id, .remote = to});
   }
+}
+
+// The peer's addresses that nothing reaches now: it may be that each is reached from one of ours only. Else the one
+// that looks nearest.
+std::vector<Address> SctpInstance::addresses_for(const Address& local) const {
+  std::vector<Address> some, nearest;
+  const auto alike = [&](const Address& a) { return std::ranges::mismatch(a.ip, local.ip).in1 - a.ip.begin(); };
+  for (const Address& address : peer_addresses_) {
+    if (address.family != local.family) continue;
+    if (nearest.empty() || alike(address) > alike(nearest.front())) nearest = {address};
+    const auto reaches = [&](const auto& p) {
+      return same_host(p->remote, address) && p->health.state() == PathState::active && !p->leaving;
+    };
+    if (paths_ ? std::ranges::none_of(paths_->all(), reaches) : !same_host(address, first_remote()))
+      some.push_back(address);
+  }
+  return some.empty() ? nearest : some;
+}
+
+// The peer has agreed to it, or is being asked.
+bool SctpInstance::may_come(const Address& local) const noexcept {
+  return has_host(own_addresses_, local) || (reconfiguration_ && reconfiguration_->asks({Change::add, host_of(local)}));
 }
 
 // Of two addresses that both ends have told each other, and not there yet.
 bool SctpInstance::belongs(LowerPort port) const noexcept {
   const Address local = local_of(port), remote = port.route().remote;
-  const bool from_us = !local || same_host(local, local_of(lower_)) || has_host(own_addresses_, local);
+  const bool from_us = !local || same_host(local, local_of(lower_)) || may_come(local);
   const auto is_same = [&](const auto& p) { return same_host(p->local, local) && same_host(p->remote, remote); };
   return has_host(peer_addresses_, remote) && from_us && (!paths_ || std::ranges::none_of(paths_->all(), is_same));
 }
@@ -115,6 +155,7 @@ bool SctpInstance::belongs(LowerPort port) const noexcept {
 void SctpInstance::lower_ready(LowerPort port) noexcept {
   const bool asked = port.mark<SctpInstance>() == this;
   if (asked) --wishes_;
+  if (!asked) want_back(local_of(port));
   if (!lives() || !belongs(port) || !join(port)) {
     if (!asked)
       host_.notify(Notice::soft_error,
@@ -127,17 +168,16 @@ void SctpInstance::lower_ready(LowerPort port) noexcept {
 
 bool SctpInstance::join(LowerPort port) {
   if (!paths_) {
-    paths_ =
-        std::make_unique<PathSet>(static_cast<PathSetOwner&>(*this), host_.executor(), settings_, header_, own_tag_);
-    SctpPath& first = *paths_->add(local_of(lower_), lower_.route().remote, PathState::active);
-    first.lower = lower_;
-    first.out = &*own_out_;
+    make_paths();
+    if (!known_paths_.empty()) check_paths();
   }
   SctpPath* const path = paths_->add(local_of(port), port.route().remote, PathState::unconfirmed);
   if (path == nullptr) return false;
   path->lower = port;
   path->out = &path->own_out.emplace(host_.executor().pool(), port, MessageRef());
   port.grant_to(kPathWindow);
+  path->quiet = !is_agreed(path->local) && !same_host(path->local, local_of(lower_));
+  if (path->quiet && reconfiguration_) reconfiguration_->go_on();
   return true;
 }
 
@@ -150,8 +190,10 @@ bool SctpInstance::lower_failed(LowerPort port, const Error& error) noexcept {
     cover_paths();
     return true;
   }
+  const Address local = path->local;
   if (!paths_->remove(*path)) return false;
   if (port == lower_) lower_ = paths_->in_use().lower;
+  give_up(local);
   return true;
 }
 

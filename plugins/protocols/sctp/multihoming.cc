@@ -42,6 +42,8 @@ void SctpInstance::path_became(const SctpPath& path, PathState before) noexcept 
   };
   switch (path.health.state()) {
     case PathState::active:
+      unsettled_ = true;
+      host_.wake();
       return tell(Notice::path_change, Reason{}, before == PathState::unconfirmed ? " is confirmed" : " works again");
     case PathState::suspected: return tell(Notice::soft_error, Reason::timed_out, " does not answer");
     case PathState::inactive: return tell(Notice::path_change, Reason::unreachable, " is inactive");
@@ -85,7 +87,27 @@ SctpPath* SctpInstance::path_by(std::string_view name, const PropertyValue& valu
 Result<void> SctpInstance::set_primary(std::string_view name, const PropertyValue& value) noexcept {
   SctpPath* const path = path_by(name, value);
   if (path == nullptr || !paths_->prefer(*path)) return no_such_path(name, paths_.get());
+  home_ = preferred_ = {};
   host_.wake();
+  return {};
+}
+
+Result<PropertyValue> SctpInstance::get_peer_primary() const {
+  const auto is_it = [this](const auto& path) { return same_host(path->local, peer_primary_); };
+  if (peer_primary_ && paths_) {
+    const auto found = std::ranges::find_if(paths_->all(), is_it);
+    if (found != paths_->all().end()) return std::uint64_t{(*found)->number};
+  }
+  return fail(Reason::unsupported, "the peer was not asked to send to one of our addresses", 0, kLayer);
+}
+
+Result<void> SctpInstance::set_peer_primary(const PropertyValue& value) noexcept {
+  if (!reconfiguration_ || !reconfiguration_->can(Change::prefer) || stage_ != Stage::open)
+    return fail(Reason::unsupported, "the peer cannot be asked to send to one of our addresses (RFC 5061)", 0, kLayer);
+  SctpPath* const path = path_by(kPeerPrimary, value);
+  if (path == nullptr || !path->local || !is_agreed(path->local)) return no_such_path(kPeerPrimary, paths_.get());
+  const AddressRequest request{Change::prefer, host_of(path->local)};
+  reconfiguration_->ask(std::span(&request, 1));
   return {};
 }
 

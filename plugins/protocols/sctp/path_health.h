@@ -21,6 +21,7 @@ class PathHealth {
   PathState state() const noexcept { return state_; }
   unsigned errors() const noexcept { return errors_; }  ///< in a row
   Duration rtt() const noexcept { return smoothed_; }   ///< zero: not measured
+  Duration rto() const noexcept { return rto_; }
   TimePoint due() const noexcept { return beating_ ? answer_by_ : next_at_; }
 
   /// Judges a heartbeat that was not answered in time. True: the next one is to be sent now; beat() follows.

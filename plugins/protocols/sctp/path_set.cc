@@ -63,11 +63,16 @@ SctpPath* PathSet::add(const Address& local, const Address& remote, PathState st
   return paths_.back().get();
 }
 
+bool PathSet::is_last(const SctpPath& path) const noexcept {
+  return std::ranges::none_of(
+      paths_, [&](const auto& p) { return p.get() != &path && p->health.state() != PathState::unconfirmed; });
+}
+
 bool PathSet::remove(SctpPath& path) noexcept {
+  if (is_last(path)) return false;
+  change(path, true, [](PathHealth& health) { health.vanished(); });
   const auto works = [&](const auto& p) { return p.get() != &path && p->health.state() != PathState::unconfirmed; };
   const auto next = std::ranges::find_if(paths_, works);
-  if (next == paths_.end()) return false;
-  change(path, true, [](PathHealth& health) { health.vanished(); });
   if (primary_ == &path) primary_ = in_use_ == &path ? next->get() : in_use_;
   if (in_use_ == &path) {
     in_use_ = primary_;
@@ -134,6 +139,14 @@ void PathSet::vanish(SctpPath& path) noexcept {
   change(path, true, [](PathHealth& health) { health.vanished(); });
 }
 void PathSet::probe(SctpPath& path) noexcept { path.health.probe(executor_.now()); }
+
+void PathSet::probe_from(const Address& local) noexcept {
+  for (const auto& path : paths_) {
+    if (!same_host(path->local, local) || path->leaving) continue;
+    path->quiet = false;
+    probe(*path);
+  }
+}
 
 void PathSet::beat_every(Duration idle) noexcept {
   idle_ = idle;
@@ -205,6 +218,7 @@ void PathSet::run() noexcept {
   const TimePoint now = executor_.now();
   for (const auto& path : paths_) {
     bool due = false;
+    if (path->quiet) continue;
     change(*path, true, [&](PathHealth& health) { due = health.run(now); });
     if (due) send_beat(*path);
   }
@@ -212,7 +226,9 @@ void PathSet::run() noexcept {
 
 TimePoint PathSet::due() const noexcept {
   TimePoint first = TimePoint::max();
-  for (const auto& path : paths_) first = std::min(first, path->health.due());
+  for (const auto& path : paths_) {
+    if (!path->quiet) first = std::min(first, path->health.due());
+  }
   return first;
 }
 
@@ -223,8 +239,7 @@ void PathSet::emit() noexcept {
 // ---- in
 
 bool PathSet::is_for_us(std::span<const std::byte> packet) const noexcept {
-  return tag_of(packet) == own_tag_ && packet.size() >= kPacketHeader && read_16(packet, 0) == read_16(header_, 2) &&
-         read_16(packet, 2) == read_16(header_, 0);
+  return comes_back(packet, header_, own_tag_);
 }
 
 bool PathSet::is_from_us(std::span<const std::byte> packet) const noexcept {

@@ -23,6 +23,8 @@ struct SctpPath {
   std::optional<PacketsOut> own_out{};
   PacketsOut* out = nullptr;  ///< packets on it
   PathHealth health;
+  bool quiet = false;    ///< not probed: the peer does not know of it yet, or not any more
+  bool leaving = false;  ///< its addresses are not of the association any more
 };
 
 class PathSetOwner {
@@ -47,7 +49,8 @@ class PathSet {
 
   /// Null: there are enough.
   SctpPath* add(const Address& local, const Address& remote, PathState state);
-  /// False: it was the last one that has ever worked, and stays.
+  bool is_last(const SctpPath& path) const noexcept;  ///< no other one has ever worked
+  /// False: it is the last one, and stays.
   bool remove(SctpPath& path) noexcept;
   const std::vector<std::unique_ptr<SctpPath>>& all() const noexcept { return paths_; }
   SctpPath& in_use() const noexcept { return *in_use_; }
@@ -60,8 +63,9 @@ class PathSet {
   void untie(std::uint16_t stream) noexcept;
   SctpPath* tied_to(std::uint16_t stream) const noexcept;  ///< null: it has none of its own
   bool is_primary(const SctpPath& path) const noexcept { return primary_ == &path; }
-  void vanish(SctpPath& path) noexcept;  ///< its way out is not there
-  void probe(SctpPath& path) noexcept;   ///< it may be there again
+  void vanish(SctpPath& path) noexcept;            ///< its way out is not there
+  void probe(SctpPath& path) noexcept;             ///< it may be there again
+  void probe_from(const Address& local) noexcept;  ///< the peer knows of these paths now
   void beat_every(Duration idle) noexcept;
 
   /// The peer's packets to us; of others nothing is believed.

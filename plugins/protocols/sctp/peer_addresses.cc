@@ -16,10 +16,17 @@
 namespace trellis::sctp {
 namespace {
 
-constexpr std::uint16_t kIpv4Parameter = 5, kIpv6Parameter = 6;
+constexpr std::uint16_t kIpv4Parameter = 5, kIpv6Parameter = 6, kCookieParameter = 7;
 constexpr std::size_t kCookieFields = 112;  // usrsctp's struct sctp_state_cookie (0.9.5); the INIT is behind it
 
 std::size_t bytes_of(const Address& address) noexcept { return address.family == Address::Family::ipv6 ? 16 : 4; }
+
+void write_address(std::span<std::byte> room, std::size_t at, const Address& address) noexcept {
+  const std::size_t bytes = bytes_of(address);
+  write_16(room, at, address.family == Address::Family::ipv6 ? kIpv6Parameter : kIpv4Parameter);
+  write_16(room, at + 2, kChunkHeader + bytes);
+  std::memcpy(room.data() + at + kChunkHeader, address.ip.data(), bytes);
+}
 
 enum class Reach : std::uint8_t { nowhere, host, site, everywhere };
 
@@ -41,13 +48,10 @@ Reach reach_of(const Address& a) noexcept {
 std::vector<Address> addresses_of(std::span<const std::byte> parameters, const Address& known) {
   std::vector<Address> all;
   while (const auto parameter = take_item(parameters)) {
-    Address one{.port = known.port};
-    if (parameter->type == kIpv4Parameter) one.family = Address::Family::ipv4;
-    if (parameter->type == kIpv6Parameter) one.family = Address::Family::ipv6;
-    if (!one || parameter->value.size() != bytes_of(one)) continue;
-    std::memcpy(one.ip.data(), parameter->value.data(), parameter->value.size());
-    if (!may_be_told(one, known) || same_host(one, known) || has_host(all, one)) continue;
-    all.push_back(one);
+    auto one = read_address(*parameter);
+    if (!one || !may_be_told(*one, known) || same_host(*one, known) || has_host(all, *one)) continue;
+    one->port = known.port;
+    all.push_back(*one);
     if (all.size() == kAddressesMost) break;
   }
   return all;
@@ -57,9 +61,26 @@ std::span<const std::byte> parameters_of(const Item& init) noexcept {
   return init.value.size() < kInitFields ? std::span<const std::byte>() : init.value.subspan(kInitFields);
 }
 
+// Behind the fields of a cookie are the peer's INIT and our INIT ACK, the length of which is not written yet.
+CookieFacts facts_in(std::span<const std::byte> cookie, const Address* known) {
+  if (cookie.size() < kCookieFields) return {};
+  auto inside = cookie.subspan(kCookieFields);
+  const auto init = take_item(inside);
+  if (!init || init->chunk() != SCTP_INITIATION || init->value.size() < kInitFields) return {};
+  if (inside.size() < kChunkHeader + kInitFields || inside[0] != std::byte{SCTP_INITIATION_ACK}) return {};
+  const auto parameters = parameters_of(*init);
+  return {.peer_tag = read_32(init->value, 0),
+          .peer_tsn = read_32(init->value, kTsnInInit),
+          .own_tsn = read_32(inside, kChunkHeader + kTsnInInit),
+          .addresses = known != nullptr ? addresses_of(parameters, *known) : std::vector<Address>(),
+          .offer = offer_in(parameters)};
+}
+
 }  // namespace
 
 bool same_host(const Address& a, const Address& b) noexcept { return a.family == b.family && a.ip == b.ip; }
+
+Address host_of(const Address& address) noexcept { return {.family = address.family, .ip = address.ip}; }
 
 bool has_host(std::span<const Address> all, const Address& one) noexcept {
   return std::ranges::any_of(all, [&](const Address& a) { return same_host(a, one); });
@@ -76,6 +97,21 @@ bool may_be_told(const Address& address, const Address& known) noexcept {
   const Reach reach = reach_of(address);
   return reach != Reach::nowhere && (reach == Reach::host) == (reach_of(known) == Reach::host) &&
          reach >= reach_of(known);
+}
+
+std::optional<Address> read_address(const Item& parameter) noexcept {
+  Address one;
+  if (parameter.type == kIpv4Parameter) one.family = Address::Family::ipv4;
+  if (parameter.type == kIpv6Parameter) one.family = Address::Family::ipv6;
+  if (!one || parameter.value.size() != bytes_of(one)) return {};
+  std::memcpy(one.ip.data(), parameter.value.data(), parameter.value.size());
+  return one;
+}
+
+void append_address(std::vector<std::byte>& to, const Address& address) {
+  const std::size_t at = to.size();
+  to.resize(at + kChunkHeader + bytes_of(address));
+  write_address(to, at, address);
 }
 
 Result<std::vector<Address>> read_addresses(std::string_view text) {
@@ -115,11 +151,8 @@ std::span<std::byte> with_addresses(std::span<const std::byte> packet, std::span
   std::fill(room.begin() + static_cast<std::ptrdiff_t>(packet.size()), room.begin() + static_cast<std::ptrdiff_t>(end),
             std::byte());
   for (const Address& one : addresses) {
-    const std::size_t bytes = bytes_of(one);
-    write_16(room, end, one.family == Address::Family::ipv6 ? kIpv6Parameter : kIpv4Parameter);
-    write_16(room, end + 2, kChunkHeader + bytes);
-    std::memcpy(room.data() + end + kChunkHeader, one.ip.data(), bytes);
-    end += kChunkHeader + bytes;
+    write_address(room, end, one);
+    end += kChunkHeader + bytes_of(one);
   }
   write_16(room, kPacketHeader + 2, end - kPacketHeader);
   seal_packet(room.first(end));
@@ -129,11 +162,18 @@ std::span<std::byte> with_addresses(std::span<const std::byte> packet, std::span
 CookieFacts facts_in_cookie(std::span<const std::byte> packet, const Address& known) {
   auto chunks = chunks_of(packet);
   const auto echo = take_item(chunks);
-  if (!echo || echo->chunk() != SCTP_COOKIE_ECHO || echo->value.size() < kCookieFields) return {};
-  auto inside = echo->value.subspan(kCookieFields);
-  const auto init = take_item(inside);
-  if (!init || init->chunk() != SCTP_INITIATION || init->value.size() < kInitFields) return {};
-  return {.peer_tag = read_32(init->value, 0), .addresses = addresses_of(parameters_of(*init), known)};
+  return echo && echo->chunk() == SCTP_COOKIE_ECHO ? facts_in(echo->value, &known) : CookieFacts();
+}
+
+CookieFacts facts_in_answer(std::span<const std::byte> packet) {
+  auto chunks = chunks_of(packet);
+  const auto answer = take_item(chunks);
+  if (!answer || answer->chunk() != SCTP_INITIATION_ACK) return {};
+  auto parameters = parameters_of(*answer);
+  while (const auto parameter = take_item(parameters)) {
+    if (parameter->type == kCookieParameter) return facts_in(parameter->value, nullptr);
+  }
+  return {};
 }
 
 }  // namespace trellis::sctp

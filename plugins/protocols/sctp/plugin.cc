@@ -45,7 +45,9 @@ class Sctp final : public Protocol {
   }
   Reach reach(std::string_view name) const noexcept override {
     if (same_name(name, sctp::kStreamPath)) return Reach::connection;
-    return same_name(name, sctp::kPrimary) || same_name(name, sctp::kPath) ? Reach::once : Reach::group;
+    const bool once =
+        same_name(name, sctp::kPrimary) || same_name(name, sctp::kPath) || same_name(name, sctp::kPeerPrimary);
+    return once ? Reach::once : Reach::group;
   }
   Result<std::unique_ptr<ProtocolInstance>> connect(const Seat& seat) const noexcept override {
     return std::make_unique<sctp::SctpInstance>(seat, settings_);
@@ -62,7 +64,8 @@ class Sctp final : public Protocol {
 
 TRELLIS_PLUGIN(.name = "sctp", .version = "0.1.0", .license = "Apache-2.0", .provides = "protocol:sctp",
                .summary =
-                   "SCTP in user space: messages and streams (RFC 9260, 8260, 6525, 3758) over UDP (RFC 6951) or IP",
+                   "SCTP in user space: messages and streams (RFC 9260, 8260, 6525, 5061, 3758) over UDP (RFC 6951) "
+                   "or IP",
                .maturity = Maturity::experimental) {
   registrar.add(kind<Sctp>("sctp", sctp::sctp_options()));
 }

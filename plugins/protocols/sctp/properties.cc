@@ -37,6 +37,7 @@ Result<PropertyValue> SctpInstance::get(UpperPort port, std::string_view name) n
     if (same_name(name, kStreamId.name)) return std::uint64_t{s.id};
     if (same_name(name, kStreamPath)) return get_stream_path(s);
   }
+  if (same_name(name, kPeerPrimary)) return get_peer_primary();
   if (same_name(name, kPaths) || same_name(name, kPath) || same_name(name, kPrimary) ||
       same_name(name, kMultipathPolicy.name))
     return get_paths(name);
@@ -76,6 +77,7 @@ Result<void> SctpInstance::set(UpperPort port, std::string_view name, const Prop
     return {};
   }
   if (same_name(name, kStreamPath) && port) return set_stream_path(*port.mark<Stream>(), value);
+  if (same_name(name, kPeerPrimary)) return set_peer_primary(value);
   if (same_name(name, kPrimary) || same_name(name, kPath)) return set_primary(name, value);
   if (same_name(name, kMultipath.name) && flow_ != nullptr) {  // the listener's application wants one path
     one_path_ = true;

@@ -47,7 +47,7 @@ bool Flow::take_packet(std::span<const std::byte> packet, std::uint8_t ecn) noex
   for (SctpInstance* const one : several) {
     if (one->sends(packet)) return one->take_packet(packet, ecn);
   }
-  if (first_type(packet) == SCTP_INITIATION_ACK && acceptor.answer_with_addresses(*this, packet, ecn)) return true;
+  if (first_type(packet) == SCTP_INITIATION_ACK && acceptor.answer_with_more(*this, packet, ecn)) return true;
   acceptor.has_packets(out);
   return out.add(packet, ecn);
 }
@@ -55,6 +55,7 @@ bool Flow::take_packet(std::span<const std::byte> packet, std::uint8_t ecn) noex
 SctpAcceptor::SctpAcceptor(AcceptHost& host, LowerPort lower, const Settings& settings)
     : host_(host), lower_(lower), settings_(settings) {
   host.executor().secret(std::as_writable_bytes(std::span(secrets_)));
+  host.executor().secret(random_secret_);
 }
 
 SctpAcceptor::~SctpAcceptor() {
@@ -173,23 +174,38 @@ void SctpAcceptor::admit(std::span<const std::byte> cookie_echo) noexcept {
   }
 }
 
-// Where either side has told of several addresses. Below dtls addresses are not what tells peers apart.
-void SctpAcceptor::expect_paths(SctpInstance& instance, Flow& flow, std::span<const std::byte> cookie_echo) {
+// Not to who wants more chunks to be authenticated than those of changes: we authenticate no others.
+bool SctpAcceptor::takes_changes(const Offer& peer) const noexcept {
+  return settings_.dynamic_addresses && peer.complete && !peer.demands_more;
+}
+
+// Where either side has told of several addresses, or may do so later. Below dtls addresses are not what tells peers
+// apart.
+void SctpAcceptor::expect_paths(SctpInstance& instance, const Flow& flow, std::span<const std::byte> cookie_echo) {
   const MessageInfo& peer = *flow.out.to().get();
   if (!settings_.multihoming || peer.label != 0) return;
   const CookieFacts facts = facts_in_cookie(cookie_echo, peer.remote);
-  if (facts.peer_tag == 0 || (facts.addresses.empty() && settings_.addresses.empty())) return;
+  const bool several = !facts.addresses.empty() || !settings_.addresses.empty(), changes = takes_changes(facts.offer);
+  if (facts.peer_tag == 0 || (!several && !changes)) return;
   if (!by_tag_.emplace(tag_of(cookie_echo), &instance).second) return;
-  flow.several.push_back(&instance);
-  instance.expect_paths(facts, cookie_echo);
+  instance.know_peer(facts, cookie_echo);
+  if (several) instance.expect_paths();
+  if (!changes) return;
+  const Random random = random_for(random_secret_, tag_of(cookie_echo), facts.peer_tag);
+  instance.expect_changes(own_offer(random), facts.offer, facts.own_tsn, facts.peer_tsn);
 }
 
-bool SctpAcceptor::answer_with_addresses(Flow& flow, std::span<const std::byte> packet, std::uint8_t ecn) noexcept {
+bool SctpAcceptor::answer_with_more(Flow& flow, std::span<const std::byte> packet, std::uint8_t ecn) noexcept {
   const MessageInfo& peer = *flow.out.to().get();
+  if (peer.label != 0 || !settings_.multihoming) return false;
+  std::vector<std::byte> offering;
+  if (takes_changes(facts_in_answer(packet).offer))
+    offering = with_offer(packet, random_for(random_secret_, initiate_tag(packet), tag_of(packet)));
   std::vector<Address> told;
   std::ranges::copy_if(settings_.addresses, std::back_inserter(told),
                        [&](const Address& own) { return may_be_told(own, peer.remote); });
-  if (told.empty() || peer.label != 0) return false;
+  if (told.empty() && offering.empty()) return false;
+  if (!offering.empty()) packet = offering;
   std::vector<std::byte> room(packet.size() + kAddressRoom);
   const auto with = with_addresses(packet, told, room);
   if (with.empty()) return false;
@@ -201,7 +217,9 @@ void SctpAcceptor::unseated(ProtocolInstance& instance) noexcept {
   auto* const gone = static_cast<SctpInstance*>(&instance);
   std::erase(instances_, gone);
   Flow& flow = *gone->flow();
-  if (std::erase(flow.several, gone) > 0) by_tag_.erase(gone->own_tag());
+  std::erase(flow.several, gone);
+  if (const auto known = by_tag_.find(gone->own_tag()); known != by_tag_.end() && known->second == gone)
+    by_tag_.erase(known);
   flow.muted = true;
   gone->part();
   flow.muted = false;

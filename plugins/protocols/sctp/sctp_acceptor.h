@@ -44,8 +44,9 @@ class SctpAcceptor final : public Acceptor {
   LowerPort lower() const noexcept { return lower_; }
   void has_packets(PacketsOut& out) noexcept;
   void forget(PacketsOut& out) noexcept { std::erase(talking_, &out); }
-  /// An INIT ACK with the own addresses, where the peer may be told of them.
-  bool answer_with_addresses(Flow& flow, std::span<const std::byte> packet, std::uint8_t ecn) noexcept;
+  /// An INIT ACK with the own addresses, where the peer may be told of them, and with the offer to change them. False:
+  /// there is nothing to add.
+  bool answer_with_more(Flow& flow, std::span<const std::byte> packet, std::uint8_t ecn) noexcept;
 
  private:
   PeerKey key_of(const MessageInfo& from) const noexcept;
@@ -53,7 +54,8 @@ class SctpAcceptor final : public Acceptor {
   bool take_by_tag(const MessageInfo& from, std::span<const std::byte> packet, std::uint8_t ecn) noexcept;
   Flow* flow_from(const MessageInfo& from, PeerKey& stranger);
   void admit(std::span<const std::byte> cookie_echo) noexcept;
-  void expect_paths(SctpInstance& instance, Flow& flow, std::span<const std::byte> cookie_echo);
+  bool takes_changes(const Offer& peer) const noexcept;
+  void expect_paths(SctpInstance& instance, const Flow& flow, std::span<const std::byte> cookie_echo);
   void retire(Flow& flow) noexcept;
 
   AcceptHost& host_;
@@ -62,10 +64,11 @@ class SctpAcceptor final : public Acceptor {
   Association listener_;
   std::uint16_t port_ = 0;  // SCTP's
   std::uint64_t secrets_[8] = {};
+  Random random_secret_{};  // of what is said in handshakes
   std::unordered_map<PeerKey, std::unique_ptr<Flow>> flows_;
   std::vector<PacketsOut*> talking_;  // with packets that wait for flush()
   std::vector<SctpInstance*> instances_;
-  std::unordered_map<std::uint32_t, SctpInstance*> by_tag_;  // those with several paths
+  std::unordered_map<std::uint32_t, SctpInstance*> by_tag_;  // those that have several paths, or may have
   bool joined_ = false;
 };
 

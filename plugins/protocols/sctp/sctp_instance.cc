@@ -137,7 +137,10 @@ void SctpInstance::established(const sctp_assoc_change& change) noexcept {
     if (usable(*s)) prioritize(*s);
     refill(*s);
   }
-  if (own_out_) reach_peer_addresses();
+  if (own_out_) {
+    follow_own_addresses();
+    reach_peer_addresses();
+  }
   host_.wake();  // what waits above is offered again
 }
 
@@ -152,21 +155,35 @@ void SctpInstance::on_up(LowerPort from, Batch& batch) noexcept {
     while (!bytes.empty() && association_) {
       const auto packet = bytes.first(std::min(segment, bytes.size()));
       bytes = bytes.subspan(packet.size());
-      if (ports_of(packet) != expected_) continue;
-      if (stage_ == Stage::handshake && first_type(packet) == SCTP_INITIATION_ACK) {
-        heard_init_ack(packet);
-        if (!std::exchange(heard_, true)) host_.answered(1);  // reachable, and one round trip from ready
-      }
-      const bool by_path = path != nullptr && paths_->is_for_us(packet);
-      if (from != lower_ && !by_path) continue;
-      if (by_path) paths_->came(*path, packet);
-      Library::of_process().input(key_, packet, chunk.ecn);
-      if (by_path) paths_->left();
+      if (ports_of(packet) == expected_) take(from, path, packet, chunk.ecn);
     }
   }
   from.grant_to(kInputWindow);
   drain();
   if (from.finished() && !paths_) cut_off();  // else the engine says that this lower has failed
+}
+
+void SctpInstance::take(LowerPort from, SctpPath* path, std::span<const std::byte> packet, std::uint8_t ecn) noexcept {
+  const bool answers_init = stage_ == Stage::handshake && first_type(packet) == SCTP_INITIATION_ACK;
+  if (answers_init) {
+    heard_init_ack(packet);
+    if (!std::exchange(heard_, true)) host_.answered(1);  // reachable, and one round trip from ready
+    if (wants_too_much(packet)) return;
+  }
+  const bool by_path = path != nullptr && paths_->is_for_us(packet);
+  if (from != lower_ && !by_path) return;
+  std::vector<std::byte> room;
+  if (reconfiguration_ && lives() && comes_back(packet, header_, own_tag_) && Reconfiguration::concerns(packet)) {
+    room.resize(packet.size());
+    source_ = {.remote = from.route().remote, .lower = from};
+    packet = reconfiguration_->take(packet, room);
+    if (packet.empty() || !association_) return;
+  }
+  if (reconfiguration_) reconfiguration_->heard();
+  if (by_path) paths_->came(*path, packet);
+  Library::of_process().input(key_, packet, ecn);
+  if (by_path) paths_->left();
+  if (answers_init) heard_offer(packet);
 }
 
 void SctpInstance::cut_off() noexcept { end(Error{Reason::reset, 0, kLayer, "the layer below brings nothing more"}); }
@@ -178,6 +195,7 @@ bool SctpInstance::take_packet(std::span<const std::byte> packet, std::uint8_t e
     std::ranges::copy(packet.first(kPacketHeader), header_.begin());
     if (!one_path_ && first_type(packet) == SCTP_INITIATION) {
       own_tag_ = initiate_tag(packet);
+      own_tsn_ = initial_tsn(packet);
       init_.assign(packet.begin(), packet.end());
       return true;
     }
@@ -191,7 +209,10 @@ void SctpInstance::wake_at(TimePoint at) noexcept {
 }
 
 void SctpInstance::arm() noexcept {
-  host_.deadline(paths_ && lives() ? std::min(library_at_, paths_->due()) : library_at_);
+  TimePoint first = library_at_;
+  if (paths_ && lives()) first = std::min(first, paths_->due());
+  if (reconfiguration_ && lives()) first = std::min(first, reconfiguration_->due());
+  host_.deadline(first);
 }
 
 // Heartbeats of paths that are due are sent by flush().
@@ -213,10 +234,10 @@ void SctpInstance::on_wake() noexcept { drain(); }
 void SctpInstance::flush() noexcept {
   if (stirred_) drain();
   if (stage_ == Stage::lingering) end_if_taken();
-  if (paths_ && lives()) {
-    paths_->run();
-    arm();
-  }
+  if (paths_ && lives()) paths_->run();
+  settle_paths();
+  if (reconfiguration_ && lives()) reconfiguration_->run();
+  if ((paths_ || reconfiguration_) && lives()) arm();
   emit();
 }
 

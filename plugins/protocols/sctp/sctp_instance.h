@@ -2,7 +2,7 @@
 //
 // usrsctp does the protocol and says by an upcall that something may have changed; drain() then takes all that it has.
 // The sources: sctp_instance.cc life and end, streams.cc the streams, properties.cc; several paths:
-// client_paths.cc, server_paths.cc, multihoming.cc.
+// client_paths.cc, server_paths.cc, multihoming.cc; addresses that change: own_changes.cc, peer_changes.cc.
 #pragma once
 #include <array>
 #include <memory>
@@ -10,9 +10,11 @@
 #include <vector>
 
 #include "association.h"
+#include "offer.h"
 #include "packet_ports.h"
 #include "packets_out.h"
 #include "path_set.h"
+#include "reconfiguration.h"
 #include "stream.h"
 #include "trellis/lowers.h"
 #include "trellis/protocol.h"
@@ -20,9 +22,10 @@
 
 namespace trellis::sctp {
 
-// Properties: the association's paths as text, the way out in use and the path preferred, by number; a stream's own.
+// Properties: the association's paths as text, the way out in use and the path preferred, by number; that to whose
+// local address the peer shall send; a stream's own.
 inline constexpr std::string_view kPaths = "sctp.paths", kPath = "sctp.path", kPrimary = "sctp.primary",
-                                  kStreamPath = "sctp.streamPath";
+                                  kPeerPrimary = "sctp.peerPrimary", kStreamPath = "sctp.streamPath";
 
 /// The way to a peer of a listener; lives in the acceptor. Several associations of one host may share it (RFC 6951).
 class Flow;
@@ -33,7 +36,8 @@ class SctpInstance final : public ProtocolInstance,
                            private LowerUser,
                            private PacketSink,
                            private LibraryDriver,
-                           private PathSetOwner {
+                           private PathSetOwner,
+                           private ReconfigurationOwner {
  public:
   /// A client. `settings` outlive it.
   SctpInstance(const Seat& seat, const Settings& settings);
@@ -60,8 +64,10 @@ class SctpInstance final : public ProtocolInstance,
   void part() noexcept;
   void cut_off() noexcept;  ///< nothing more comes from below
 
-  // Of a server whose peer, or which itself, has several addresses; for the acceptor.
-  void expect_paths(const CookieFacts& facts, std::span<const std::byte> cookie_echo);
+  // Of a server whose peer, or which itself, has several addresses, or may have; for the acceptor.
+  void know_peer(const CookieFacts& facts, std::span<const std::byte> cookie_echo);
+  void expect_paths();
+  void expect_changes(const Offer& own, const Offer& peer, std::uint32_t own_tsn, std::uint32_t peer_tsn);
   std::uint32_t own_tag() const noexcept { return own_tag_; }
   /// A packet by one of its paths. False: it is not, or nobody has told of such a path.
   bool take_from(const MessageInfo& from, std::span<const std::byte> packet, std::uint8_t ecn) noexcept;
@@ -105,11 +111,14 @@ class SctpInstance final : public ProtocolInstance,
   void path_became(const SctpPath&, PathState before) noexcept override;
   void data_moved(const SctpPath& before, bool at_once) noexcept override;
   void say_init() noexcept;
+  void take(LowerPort from, SctpPath* path, std::span<const std::byte> packet, std::uint8_t ecn) noexcept;
   void heard_init_ack(std::span<const std::byte> packet);
   std::vector<Address> addresses_to_tell() const;
   bool wish_for(const LowerWish& wish) noexcept;
   void reach_peer_addresses() noexcept;
   void cover_paths() noexcept;
+  std::vector<Address> addresses_for(const Address& local) const;
+  bool may_come(const Address& local) const noexcept;
   bool belongs(LowerPort port) const noexcept;
   bool join(LowerPort port);
   SctpPath* add_path(const Address& local, const Address& remote);
@@ -120,6 +129,42 @@ class SctpInstance final : public ProtocolInstance,
   Result<PropertyValue> get_stream_path(const Stream& s) const;
   Result<void> set_stream_path(const Stream& s, const PropertyValue& value) noexcept;
   SctpPath* path_by(std::string_view name, const PropertyValue& value) const noexcept;
+  static Address local_of(LowerPort port) noexcept;
+  void check_paths() noexcept;
+  void make_paths();
+  void let_go(SctpPath& path) noexcept;
+  void settle_paths() noexcept;
+
+  // Addresses that change
+  bool offers_changes() const noexcept;
+  bool wants_too_much(std::span<const std::byte> init_ack);
+  void heard_offer(std::span<const std::byte> init_ack);
+  bool is_there(const Address& local) const noexcept;
+  bool leads_out(const SctpPath& path) const noexcept;
+  bool has_way_out() const noexcept;
+  bool is_agreed(const Address& local) const noexcept;
+  void follow_own_addresses();
+  void want_back(const Address& local);
+  void give_up(const Address& local);
+  void lose_own(const Address& address) noexcept;
+  Cause peer_asks(const AddressRequest&) noexcept override;
+  Cause peer_adds(Address address);
+  Cause peer_removes(const Address& address) noexcept;
+  Cause peer_keeps(const Address& address) noexcept;
+  Cause peer_prefers(const Address& address) noexcept;
+  template <class F>
+  void lose_peer_addresses(F which) noexcept;
+  Address local_towards(const Address& remote) const noexcept;
+  Address first_remote() const noexcept;
+  void peer_answered(const AddressRequest&, Cause) noexcept override;
+  Duration send_asconf(std::span<const std::byte> packet, unsigned attempt) noexcept override;
+  void send_by_only_path(std::span<const std::byte> packet) noexcept;
+  void send_asconf_ack(std::span<const std::byte> packet) noexcept override;
+  void peer_is_silent() noexcept override;
+  void peer_answers_nothing() noexcept override;
+  Address known_address() const noexcept override;
+  Result<PropertyValue> get_peer_primary() const;
+  Result<void> set_peer_primary(const PropertyValue& value) noexcept;
 
   // Streams
   Result<void> open_stream(UpperPort, const StreamArgs&) noexcept override;
@@ -178,17 +223,34 @@ class SctpInstance final : public ProtocolInstance,
   std::uint32_t out_streams_ = 0;              // that we may send on
   std::uint32_t wanted_streams_ = 0;
   std::optional<Error> end_error_;
-  std::array<std::byte, kPacketHeader> header_{};  // of a client's last packet of the handshake
+  std::array<std::byte, kPacketHeader> header_{};  // of a packet to the peer: a client's last one of the handshake
   TimePoint library_at_ = TimePoint::max();        // when the library's timers are to run
 
   // Several paths
   std::unique_ptr<PathSet> paths_;                       // null: there is one
   std::vector<std::byte> init_;                          // of a client: waits for the addresses that are told with it
-  std::vector<Address> own_addresses_, peer_addresses_;  // that were told in the handshake
+  std::vector<Address> own_addresses_, peer_addresses_;  // told in the handshake, or agreed upon since
   std::vector<Path> known_paths_;                        // of this host, best first
   std::vector<std::uint32_t> covered_;                   // of these: those that a lower was wanted from
   std::uint32_t own_tag_ = 0;                            // that the peer's packets have
   unsigned wishes_ = 0;                                  // for lowers, not answered yet
+
+  // Addresses that change
+  struct Source {
+    Address remote{};
+    LowerPort lower{};
+    MessageRef to{};  // of a server: back there
+  };
+  std::unique_ptr<Reconfiguration> reconfiguration_;  // null: they do not
+  Source source_;                                     // of the packet that is being taken
+  Offer own_offer_;                                   // of a client, with its INIT
+  Random own_random_{};                               // of a client
+  std::uint32_t own_tsn_ = 0;                         // of a client: the first one
+  Address unsaid_local_{};  // a client's in the handshake, where it has not said any; the peer has seen it or its NAT's
+  std::vector<Address> given_up_;  // of this host: there, but not to be added again
+  Address home_{};                 // of the primary path that has left: when it comes again, it is primary again
+  Address preferred_{};            // of the peer, which wants data there
+  Address peer_primary_{};         // of ours, where we want the peer's data
   Stage stage_ = Stage::handshake;
   bool joined_ = false;        // the library counts us
   bool interleaving_ = false;  // agreed with the peer
@@ -199,6 +261,9 @@ class SctpInstance final : public ProtocolInstance,
   bool hears_dry_ = false;  // it is asked to say when everything has arrived
   bool heard_ = false;      // of the peer
   bool said_init_ = false;  // the addresses are told
+  bool paths_are_news_ = false;
+  bool withdrawn_ = false;  // what was offered
+  bool unsettled_ = false;  // paths leave, or become what is wanted of them
   bool one_path_ = !settings_.multihoming;
   bool advertises_ = settings_.advertise_addresses;  // addresses of other interfaces
 };

@@ -102,6 +102,9 @@ constexpr OptionSpec kOptions[] = {
      .fallback = false,
      .meaning = "a client tells its peer the addresses of its other interfaces, also where the application has not "
                 "asked for that (advertisesAltaddr)"},
+    {.name = "dynamic-addresses",
+     .fallback = true,
+     .meaning = "addresses of both ends may come and go while an association lives, where the peer can (RFC 5061)"},
     {.name = "addresses",
      .fallback = std::string_view(),
      .meaning =
@@ -144,7 +147,8 @@ Settings::Settings(const Options& options)
       empty_messages(options.flag("empty-messages")),
       bytestream(options.flag("bytestream")),
       multihoming(options.flag("multihoming")),
-      advertise_addresses(options.flag("advertise-addresses")) {}
+      advertise_addresses(options.flag("advertise-addresses")),
+      dynamic_addresses(multihoming && options.flag("dynamic-addresses")) {}
 
 Result<Settings> Settings::from(const Options& options) {
   Settings made(options);

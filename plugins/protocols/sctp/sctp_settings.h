@@ -41,6 +41,7 @@ struct Settings {
   bool bytestream;
   bool multihoming;
   bool advertise_addresses;
+  bool dynamic_addresses;
   std::vector<Address> addresses = {};  ///< of a listener, told to its peers
 
   Face face() const noexcept { return bytestream ? Face::bytestream : Face::message; }  ///< what streams carry

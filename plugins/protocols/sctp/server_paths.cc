@@ -8,22 +8,21 @@
 
 namespace trellis::sctp {
 
-void SctpInstance::expect_paths(const CookieFacts& facts, std::span<const std::byte> cookie_echo) {
-  std::array<std::byte, kPacketHeader> header{};
+void SctpInstance::know_peer(const CookieFacts& facts, std::span<const std::byte> cookie_echo) {
   const PacketPorts ports = ports_of(cookie_echo);
-  write_16(header, 0, ports.to);
-  write_16(header, 2, ports.from);
-  write_16(header, kTagAt, facts.peer_tag >> 16);
-  write_16(header, kTagAt + 2, facts.peer_tag);
+  write_16(header_, 0, ports.to);
+  write_16(header_, 2, ports.from);
+  write_32(header_, kTagAt, facts.peer_tag);
   own_tag_ = tag_of(cookie_echo);
   peer_addresses_ = facts.addresses;
-  paths_ = std::make_unique<PathSet>(static_cast<PathSetOwner&>(*this), host_.executor(), settings_, header, own_tag_);
-  const MessageInfo& first = *flow_->out.to().get();
-  paths_->add(first.local, first.remote, PathState::active)->out = &flow_->out;
-  // The peer knows us by the addresses that it was told: where these are several, the kernel's routes choose.
-  const Address local = settings_.addresses.empty() ? first.local : Address();
-  for (const Address& address : peer_addresses_) {
-    if (!local || local.family == address.family) add_path(local, address);
+  peer_addresses_.insert(peer_addresses_.begin(), flow_->out.to()->remote);
+}
+
+void SctpInstance::expect_paths() {
+  make_paths();
+  for (const Address& address : std::span(peer_addresses_).subspan(1)) {
+    const Address local = local_towards(address);
+    if (local || !settings_.addresses.empty()) add_path(local, address);
   }
 }
 
@@ -37,9 +36,23 @@ SctpPath* SctpInstance::add_path(const Address& local, const Address& remote) {
 }
 
 bool SctpInstance::take_from(const MessageInfo& from, std::span<const std::byte> packet, std::uint8_t ecn) noexcept {
-  if (!paths_ || flow_ == nullptr || !paths_->is_for_us(packet)) return false;
+  if (flow_ == nullptr || !comes_back(packet, header_, own_tag_)) return false;
+  std::vector<std::byte> room;
+  if (reconfiguration_ && lives() && Reconfiguration::concerns(packet)) {
+    room.resize(packet.size());
+    source_ = {.remote = from.remote, .lower = lower_, .to = way_to(from.remote, from.local, from.label)};
+    packet = reconfiguration_->take(packet, room);
+    if (packet.empty() || flow_ == nullptr || !association_) return true;
+  }
+  const MessageInfo& first = *flow_->out.to().get();
+  if (!paths_) {
+    if (room.empty()) return false;
+    if (from.remote == first.remote) Library::of_process().input(flow_->key, packet, ecn);
+    return true;
+  }
   SctpPath* const path = path_of(from);
-  if (path == nullptr) return false;
+  if (path == nullptr) return same_host(from.remote, first.remote) && !has_host(peer_addresses_, from.remote);
+  if (reconfiguration_) reconfiguration_->heard();
   paths_->came(*path, packet);
   Library::of_process().input(flow_->key, packet, ecn);
   if (paths_) paths_->left();
@@ -58,9 +71,8 @@ SctpPath* SctpInstance::path_of(const MessageInfo& from) noexcept {
   if (found == all.end())
     found = std::ranges::find_if(all, [&](const auto& p) { return same_host(p->remote, from.remote) && !p->local; });
   if (found == all.end()) {
-    const bool told = same_host(all.front()->remote, from.remote) || has_host(peer_addresses_, from.remote);
-    const bool ours = same_host(all.front()->local, from.local) || has_host(settings_.addresses, from.local);
-    return told && ours ? add_path(from.local, from.remote) : nullptr;
+    const bool ours = same_host(flow_->out.to()->local, from.local) || has_host(settings_.addresses, from.local);
+    return has_host(peer_addresses_, from.remote) && ours ? add_path(from.local, from.remote) : nullptr;
   }
   SctpPath& path = **found;
   if (path.local != from.local || path.remote != from.remote) {

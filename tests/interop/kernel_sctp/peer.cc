@@ -1,9 +1,12 @@
 // The kernel's SCTP as a peer, by its socket calls alone: runs inside a user-mode Linux, tells on standard output what
 // comes, and sends it back.
 //   kernel-sctp-peer load MODULE               loads a module into the kernel (not every machine has insmod)
-//   kernel-sctp-peer listen PORT               echoes what comes in one association, until it ends
+//   kernel-sctp-peer listen PORT [OWN]         echoes what comes in one association, until it ends
 //   kernel-sctp-peer connect ADDRESS PORT UDP  connects, over this UDP port or, where it is 0, over IP, sends messages
 //                                              and waits for their echoes
+//   kernel-sctp-peer serve ADDRESS PORT UDP OWN  connects from an address and echoes what comes
+// OWN is the only address of its own. A message "add ADDRESS", "remove ADDRESS" or "prefer ADDRESS" changes those of
+// the association (RFC 5061), "end" ends it.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/sctp.h>
@@ -62,6 +65,8 @@ int make_socket() {
       "SCTP_ENABLE_STREAM_RESET");
   for (const std::uint16_t kind : {SCTP_STREAM_RESET_EVENT, SCTP_STREAM_CHANGE_EVENT})
     set(made, SCTP_EVENT, sctp_event{.se_assoc_id = SCTP_FUTURE_ASSOC, .se_type = kind, .se_on = 1}, "SCTP_EVENT");
+  set(made, SCTP_EVENT, sctp_event{.se_assoc_id = SCTP_FUTURE_ASSOC, .se_type = SCTP_PEER_ADDR_CHANGE, .se_on = 1},
+      "SCTP_EVENT");
   return made;
 }
 
@@ -125,14 +130,44 @@ void tell(const Message& message) {
               message.bytes.size());
 }
 
+void address_changed(const Message& message) {
+  sctp_paddr_change event{};
+  std::memcpy(&event, message.bytes.data(), std::min(sizeof event, message.bytes.size()));
+  char text[INET_ADDRSTRLEN] = "";
+  inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&event.spc_aaddr)->sin_addr, text, sizeof text);
+  const char* const states[] = {"available", "unreachable", "removed", "added", "primary", "confirmed", "suspected"};
+  const auto state = static_cast<std::size_t>(event.spc_state);
+  std::printf("peer's address %s: %s\n", text, state < std::size(states) ? states[state] : "?");
+}
+
+/// Does what a message asks for, if it does.
+void change_addresses(int socket, const std::string& words) {
+  const std::size_t gap = words.find(' ');
+  if (gap == std::string::npos || words.size() > 32) return;
+  const std::string verb = words.substr(0, gap);
+  if (verb != "add" && verb != "remove" && verb != "prefer") return;
+  sockaddr_in bound{};
+  socklen_t size = sizeof bound;
+  checked(getsockname(socket, reinterpret_cast<sockaddr*>(&bound), &size), "getsockname");
+  const sockaddr_in one = address(words.substr(gap + 1).c_str(), ntohs(bound.sin_port));
+  if (verb == "prefer") {
+    sctp_setpeerprim primary{};
+    std::memcpy(&primary.sspp_addr, &one, sizeof one);
+    return set(socket, SCTP_SET_PEER_PRIMARY_ADDR, primary, "SCTP_SET_PEER_PRIMARY_ADDR");
+  }
+  set(socket, verb == "add" ? SCTP_SOCKOPT_BINDX_ADD : SCTP_SOCKOPT_BINDX_REM, one, "sctp_bindx");
+}
+
 /// A stream that the peer resets is reset from here too; what else happens is told.
 void notified(int socket, const Message& message) {
   sctp_stream_reset_event event{};
   std::memcpy(&event, message.bytes.data(), std::min(sizeof event, message.bytes.size()));
+  if (event.strreset_type == SCTP_PEER_ADDR_CHANGE) return address_changed(message);
   if (event.strreset_type == SCTP_STREAM_CHANGE_EVENT) {
     std::printf("streams added\n");
     return;
   }
+  if (event.strreset_type != SCTP_STREAM_RESET_EVENT) return;
   if (!(event.strreset_flags & SCTP_STREAM_RESET_INCOMING_SSN)) return;
   const std::size_t count = (message.bytes.size() - sizeof event) / sizeof(std::uint16_t);
   std::vector<std::uint16_t> streams(count);
@@ -150,27 +185,35 @@ void notified(int socket, const Message& message) {
   }
 }
 
-void listen_at(int port) {
-  const int listener = make_socket();
-  const sockaddr_in own = address("0.0.0.0", port);
-  checked(bind(listener, reinterpret_cast<const sockaddr*>(&own), sizeof own), "bind");
-  checked(listen(listener, 8), "listen");
-  std::printf("listening\n");
-  const int peer = checked(accept(listener, nullptr, nullptr), "accept");
-  std::printf("accepted\n");
+void echo(int peer) {
   for (Message message; receive(peer, message);) {
     if (message.notification) {
       notified(peer, message);
       continue;
     }
     tell(message);
+    change_addresses(peer, message.bytes);
     send(peer, message.bytes, message.info.rcv_sid, ntohl(message.info.rcv_ppid),
          message.info.rcv_flags & SCTP_UNORDERED);
+    if (message.bytes == "end") checked(shutdown(peer, SHUT_WR), "shutdown");
   }
 }
 
-void connect_to(const char* where, int port, int udp) {
+void listen_at(const char* where, int port) {
+  const int listener = make_socket();
+  const sockaddr_in own = address(where, port);
+  checked(bind(listener, reinterpret_cast<const sockaddr*>(&own), sizeof own), "bind");
+  checked(listen(listener, 8), "listen");
+  std::printf("listening\n");
+  const int peer = checked(accept(listener, nullptr, nullptr), "accept");
+  std::printf("accepted\n");
+  echo(peer);
+}
+
+int connected_to(const char* where, int port, int udp, const char* from) {
   const int peer = make_socket();
+  const sockaddr_in own = address(from, 0);
+  checked(bind(peer, reinterpret_cast<const sockaddr*>(&own), sizeof own), "bind");
   const sockaddr_in remote = address(where, port);
   sctp_udpencaps wrapped{};
   wrapped.sue_address.ss_family = AF_INET;
@@ -178,6 +221,10 @@ void connect_to(const char* where, int port, int udp) {
   set(peer, SCTP_REMOTE_UDP_ENCAPS_PORT, wrapped, "SCTP_REMOTE_UDP_ENCAPS_PORT");
   checked(connect(peer, reinterpret_cast<const sockaddr*>(&remote), sizeof remote), "connect");
   std::printf("connected\n");
+  return peer;
+}
+
+void send_messages(int peer) {
   for (const std::size_t length : {std::size_t{1}, std::size_t{1200}, std::size_t{1 << 16}, std::size_t{150'000}}) {
     const std::string sent = trellis::tests::pattern(length);
     send(peer, sent, 0, 51, length == 1200);
@@ -202,12 +249,16 @@ int main(int count, char** words) {
     checked(static_cast<int>(syscall(SYS_finit_module, file, "", 0)), words[2]);
     return 0;
   }
-  if (task == "listen" && count == 3) {
-    listen_at(std::atoi(words[2]));
+  if (task == "listen" && (count == 3 || count == 4)) {
+    listen_at(count == 4 ? words[3] : "0.0.0.0", std::atoi(words[2]));
   } else if (task == "connect" && count == 5) {
-    connect_to(words[2], std::atoi(words[3]), std::atoi(words[4]));
+    send_messages(connected_to(words[2], std::atoi(words[3]), std::atoi(words[4]), "0.0.0.0"));
+  } else if (task == "serve" && count == 6) {
+    echo(connected_to(words[2], std::atoi(words[3]), std::atoi(words[4]), words[5]));
   } else {
-    std::fprintf(stderr, "usage: kernel-sctp-peer load MODULE | listen PORT | connect ADDRESS PORT UDP\n");
+    std::fprintf(stderr,
+                 "usage: kernel-sctp-peer load MODULE | listen PORT [OWN] | connect ADDRESS PORT UDP |\n"
+                 "  serve ADDRESS PORT UDP OWN\n");
     return 2;
   }
   std::printf("done\n");
