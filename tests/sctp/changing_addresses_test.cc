@@ -330,6 +330,27 @@ TEST_F(RoamingChanges, ToAnotherNetwork) {
   EXPECT_FALSE(TwoHomes::told(*talker, "the peer does not")) << "nothing was asked for twice";
 }
 
+// Behind a NAT, which hides both addresses, so that the peer sees another port.
+TEST_F(RoamingChanges, ToAnotherNetworkBehindANat) {
+  router.add_nat(router.interface("eth0"));
+  client.interface("wwan0").set_up(false);
+  connect(to_server());
+  for (int i = 0; i < 3; ++i) {
+    client.interface("wlan0").set_up(false);
+    world.run_for(2s);
+    client.interface("wwan0").set_up(true);
+    arrives("from the mobile network");
+    world.run_for(2s);
+    EXPECT_THAT(paths_of(*talker), HasSubstr("10.2.0.2 to 192.0.2.7 port 4433, active"));
+    client.interface("wwan0").set_up(false);
+    client.interface("wlan0").set_up(true);
+    arrives("at home");
+    peers[0]->send("and back");
+    EXPECT_TRUE(world.run_until([&] { return talker->reader->all.ends_with("and back"); }, 5s));
+  }
+  EXPECT_FALSE(TwoHomes::told(*talker, "the peer does not"));
+}
+
 // The same in the middle of a transfer, with a while without any network.
 TEST_F(RoamingChanges, ToAnotherNetworkInTheMiddle) {
   network.link(router.add_interface("eth1", {"10.9.0.1"}), server.add_interface("eth1", {"10.9.0.7"}), {.delay = 5ms});

@@ -115,7 +115,7 @@ void SctpInstance::cover_paths() noexcept {
     const auto from_there = [&](const auto& p) { return same_host(p->local, path.local); };
     const bool used = paths_ ? std::ranges::any_of(paths_->all(), from_there) : same_host(local_of(lower_), path.local);
     if (used || !may_come(path.local) || std::ranges::contains(covered_, path.id)) continue;
-    if (has_way_out() && !is_agreed(path.local)) continue;
+    if (path.type == InterfaceType::loopback || (has_way_out() && !is_agreed(path.local))) continue;
     covered_.push_back(path.id);
     for (const Address& to : addresses_for(path.local))
       wish_for({.purpose = LowerWish::Purpose::standby, .path = path.id, .remote = to});
@@ -141,7 +141,9 @@ std::vector<Address> SctpInstance::addresses_for(const Address& local) const {
 
 // The peer has agreed to it, or is being asked.
 bool SctpInstance::may_come(const Address& local) const noexcept {
-  return has_host(own_addresses_, local) || (reconfiguration_ && reconfiguration_->asks({Change::add, host_of(local)}));
+  if (has_host(own_addresses_, local)) return true;
+  return reconfiguration_ && (reconfiguration_->asks({Change::add, host_of(local)}) ||
+                              (reconfiguration_->asks({Change::add, {}}) && !has_way_out()));
 }
 
 // Of two addresses that both ends have told each other, and not there yet.

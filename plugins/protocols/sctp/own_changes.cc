@@ -94,6 +94,10 @@ void SctpInstance::follow_own_addresses() {
   for (const Address& address : own_addresses_) {
     if (others && (!is_there(address) || has_host(given_up_, address))) want(Change::remove, address);
   }
+  if (wanted.empty() && own_addresses_.empty() && !has_way_out()) {  // a NAT hides them: the peer takes what it sees
+    want(Change::add, {});
+    want(Change::remove, {});
+  }
   if (!wanted.empty()) reconfiguration_->ask(wanted);
 }
 
@@ -120,6 +124,10 @@ void SctpInstance::peer_answered(const AddressRequest& request, Cause cause) noe
                                       std::format("the peer does not {}{}: {}", text_of_change(request.change),
                                                   text_of(request.address), text_of(cause))});
   }
+  if (!request.address) {
+    if (done) moved(request.change);
+    return;
+  }
   switch (request.change) {
     case Change::add:
       (done ? own_addresses_ : given_up_).push_back(request.address);
@@ -132,6 +140,16 @@ void SctpInstance::peer_answered(const AddressRequest& request, Cause cause) noe
   }
   follow_own_addresses();
   cover_paths();
+  host_.wake();
+}
+
+// The peer knows us by what it has seen, and by nothing else any more.
+void SctpInstance::moved(Change change) noexcept {
+  for (const auto& path : paths_ ? paths_->all() : kNoPaths) {
+    if (change == Change::add && path->quiet && leads_out(*path)) unsaid_local_ = path->local;
+    if (change == Change::remove && !same_host(path->local, unsaid_local_)) let_go(*path);
+  }
+  if (change == Change::add && paths_) paths_->probe_from(unsaid_local_);
   host_.wake();
 }
 

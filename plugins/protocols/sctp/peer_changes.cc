@@ -24,8 +24,11 @@ Cause SctpInstance::peer_asks(const AddressRequest& request) noexcept {
 // An address from which the peer speaks can be used, whatever it looks like.
 Cause SctpInstance::peer_adds(Address address) {
   const Address first = first_remote();
-  if (has_host(peer_addresses_, address)) return Cause::none;
   const bool from_there = same_host(address, source_.remote);
+  if (has_host(peer_addresses_, address)) {
+    if (flow_ != nullptr && from_there && source_.remote.port != first.port) make_paths();  // its port follows
+    return Cause::none;
+  }
   if (!from_there && !may_be_told(address, first)) return Cause::unresolvable_address;
   if (peer_addresses_.size() >= kAddressesMost) return Cause::resource_shortage;
   address.port = from_there ? source_.remote.port : first.port;

@@ -146,6 +146,7 @@ class SctpInstance final : public ProtocolInstance,
   void follow_own_addresses();
   void want_back(const Address& local);
   void give_up(const Address& local);
+  void moved(Change change) noexcept;
   void lose_own(const Address& address) noexcept;
   Cause peer_asks(const AddressRequest&) noexcept override;
   Cause peer_adds(Address address);
