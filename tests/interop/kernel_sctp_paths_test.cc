@@ -11,7 +11,7 @@ INSTANTIATE_TEST_SUITE_P(Over, KernelSctpPaths, testing::Values("udp", "ip"), be
 
 // IMPL-92
 TEST_P(KernelSctpPaths, OurClientGoesOn) {
-  Connection& connection = connected(",advertise-addresses=true");
+  Connection& connection = connected();
   Reader reader(connection, 1, 1 << 20);
   ASSERT_TRUE(until([&] {
     return paths(connection).contains("1: 10.78.0.1 to 10.78.0.2") && !paths(connection).contains("unconfirmed");

@@ -14,6 +14,8 @@ struct KernelSctpTwoLinks : KernelSctp {
            <stacks><stack name="tcp"><layer protocol="tcp"/></stack></stacks></policy>)");
     return made;
   }
+  /// A client that tells both of its addresses.
+  Connection& connected() { return KernelSctp::connected(",advertise-addresses=true"); }
   static std::string paths(Connection& of) {
     const auto value = of.get("sctp.paths");
     return value ? std::get<std::string>(*value) : value.error().detail;
