@@ -351,6 +351,19 @@ TEST_F(RoamingChanges, ToAnotherNetworkBehindANat) {
   EXPECT_FALSE(TwoHomes::told(*talker, "the peer does not"));
 }
 
+// RFC 9622 section 7.5: what the application adds itself is told.
+TEST_F(RoamingChanges, OneIsAddedByTheApplication) {
+  network.link(router.add_interface("eth1", {"10.9.0.1"}), server.add_interface("eth1", {"10.9.0.7"}), {.delay = 5ms});
+  connect(Preconnection(*framework).stack(text).remote({.host = "10.9.0.7", .port = 4433}));
+  world.run_for(1s);
+  EXPECT_THAT(paths_of(*peers[0]), Not(HasSubstr("10.2.0.2")));
+  ASSERT_TRUE(talker->connection.add_local({{.address = {.family = Address::Family::ipv4, .ip = {10, 2, 0, 2}}}}));
+  world.run_for(1s);
+  EXPECT_THAT(paths_of(*peers[0]), testing::ContainsRegex("to 10.2.0.2 port [0-9]+, active"));
+  wlan.block({.verdict = Verdict::drop});
+  arrives("from the other one");
+}
+
 // The same in the middle of a transfer, with a while without any network.
 TEST_F(RoamingChanges, ToAnotherNetworkInTheMiddle) {
   network.link(router.add_interface("eth1", {"10.9.0.1"}), server.add_interface("eth1", {"10.9.0.7"}), {.delay = 5ms});

@@ -62,8 +62,7 @@ void SctpInstance::check_paths() noexcept {
 }
 
 // What the peer is to know now; follow_own_addresses() sees to it. One of each family for each interface, the one in
-// use first: more would fail together. Unasked, nothing but the address in use, and when that has gone another one in
-// its place (RFC 9622 section 6.2.15).
+// use first: more would fail together. Unasked, only what is needed (RFC 9622 section 6.2.15).
 std::vector<Address> SctpInstance::addresses_to_tell() const {
   std::vector<Address> told;
   const Route& route = lower_.route();
@@ -79,12 +78,19 @@ std::vector<Address> SctpInstance::addresses_to_tell() const {
     told.push_back(path.local);
     if (told.size() == kAddressesMost) break;
   }
-  if (advertises_) return told;
-  const Address& in_use = local_of(lower_);
-  if (is_there(in_use)) return has_host(told, in_use) ? std::vector{in_use} : std::vector<Address>();
-  const auto known = std::ranges::find_if(told, [this](const Address& a) { return has_host(own_addresses_, a); });
-  if (!told.empty()) told = {known != told.end() ? *known : told.front()};
+  if (!advertises_) keep_needed(told);
   return told;
+}
+
+// The address in use, or the one in its place, and those that the application has added.
+void SctpInstance::keep_needed(std::vector<Address>& addresses) const {
+  Address needed = local_of(lower_);
+  if (!is_there(needed) && !addresses.empty()) {
+    const auto known =
+        std::ranges::find_if(addresses, [this](const Address& a) { return has_host(own_addresses_, a); });
+    needed = known != addresses.end() ? *known : addresses.front();
+  }
+  std::erase_if(addresses, [&](const Address& a) { return !same_host(a, needed) && !has_host(added_, a); });
 }
 
 bool SctpInstance::wish_for(const LowerWish& wish) noexcept {
@@ -157,7 +163,7 @@ bool SctpInstance::belongs(LowerPort port) const noexcept {
 void SctpInstance::lower_ready(LowerPort port) noexcept {
   const bool asked = port.mark<SctpInstance>() == this;
   if (asked) --wishes_;
-  if (!asked) want_back(local_of(port));
+  if (!asked) want(local_of(port));
   if (!lives() || !belongs(port) || !join(port)) {
     if (!asked)
       host_.notify(Notice::soft_error,

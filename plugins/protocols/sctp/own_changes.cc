@@ -101,8 +101,9 @@ void SctpInstance::follow_own_addresses() {
   if (!wanted.empty()) reconfiguration_->ask(wanted);
 }
 
-// The application wants one again.
-void SctpInstance::want_back(const Address& local) {
+// The application has added one, or wants it again.
+void SctpInstance::want(const Address& local) {
+  if (!has_host(added_, local)) added_.push_back(host_of(local));
   std::erase_if(given_up_, [&](const Address& address) { return same_host(address, local); });
   follow_own_addresses();
 }

@@ -114,6 +114,7 @@ class SctpInstance final : public ProtocolInstance,
   void take(LowerPort from, SctpPath* path, std::span<const std::byte> packet, std::uint8_t ecn) noexcept;
   void heard_init_ack(std::span<const std::byte> packet);
   std::vector<Address> addresses_to_tell() const;
+  void keep_needed(std::vector<Address>& addresses) const;
   bool wish_for(const LowerWish& wish) noexcept;
   void reach_peer_addresses() noexcept;
   void cover_paths() noexcept;
@@ -144,7 +145,7 @@ class SctpInstance final : public ProtocolInstance,
   bool has_way_out() const noexcept;
   bool is_agreed(const Address& local) const noexcept;
   void follow_own_addresses();
-  void want_back(const Address& local);
+  void want(const Address& local);
   void give_up(const Address& local);
   void moved(Change change) noexcept;
   void lose_own(const Address& address) noexcept;
@@ -248,6 +249,7 @@ class SctpInstance final : public ProtocolInstance,
   Random own_random_{};                               // of a client
   std::uint32_t own_tsn_ = 0;                         // of a client: the first one
   Address unsaid_local_{};  // a client's in the handshake, where it has not said any; the peer has seen it or its NAT's
+  std::vector<Address> added_;     // of this host, by the application
   std::vector<Address> given_up_;  // of this host: there, but not to be added again
   Address home_{};                 // of the primary path that has left: when it comes again, it is primary again
   Address preferred_{};            // of the peer, which wants data there
