@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "../support/no_options.h"
+#include "../support/given.h"
 #include "core/ways.h"
 #include "loop/sim_network.h"
 #include "loop/virtual_loop.h"
@@ -64,7 +64,7 @@ struct Table : testing::Test {
   SimNetwork network{world};
   SimHost& host = network.add_host("host");
   Provider provider;
-  tests::NoOptions options;
+  test::Given options{{}, {}};
 };
 
 // What a provider has passed over is told with its name.

@@ -1,7 +1,7 @@
 // Paths of simulated hosts come, go, and keep their numbers.
 #include "loop/sim_paths.h"
 
-#include "../support/no_options.h"
+#include "../support/given.h"
 #include "sim_fixture.h"
 
 namespace trellis::simulation {
@@ -28,7 +28,7 @@ TEST(SimPaths, AreListedThenFollowed) {
   SimLink& slow = net.network.link(cellular, net.server.add_interface("eth1", {"10.2.0.2"}));
   SimPaths paths(net.network);
   Log log;
-  auto watch = *paths.watch(net.client.loop(), tests::NoOptions(), log);
+  auto watch = *paths.watch(net.client.loop(), test::Given({}, {}), log);
   EXPECT_TRUE(log.lines.empty());  // not inside the call
   EXPECT_TRUE(net.world.run_until_idle());
   EXPECT_EQ(log.take(),
@@ -55,13 +55,13 @@ TEST(SimPaths, BelongToTheHostOfTheLoop) {
   TwoHosts net;
   SimPaths paths(net.network);
   Log log;
-  auto watch = *paths.watch(net.server.loop(), tests::NoOptions(), log);
+  auto watch = *paths.watch(net.server.loop(), test::Given({}, {}), log);
   net.client.interface("eth0").set_up(false);
   EXPECT_TRUE(net.world.run_until_idle());
   EXPECT_EQ(log.lines.size(), 3u);
   EXPECT_EQ(log.last.local, ip("2001:db8::2"));
   VirtualLoop stranger(net.world, {});
-  EXPECT_EQ(paths.watch(stranger, tests::NoOptions(), log).error().reason, Reason::unsupported);
+  EXPECT_EQ(paths.watch(stranger, test::Given({}, {}), log).error().reason, Reason::unsupported);
 }
 
 }  // namespace

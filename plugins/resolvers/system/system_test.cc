@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include "../../../tests/support/given.h"
 #include "system_resolver.h"
 
 // A lookup that nobody waits for is still running when the process ends, and with it what the C library keeps for it.
@@ -65,12 +66,6 @@ class PostingExecutor final : public Executor {
   std::deque<std::move_only_function<void()>> tasks_;
 };
 
-struct NoOptions final : Options {
-  bool flag(std::string_view) const noexcept override { std::abort(); }
-  std::int64_t number(std::string_view) const noexcept override { std::abort(); }
-  std::string_view text(std::string_view) const noexcept override { std::abort(); }
-};
-
 struct Recorder final : AnswerSink {
   void answer(Answer answer) noexcept override { answers.push_back(std::move(answer)); }
   void done(Answer::Kind kind, Result<void> how) noexcept override {
@@ -86,8 +81,8 @@ struct Recorder final : AnswerSink {
 class SystemResolverTest : public testing::Test {
  protected:
   std::unique_ptr<Resolver::Lookup> look_up(const std::string& host, AnswerSink& sink) {
-    auto lookup =
-        resolver.resolve(loop, NoOptions(), Query{.host = host, .service = {}, .port = 7000, .path = nullptr}, sink);
+    auto lookup = resolver.resolve(loop, test::Given({}, {}),
+                                   Query{.host = host, .service = {}, .port = 7000, .path = nullptr}, sink);
     EXPECT_TRUE(lookup.has_value());
     return lookup ? std::move(*lookup) : nullptr;
   }
@@ -128,7 +123,7 @@ TEST_F(SystemResolverTest, BothKindsEndOnceAndSayWhy) {
 TEST_F(SystemResolverTest, AFamilyThatCannotBeReachedIsNotAskedFor) {
   Query query{.host = "localhost", .service = {}, .port = 7000, .path = nullptr};
   query.ipv6 = false;
-  const auto lookup = resolver.resolve(loop, NoOptions(), query, heard).value();
+  const auto lookup = resolver.resolve(loop, test::Given({}, {}), query, heard).value();
   EXPECT_TRUE(heard.ended.empty()) << "nothing is answered inside the call";
   ASSERT_TRUE(loop.run_until([&] { return heard.all_done(); }));
   EXPECT_TRUE(std::ranges::all_of(heard.answers, [](const Answer& a) { return a.kind == Answer::Kind::ipv4; }));
