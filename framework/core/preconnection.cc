@@ -146,6 +146,8 @@ Preconnection& Preconnection::security(std::shared_ptr<const Security> parameter
 }
 namespace {
 
+constexpr std::string_view kUseTemporaryLocalAddress = "useTemporaryLocalAddress", kNoPreference = "No Preference";
+
 // RFC 9622 section 6.2.14. Disabled: one path, from beginning to end. Passive: one at a time; the peer may add some.
 // Active: stacks with several go first. False: there is no such word.
 bool set_multipath(Preconnection::Wishes& wishes, std::string_view word) {
@@ -163,7 +165,7 @@ bool set_multipath(Preconnection::Wishes& wishes, std::string_view word) {
 bool set_preference(Preconnection::Wishes& wishes, Feature feature, std::string_view word) {
   const std::pair<std::string_view, FeatureSet*> words[] = {{"Require", &wishes.require},
                                                             {"Prefer", &wishes.prefer},
-                                                            {"No Preference", nullptr},
+                                                            {kNoPreference, nullptr},
                                                             {"Avoid", &wishes.avoid},
                                                             {"Prohibit", &wishes.prohibit}};
   const auto* const said = std::ranges::find(words, word, &std::pair<std::string_view, FeatureSet*>::first);
@@ -172,6 +174,23 @@ bool set_preference(Preconnection::Wishes& wishes, Feature feature, std::string_
   for (const auto& [other, wished] : words) {
     if (wished != nullptr) *wished = wished == said->second ? *wished | it : *wished - it;
   }
+  return true;
+}
+
+// RFC 9622 section 6.2.13: a wish about paths. False: there is no such word.
+bool set_temporary(std::vector<PathRule>& paths, std::string_view word) {
+  constexpr std::pair<std::string_view, Preference> kWords[] = {{"Require", Preference::require},
+                                                                {"Prefer", Preference::prefer},
+                                                                {"Avoid", Preference::avoid},
+                                                                {"Prohibit", Preference::prohibit}};
+  const auto* const said = std::ranges::find(kWords, word, &std::pair<std::string_view, Preference>::first);
+  const bool known = said != std::ranges::end(kWords);
+  if (!known && word != kNoPreference) return false;
+  std::erase_if(paths, [](const PathRule& rule) {  // the later word counts
+    return rule.temporary && rule.interface_name.empty() && !rule.type && rule.provisioning_domain.empty() &&
+           !rule.metered;
+  });
+  if (known) paths.push_back({.preference = said->second, .temporary = true});
   return true;
 }
 
@@ -191,6 +210,7 @@ bool set_selection(Preconnection::Wishes& wishes, std::string_view property, con
   const auto* const word = std::get_if<std::string>(&value);
   if (word == nullptr) return false;
   if (same_word(property, kMultipath.name)) return set_multipath(wishes, *word);
+  if (same_word(property, kUseTemporaryLocalAddress)) return set_temporary(wishes.paths, *word);
   const auto feature = selected_feature(property);
   return feature && set_preference(wishes, *feature, *word);
 }
@@ -259,7 +279,7 @@ Result<void> check_wishes(const Preconnection::Wishes& wishes) {
     if (same_word(name, kDirection.name)) return fail(Reason::invalid_argument, kDirectionExpected);
     if (same_word(name, kMultipath.name))
       return fail(Reason::invalid_argument, "multipath is Disabled, Passive or Active");
-    if (selected_feature(name))
+    if (selected_feature(name) || same_word(name, kUseTemporaryLocalAddress))
       return fail(Reason::invalid_argument, name + " is Require, Prefer, No Preference, Avoid or Prohibit");
   }
   if (wishes.require.intersects(wishes.prohibit)) {

@@ -77,6 +77,17 @@ TEST_F(Phone, ADomainCanBeAskedFor) {
   EXPECT_EQ(to_text(connection.local()).substr(0, 9), "10.1.0.9:");
 }
 
+// API-125: by the property's name too; the later word counts.
+TEST_F(Phone, TemporaryAddressesCanBeAskedFor) {
+  paths->add = [](Path& path) { path.temporary = path.interface_name == "wwan0"; };
+  const auto asking = [this](std::string word) { return to().set("useTemporaryLocalAddress", std::move(word)); };
+  EXPECT_EQ(connect(asking("Require")), "wwan0");
+  EXPECT_EQ(connect(asking("Prefer")), "wwan0");
+  EXPECT_EQ(connect(asking("Avoid")), "wlan0");
+  EXPECT_EQ(connect(asking("Require").set("useTemporaryLocalAddress", "No Preference")), "wlan0");
+  EXPECT_THAT(connect(asking("Perhaps")), testing::StartsWith("useTemporaryLocalAddress is Require, Prefer, "));
+}
+
 // API-255: where nobody has said anything, what is known of the path decides.
 TEST_F(Phone, WhatCostsGoesLast) {
   paths->add = [](Path& path) { path.metered = path.interface_name == "wlan0"; };
