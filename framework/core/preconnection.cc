@@ -146,7 +146,7 @@ Preconnection& Preconnection::security(std::shared_ptr<const Security> parameter
 }
 namespace {
 
-constexpr std::string_view kUseTemporaryLocalAddress = "useTemporaryLocalAddress", kNoPreference = "No Preference";
+constexpr std::string_view kUseTemporaryLocalAddress = "useTemporaryLocalAddress";
 
 // RFC 9622 section 6.2.14. Disabled: one path, from beginning to end. Passive: one at a time; the peer may add some.
 // Active: stacks with several go first. False: there is no such word.
@@ -161,36 +161,40 @@ bool set_multipath(Preconnection::Wishes& wishes, std::string_view word) {
   return word == "Disabled" || word == "Passive" || word == "Active";
 }
 
+// None: there is no such word. Within: none is preferred ("No Preference").
+std::optional<std::optional<Preference>> preference_of(std::string_view word) {
+  constexpr std::pair<std::string_view, Preference> kWords[] = {{"Require", Preference::require},
+                                                                {"Prefer", Preference::prefer},
+                                                                {"Avoid", Preference::avoid},
+                                                                {"Prohibit", Preference::prohibit}};
+  if (word == "No Preference") return std::optional<Preference>();
+  const auto* const known = std::ranges::find(kWords, word, &std::pair<std::string_view, Preference>::first);
+  if (known == std::ranges::end(kWords)) return std::nullopt;
+  return known->second;
+}
+
 // RFC 9622 section 6.2: the later word counts. False: there is no such word.
 bool set_preference(Preconnection::Wishes& wishes, Feature feature, std::string_view word) {
-  const std::pair<std::string_view, FeatureSet*> words[] = {{"Require", &wishes.require},
-                                                            {"Prefer", &wishes.prefer},
-                                                            {kNoPreference, nullptr},
-                                                            {"Avoid", &wishes.avoid},
-                                                            {"Prohibit", &wishes.prohibit}};
-  const auto* const said = std::ranges::find(words, word, &std::pair<std::string_view, FeatureSet*>::first);
-  if (said == std::ranges::end(words)) return false;
+  const auto said = preference_of(word);
+  if (!said) return false;
   const FeatureSet it{feature};
-  for (const auto& [other, wished] : words) {
-    if (wished != nullptr) *wished = wished == said->second ? *wished | it : *wished - it;
-  }
+  for (const auto& [preference, wished] : {std::pair(Preference::require, &wishes.require),
+                                           {Preference::prefer, &wishes.prefer},
+                                           {Preference::avoid, &wishes.avoid},
+                                           {Preference::prohibit, &wishes.prohibit}})
+    *wished = *said == preference ? *wished | it : *wished - it;
   return true;
 }
 
 // RFC 9622 section 6.2.13: a wish about paths. False: there is no such word.
 bool set_temporary(std::vector<PathRule>& paths, std::string_view word) {
-  constexpr std::pair<std::string_view, Preference> kWords[] = {{"Require", Preference::require},
-                                                                {"Prefer", Preference::prefer},
-                                                                {"Avoid", Preference::avoid},
-                                                                {"Prohibit", Preference::prohibit}};
-  const auto* const said = std::ranges::find(kWords, word, &std::pair<std::string_view, Preference>::first);
-  const bool known = said != std::ranges::end(kWords);
-  if (!known && word != kNoPreference) return false;
+  const auto said = preference_of(word);
+  if (!said) return false;
   std::erase_if(paths, [](const PathRule& rule) {  // the later word counts
     return rule.temporary && rule.interface_name.empty() && !rule.type && rule.provisioning_domain.empty() &&
            !rule.metered;
   });
-  if (known) paths.push_back({.preference = said->second, .temporary = true});
+  if (*said) paths.push_back({.preference = **said, .temporary = true});
   return true;
 }
 
