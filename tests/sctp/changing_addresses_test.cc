@@ -303,6 +303,22 @@ TEST_F(ChangingAddresses, NoneIsAddedUnaskedUntilItIsNeeded) {
   arrives("from the other one");
 }
 
+// Nobody tells of addresses there, so nothing is offered for them, and nothing asked.
+TEST_F(Sctp, NothingChangesWhereRoutingDecides) {
+  Wire wire(pair.link);
+  std::size_t offers = 0;
+  for (Wire::Way* const way : {&wire.forth, &wire.back}) {
+    way->look = [&](SimPacket& packet) {
+      constexpr std::byte kRandomParameter[] = {std::byte{0x80}, std::byte{2}, std::byte{0}, std::byte{36}};
+      offers += std::ranges::search(packet.payload, kRandomParameter).empty() ? 0 : 1;
+    };
+  }
+  connected().send("hello");
+  ASSERT_TRUE(pair.until([&] { return received().size() == 1; }));
+  EXPECT_EQ(offers, 0u);
+  for (const Wire::Way* const way : {&wire.forth, &wire.back}) EXPECT_THAT(way->types, Not(testing::Contains(kAuth)));
+}
+
 struct RoamingChanges : Roaming {
   RoamingChanges() : Roaming("sctp/udp") {}
   std::string paths_of(Talker& of) { return TwoHomes::fact(of.connection, "sctp.paths"); }

@@ -22,9 +22,10 @@ const std::vector<std::unique_ptr<SctpPath>> kNoPaths;
 
 // ---- in the handshake
 
-// The engine tells paths where there may be several.
+// Where routing decides there is one path without an address, and no news of it.
 bool SctpInstance::offers_changes() const noexcept {
-  return settings_.dynamic_addresses && !one_path_ && !withdrawn_ && !known_paths_.empty() &&
+  const bool follows_paths = std::ranges::any_of(known_paths_, [](const Path& path) { return bool(path.local); });
+  return settings_.dynamic_addresses && !one_path_ && !withdrawn_ && follows_paths &&
          lower_.route().path.type != InterfaceType::loopback;
 }
 
@@ -57,7 +58,8 @@ void SctpInstance::expect_changes(const Offer& own, const Offer& peer, std::uint
 // ---- what is there
 
 bool SctpInstance::is_there(const Address& local) const noexcept {
-  return std::ranges::any_of(known_paths_, [&](const Path& path) { return same_host(path.local, local); });
+  return std::ranges::any_of(known_paths_,
+                             [&](const Path& path) { return !path.local || same_host(path.local, local); });
 }
 
 // A server sends by its host's routes.
