@@ -15,13 +15,10 @@ constexpr std::size_t kRequestsMost = 16;  // of a chunk that are looked at
 constexpr std::uint16_t kReport = 0x4000;  // bits of a type that is unknown: say so (RFC 9260 section 3.2.1)
 constexpr std::uint16_t kGoOn = 0x8000;    // and what follows counts
 
-/// Makes room for a parameter with this value behind what is there; returns where the value begins.
-std::size_t open_parameter(std::vector<std::byte>& in, std::uint16_t type, std::size_t length) {
-  const std::size_t at = in.size();
-  in.resize(at + kChunkHeader + padded(length));
-  write_16(in, at, type);
-  write_16(in, at + 2, kChunkHeader + length);
-  return at + kChunkHeader;
+std::vector<std::byte> number(std::uint32_t value) {
+  std::vector<std::byte> made(kNumber);
+  write_32(made, 0, value);
+  return made;
 }
 
 bool is_zero(const Address& a) noexcept {
@@ -57,15 +54,12 @@ std::string_view text_of(Cause cause) noexcept {
 }
 
 std::vector<std::byte> write_asconf(std::uint32_t serial, const Address& known, std::span<const AddressRequest> all) {
-  std::vector<std::byte> value(kNumber);
-  write_32(value, 0, serial);
+  std::vector<std::byte> value = number(serial);
   append_address(value, known);
   for (std::uint32_t i = 0; i < all.size(); ++i) {
-    std::vector<std::byte> address;
-    append_address(address, all[i].address);
-    const std::size_t at = open_parameter(value, static_cast<std::uint16_t>(all[i].change), kNumber + address.size());
-    write_32(value, at, i);
-    std::ranges::copy(address, value.begin() + static_cast<std::ptrdiff_t>(at + kNumber));
+    std::vector<std::byte> asked = number(i);
+    append_address(asked, all[i].address);
+    append_item(value, static_cast<std::uint16_t>(all[i].change), asked);
   }
   return value;
 }
@@ -91,19 +85,16 @@ std::optional<Asconf> read_asconf(std::span<const std::byte> value) {
   return read;
 }
 
-AsconfAck::AsconfAck(std::uint32_t serial) : value_(kNumber) { write_32(value_, 0, serial); }
+AsconfAck::AsconfAck(std::uint32_t serial) : value_(number(serial)) {}
 
 bool AsconfAck::add(const ReceivedRequest& asked, Cause cause) {
   if (cause == Cause::unrecognized_parameters && (asked.type & kReport) == 0) return true;
   const bool good = cause == Cause::none;
-  const std::size_t length = good ? kNumber : kNumber + kChunkHeader + asked.parameter.size();
-  if (value_.size() + kChunkHeader + padded(length) > kAckMost) return false;
-  const std::size_t at = open_parameter(value_, good ? kSuccess : kErrorCauses, length);
-  write_32(value_, at, asked.correlation);
-  if (good) return true;
-  write_16(value_, at + kNumber, static_cast<std::uint16_t>(cause));
-  write_16(value_, at + kNumber + 2, kChunkHeader + asked.parameter.size());
-  std::ranges::copy(asked.parameter, value_.begin() + static_cast<std::ptrdiff_t>(at + kNumber + kChunkHeader));
+  std::vector<std::byte> word = number(asked.correlation);
+  if (!good) append_item(word, static_cast<std::uint16_t>(cause), asked.parameter);
+  if (value_.size() + kChunkHeader + padded(word.size()) > kAckMost) return false;
+  append_item(value_, good ? kSuccess : kErrorCauses, word);
+  pad(value_);
   return true;
 }
 

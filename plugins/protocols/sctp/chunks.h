@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 namespace trellis::sctp {
 
@@ -74,6 +75,17 @@ constexpr std::optional<Item> take_item(std::span<const std::byte>& rest) noexce
   rest = rest.subspan(padded(length) < rest.size() ? padded(length) : rest.size());
   return item;
 }
+
+/// Puts a parameter behind what is there. Not padded.
+inline void append_item(std::vector<std::byte>& to, std::uint16_t type, std::span<const std::byte> value) {
+  const std::size_t at = to.size();
+  to.resize(at + kChunkHeader);
+  write_16(to, at, type);
+  write_16(to, at + 2, kChunkHeader + value.size());
+  to.insert(to.end(), value.begin(), value.end());
+}
+/// Behind parameters that are padded: so is the last one then.
+inline void pad(std::vector<std::byte>& parameters) { parameters.resize(padded(parameters.size())); }
 
 /// What is behind the common header.
 constexpr std::span<const std::byte> chunks_of(std::span<const std::byte> packet) noexcept {

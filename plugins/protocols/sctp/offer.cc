@@ -14,13 +14,9 @@ constexpr std::uint16_t kRandom = 0x8002, kChunks = 0x8003, kHmacs = 0x8004, kEx
 constexpr std::byte kChanging[] = {std::byte{SCTP_ASCONF}, std::byte{SCTP_ASCONF_ACK}};
 constexpr std::byte kAlgorithms[] = {std::byte{0}, std::byte{kSha256}, std::byte{0}, std::byte{kSha1}};
 
-void append(std::vector<std::byte>& to, std::uint16_t type, std::span<const std::byte> value, bool pad) {
-  const std::size_t at = to.size();
-  to.resize(at + kChunkHeader);
-  write_16(to, at, type);
-  write_16(to, at + 2, kChunkHeader + value.size());
-  to.insert(to.end(), value.begin(), value.end());
-  if (pad) to.resize(padded(to.size()));
+void append_padded(std::vector<std::byte>& to, std::uint16_t type, std::span<const std::byte> value) {
+  append_item(to, type, value);
+  pad(to);
 }
 
 bool has(const Item& list, std::uint8_t chunk) noexcept {
@@ -39,10 +35,10 @@ std::uint16_t best_hmac(std::span<const std::byte> list) noexcept {
 void append_own(std::vector<std::byte>& to, std::vector<std::byte> extensions, const Random& random) {
   for (const int chunk : {SCTP_ASCONF, SCTP_ASCONF_ACK, SCTP_AUTHENTICATION})
     extensions.push_back(static_cast<std::byte>(chunk));
-  append(to, kExtensions, extensions, true);
-  append(to, kRandom, random, true);
-  append(to, kChunks, kChanging, true);
-  append(to, kHmacs, kAlgorithms, true);
+  append_padded(to, kExtensions, extensions);
+  append_padded(to, kRandom, random);
+  append_padded(to, kChunks, kChanging);
+  append_padded(to, kHmacs, kAlgorithms);
 }
 
 }  // namespace
@@ -68,7 +64,7 @@ Offer offer_in(std::span<const std::byte> parameters) {
   offer.demands_more =
       std::ranges::any_of(chunks.value, [](std::byte c) { return !std::ranges::contains(kChanging, c); });
   if (!offer.complete) return offer;
-  for (const Item* const one : {&random, &chunks, &hmacs}) append(offer.key_vector, one->type, one->value, false);
+  for (const Item* const one : {&random, &chunks, &hmacs}) append_item(offer.key_vector, one->type, one->value);
   return offer;
 }
 
@@ -97,7 +93,7 @@ std::vector<std::byte> with_offer(std::span<const std::byte> packet, const Rando
     if (parameter->type == kExtensions)
       extensions.insert(extensions.end(), parameter->value.begin(), parameter->value.end());
     else
-      append(made, parameter->type, parameter->value, true);
+      append_padded(made, parameter->type, parameter->value);
   }
   append_own(made, extensions, random);
   write_16(made, kPacketHeader + 2, made.size() - kPacketHeader);

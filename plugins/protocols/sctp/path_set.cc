@@ -44,9 +44,9 @@ bool is_repeated(int type) noexcept { return type == SCTP_SHUTDOWN || type == SC
 
 }  // namespace
 
-PathSet::PathSet(PathSetOwner& owner, Executor& executor, const Settings& settings, std::span<const std::byte> header,
-                 std::uint32_t own_tag) noexcept
-    : owner_(owner), executor_(executor), settings_(settings), own_tag_(own_tag) {
+PathSet::PathSet(PathSetOwner& owner, Executor& executor, const Settings& settings,
+                 std::span<const std::byte> header) noexcept
+    : owner_(owner), executor_(executor), settings_(settings) {
   std::ranges::copy(header.first(kPacketHeader), header_.begin());
 }
 
@@ -237,10 +237,6 @@ void PathSet::emit() noexcept {
 }
 
 // ---- in
-
-bool PathSet::is_for_us(std::span<const std::byte> packet) const noexcept {
-  return comes_back(packet, header_, own_tag_);
-}
 
 bool PathSet::is_from_us(std::span<const std::byte> packet) const noexcept {
   return packet.size() >= kPacketHeader &&

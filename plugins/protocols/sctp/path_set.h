@@ -43,9 +43,9 @@ class PathSet {
  public:
   static constexpr std::size_t kMost = 8;
 
-  /// `header`: of a packet to the peer: its ports and tag. `own_tag`: that the peer's packets have.
-  PathSet(PathSetOwner& owner, Executor& executor, const Settings& settings, std::span<const std::byte> header,
-          std::uint32_t own_tag) noexcept;
+  /// `header`: of a packet to the peer: its ports and tag.
+  PathSet(PathSetOwner& owner, Executor& executor, const Settings& settings,
+          std::span<const std::byte> header) noexcept;
 
   /// Null: there are enough.
   SctpPath* add(const Address& local, const Address& remote, PathState state);
@@ -68,11 +68,10 @@ class PathSet {
   void probe_from(const Address& local) noexcept;  ///< the peer knows of these paths now
   void beat_every(Duration idle) noexcept;
 
-  /// The peer's packets to us; of others nothing is believed.
-  bool is_for_us(std::span<const std::byte> packet) const noexcept;
   /// A packet of the library is to the peer of this association.
   bool is_from_us(std::span<const std::byte> packet) const noexcept;
-  /// What the library sends until `left()` answers this packet. Precondition: it is for us.
+  /// What the library sends until `left()` answers this packet. Precondition: it is the peer's to us
+  /// (comes_back()); of others nothing is believed.
   void came(SctpPath& path, std::span<const std::byte> packet) noexcept;
   void left() noexcept { came_by_ = nullptr; }
 
@@ -98,7 +97,6 @@ class PathSet {
   Executor& executor_;
   const Settings& settings_;
   std::array<std::byte, kPacketHeader> header_{};
-  const std::uint32_t own_tag_;
   std::vector<std::unique_ptr<SctpPath>> paths_;
   SctpPath* primary_ = nullptr;
   SctpPath* in_use_ = nullptr;        // data go there

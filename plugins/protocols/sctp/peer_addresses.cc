@@ -21,11 +21,8 @@ constexpr std::size_t kCookieFields = 112;  // usrsctp's struct sctp_state_cooki
 
 std::size_t bytes_of(const Address& address) noexcept { return address.family == Address::Family::ipv6 ? 16 : 4; }
 
-void write_address(std::span<std::byte> room, std::size_t at, const Address& address) noexcept {
-  const std::size_t bytes = bytes_of(address);
-  write_16(room, at, address.family == Address::Family::ipv6 ? kIpv6Parameter : kIpv4Parameter);
-  write_16(room, at + 2, kChunkHeader + bytes);
-  std::memcpy(room.data() + at + kChunkHeader, address.ip.data(), bytes);
+std::uint16_t parameter_of(const Address& address) noexcept {
+  return address.family == Address::Family::ipv6 ? kIpv6Parameter : kIpv4Parameter;
 }
 
 enum class Reach : std::uint8_t { nowhere, host, site, everywhere };
@@ -109,9 +106,7 @@ std::optional<Address> read_address(const Item& parameter) noexcept {
 }
 
 void append_address(std::vector<std::byte>& to, const Address& address) {
-  const std::size_t at = to.size();
-  to.resize(at + kChunkHeader + bytes_of(address));
-  write_address(to, at, address);
+  append_item(to, parameter_of(address), std::as_bytes(std::span(address.ip).first(bytes_of(address))));
 }
 
 Result<std::vector<Address>> read_addresses(std::string_view text) {
@@ -151,8 +146,11 @@ std::span<std::byte> with_addresses(std::span<const std::byte> packet, std::span
   std::fill(room.begin() + static_cast<std::ptrdiff_t>(packet.size()), room.begin() + static_cast<std::ptrdiff_t>(end),
             std::byte());
   for (const Address& one : addresses) {
-    write_address(room, end, one);
-    end += kChunkHeader + bytes_of(one);
+    const std::size_t bytes = bytes_of(one);
+    write_16(room, end, parameter_of(one));
+    write_16(room, end + 2, kChunkHeader + bytes);
+    std::memcpy(room.data() + end + kChunkHeader, one.ip.data(), bytes);
+    end += kChunkHeader + bytes;
   }
   write_16(room, kPacketHeader + 2, end - kPacketHeader);
   seal_packet(room.first(end));

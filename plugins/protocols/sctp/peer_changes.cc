@@ -95,7 +95,7 @@ Address SctpInstance::first_remote() const noexcept {
 
 void SctpInstance::make_paths() {
   if (paths_) return;
-  paths_ = std::make_unique<PathSet>(static_cast<PathSetOwner&>(*this), host_.executor(), settings_, header_, own_tag_);
+  paths_ = std::make_unique<PathSet>(static_cast<PathSetOwner&>(*this), host_.executor(), settings_, header_);
   const Address local = flow_ != nullptr ? flow_->out.to()->local : local_of(lower_);
   SctpPath& first = *paths_->add(local, first_remote(), PathState::active);
   first.out = flow_ != nullptr ? &flow_->out : &*own_out_;

@@ -170,10 +170,10 @@ void SctpInstance::take(LowerPort from, SctpPath* path, std::span<const std::byt
     if (!std::exchange(heard_, true)) host_.answered(1);  // reachable, and one round trip from ready
     if (wants_too_much(packet)) return;
   }
-  const bool by_path = path != nullptr && paths_->is_for_us(packet);
+  const bool is_for_us = comes_back(packet, header_, own_tag_), by_path = path != nullptr && is_for_us;
   if (from != lower_ && !by_path) return;
   std::vector<std::byte> room;
-  if (reconfiguration_ && lives() && comes_back(packet, header_, own_tag_) && Reconfiguration::concerns(packet)) {
+  if (reconfiguration_ && lives() && is_for_us && Reconfiguration::concerns(packet)) {
     room.resize(packet.size());
     source_ = {.remote = from.route().remote, .lower = from};
     packet = reconfiguration_->take(packet, room);

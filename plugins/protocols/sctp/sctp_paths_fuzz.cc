@@ -37,7 +37,7 @@ struct Paths final : PathSetOwner {
   const Settings settings{test::Given(sctp_options(), {})};
   Link link;
   static constexpr std::byte kHeader[kPacketHeader] = {};
-  PathSet set{*this, loop, settings, kHeader, 0};
+  PathSet set{*this, loop, settings, kHeader};
 };
 
 void read_any(std::span<const std::byte> packet) {
