@@ -366,10 +366,6 @@ void ListenerCore::seated(Seat* seat, std::unique_ptr<ProtocolInstance> instance
   auto [connection, stack, lowest, place, peer] = *std::exchange(opening_, std::nullopt);
   Result<void> made;
   if (instance) {
-    // RFC 9622 section 6.2.14: before open(), so that it can tell its peer. Who has nothing to do with paths does not
-    // know the property.
-    if (plan_.wishes.prohibit.has(Feature::path_migration))
-      std::ignore = instance->set({}, kMultipath.name, std::string("Disabled"));
     if (shares_below()) sessions_[instance.get()] = &stack;
     lowest.set_layer(place_, std::move(instance));
     lowest.seated_by(*acceptor_, *this);
@@ -382,6 +378,8 @@ void ListenerCore::seated(Seat* seat, std::unique_ptr<ProtocolInstance> instance
     if (connection != nullptr) turn_->retire(*connection);
     return;
   }
+  // RFC 9622 section 6.2.14: so that a layer can tell its peer.
+  if (plan_.wishes.prohibit.has(Feature::path_migration)) stack.wish(kMultipath.name, std::string("Disabled"));
   if (connection == nullptr) {
     adopt(*stack.trunk());
   } else {
