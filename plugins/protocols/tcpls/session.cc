@@ -184,6 +184,7 @@ void Session::flush() noexcept {
     Connection* const c = pick();
     if (c == nullptr || !(plain_ ? pack_plain(*c) : pack(*c, true)) || stage_ != Stage::open) break;
   }
+  feed_hungry();
   if (stage_ == Stage::open && !plain_) send_tied(), send_acks(), end_leaving(), watch_key();
   if (stage_ == Stage::open && closing_) try_close();
   if (stage_ == Stage::open && peer_ended_ && streams_.empty()) end_cleanly();
@@ -211,6 +212,7 @@ void Session::on_deadline() noexcept {
 void Session::arm() noexcept {
   TimePoint next = std::min({handshake_by_, reconnect_by_, close_by_, goodbye_by_, invite_at_});
   if (wish_after_ > now()) next = std::min(next, wish_after_);
+  if (!hungry_.empty() && sendable_.empty()) next = now();
   const bool several = usable() > 1;
   for (const auto& c : connections_) {
     next = std::min({next, c->give_up, c->confirm_by, ask_at(*c), stalls_at(*c)});

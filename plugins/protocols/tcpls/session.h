@@ -103,6 +103,9 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
 
   // Records out
   std::size_t stream_window() const noexcept;
+  void refill(Stream& s) noexcept;
+  void feed(Stream& s) noexcept;
+  void feed_hungry() noexcept;
   bool something_waits() noexcept;
   bool may_send_more() noexcept;
   Connection* pick() noexcept;
@@ -215,7 +218,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   std::size_t turn_ = 0;                                  // round robin
   std::unordered_map<std::uint32_t, std::unique_ptr<Stream>> streams_;
   Stream* recent_ = nullptr;  // was looked up last
-  std::deque<Stream*> sendable_;
+  std::deque<Stream*> sendable_, hungry_;
   struct Orphan {
     Frame frame;
     std::uint64_t place = 0;  // of stream data

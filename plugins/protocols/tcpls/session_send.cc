@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t kWaitingMost = 4 << 20;    // of all streams of a session together
 constexpr std::size_t kWaitingLeast = 32 << 10;  // of each of them
+constexpr std::size_t kAhead = 32;               // streams that have something to send
 
 }  // namespace
 
@@ -16,6 +17,29 @@ constexpr std::size_t kWaitingLeast = 32 << 10;  // of each of them
 std::size_t Session::stream_window() const noexcept {
   return std::clamp(kWaitingMost / std::max<std::size_t>(streams_.size(), 1), std::min(kWaitingLeast, window_),
                     window_);
+}
+
+// More from the application, when half of it has gone out. While enough streams have something to send the others wait
+// for their turn: what a thousand of them held would leave the caches before it is encrypted, and goes out no sooner.
+void Session::refill(Stream& s) noexcept {
+  const std::size_t window = stream_window();
+  if (s.hungry || !s.port || s.fin_due || spent_ || s.port.granted() * 2 > window) return;
+  if (&queue_of(s) != &sendable_ || sendable_.size() < kAhead) return feed(s);
+  s.hungry = true;
+  hungry_.push_back(&s);
+}
+void Session::feed(Stream& s) noexcept {
+  const std::size_t window = stream_window();
+  if (s.port && !s.fin_due && !spent_) s.port.grant_to(window - std::min(window, s.unsent_bytes));
+}
+// Those that have nothing to send are many, perhaps: arm() comes back for more.
+void Session::feed_hungry() noexcept {
+  for (std::size_t n = sendable_.size(); n < kAhead && !hungry_.empty(); ++n) {
+    Stream& s = *hungry_.front();
+    hungry_.pop_front();
+    s.hungry = false;
+    feed(s);
+  }
 }
 
 void Session::queue(Stream& s) noexcept {
@@ -30,6 +54,7 @@ std::deque<Stream*>& Session::queue_of(const Stream& s) noexcept {
   return c != nullptr && c->usable() ? c->sendable : sendable_;
 }
 void Session::unqueue(Stream& s) noexcept {
+  if (std::exchange(s.hungry, false)) std::erase(hungry_, &s);
   if (!std::exchange(s.queued, false)) return;
   std::erase(sendable_, &s);
   for (const auto& c : connections_) std::erase(c->sendable, &s);
@@ -251,9 +276,7 @@ void Session::put_stream(Connection& c, Stream& s, OutgoingRecord& record, Messa
     if (left == 0 && !part.fin) break;
   }
   s.out_done = part.fin;
-  const std::size_t window = stream_window();
-  if (s.port && s.port.granted() * 2 <= window && !s.fin_due && !spent_)
-    s.port.grant_to(window - std::min(window, s.unsent_bytes));
+  refill(s);
 }
 
 void Session::seal(Connection& c, OutgoingRecord& record, Keep keep, MessageRef info) noexcept {

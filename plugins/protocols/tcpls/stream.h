@@ -20,6 +20,7 @@ struct Stream {
   bool fin_acked = false;                        ///< and the peer has it
   std::uint64_t acked = 0;                       ///< bytes that the peer has
   bool queued = false;                           ///< waits for its turn to send
+  bool hungry = false;                           ///< waits for its turn to take more from the application
   std::optional<std::uint32_t> connection = {};  ///< the only one that carries it, for as long as that works
   // Receiving
   ReceiveOrder order;
