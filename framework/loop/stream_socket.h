@@ -19,7 +19,11 @@ class StreamSocket final : public PosixSocket {
   Result<void> finish() noexcept override;
 
  private:
-  bool bulk_ = false;  // the last receive() filled its block: the next one offers more than one
+  void count_waiting() noexcept;
+
+  bool bulk_ = false;          // the last receive() filled its block: the next one offers more than one
+  bool none_waits_ = false;    // for accept(): the last one took all there was
+  std::uint16_t waiting_ = 0;  // for accept(): so many more, at least
 };
 
 }  // namespace trellis

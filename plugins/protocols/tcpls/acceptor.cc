@@ -22,7 +22,16 @@ bool peek(const Batch& batch, std::span<std::byte> out) noexcept {
   return n == out.size();
 }
 
+TokenTable::Key secret_key(Executor& executor) noexcept {
+  TokenTable::Key key;
+  executor.secret(key);
+  return key;
+}
+
 }  // namespace
+
+TcplsAcceptor::TcplsAcceptor(AcceptHost& host, const Shared& shared)
+    : host_(host), shared_(shared), tokens_(secret_key(host.executor())) {}
 
 void TcplsAcceptor::open(const OpenArgs& args) noexcept {
   if (host_.executor().loops() > 1) {
@@ -76,6 +85,8 @@ void TcplsAcceptor::on_up(LowerPort port, Batch& batch) noexcept {
   const auto size = std::to_integer<std::uint32_t>(header[3]) << 8 | std::to_integer<std::uint32_t>(header[4]);
   if (header[0] != std::byte{22}) return refuse(port, AlertDescription::unexpected_message);
   if (size > kHelloMax) return refuse(port, AlertDescription::record_overflow);
+  const std::span<const std::byte> first = batch.front().data.bytes();
+  if (first.size() >= tls::kRecordHeader + size) return judge(port, first.first(tls::kRecordHeader + size));
   std::vector<std::byte> record(tls::kRecordHeader + size);
   if (peek(batch, record)) return judge(port, record);
   if (port.finished()) refuse(port, AlertDescription::decode_error);

@@ -13,7 +13,7 @@ namespace trellis::tcpls {
 class TcplsAcceptor final : public Acceptor {
  public:
   /// `shared` outlives it.
-  TcplsAcceptor(AcceptHost& host, const Shared& shared) : host_(host), shared_(shared) {}
+  TcplsAcceptor(AcceptHost& host, const Shared& shared);
 
   void open(const OpenArgs&) noexcept override;
   void close(const CloseArgs&) noexcept override;

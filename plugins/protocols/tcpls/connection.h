@@ -1,7 +1,6 @@
 // connection.h: one TCP connection of a session.
 #pragma once
 #include <algorithm>
-#include <deque>
 #include <optional>
 
 #include "record/record_cutter.h"
@@ -30,13 +29,14 @@ struct Connection {
                            ///< there should be
   bool confirmed = false;  ///< the peer has shown that it has the session's keys
                            ///< (decision D4)
+  bool cover_due = false;  ///< client: its first record is to be sent
   bool leaving = false;    ///< nothing new is sent on it: it ends once the peer has acknowledged what was
   bool fin_seen = false;   ///< the peer's close_notify came
   bool fin_sent = false;   ///< ours was sent
   tls::RecordCutter cutter;
   std::optional<tls::RecordSealer> sealer;
   std::optional<tls::RecordOpener> opener;
-  std::deque<Stream*> sendable;  ///< streams that wait for their turn on this connection alone
+  Fifo<Stream*> sendable;  ///< streams that wait for their turn on this connection alone
   // What we sent
   Unacked unacked;
   std::uint64_t records_sent = 0;        ///< under application keys

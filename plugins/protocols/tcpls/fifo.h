@@ -14,8 +14,10 @@ class Fifo {
     ring_[(head_ + size_++) & (ring_.size() - 1)] = std::move(item);
   }
   bool empty() const noexcept { return size_ == 0; }
+  std::size_t size() const noexcept { return size_; }
   /// The i-th from the front. Precondition: there is one.
   T& operator[](std::size_t i) noexcept { return ring_[(head_ + i) & (ring_.size() - 1)]; }
+  const T& operator[](std::size_t i) const noexcept { return ring_[(head_ + i) & (ring_.size() - 1)]; }
   const T& front() const noexcept { return ring_[head_]; }  ///< precondition: not empty
   const T& back() const noexcept {
     return ring_[(head_ + size_ - 1) & (ring_.size() - 1)];
@@ -27,6 +29,14 @@ class Fifo {
     head_ = (head_ + 1) & (ring_.size() - 1);
     --size_;
     return item;
+  }
+
+  /// Takes this item out, if it is here.
+  void erase(const T& item) {
+    for (std::size_t left = size_; left > 0; --left) {
+      T front = pop();
+      if (front != item) add(std::move(front));
+    }
   }
 
  private:

@@ -11,7 +11,6 @@ using tls::AlertDescription;
 using Bytes = std::span<const std::byte>;
 
 constexpr std::uint8_t kHandshake = 22, kClientHelloType = 1, kServerHelloType = 2;
-constexpr std::size_t kServerHelloMost = 128;  // bytes of the body
 constexpr std::uint16_t kSupportedVersions = 43, kKeyShare = 51, kX25519 = 0x001d;
 
 /// Reads big-endian numbers and vectors; says no when there is not enough.
@@ -80,11 +79,9 @@ Result<Token> read_token(Bytes value) {
 void put(std::vector<std::uint8_t>& to, std::size_t value, unsigned size) {
   while (size-- > 0) to.push_back(static_cast<std::uint8_t>(value >> (8 * size)));
 }
-
-void put_random(std::vector<std::uint8_t>& to, Executor& executor) {
-  std::array<std::byte, 32> secret{};
-  executor.secret(secret);
-  for (const std::byte b : secret) to.push_back(std::to_integer<std::uint8_t>(b));
+void put(std::vector<std::uint8_t>& to, Bytes bytes) {
+  const auto* const first = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  to.insert(to.end(), first, first + bytes.size());
 }
 
 }  // namespace
@@ -95,13 +92,11 @@ Result<Hello> read_client_hello(Bytes record, const CodePoints& codes) noexcept 
   Hello hello;
   if (body->empty()) return hello;
   Reader reader(*body);
-  Bytes skipped, session_id, extensions, value;
-  if (!reader.take(2 + 32, skipped) || !reader.vector(1, session_id) || !reader.vector(2, skipped) ||
+  Bytes skipped, extensions, value;
+  if (!reader.take(2 + 32, skipped) || !reader.vector(1, hello.session_id) || !reader.vector(2, skipped) ||
       !reader.vector(1, skipped) || !reader.vector(2, extensions))
     return cut_off("ClientHello");
-  if (session_id.size() > 32) return cut_off("ClientHello");
-  hello.session_id.reserve(session_id.size());
-  for (const std::byte b : session_id) hello.session_id.push_back(std::to_integer<std::uint8_t>(b));
+  if (hello.session_id.size() > 32) return cut_off("ClientHello");
   Reader list(extensions);
   bool announced = false;
   for (std::size_t type = 0; !list.empty();) {
@@ -120,31 +115,32 @@ Result<Hello> read_client_hello(Bytes record, const CodePoints& codes) noexcept 
 }
 
 std::vector<std::uint8_t> server_hello(const Hello& hello, std::uint16_t suite, Executor& executor) {
-  std::vector<std::uint8_t> body;
-  body.reserve(kServerHelloMost);
-  put(body, 0x0303, 2);
-  put_random(body, executor);
-  put(body, hello.session_id.size(), 1);
-  body.insert(body.end(), hello.session_id.begin(), hello.session_id.end());
-  put(body, suite, 2);
-  put(body, 0, 1);
-  put(body, 6 + 4 + 36, 2);
-  put(body, kSupportedVersions, 2);
-  put(body, 2, 2);
-  put(body, 0x0304, 2);
-  put(body, kKeyShare, 2);
-  put(body, 36, 2);
-  put(body, kX25519, 2);
-  put(body, 32, 2);
-  put_random(body, executor);  // nobody agrees on a key: it only has to look like one
+  constexpr std::size_t kRandom = 32, kExtensions = 6 + 4 + 4 + kRandom;
+  const std::size_t body = 2 + kRandom + 1 + hello.session_id.size() + 2 + 1 + 2 + kExtensions;
+  std::array<std::byte, 2 * kRandom> random{};
+  executor.secret(random);
   std::vector<std::uint8_t> record;
-  record.reserve(kServerHelloMost + 9);
+  record.reserve(5 + 4 + body);
   put(record, kHandshake, 1);
   put(record, 0x0303, 2);
-  put(record, body.size() + 4, 2);
+  put(record, 4 + body, 2);
   put(record, kServerHelloType, 1);
-  put(record, body.size(), 3);
-  record.insert(record.end(), body.begin(), body.end());
+  put(record, body, 3);
+  put(record, 0x0303, 2);
+  put(record, Bytes(random).first(kRandom));
+  put(record, hello.session_id.size(), 1);
+  put(record, hello.session_id);
+  put(record, suite, 2);
+  put(record, 0, 1);
+  put(record, kExtensions, 2);
+  put(record, kSupportedVersions, 2);
+  put(record, 2, 2);
+  put(record, 0x0304, 2);
+  put(record, kKeyShare, 2);
+  put(record, 4 + kRandom, 2);
+  put(record, kX25519, 2);
+  put(record, kRandom, 2);
+  put(record, Bytes(random).last(kRandom));  // nobody agrees on a key: it only has to look like one
   return record;
 }
 

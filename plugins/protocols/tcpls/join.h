@@ -18,10 +18,10 @@ inline constexpr std::array<std::uint8_t, 6> kChangeCipherSpec{20, 3, 3, 0, 1, 1
 inline constexpr std::uint32_t kClientCover = 53;   ///< bytes of the first protected record, as of a Finished
 inline constexpr std::uint32_t kServerCover = 900;  ///< as of a certificate flight
 
-/// What a first record says.
+/// What a first record says, for as long as that is there.
 struct Hello {
-  std::vector<std::uint8_t> session_id;  ///< legacy_session_id, to be echoed
-  std::optional<Token> join;             ///< the token of tcpls_join
+  std::span<const std::byte> session_id;  ///< legacy_session_id, to be echoed
+  std::optional<Token> join;              ///< the token of tcpls_join
 };
 
 /// Reads a record that must be a ClientHello. Fails with the alert to send. A

@@ -99,7 +99,7 @@ class Side final : public tls::TestHost, public StreamHost {
   void stream_aborted(UpperPort, Direction, Error) noexcept override {}
   void stream_closed(UpperPort) noexcept override {}
 
-  TokenTable tokens;
+  TokenTable tokens{TokenTable::Key{}};
   std::unique_ptr<Session> session;
   std::vector<std::unique_ptr<Link>> streams_above;
 

@@ -180,6 +180,7 @@ void Session::flush() noexcept {
   if (stage_ == Stage::over) return;
   if (!output_.empty()) send_output();
   if (stage_ != Stage::open || !output_.empty()) return;
+  send_covers();
   while (something_waits()) {
     Connection* const c = pick();
     if (c == nullptr || !(plain_ ? pack_plain(*c) : pack(*c, true)) || stage_ != Stage::open) break;

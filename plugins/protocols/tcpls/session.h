@@ -119,6 +119,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   static Portion portion(const Stream& s, std::uint32_t room) noexcept;
   std::uint32_t own_size(const Connection& c, bool data) noexcept;
   void put_acks(OutgoingRecord& record) noexcept;
+  void put_ack(Connection& c, OutgoingRecord& record) noexcept;
   void put_orphans(Connection& c, OutgoingRecord& record) noexcept;
   void put_data(Connection& c, StreamData&& frame, std::uint64_t place, OutgoingRecord& record) noexcept;
   void put_streams(Connection& c, OutgoingRecord& record, MessageRef& info) noexcept;
@@ -133,7 +134,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void send_acks() noexcept;
   void queue(Stream& s) noexcept;
   void unqueue(Stream& s) noexcept;
-  std::deque<Stream*>& queue_of(const Stream& s) noexcept;
+  Fifo<Stream*>& queue_of(const Stream& s) noexcept;
   void untie(Connection& c) noexcept;
   void send_tied() noexcept;
   void say_goodbye() noexcept;
@@ -148,6 +149,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   void take_join_answer(Connection& c, const Slice& record) noexcept;
   void start_records(Connection& c) noexcept;
   void send_cover(Connection& c, std::uint32_t bytes) noexcept;
+  void send_covers() noexcept;
   void push(Connection& c, std::span<const std::uint8_t> bytes) noexcept;
   void join_refused(Connection& c, const Error& why) noexcept;
   void confirm(Connection& c) noexcept;
@@ -218,7 +220,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
   std::size_t turn_ = 0;                                  // round robin
   std::unordered_map<std::uint32_t, std::unique_ptr<Stream>> streams_;
   Stream* recent_ = nullptr;  // was looked up last
-  std::deque<Stream*> sendable_, hungry_;
+  Fifo<Stream*> sendable_, hungry_;
   struct Orphan {
     Frame frame;
     std::uint64_t place = 0;  // of stream data

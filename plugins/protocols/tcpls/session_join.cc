@@ -49,7 +49,7 @@ void Session::start_records(Connection& c) noexcept {
   c.heard(now(), settings_.user_timeout);
   c.state = State::open;
   push(c, kChangeCipherSpec);
-  set_user_timeout(c);
+  if (!server_) set_user_timeout(c);  // a server waits for the first acknowledgement, which measures the path
 }
 
 // Looks to others like the rest of a handshake, and proves that we have the
@@ -57,8 +57,17 @@ void Session::start_records(Connection& c) noexcept {
 void Session::send_cover(Connection& c, std::uint32_t bytes) noexcept {
   OutgoingRecord record(pool(), bytes, pieces_);
   record.put(Ping{});
-  record.pad(bytes - Ping::kSize);
+  if (c.ack_due > 0 && bytes >= Ping::kSize + Ack::kSize) put_ack(c, record);
+  record.pad(bytes - record.size());
   seal(c, record, Keep::sequence, {});
+}
+
+// Behind whatever came with the answer of the server, so that they acknowledge its cover.
+void Session::send_covers() noexcept {
+  for (std::size_t i = 0; i < connections_.size() && stage_ == Stage::open; ++i) {
+    Connection& c = *connections_[i];
+    if (std::exchange(c.cover_due, false) && c.open()) send_cover(c, kClientCover);
+  }
 }
 
 void Session::join_with_hello(Connection& c, const Slice& record) noexcept {
@@ -84,7 +93,7 @@ void Session::take_join_answer(Connection& c, const Slice& record) noexcept {
   }
   if (auto good = check_server_hello(record.bytes(), agreed_.suite); !good) return join_refused(c, good.error());
   start_records(c);
-  send_cover(c, kClientCover);
+  c.cover_due = true;
 }
 
 // The token is gone; there may be another one (TCPLS-70).

@@ -238,7 +238,8 @@ void Session::take_ack(const Ack& ack) noexcept {
     c->rtt = c->rtt == Duration{} ? sample : c->rtt + (sample - c->rtt) / 8;
     c->progress = now();
     if (now() - std::exchange(acknowledged_, now()) > settings_.user_timeout / 2) back_ = now();
-    if (c->open() && (c->patient || c->rtt * 4 > c->user_timeout)) set_user_timeout(*c);
+    if (c->open() && (c->user_timeout == Duration{} || c->patient || c->rtt * 4 > c->user_timeout))
+      set_user_timeout(*c);
   }
   if (c->state == State::gone) release(*c);
 }

@@ -26,7 +26,7 @@ void Session::refill(Stream& s) noexcept {
   if (s.hungry || !s.port || s.fin_due || spent_ || s.port.granted() * 2 > window) return;
   if (&queue_of(s) != &sendable_ || sendable_.size() < kAhead) return feed(s);
   s.hungry = true;
-  hungry_.push_back(&s);
+  hungry_.add(&s);
 }
 void Session::feed(Stream& s) noexcept {
   const std::size_t window = stream_window();
@@ -35,8 +35,7 @@ void Session::feed(Stream& s) noexcept {
 // Those that have nothing to send are many, perhaps: arm() comes back for more.
 void Session::feed_hungry() noexcept {
   for (std::size_t n = sendable_.size(); n < kAhead && !hungry_.empty(); ++n) {
-    Stream& s = *hungry_.front();
-    hungry_.pop_front();
+    Stream& s = *hungry_.pop();
     s.hungry = false;
     feed(s);
   }
@@ -45,24 +44,23 @@ void Session::feed_hungry() noexcept {
 void Session::queue(Stream& s) noexcept {
   if (s.queued || !s.has_something()) return;
   s.queued = true;
-  queue_of(s).push_back(&s);
+  queue_of(s).add(&s);
 }
 
 // That of the connection to which the application has tied the stream, or that of the session.
-std::deque<Stream*>& Session::queue_of(const Stream& s) noexcept {
+Fifo<Stream*>& Session::queue_of(const Stream& s) noexcept {
   Connection* const c = s.connection ? by_id(*s.connection) : nullptr;
   return c != nullptr && c->usable() ? c->sendable : sendable_;
 }
 void Session::unqueue(Stream& s) noexcept {
-  if (std::exchange(s.hungry, false)) std::erase(hungry_, &s);
+  if (std::exchange(s.hungry, false)) hungry_.erase(&s);
   if (!std::exchange(s.queued, false)) return;
-  std::erase(sendable_, &s);
-  for (const auto& c : connections_) std::erase(c->sendable, &s);
+  sendable_.erase(&s);
+  for (const auto& c : connections_) c->sendable.erase(&s);
 }
 // What was tied to a connection that carries nothing more goes by any other.
 void Session::untie(Connection& c) noexcept {
-  for (Stream* s : c.sendable) sendable_.push_back(s);
-  c.sendable.clear();
+  while (!c.sendable.empty()) sendable_.add(c.sendable.pop());
 }
 
 bool Session::something_waits() noexcept {
@@ -177,10 +175,12 @@ std::uint32_t Session::own_size(const Connection& c, bool data) noexcept {
     }
   }
   if (!orphans_.empty() || !may_send_more()) return own;
-  for (const Stream* s : c.sendable.empty() ? sendable_ : c.sendable) {
+  const Fifo<Stream*>& queue = c.sendable.empty() ? sendable_ : c.sendable;
+  for (std::size_t i = 0; i < queue.size(); ++i) {
+    const Stream& s = *queue[i];
     const std::uint32_t header = OutgoingRecord::header_bytes(content);
-    if (!fits(header, s->unsent.empty() ? 0 : 1)) break;
-    const Portion part = portion(*s, tls::kPlaintextMax - content - header);
+    if (!fits(header, s.unsent.empty() ? 0 : 1)) break;
+    const Portion part = portion(s, tls::kPlaintextMax - content - header);
     add(header, part.size, part.own);
   }
   return own;
@@ -206,12 +206,14 @@ bool Session::pack(Connection& c, bool data) noexcept {
 // For all connections: an acknowledgement may travel on any of them.
 void Session::put_acks(OutgoingRecord& record) noexcept {
   for (const auto& c : connections_) {
-    if (!c->received || c->ack_due == 0) continue;
-    record.put(Ack{c->id, *c->received});
-    c->ack_due = 0;
-    c->ack_now = false;
-    c->ack_at = TimePoint::max();
+    if (c->received && c->ack_due > 0) put_ack(*c, record);
   }
+}
+void Session::put_ack(Connection& c, OutgoingRecord& record) noexcept {
+  record.put(Ack{c.id, *c.received});
+  c.ack_due = 0;
+  c.ack_now = false;
+  c.ack_at = TimePoint::max();
 }
 
 // What connections that are gone may have taken along: first of all.
@@ -244,13 +246,13 @@ void Session::put_data(Connection& c, StreamData&& frame, std::uint64_t place, O
 
 // Streams take turns, a record each if they have that much.
 void Session::put_streams(Connection& c, OutgoingRecord& record, MessageRef& info) noexcept {
-  std::deque<Stream*>& queue = c.sendable.empty() ? sendable_ : c.sendable;
+  Fifo<Stream*>& queue = c.sendable.empty() ? sendable_ : c.sendable;
   while (!queue.empty() && !info) {
     Stream& s = *queue.front();
     if (record.left() < record.header_bytes() + (s.unsent.empty() ? 0u : 1u)) return;
     put_stream(c, s, record, info);
-    queue.pop_front();
-    if (s.has_something()) return queue.push_back(&s);
+    queue.pop();
+    if (s.has_something()) return queue.add(&s);
     s.queued = false;
     end_if_over(s);
   }
@@ -327,7 +329,7 @@ bool Session::pack_plain(Connection& c) noexcept {
     if (s.port.granted() * 2 <= window_) s.port.grant_to(window_ - std::min(window_, s.unsent_bytes));
   }
   if (!s.unsent.empty()) return true;
-  sendable_.pop_front();
+  sendable_.pop();
   s.queued = false;
   if (s.fin_due) {
     s.out_done = true;

@@ -15,8 +15,10 @@ constexpr Duration kPatience = 120s;  // with a peer that has everything, but ta
 // TCP notices a black hole even when nothing else is sent (TCPLS-85), but must not take a long path for one.
 void Session::set_user_timeout(Connection& c) noexcept {
   Duration rtt = c.rtt;
-  auto known = host_.lowers().ask(c.port, kRoundTripTime.name);
-  if (const auto* const measured = known ? std::get_if<Duration>(&*known) : nullptr) rtt = std::max(rtt, *measured);
+  if (rtt == Duration{}) {
+    const auto known = host_.lowers().ask(c.port, kRoundTripTime.name);
+    if (const auto* const measured = known ? std::get_if<Duration>(&*known) : nullptr) rtt = *measured;
+  }
   c.user_timeout = std::max(settings_.user_timeout, rtt * 6);
   c.patient = false;
   tell_user_timeout(c, c.user_timeout);

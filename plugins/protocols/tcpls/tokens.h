@@ -2,7 +2,7 @@
 // that servers have given (TCPLS-52 to TCPLS-55, TCPLS-68 to TCPLS-70,
 // decisions D1 and D5).
 #pragma once
-#include <botan/hash.h>
+#include <botan/block_cipher.h>
 
 #include <array>
 #include <cstdint>
@@ -36,15 +36,18 @@ class ClientTokens {
   std::unordered_map<std::uint8_t, Token> seen_;
 };
 
-/// All that the sessions of one acceptor have given. Looked up by a hash, so
-/// that the time it takes says nothing about a token.
+/// All that the sessions of one acceptor have given. Looked up by what a cipher makes of them, so that the time it takes
+/// says nothing about a token.
 class TokenTable {
  public:
+  using Key = std::array<std::byte, 32>;
+  /// `key` is secret, and of this table alone.
+  explicit TokenTable(const Key& key);
   struct Entry {
     Session* session = nullptr;
     std::uint8_t sequence = 0;
   };
-  void add(const Token& token, Entry entry) { entries_.emplace(key(token), entry); }
+  void add(const Token& token, Entry entry) { entries_.emplace(sealed(token), entry); }
   std::optional<Entry> find(const Token& token) const;
   /// The same, and it is gone: a token serves once.
   std::optional<Entry> take(const Token& token);
@@ -54,13 +57,13 @@ class TokenTable {
   std::size_t size() const noexcept { return entries_.size(); }
 
  private:
-  using Digest = std::array<std::uint8_t, 32>;
-  struct First {  // of its bytes: it is a hash already
-    std::size_t operator()(const Digest& digest) const noexcept;
+  using Sealed = std::array<std::uint8_t, 32>;
+  struct First {  // of its bytes: they are as good as a hash
+    std::size_t operator()(const Sealed& token) const noexcept;
   };
-  Digest key(const Token& token) const;
-  std::unique_ptr<Botan::HashFunction> hash_ = Botan::HashFunction::create_or_throw("SHA-256");
-  std::unordered_map<Digest, Entry, First> entries_;
+  Sealed sealed(const Token& token) const;
+  std::unique_ptr<Botan::BlockCipher> cipher_ = Botan::BlockCipher::create_or_throw("AES-256");
+  std::unordered_map<Sealed, Entry, First> entries_;
 };
 
 }  // namespace trellis::tcpls

@@ -33,7 +33,7 @@ TEST(Tokens, OfAClient) {
 
 // TCPLS-52, TCPLS-69
 TEST(Tokens, OfAServer) {
-  TokenTable table;
+  TokenTable table{filled(9)};
   auto* const one = reinterpret_cast<Session*>(&table);
   auto* const other = reinterpret_cast<Session*>(&table + 1);
   table.add(filled(1), {one, 1});
