@@ -36,8 +36,8 @@ class ClientTokens {
   std::unordered_map<std::uint8_t, Token> seen_;
 };
 
-/// All that the sessions of one acceptor have given. Looked up by what a cipher makes of them, so that the time it takes
-/// says nothing about a token.
+/// All that the sessions of one acceptor have given. Looked up by what a cipher makes of them, so that the time that
+/// takes says nothing about a token.
 class TokenTable {
  public:
   using Key = std::array<std::byte, 32>;
