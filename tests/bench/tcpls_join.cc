@@ -11,7 +11,7 @@
 namespace trellis::bench {
 namespace tcpls_join_row {
 
-constexpr int kSessions = 60;
+constexpr int kSessions = 200;
 constexpr int kJoins = 7;  // of each session
 constexpr double kMicroseconds = 1e6;
 

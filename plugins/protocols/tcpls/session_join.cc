@@ -132,9 +132,8 @@ void Session::invite() noexcept {
     NewToken token{.sequence = static_cast<std::uint8_t>(next_token_++)};
     host_.executor().secret(token.token);
     table_->add(token.token, {this, token.sequence});
-    orphans_.push_back({token});
+    orphans_.push_back({token});  // flush() follows
   }
-  host_.wake();
 }
 
 }  // namespace trellis::tcpls

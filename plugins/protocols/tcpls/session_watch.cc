@@ -67,11 +67,8 @@ void Session::ask_peer(Connection& c) noexcept {
 // Joins that do not come, connections that swallow what is sent, frames that
 // wait for a sign of the peer.
 void Session::watch_connections() noexcept {
-  std::vector<Connection*> all;
-  all.reserve(connections_.size());
-  for (const auto& c : connections_) all.push_back(c.get());
-  for (Connection* c : all) {
-    if (stage_ != Stage::open) return;
+  for (std::size_t i = 0; i < connections_.size() && stage_ == Stage::open; ++i) {
+    Connection* const c = connections_[i].get();
     if (c->give_up <= now()) release(*c);
     if (goodbye_by_ <= now() && c->usable() && !c->fin_seen)
       lost(*c, {Reason::timed_out, 0, kLayer, std::format("the peer said goodbye, but not on connection {}", c->id)},
@@ -81,8 +78,8 @@ void Session::watch_connections() noexcept {
     if (ask_at(*c) <= now()) ask_peer(*c);
     if (stalls_at(*c) <= now()) be_patient(*c);
     if (!c->open() || c->unacked.empty() || usable() < 2) continue;
-    const bool others_work = std::ranges::any_of(all, [&](const Connection* other) {
-      return other != c && other->usable() && other->progress > c->waits_since();
+    const bool others_work = std::ranges::any_of(connections_, [&](const auto& other) {
+      return other.get() != c && other->usable() && other->progress > c->waits_since();
     });
     if (others_work && now() >= silent_since(*c) + settings_.user_timeout + c->rtt) {
       lost(*c,
