@@ -211,17 +211,19 @@ void Session::on_deadline() noexcept {
 }
 
 void Session::arm() noexcept {
+  const TimePoint at = now();
   TimePoint next = std::min({handshake_by_, reconnect_by_, close_by_, goodbye_by_, invite_at_});
-  if (wish_after_ > now()) next = std::min(next, wish_after_);
-  if (!hungry_.empty() && sendable_.empty()) next = now();
+  if (wish_after_ > at) next = std::min(next, wish_after_);
+  if (!hungry_.empty() && sendable_.empty()) next = at;
   const bool several = usable() > 1;
   for (const auto& c : connections_) {
-    next = std::min({next, c->give_up, c->confirm_by, ask_at(*c), stalls_at(*c)});
+    next = std::min({next, c->give_up, c->confirm_by});
     if (!c->open()) continue;
-    if (c->ack_due > 0 && c->ack_at > now()) next = std::min(next, c->ack_at);  // else it waits for credit
+    next = std::min({next, ask_at(*c), stalls_at(*c)});
+    if (c->ack_due > 0 && c->ack_at > at) next = std::min(next, c->ack_at);  // else it waits for credit
     if (!several || c->unacked.empty()) continue;
     const TimePoint stuck = silent_since(*c) + settings_.user_timeout + c->rtt;
-    next = std::min(next, stuck > now() ? stuck : now() + settings_.user_timeout / 4);
+    next = std::min(next, stuck > at ? stuck : at + settings_.user_timeout / 4);
   }
   host_.deadline(next);
 }
