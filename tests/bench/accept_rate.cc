@@ -80,6 +80,7 @@ double ours() {
     const Dialed dialed = dial_burst(raw_address(listener.port));
     bursts.begin();
     ours.run_until([&accepted] { return accepted.size() == kBurst; });
+    ours.loop->run_once(false);  // the loop tells the kernel what it waits for when it asks for news
     bursts.lap();
     for (Connection& connection : accepted) connection.abort();
     accepted.clear();

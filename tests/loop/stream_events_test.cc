@@ -30,6 +30,32 @@ TEST_F(StreamEvents, ReadableIsRepeatedUntilAllIsRead) {
   EXPECT_EQ(watcher.seen.size(), 3u);
 }
 
+// The kernel is told what is waited for when it is asked for news: by then a number may stand for another socket.
+TEST_F(StreamEvents, ADescriptorThatIsUsedAgainIsWatchedAnew) {
+  for (const bool heard_before : {false, true}) {
+    auto [near, far] = pair();
+    Watcher first, second;
+    ASSERT_TRUE(far->watch(first, Ready::readable));
+    if (heard_before) {  // it is registered
+      send(*near, "a");
+      ASSERT_TRUE(run_until([&] { return !first.seen.empty(); }));
+    }
+    far.reset();  // the next socket takes its number
+    auto server = listener();
+    auto again = open({});
+    ASSERT_TRUE(again->connect(server->local()));
+    auto accepted = server->accept();
+    ASSERT_TRUE(accepted && accepted->socket);
+    ASSERT_TRUE(again->watch(second, Ready::readable));
+    first.seen.clear();
+    send(*accepted->socket, "b");
+    ASSERT_TRUE(run_until([&] { return !second.seen.empty(); }));
+    EXPECT_TRUE(first.seen.empty());
+    ASSERT_TRUE(again->watch(second, Ready::none));
+    EXPECT_LE(wakes_within(kAWhile), kFew);
+  }
+}
+
 TEST_F(StreamEvents, ResetWhileReading) {
   auto [near, far] = pair();
   Watcher watcher;

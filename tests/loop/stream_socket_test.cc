@@ -249,6 +249,32 @@ TEST_F(StreamSocketTest, AcceptWithoutDescriptorsIsExhausted) {
   EXPECT_EQ(accepted->socket, nullptr) << "none is waiting";
 }
 
+TEST_F(StreamSocketTest, AllThatWaitAreAcceptedAndThenNone) {
+  auto server = listener();
+  for (const std::size_t many : {1u, 3u, 20u}) {
+    std::vector<std::unique_ptr<Socket>> clients;
+    const auto dial = [&] { ASSERT_TRUE(clients.emplace_back(open({}))->connect(server->local())); };
+    const auto take = [&] {
+      auto accepted = server->accept();
+      EXPECT_TRUE(accepted) << accepted.error().detail;
+      return accepted && accepted->socket != nullptr;
+    };
+    while (clients.size() < many) dial();
+    for (std::size_t i = 0; i < many; ++i) EXPECT_TRUE(take());
+    EXPECT_FALSE(take()) << "none is waiting";
+    dial();
+    EXPECT_TRUE(take());
+    dial();  // after the one before was counted as the last one
+    Watcher watcher;
+    ASSERT_TRUE(server->watch(watcher, Ready::readable));
+    bool taken = false;
+    EXPECT_TRUE(run_until([&] { return !watcher.seen.empty() && (taken = taken || take()); }))
+        << "the poll tells of it";
+    ASSERT_TRUE(server->watch(watcher, Ready::none));
+    EXPECT_FALSE(take());
+  }
+}
+
 TEST_F(StreamSocketTest, OptionsAreSetAndReadAndUnknownOnesAreUnsupported) {
   auto socket = open({});
   const int one = 1;
