@@ -46,8 +46,8 @@ event_base* make_base() {
   if (config == nullptr) die("event_config_new");
   // One thread uses the base, so it needs no locks. Its own cache of the time serves only its own timers, which we do
   // not use: without the flag it would read the clock twice per poll. PRECISE_TIMER is missing on purpose: it costs a
-  // system call per poll, see set_timer(). The environment must not be able to choose another mechanism than epoll. What
-  // is waited for reaches the kernel at the next poll, all at once: many are accepted before the first is registered.
+  // system call per poll, see set_timer(). The environment must not be able to choose another mechanism than epoll.
+  // What is waited for reaches the kernel at the next poll, all at once: many are accepted before one is registered.
   event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_NO_CACHE_TIME | EVENT_BASE_FLAG_IGNORE_ENV |
                                     EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
   event_config_require_features(config, EV_FEATURE_ET);
