@@ -47,7 +47,8 @@ void Session::be_patient(Connection& c) noexcept {
   const auto* const flight = known ? std::get_if<std::uint64_t>(&*known) : nullptr;
   const bool patient = flight != nullptr && *flight == 0;
   if (patient == std::exchange(c.patient, patient)) return;
-  tell_user_timeout(c, patient ? std::max(kPatience, c.user_timeout) : c.user_timeout);
+  if (patient) return tell_user_timeout(c, std::max(kPatience, c.user_timeout));
+  set_user_timeout(c);
 }
 
 // Who only receives does not notice a black hole by itself, and a server cannot come back: so a client asks after a
