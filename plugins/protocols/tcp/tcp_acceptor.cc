@@ -9,7 +9,7 @@
 namespace trellis {
 namespace {
 
-constexpr int kAcceptsPerVisit = 64;
+constexpr std::size_t kAcceptsPerVisit = 64;
 constexpr Duration kStarvedPause = std::chrono::milliseconds(50);
 
 }  // namespace
@@ -68,32 +68,31 @@ void TcpAcceptor::accept() noexcept {
   if (more_) host_.wake();
 }
 
-// True: there may be more.
+// True: there may be more. All that wait are taken before the first of them gets a stack: in turns the kernel's code and
+// ours would displace each other in the caches.
 bool TcpAcceptor::accept_some(Socket& socket) noexcept {
-  int accepted = 0;
-  while (accepted < kAcceptsPerVisit && accept_at(socket)) ++accepted;
-  return accepted == kAcceptsPerVisit;
+  Result<Accepted> accepted = Accepted{};
+  while (taken_.size() < kAcceptsPerVisit) {
+    accepted = socket.accept();
+    if (!accepted || accepted->socket == nullptr) break;
+    taken_.push_back(std::move(*accepted));
+  }
+  const bool more = taken_.size() == kAcceptsPerVisit;
+  if (!taken_.empty()) starved_ = false;
+  for (Accepted& one : taken_) seat(std::move(one));
+  taken_.clear();
+  if (!accepted && accepted.error().reason == Reason::exhausted) {
+    pause();
+  } else if (!accepted) {
+    give_up(std::move(accepted.error()));
+  }
+  return more;
 }
 
-// False: there is nothing to accept now.
-bool TcpAcceptor::accept_at(Socket& socket) noexcept {
-  auto accepted = socket.accept();
-  if (!accepted) {
-    if (accepted.error().reason == Reason::exhausted)
-      pause();
-    else
-      give_up(std::move(accepted.error()));
-    return false;
-  }
-  if (accepted->socket == nullptr) return false;
-  starved_ = false;
-  Seat* seat = host_.seat(accepted->peer, LowerPort());
-  if (seat == nullptr) {
-    accepted->socket->reset();
-    return true;
-  }
-  host_.seated(seat, std::make_unique<TcpInstance>(*seat, settings_, std::move(accepted->socket)));
-  return true;
+void TcpAcceptor::seat(Accepted&& accepted) noexcept {
+  Seat* const seat = host_.seat(accepted.peer, LowerPort());
+  if (seat == nullptr) return accepted.socket->reset();
+  host_.seated(seat, std::make_unique<TcpInstance>(*seat, settings_, std::move(accepted.socket)));
 }
 
 // The peers that wait keep the socket readable, so it must not be watched until there may be descriptors again.

@@ -28,7 +28,7 @@ class TcpAcceptor final : public Acceptor, private SocketEvents {
   Result<std::unique_ptr<Socket>> listen(const Address& at, const Path& path);
   void accept() noexcept;
   bool accept_some(Socket& socket) noexcept;
-  bool accept_at(Socket& socket) noexcept;
+  void seat(Accepted&& accepted) noexcept;
   void pause() noexcept;
   Result<void> watch(Ready what) noexcept;
   void give_up(Error error) noexcept;
@@ -36,9 +36,10 @@ class TcpAcceptor final : public Acceptor, private SocketEvents {
   AcceptHost& host_;
   const TcpLayerSettings& settings_;
   std::vector<Door> doors_;
-  bool more_ = false;     // the last visit ended with peers still waiting
-  bool starved_ = false;  // descriptors ran out, and none was accepted since
-  bool failed_ = false;   // cannot accept any more
+  std::vector<Accepted> taken_;  // only inside a call; keeps its memory
+  bool more_ = false;            // the last visit ended with peers still waiting
+  bool starved_ = false;         // descriptors ran out, and none was accepted since
+  bool failed_ = false;          // cannot accept any more
 };
 
 }  // namespace trellis
