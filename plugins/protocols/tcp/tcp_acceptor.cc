@@ -68,8 +68,8 @@ void TcpAcceptor::accept() noexcept {
   if (more_) host_.wake();
 }
 
-// True: there may be more. All that wait are taken before the first of them gets a stack: in turns the kernel's code and
-// ours would displace each other in the caches.
+// True: there may be more. All that wait are taken before the first of them gets a stack: in turns the kernel's code
+// and ours would displace each other in the caches.
 bool TcpAcceptor::accept_some(Socket& socket) noexcept {
   Result<Accepted> accepted = Accepted{};
   while (taken_.size() < kAcceptsPerVisit) {
