@@ -70,29 +70,43 @@ TEST_F(SlowReader, MemoryHasAnEnd) {
   EXPECT_TRUE(w.until([&] { return w.peers[0]->reader->all == "11"; }));
 }
 
+// A hundred streams with more to send than a window takes, over a link that is slower than they are.
+struct ManyStreams : testing::Test {
+  ManyStreams() {
+    all.push_back(&w.connect("standby=1"));
+    while (all.size() < kStreams) all.push_back(&w.clone(*all[0]));
+    for (Talker* t : all) t->send("!");
+    EXPECT_TRUE(w.until([&] { return w.peers.size() == kStreams; }));
+    w.wire->set({.delay = 10ms, .rate = 50'000'000});
+    for (Talker* t : all) {
+      for (std::size_t i = 0; i < kMessages; ++i) t->send(std::string(kMessage, 'm'));
+    }
+    EXPECT_TRUE(w.until([&] { return most() > kMessages * kMessage / 2; }));
+  }
+  static std::size_t got(const std::unique_ptr<Talker>& peer) { return peer->reader->all.size(); }
+  std::size_t least() const { return got(*std::ranges::min_element(w.peers, {}, got)); }
+  std::size_t most() const { return got(*std::ranges::max_element(w.peers, {}, got)); }
+
+  static constexpr std::size_t kStreams = 100, kMessages = 10, kMessage = 16'000;
+  TcplsWorld w;
+  std::vector<Talker*> all;
+};
+
 // Of many streams only those whose turn is near take data from the application; none is left behind, and those that
 // have been idle come in at once.
-TEST(Bounds, ManyStreamsTakeTurns) {
-  constexpr std::size_t kStreams = 100, kMessages = 10, kMessage = 16'000;
-  TcplsWorld w;
-  std::vector<Talker*> all = {&w.connect()};
-  while (all.size() < kStreams) all.push_back(&w.clone(*all[0]));
-  for (Talker* t : all) t->send("!");
-  ASSERT_TRUE(w.until([&] { return w.peers.size() == kStreams; }));
-  w.wire->set({.delay = 10ms, .rate = 50'000'000});
-  for (Talker* t : all) {
-    for (std::size_t i = 0; i < kMessages; ++i) t->send(std::string(kMessage, 'm'));
-  }
-  const auto got = [](const auto& peer) { return peer->reader->all.size(); };
-  const auto least = [&] { return got(*std::ranges::min_element(w.peers, {}, got)); };
-  const auto most = [&] { return got(*std::ranges::max_element(w.peers, {}, got)); };
-  ASSERT_TRUE(w.until([&] { return most() > kMessages * kMessage / 2; }));
+TEST_F(ManyStreams, TakeTurns) {
   EXPECT_GT(least() + 3 * kMessage, most()) << "they have sent as much as each other";
   ASSERT_TRUE(w.until([&] { return least() > kMessages * kMessage; }));
   w.world.run_for(1s);
   for (Talker* t : all) t->send("?");
   const auto heard = [](const auto& peer) { return peer->reader->all.ends_with('?'); };
   EXPECT_TRUE(w.until([&] { return std::ranges::all_of(w.peers, heard); }, 1s));
+}
+
+// TCPLS-48: who waits for a turn is not forgotten when it is tied to another connection.
+TEST_F(ManyStreams, AreTiedWhileTheyWait) {
+  for (Talker* t : all) ASSERT_TRUE(t->connection.set("tcpls.streamConnection", std::uint64_t{1}));
+  EXPECT_TRUE(w.until([&] { return least() > kMessages * kMessage; })) << least();
 }
 
 // TCPLS-115: who opens TCP connections and says nothing takes the places for that alone, and not for ever.

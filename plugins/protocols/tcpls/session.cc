@@ -185,8 +185,7 @@ void Session::flush() noexcept {
     Connection* const c = pick();
     if (c == nullptr || !(plain_ ? pack_plain(*c) : pack(*c, true)) || stage_ != Stage::open) break;
   }
-  feed_hungry();
-  if (stage_ == Stage::open && !plain_) send_tied(), send_acks(), end_leaving(), watch_key();
+  if (stage_ == Stage::open && !plain_) feed_hungry(), send_tied(), send_acks(), end_leaving(), watch_key();
   if (stage_ == Stage::open && closing_) try_close();
   if (stage_ == Stage::open && peer_ended_ && streams_.empty()) end_cleanly();
   if (stage_ == Stage::open) arm();

@@ -103,6 +103,7 @@ class Session final : public ProtocolInstance, public StreamLayer, public LowerU
 
   // Records out
   std::size_t stream_window() const noexcept;
+  bool takes_more(const Stream& s) const noexcept;
   void refill(Stream& s) noexcept;
   void feed(Stream& s) noexcept;
   void feed_hungry() noexcept;

@@ -89,6 +89,7 @@ Result<void> Session::tie(Stream& s, std::uint64_t connection) noexcept {
   unqueue(s);
   s.connection = c->id;
   queue(s);
+  refill(s);
   host_.wake();
   return {};
 }

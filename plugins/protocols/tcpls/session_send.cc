@@ -19,18 +19,20 @@ std::size_t Session::stream_window() const noexcept {
                     window_);
 }
 
+bool Session::takes_more(const Stream& s) const noexcept {
+  return s.port && !s.fin_due && !spent_ && s.port.granted() * 2 <= stream_window();
+}
 // More from the application, when half of it has gone out. While enough streams have something to send the others wait
 // for their turn: what a thousand of them held would leave the caches before it is encrypted, and goes out no sooner.
 void Session::refill(Stream& s) noexcept {
-  const std::size_t window = stream_window();
-  if (s.hungry || !s.port || s.fin_due || spent_ || s.port.granted() * 2 > window) return;
+  if (s.hungry || !takes_more(s)) return;
   if (&queue_of(s) != &sendable_ || sendable_.size() < kAhead) return feed(s);
   s.hungry = true;
   hungry_.add(&s);
 }
 void Session::feed(Stream& s) noexcept {
   const std::size_t window = stream_window();
-  if (s.port && !s.fin_due && !spent_) s.port.grant_to(window - std::min(window, s.unsent_bytes));
+  if (takes_more(s)) s.port.grant_to(window - std::min(window, s.unsent_bytes));
 }
 // Those that have nothing to send are many, perhaps: arm() comes back for more.
 void Session::feed_hungry() noexcept {
